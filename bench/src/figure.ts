@@ -1,0 +1,34 @@
+/** Work that is repeated; asynchronous when it answers a promise. */
+export type Work = () => unknown
+
+/** What a figure belongs to, in the order of the table. */
+export type Group = 'sign' | 'hook' | 'verify' | 'propagate' | 'ingress' | 'hop' | 'memory'
+
+interface Described {
+  readonly group: Group
+  readonly name: string
+  /** What the subject is compared with, in words. */
+  readonly floor: string
+  /** The ratio that is aimed at; left out where the figure only informs. */
+  readonly target?: number
+}
+
+/** How long the subject takes, beside the cryptography that it cannot do without. */
+export interface TimeFigure extends Described {
+  readonly unit: 'µs'
+  /** Made anew for each run, so that figures share no state. */
+  prepare(): Promise<{ readonly floor: Work; readonly subject: Work }>
+}
+
+/** How much memory something takes that is kept, beside the bytes it came in. */
+export interface MemoryFigure extends Described {
+  readonly unit: 'bytes'
+  prepare(): Promise<{
+    readonly floorBytes: number
+    /** Makes one; the measurement keeps it. */
+    readonly make: () => Promise<object>
+  }>
+}
+
+/** One line of the table. */
+export type Figure = TimeFigure | MemoryFigure

@@ -1,0 +1,51 @@
+import type { Figure } from '../figure.js'
+import { baggageParse, baggageReadCompressed, baggageReadJson } from './baggage.js'
+import { fastifyHop, fastifyHopCold } from './fastify-hop.js'
+import { hookAfter5, hookAfter100, hookAtRoot, hookP256, hookRecording } from './hook.js'
+import { hopCheck, hopCheckP256, hopMake, hopMakeP256 } from './hop-token.js'
+import { ingressCold, ingressWarm } from './ingress.js'
+import { joseSign } from './jose-sign.js'
+import { joseVerify } from './jose-verify.js'
+import { memory } from './memory.js'
+import { outboundCompressed, outboundJson } from './outbound.js'
+import { sign, signP256 } from './sign.js'
+import { svidFirstSight, svidSign, svidVerify } from './svid.js'
+import { verified } from './verified.js'
+import { verify1, verify5, verify5Auto, verify100, verify100P256, verify100Pool } from './verify.js'
+
+/** All figures, in the order of the table. */
+export const FIGURES: readonly Figure[] = [
+  sign,
+  joseSign,
+  signP256,
+  svidSign,
+  hopMake,
+  hopMakeP256,
+  hookAtRoot,
+  hookRecording,
+  hookAfter5,
+  hookAfter100,
+  verified,
+  hookP256,
+  verify5,
+  verify100,
+  verify100Pool,
+  verify1,
+  joseVerify,
+  verify5Auto,
+  verify100P256,
+  svidVerify,
+  svidFirstSight,
+  hopCheck,
+  hopCheckP256,
+  outboundJson,
+  outboundCompressed,
+  baggageParse,
+  baggageReadJson,
+  baggageReadCompressed,
+  ingressCold,
+  ingressWarm,
+  fastifyHopCold,
+  fastifyHop,
+  memory,
+]

@@ -1,0 +1,4 @@
+/** The command was used wrongly: said on standard error, exit status 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}

@@ -1,0 +1,36 @@
+import { inspect } from 'node:util'
+import { UsageError } from './arguments/usage-error.js'
+import { EXIT, type ExitCode } from './exit-code.js'
+import { InputError } from './files/input-error.js'
+import { run } from './run.js'
+import { wantsColors } from './terminal/colors.js'
+import { visible } from './terminal/escape.js'
+import { Output } from './terminal/output.js'
+
+const stdout = new Output(process.stdout, { colors: wantsColors(process.stdout.isTTY, process.env) })
+const stderr = new Output(process.stderr, { colors: wantsColors(process.stderr.isTTY, process.env) })
+
+// Until it is known that everything holds, the answer is not yes.
+process.exitCode = EXIT.unusable
+void main()
+
+async function main(): Promise<void> {
+  let code: ExitCode = EXIT.unusable
+  try {
+    code = await run(process.argv.slice(2), { stdin: process.stdin, stdout })
+  } catch (error) {
+    if (error instanceof UsageError) await complain(error.message, 'See kest --help.')
+    else if (error instanceof InputError) await complain(error.message)
+    else await complain('this is a mistake in kest itself', inspect(error))
+  }
+  if (stdout.failure !== null) {
+    await complain(`standard output: ${stdout.failure.message}`)
+    code = EXIT.unusable
+  }
+  process.exitCode = code
+}
+
+async function complain(...paragraphs: readonly string[]): Promise<void> {
+  const lines = paragraphs.flatMap((paragraph) => paragraph.split('\n')).map(visible)
+  await stderr.write(`${stderr.colors.red('kest:')} ${lines.join('\n')}\n`)
+}

@@ -1,0 +1,28 @@
+import { jsonLine } from '../terminal/escape.js'
+import { tipHashes, type Verdict } from './verdict.js'
+
+/** One line for one file (SPEC §9.1). */
+export function verdictJson(verdict: Verdict): string {
+  const { file, ok } = verdict
+  if (!verdict.ok) {
+    const { code, index, entryId, message } = verdict
+    return jsonLine({ file, ok, code, index, entry_id: entryId, message })
+  }
+  const { anchored, passport } = verdict
+  return jsonLine({
+    file,
+    ok,
+    anchored,
+    entries: passport.entries.length,
+    tips: tipHashes(verdict),
+    principals: passport.principals,
+    trust_score: passport.trustScore,
+    taints: passport.taints,
+    findings: passport.findings.map(({ code, index, entryId, message }) => ({
+      code,
+      index,
+      entry_id: entryId,
+      message,
+    })),
+  })
+}

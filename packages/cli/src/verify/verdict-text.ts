@@ -1,0 +1,84 @@
+import { STDIN } from '../files/read.js'
+import type { Colors } from '../terminal/colors.js'
+import { visible, visibleList } from '../terminal/escape.js'
+import { type Field, formatFields } from '../terminal/fields.js'
+import { type Fails, type Holds, tipHashes, type Verdict } from './verdict.js'
+
+/** A few lines for one file, to be read on a terminal. */
+export function verdictText(verdict: Verdict, colors: Colors): string {
+  const name = colors.bold(verdict.file === STDIN ? 'standard input' : visible(verdict.file))
+  const fields = verdict.ok ? factsOf(verdict, colors) : faultOf(verdict, colors)
+  const lines = formatFields(fields, colors).map((line) => `  ${line}\n`)
+  return `${name}: ${headline(verdict, colors)}\n${lines.join('')}`
+}
+
+/** How many of several files came to which end; nothing for one file. */
+export function summaryText(verdicts: readonly Verdict[]): string {
+  if (verdicts.length < 2) return ''
+  const counts = new Map<Outcome, number>()
+  for (const verdict of verdicts) counts.set(outcome(verdict), (counts.get(outcome(verdict)) ?? 0) + 1)
+  const parts = [...counts].map(([of, count]) => `${count} ${count === 1 ? of : PLURAL[of]}`)
+  return `\n${verdicts.length} files: ${parts.join(', ')}\n`
+}
+
+const PLURAL = {
+  verified: 'verified',
+  'consistent with its own keys': 'consistent with their own keys',
+  'does not hold': 'do not hold',
+  'not usable': 'not usable',
+} as const
+
+type Outcome = keyof typeof PLURAL
+
+/** Only what was checked against trust of the verifier's own is called verified (K-ANCHOR). */
+function outcome(verdict: Verdict): Outcome {
+  if (verdict.ok) return verdict.anchored ? 'verified' : 'consistent with its own keys'
+  return verdict.unusable ? 'not usable' : 'does not hold'
+}
+
+function headline(verdict: Verdict, colors: Colors): string {
+  const text = outcome(verdict)
+  if (!verdict.ok) return colors.red(text)
+  const mark = verdict.passport.findings.length === 0 && verdict.anchored ? colors.green : colors.yellow
+  return mark(text)
+}
+
+function factsOf(verdict: Holds, colors: Colors): Field[] {
+  const { anchored, passport } = verdict
+  const { entries, principals, tips, trustScore, taints, identity, findings, time } = passport
+  return [
+    ['entries', String(entries.length)],
+    ['principals', ...orNone(principals.map(visible))],
+    [tips.length === 1 ? 'tip' : 'tips', ...orNone(tipHashes(verdict))],
+    ['trust', trustScore === null ? 'none' : String(trustScore)],
+    ['taints', taints.length === 0 ? 'none' : visibleList(taints)],
+    ...identityFields(identity),
+    ['times', time === 'fixed' ? 'certificates judged at one fixed time' : 'self-asserted by the signers'],
+    ...findings.map(
+      ({ code, message }): Field => ['finding', `${colors.yellow(visible(message))} ${colors.dim(code)}`],
+    ),
+    ...(anchored ? [] : [OWN_KEYS]),
+  ]
+}
+
+const OWN_KEYS: Field = [
+  'note',
+  'whoever wrote the file chose these keys; --trust FILE checks it against yours',
+]
+
+function identityFields(identity: Holds['passport']['identity']): Field[] {
+  if (identity === null) return []
+  return (['user', 'agent', 'task'] as const).flatMap((name): Field[] => {
+    const value = identity[name]
+    return value === null ? [] : [[name, visible(value)]]
+  })
+}
+
+function faultOf({ code, message, entryId }: Fails, colors: Colors): Field[] {
+  const fault: Field = ['fault', colors.red(visible(message)), colors.dim(code)]
+  return entryId === null ? [fault] : [fault, ['entry_id', visible(entryId)]]
+}
+
+function orNone(lines: readonly string[]): readonly string[] {
+  return lines.length === 0 ? ['none'] : lines
+}

@@ -1,0 +1,75 @@
+import type { Readable } from 'node:stream'
+import {
+  KestError,
+  type KestErrorCode,
+  PassportVerificationError,
+  parseEvidence,
+  type VerifiedPassport,
+  type VerifyEvidenceOptions,
+  verifyEvidence,
+} from '@kest/core'
+import { EXIT, type ExitCode } from '../exit-code.js'
+import { readText } from '../files/read.js'
+
+/** What is said of one file. */
+export type Verdict = Holds | Fails
+
+export interface Holds {
+  readonly ok: true
+  readonly file: string
+  /** Whether against trust of the verifier's own (K-ANCHOR). */
+  readonly anchored: boolean
+  readonly passport: VerifiedPassport
+}
+
+export interface Fails {
+  readonly ok: false
+  readonly file: string
+  readonly code: KestErrorCode
+  readonly message: string
+  /** The entry at fault; `null` when it is the passport, or the file. */
+  readonly index: number | null
+  readonly entryId: string | null
+  /** Whether nothing can be said about the passport, because the file or the options make no sense. */
+  readonly unusable: boolean
+}
+
+/** Errors that are about the file or the question, and not about what the file claims. */
+const UNUSABLE: ReadonlySet<KestErrorCode> = new Set(['ERR_KEST_EVIDENCE', 'ERR_KEST_CONFIG'])
+
+/** Reads a file and verifies it. Whatever is wrong with it is the answer; only our own mistakes are thrown. */
+export async function judgeFile(
+  file: string,
+  options: VerifyEvidenceOptions,
+  stdin: Readable,
+): Promise<Verdict> {
+  let text: string
+  try {
+    text = await readText(file, stdin)
+  } catch (error) {
+    return fails(file, error, true)
+  }
+  try {
+    const { passport, anchored } = await verifyEvidence(parseEvidence(text), options)
+    return { ok: true, file, anchored, passport }
+  } catch (error) {
+    return fails(file, error, error instanceof KestError && UNUSABLE.has(error.code))
+  }
+}
+
+/** A set, so that their order says nothing: sorted. */
+export function tipHashes({ passport }: Holds): string[] {
+  return passport.tips.map(({ hash }) => hash).sort()
+}
+
+export function exitCodeOf(verdict: Verdict): ExitCode {
+  if (verdict.ok) return EXIT.holds
+  return verdict.unusable ? EXIT.unusable : EXIT.fails
+}
+
+function fails(file: string, error: unknown, unusable: boolean): Fails {
+  if (!(error instanceof KestError)) throw error
+  const { code, message } = error
+  const at = error instanceof PassportVerificationError ? error : { index: null, entryId: null }
+  return { ok: false, file, code, message, index: at.index, entryId: at.entryId, unusable }
+}

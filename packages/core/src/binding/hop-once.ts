@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto'
+import { KestError } from '../errors.js'
+import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import { HOP_LIFETIME_S, type HopClaims } from './hop-token.js'
+import type { ReplayStore } from './replay-store.js'
+
+interface Memory {
+  readonly replay: ReplayStore
+  readonly namespace: string
+  readonly cacheTimeoutMs: number
+}
+
+/**
+ * A token is used once. Its id is its signer's own: nobody uses up another's. Asked last, so that what is remembered
+ * was signed by somebody who may send here.
+ *
+ * @throws {KestError} `ERR_KEST_BINDING` when it was used before; `ERR_KEST_CACHE` when the store cannot say
+ */
+export function assertOnceOnly(
+  { aud, jti }: HopClaims,
+  signer: string,
+  skewMs: number,
+  { replay, namespace, cacheTimeoutMs }: Memory,
+): MaybePromise<void> {
+  // As long as any token can be good, from the slowest of clocks to the fastest.
+  const ttlMs = HOP_LIFETIME_S * 1000 + 2 * skewMs
+  const name = createHash('sha256')
+    .update(JSON.stringify([signer, aud, jti]))
+    .digest('base64url')
+  const settle = (fresh: unknown): void => {
+    if (fresh === true) return
+    if (fresh !== false)
+      throw new KestError('ERR_KEST_CACHE', 'replay store: setIfAbsent must answer true or false')
+    throw new KestError('ERR_KEST_BINDING', `the hop token was used before (K-HOP)`)
+  }
+  let answer: MaybePromise<boolean>
+  try {
+    answer = replay.setIfAbsent(`kest:${namespace}:hop:${name}`, '1', ttlMs)
+  } catch (cause) {
+    throw failed(cause)
+  }
+  return isPromise(answer) ? inTime(answer, cacheTimeoutMs).then(settle) : settle(answer)
+}
+
+async function inTime<T>(answer: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms)
+  })
+  try {
+    return await Promise.race([answer, late])
+  } catch (cause) {
+    throw failed(cause)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function failed(cause: unknown): KestError {
+  if (cause instanceof KestError && cause.code === 'ERR_KEST_CACHE') return cause
+  return new KestError('ERR_KEST_CACHE', 'replay store: it could not be asked', { cause })
+}

@@ -1,0 +1,56 @@
+import type { MeterProvider, TracerProvider } from '@opentelemetry/api'
+import type { Clock } from '../clock.js'
+import type { KeySource } from '../identity/key-source.js'
+import type { IdentityProvider } from '../identity/provider.js'
+import type { Limits } from '../limits.js'
+import type { PolicyEngine } from '../policy/engine.js'
+import type { CacheProvider } from '../propagation/cache.js'
+import type { Logger } from '../telemetry/logger.js'
+import type { TrustEvaluator } from '../trust/evaluator.js'
+
+/**
+ * The parts that Kest works with; every one is injected (P8). Policies of the enterprise, platform and application
+ * tier, and deviations, are not among them: they come from the file that `KEST_CONFIG` names (F-PE-11).
+ */
+export interface KestOptions {
+  /** Who signs. Without it no operation begins, unless it brings its own. */
+  readonly identity?: IdentityProvider
+  /** Who decides. Without it no operation begins, unless it brings its own and no upper tier has a policy. */
+  readonly engine?: PolicyEngine
+  /** What inbound passports are checked against. Without it every inbound passport is refused. */
+  readonly trust?: KeySource | readonly KeySource[]
+  /** Where passports wait that fit no header (claim check). Default: none, and such a request is not sent. */
+  readonly cache?: CacheProvider
+  /** Origins beside the protocol's own, with their trust 0…100. */
+  readonly origins?: Readonly<Record<string, number>>
+  /** Default: `floor(min(parents) × self / 100)`. */
+  readonly trustEvaluator?: TrustEvaluator
+  /** Principals that may raise trust or remove taints (K-EFF). Default: those of one's own trust domain. */
+  readonly raisers?: readonly string[]
+  /** How long an engine may take, milliseconds. Default 1000. No retry (SPEC §11.1). */
+  readonly policyTimeoutMs?: number
+  readonly propagation?: {
+    /** Characters of one encoded `key=value`. Default 4096 (K-SIZE). */
+    readonly maxMemberLength?: number
+    /** Characters of the whole `baggage` header. Default 8192. */
+    readonly maxHeaderLength?: number
+    /** `compressed` writes tier 2 only. Default `auto`. */
+    readonly encoding?: 'auto' | 'compressed'
+    /** Of claim-check keys, shared by all that share the cache. Default `default`. */
+    readonly namespace?: string
+    /** How long a claim check lasts, milliseconds. Default 3,600,000. */
+    readonly claimTtlMs?: number
+  }
+  readonly limits?: Partial<Limits>
+  readonly telemetry?: {
+    /** Default: OpenTelemetry's global one. */
+    readonly tracerProvider?: TracerProvider
+    /** Default: OpenTelemetry's global one. */
+    readonly meterProvider?: MeterProvider
+    /** Whether audit spans show the whole passport (`kest.passport`). Default `true`. */
+    readonly passport?: boolean
+  }
+  /** Default: warnings and errors, one line of JSON each, to stderr. */
+  readonly logger?: Logger
+  readonly clock?: Clock
+}

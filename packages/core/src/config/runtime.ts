@@ -1,0 +1,124 @@
+import { MemoryReplayStore } from '../binding/replay-store.js'
+import { systemClock } from '../clock.js'
+import { KestConfigError } from '../errors.js'
+import type { OperationDefinition } from '../hook/operation-definition.js'
+import type { HookRuntime } from '../hook/runtime.js'
+import { Sequence } from '../hook/sequence.js'
+import type { KeySource } from '../identity/key-source.js'
+import { resolveLimits } from '../limits.js'
+import { SignatureCache } from '../passport/signature-cache.js'
+import { EMPTY_DEPLOYMENT, loadDeployment } from '../policy/deployment.js'
+import { PolicyPlanner } from '../policy/tiers.js'
+import type { CacheProvider } from '../propagation/cache.js'
+import { type ResolvedPropagation, resolvePropagation } from '../propagation/options.js'
+import { stderrLogger } from '../telemetry/logger.js'
+import { KestMetrics } from '../telemetry/metrics.js'
+import { AuditSpans } from '../telemetry/spans.js'
+import { defaultTrustEvaluator } from '../trust/evaluator.js'
+import { createOriginMap } from '../trust/origins.js'
+import type { KestOptions } from './options.js'
+
+/** Names of the options there are; others are refused. */
+const KNOWN: ReadonlySet<string> = new Set<keyof KestOptions>([
+  'identity',
+  'engine',
+  'trust',
+  'cache',
+  'origins',
+  'trustEvaluator',
+  'raisers',
+  'policyTimeoutMs',
+  'propagation',
+  'limits',
+  'telemetry',
+  'logger',
+  'clock',
+])
+
+/** Everything that one instance works with, checked and complete. */
+export interface Runtime extends HookRuntime {
+  readonly trust: readonly KeySource[]
+  readonly cache: CacheProvider | null
+  readonly propagation: ResolvedPropagation
+  readonly signatures: SignatureCache
+  /** One for all listeners: they may be called by the same origin. */
+  readonly replay: MemoryReplayStore
+}
+
+/**
+ * @throws {KestConfigError} for unknown or wrong options, and for a deployment file (`KEST_CONFIG`) that is not right.
+ */
+export function createRuntime(options: KestOptions): Runtime {
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.has(name)) throw new KestConfigError(`unknown option "${name}"`)
+  }
+  assertPart('identity', options.identity, ['current', 'getWorkloadId'])
+  assertPart('engine', options.engine, ['evaluate'])
+  assertPart('cache', options.cache, ['get', 'setIfAbsent'])
+  assertPart('logger', options.logger, ['debug', 'info', 'warn', 'error'])
+  assertPart('clock', options.clock, ['now'])
+  assertPart('trustEvaluator', options.trustEvaluator, ['calculate'])
+  const trust: readonly KeySource[] = Array.isArray(options.trust)
+    ? [...options.trust]
+    : options.trust
+      ? [options.trust as KeySource]
+      : []
+  for (const source of trust) assertPart('trust', source, ['find'])
+  const { policyTimeoutMs = 1000 } = options
+  // A longer delay overflows a timer, which then fires at once.
+  if (!Number.isSafeInteger(policyTimeoutMs) || policyTimeoutMs < 1 || policyTimeoutMs > 0x7fffffff) {
+    throw new KestConfigError(`policyTimeoutMs: expected a positive integer, got ${String(policyTimeoutMs)}`)
+  }
+
+  const limits = resolveLimits(options.limits)
+  const cache = options.cache ?? null
+  const logger = options.logger ?? stderrLogger
+  const clock = options.clock ?? systemClock
+  const file = process.env['KEST_CONFIG']
+  const deployment = file === undefined || file === '' ? EMPTY_DEPLOYMENT : loadDeployment(file)
+  const planners = new WeakMap<OperationDefinition, PolicyPlanner>()
+  return Object.freeze({
+    identity: options.identity ?? null,
+    engine: options.engine ?? null,
+    plannerOf: (definition: OperationDefinition): PolicyPlanner => {
+      let planner = planners.get(definition)
+      if (planner === undefined) {
+        planner = new PolicyPlanner(deployment, definition.operation, definition.policies)
+        planners.set(definition, planner)
+      }
+      return planner
+    },
+    policyTimeoutMs,
+    origins: createOriginMap(options.origins),
+    trustEvaluator: options.trustEvaluator ?? defaultTrustEvaluator,
+    raisers: options.raisers ?? null,
+    limits,
+    clock,
+    logger,
+    spans: new AuditSpans({
+      tracerProvider: options.telemetry?.tracerProvider,
+      passport: options.telemetry?.passport ?? true,
+    }),
+    metrics: new KestMetrics(options.telemetry?.meterProvider),
+    sequence: new Sequence(),
+    trust,
+    cache,
+    propagation: resolvePropagation({
+      ...options.propagation,
+      ...(cache === null ? {} : { cache }),
+      limits,
+      clock,
+    }),
+    signatures: new SignatureCache(),
+    replay: new MemoryReplayStore({ clock }),
+  })
+}
+
+function assertPart(name: string, part: unknown, methods: readonly string[]): void {
+  if (part === undefined) return
+  for (const method of methods) {
+    if (typeof (part as Record<string, unknown> | null)?.[method] !== 'function') {
+      throw new KestConfigError(`${name}: expected an object with a method ${method}()`)
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { context, createContextKey } from '@opentelemetry/api'
+import type { IdentityContext } from '../passport/verified.js'
+import type { Frame } from './frame.js'
+
+/** Who acts, and which principal said so; `by: null` is this workload itself (a token validated here, or its code). */
+export interface StatedIdentity {
+  readonly context: IdentityContext
+  readonly by: string | null
+}
+
+/**
+ * What Kest knows about the work at hand (K-AMBIENT). It travels with asynchronous execution; adapters also keep it
+ * on the request. Only the frame changes, and only by the hook.
+ */
+export interface KestState {
+  readonly frame: Frame
+  /** The origin of an edge request; `null` where lineage is required (K-ROOT). */
+  readonly origin: string | null
+  readonly identity: StatedIdentity | null
+  /** The raw bearer token, never propagated (K-JWT). */
+  readonly jwt: string | null
+  /** Aborts when whoever asked has left. */
+  readonly signal: AbortSignal | null
+}
+
+const STORAGE = Symbol.for('kest.state.1')
+const CONTEXT_KEY = createContextKey('kest.state.1')
+
+/** One per process, whichever copy of this package comes first. */
+function processStorage(): AsyncLocalStorage<KestState> {
+  const slot = globalThis as { [STORAGE]?: AsyncLocalStorage<KestState> }
+  slot[STORAGE] ??= new AsyncLocalStorage<KestState>()
+  return slot[STORAGE]
+}
+
+const storage = processStorage()
+
+/** Runs `fn` with `state` as the ambient state, and so everything that `fn` starts. */
+export function runWithState<T>(state: KestState, fn: () => T): T {
+  return storage.run(state, () => context.with(context.active().setValue(CONTEXT_KEY, state), fn))
+}
+
+/** The ambient state; what an OpenTelemetry context kept of it where the process' own was lost. */
+export function currentState(): KestState | null {
+  return storage.getStore() ?? (context.active().getValue(CONTEXT_KEY) as KestState | undefined) ?? null
+}

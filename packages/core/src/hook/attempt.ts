@@ -1,0 +1,47 @@
+import { type KestEntry, LABEL } from '../entry/entry.js'
+import { KestError, PolicyDeniedError } from '../errors.js'
+import type { AuditSpan } from '../telemetry/spans.js'
+import type { OperationDefinition } from './operation-definition.js'
+import type { HookRuntime } from './runtime.js'
+
+/** What is told of an attempt that did not lead to an operation: span, log and count (NF-OBS-01). */
+export class Attempt {
+  readonly #runtime: HookRuntime
+  readonly #definition: OperationDefinition
+  #span: AuditSpan | undefined
+  #draft: KestEntry | undefined
+
+  constructor(runtime: HookRuntime, definition: OperationDefinition) {
+    this.#runtime = runtime
+    this.#definition = definition
+  }
+
+  start(): AuditSpan {
+    this.#span = this.#runtime.spans.start(this.#definition.operation)
+    return this.#span
+  }
+
+  drafted(draft: KestEntry): void {
+    this.#draft = draft
+  }
+
+  /** Ends the span, if there is one, as a denial. */
+  denied(error: unknown): void {
+    const code = error instanceof KestError ? error.code : '_OTHER'
+    const reason = error instanceof PolicyDeniedError ? error.reason : undefined
+    this.#runtime.metrics.denied(code)
+    this.#span?.deny(this.#draft, code, reason)
+    this.#runtime.logger.warn(
+      {
+        code,
+        operation: this.#definition.operation,
+        entry_id: this.#draft?.entry_id,
+        workload_id: this.#draft?.labels[LABEL.principal],
+        policies: error instanceof PolicyDeniedError ? error.policies : this.#definition.policies,
+        reason,
+        err: error instanceof Error ? error.message : String(error),
+      },
+      'operation denied',
+    )
+  }
+}

@@ -1,0 +1,241 @@
+import { Frame } from '../context/frame.js'
+import { currentState, type KestState } from '../context/state.js'
+import { LABEL } from '../entry/entry.js'
+import { KestConfigError, KestError } from '../errors.js'
+import type { Signer } from '../identity/provider.js'
+import { type SignedEntry, signEntry } from '../jws/compact.js'
+import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import type { Lineage } from '../passport/lineage.js'
+import type { IdentityContext, VerifiedEntry } from '../passport/verified.js'
+import { decide } from '../policy/decide.js'
+import type { PolicyEngine, PolicyTier } from '../policy/engine.js'
+import type { PolicyPlan } from '../policy/tiers.js'
+import { type EffectiveRules, type EffectiveValues, effectiveOf } from '../trust/effective.js'
+import { trustDomainOf } from '../trust/trust-domain.js'
+import { Attempt } from './attempt.js'
+import { draftEntry, type EntryDraft } from './draft.js'
+import { Operation } from './operation.js'
+import type { OperationDefinition } from './operation-definition.js'
+import type { OperationValues } from './operation-options.js'
+import { policyContext } from './policy-context.js'
+import { randomTraceId } from './random.js'
+import type { HookRuntime } from './runtime.js'
+
+/** What a caller of {@link begin} states about its surroundings. */
+export interface BeginOptions {
+  /** The state to start from instead of the ambient one: adapters give the request's. */
+  readonly state?: KestState | null
+  /** Aborts when whoever asked has left; default: the state's. */
+  readonly signal?: AbortSignal
+  /** What the definition's resolvers are given. */
+  readonly args?: readonly unknown[]
+}
+
+/**
+ * The lifecycle of SPEC §4: authorizes an operation and signs its entry. What comes back has not run yet.
+ *
+ * The order is the argument (K-ORDER): nothing is signed before the last policy allowed, and nothing runs before the
+ * entry is signed and its span has ended.
+ */
+export async function begin(
+  runtime: HookRuntime,
+  definition: OperationDefinition,
+  options: BeginOptions = {},
+): Promise<Operation> {
+  // Before the first await: the frame is that of the moment of the call (K-FLOW).
+  const state = options.state === undefined ? currentState() : options.state
+  const frame = (state?.frame ?? new Frame()).fork()
+  const { lineage } = frame
+  const signal = options.signal ?? state?.signal ?? null
+  const attempt = new Attempt(runtime, definition)
+  try {
+    const resolved = definition.resolve(options.args ?? [])
+    const values = isPromise(resolved) ? await resolved : resolved
+    const current = currentSigner(runtime, definition)
+    const signer = isPromise(current) ? await current : current
+    const plan = runtime.plannerOf(definition).plan(signer.workloadId, runtime.clock.now())
+    const engines = enginesOf(runtime, definition, plan)
+    const origin = originOf(lineage, values, state, definition)
+    assertRoom(lineage, runtime)
+
+    const span = attempt.start()
+    const spanContext = span.context()
+    const draft = draftEntry(runtime, definition, {
+      values,
+      lineage,
+      origin,
+      principal: signer.workloadId,
+      identity: identityOf(values, state),
+      policies: plan.record,
+      traceId: frame.traceId(() => spanContext?.traceId ?? randomTraceId()),
+      span: spanContext,
+    })
+    attempt.drafted(draft)
+    const effective = effectiveOf(draft, lineage.tips, rulesOf(runtime, signer))
+    const facts = {
+      entry: draft,
+      effective,
+      lineage,
+      source: origin ?? 'internal',
+      plan,
+    }
+
+    for (const { tier, policies } of plan.tiers) {
+      throwIfGone(signal)
+      const request = { entryId: draft.entry_id, policies, context: policyContext(facts, tier, policies) }
+      const allowed = decide(engines(tier), request, { timeoutMs: runtime.policyTimeoutMs, signal })
+      if (isPromise(allowed)) await allowed
+    }
+    throwIfGone(signal)
+
+    const signing = sign(runtime, draft, signer, effective)
+    const signed = isPromise(signing) ? await signing : signing
+    frame.lineage = lineage.append(signed)
+    span.allow(signed, frame.lineage)
+    runtime.metrics.entrySigned()
+    return new Operation(signed, stateOf(frame, effective, state, signal))
+  } catch (error) {
+    attempt.denied(error)
+    throw error
+  }
+}
+
+/** Step 1: one snapshot of who signs (K-SIGNER). */
+function currentSigner(runtime: HookRuntime, definition: OperationDefinition): MaybePromise<Signer> {
+  const provider = definition.identity ?? runtime.identity
+  if (provider === null)
+    throw new KestConfigError('no identity is configured: configure({ identity }) or pass one')
+  try {
+    const current = provider.current()
+    return isPromise(current) ? current.then(named, unidentified) : named(current)
+  } catch (cause) {
+    return unidentified(cause)
+  }
+}
+
+function named(signer: Signer): Signer {
+  if (typeof signer?.workloadId === 'string' && signer.workloadId !== '') return signer
+  return unidentified(new TypeError('no workload id'))
+}
+
+function unidentified(cause: unknown): never {
+  if (cause instanceof KestError) throw cause
+  throw new KestError('ERR_KEST_IDENTITY', 'the workload has no identity now', { cause })
+}
+
+/** Step 2: which engine decides a tier. A call may bring its own, for the function tier only (K-ENGINE). */
+function enginesOf(
+  runtime: HookRuntime,
+  definition: OperationDefinition,
+  plan: PolicyPlan,
+): (tier: PolicyTier) => PolicyEngine {
+  const engineOf = (tier: PolicyTier): PolicyEngine => {
+    const engine = (tier === 'function' ? definition.engine : undefined) ?? runtime.engine
+    if (engine === null)
+      throw new KestConfigError('no policy engine is configured: configure({ engine }) or pass one')
+    return engine
+  }
+  for (const { tier } of plan.tiers) engineOf(tier)
+  return engineOf
+}
+
+/** Step 3: lineage, or a stated origin (K-ROOT). */
+function originOf(
+  lineage: Lineage,
+  values: OperationValues,
+  state: KestState | null,
+  definition: OperationDefinition,
+): string | undefined {
+  if (lineage.length > 0) return values.origin
+  const origin = values.origin ?? state?.origin ?? undefined
+  if (origin !== undefined) return origin
+  throw new KestError(
+    'ERR_KEST_LINEAGE_MISSING',
+    `operation "${definition.operation}": no lineage here, and no origin that would make it a root (K-ROOT)`,
+  )
+}
+
+/** Step 4: what the call states, over what is ambient. */
+function identityOf({ user, agent, task }: OperationValues, state: KestState | null): IdentityContext | null {
+  const ambient = state?.identity?.context ?? null
+  if (user === undefined && agent === undefined && task === undefined) return ambient
+  return {
+    user: user ?? ambient?.user ?? null,
+    agent: agent ?? ambient?.agent ?? null,
+    task: task ?? ambient?.task ?? null,
+  }
+}
+
+function assertRoom(lineage: Lineage, runtime: HookRuntime): void {
+  if (lineage.length < runtime.limits.entries) return
+  throw new KestError('ERR_KEST_LIMIT', `the passport is full: ${lineage.length} entries (K-LIMIT)`)
+}
+
+function throwIfGone(signal: AbortSignal | null): void {
+  if (signal?.aborted)
+    throw new KestError('ERR_KEST_ABORTED', 'the caller left before the operation was authorized')
+}
+
+/** Whose word counts for more trust or fewer taints, seen from this workload (K-EFF). */
+function rulesOf({ raisers }: HookRuntime, { workloadId: own }: Signer): EffectiveRules {
+  return {
+    mayRaise: (principal) =>
+      raisers === null ? principal === own || sameDomain(principal, own) : raisers.includes(principal),
+    ceiling: () => undefined,
+  }
+}
+
+function sameDomain(principal: string, other: string): boolean {
+  const domain = trustDomainOf(principal)
+  return domain !== undefined && domain === trustDomainOf(other)
+}
+
+/** Steps 8 and 11: after the last allow, and only then, the key is used. */
+function sign(
+  runtime: HookRuntime,
+  draft: EntryDraft,
+  signer: Signer,
+  effective: EffectiveValues,
+): MaybePromise<VerifiedEntry> {
+  const n = runtime.sequence.take()
+  draft.labels[LABEL.seq] = runtime.sequence.label(n)
+  const own = ({ jws, hash }: SignedEntry): VerifiedEntry => ({
+    jws,
+    hash,
+    entry: draft,
+    principal: signer.workloadId,
+    proven: true,
+    alg: signer.header.alg,
+    keySource: 'self',
+    trustScore: effective.trustScore,
+    taints: effective.taints,
+    identity: effective.identity,
+    identityBy: effective.identityBy,
+  })
+  const unsigned = (error: unknown): never => {
+    runtime.sequence.giveBack(n)
+    throw error
+  }
+  try {
+    const signing = signEntry(draft, signer, runtime.limits)
+    return isPromise(signing) ? signing.then(own, unsigned) : own(signing)
+  } catch (error) {
+    return unsigned(error)
+  }
+}
+
+/** Step 12: what the operation runs in. */
+function stateOf(
+  frame: Frame,
+  { identity, identityBy }: EffectiveValues,
+  state: KestState | null,
+  signal: AbortSignal | null,
+): KestState {
+  return {
+    frame,
+    origin: state?.origin ?? null,
+    identity: identity === null ? null : { context: identity, by: identityBy },
+    jwt: state?.jwt ?? null,
+    signal,
+  }
+}

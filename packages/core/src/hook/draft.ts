@@ -1,0 +1,106 @@
+import { canonicalize } from '../entry/canonicalize.js'
+import {
+  type JsonObject,
+  type JsonValue,
+  type KestEntry,
+  LABEL,
+  type PolicyContextRecord,
+  ROOT_PARENT,
+  RUNTIME_NAME,
+  SCHEMA_VERSION,
+} from '../entry/entry.js'
+import { KestConfigError } from '../errors.js'
+import type { Lineage } from '../passport/lineage.js'
+import type { IdentityContext } from '../passport/verified.js'
+import { formatIdentityLabel } from '../trust/identity-label.js'
+import { computeTaints } from '../trust/taints.js'
+import { VERSION } from '../version.js'
+import type { OperationDefinition } from './operation-definition.js'
+import type { OperationValues } from './operation-options.js'
+import { uuidV7 } from './random.js'
+import type { HookRuntime } from './runtime.js'
+
+const RUNTIME = Object.freeze({ name: RUNTIME_NAME, version: VERSION })
+const EMPTY: JsonObject = Object.freeze({})
+const NONE: readonly string[] = Object.freeze([])
+const ROOT: readonly string[] = Object.freeze([ROOT_PARENT])
+
+/** What an entry is built from, beside what its operation is. */
+export interface EntryFacts {
+  readonly values: OperationValues
+  readonly lineage: Lineage
+  /** The origin of a root; of another entry only if the operation was given one. */
+  readonly origin: string | undefined
+  readonly principal: string
+  readonly identity: IdentityContext | null
+  readonly policies: PolicyContextRecord
+  readonly traceId: string
+  /** The audit span's own context, where something traces. */
+  readonly span: { readonly traceId: string; readonly spanId: string; readonly traceFlags: number } | null
+}
+
+/** An entry whose labels may still get what is known only when it is signed. */
+export type EntryDraft = KestEntry & { readonly labels: Record<string, string> }
+
+/** Steps 5 to 7 of the lifecycle: trust, taints, and the entry with them. */
+export function draftEntry(
+  runtime: HookRuntime,
+  definition: OperationDefinition,
+  facts: EntryFacts,
+): EntryDraft {
+  const { values, lineage, identity, span } = facts
+  const { addedTaints = NONE, removedTaints = NONE } = values
+  const override =
+    values.trustOverride === undefined ? undefined : Math.min(100, Math.max(0, values.trustOverride))
+
+  const labels: Record<string, string> = { ...values.labels }
+  labels[LABEL.principal] = facts.principal
+  labels[LABEL.traceId] = facts.traceId
+  if (identity !== null) labels[LABEL.identity] = formatIdentityLabel(identity)
+  if (values.resource !== undefined) labels[LABEL.resource] = canonicalize(values.resource)
+  if (override !== undefined) labels[LABEL.trustOverride] = String(override)
+  if (definition.sanitizer) labels[LABEL.sanitizer] = 'true'
+
+  return {
+    schema_version: SCHEMA_VERSION,
+    runtime: RUNTIME,
+    entry_id: uuidV7(),
+    operation: definition.operation,
+    classification: definition.classification,
+    trust_score: override ?? trustScore(runtime, facts),
+    parent_ids: lineage.length === 0 ? ROOT : lineage.tips.map((tip) => tip.hash),
+    added_taints: addedTaints,
+    removed_taints: removedTaints,
+    taints: computeTaints(
+      lineage.tips.map((tip) => tip.taints),
+      addedTaints,
+      removedTaints,
+    ),
+    labels,
+    policy_context: facts.policies,
+    environment: values.environment === undefined ? EMPTY : snapshot(values.environment),
+    otel_context:
+      span === null ? EMPTY : { trace_id: span.traceId, span_id: span.spanId, trace_flags: span.traceFlags },
+    metadata: values.metadata === undefined ? null : snapshot(values.metadata),
+    content_hash: values.contentHash ?? '',
+    input_hash: values.inputHash ?? '',
+    timestamp_ms: runtime.clock.now(),
+  }
+}
+
+/** SPEC §5: a root has its origin's score; every other entry scales the least of its parents' (effective) trust. */
+function trustScore(runtime: HookRuntime, { origin, lineage }: EntryFacts): number {
+  const self = origin === undefined ? 100 : runtime.origins.score(origin)
+  if (lineage.length === 0) return self
+  const score = runtime.trustEvaluator.calculate(
+    self,
+    lineage.tips.map((tip) => tip.trustScore),
+  )
+  if (Number.isInteger(score) && score >= 0 && score <= 100) return score
+  throw new KestConfigError(`trustEvaluator: expected an integer from 0 to 100, got ${String(score)}`)
+}
+
+/** A copy that its owner can no longer change. */
+function snapshot<T extends JsonValue>(value: T): T {
+  return JSON.parse(canonicalize(value)) as T
+}

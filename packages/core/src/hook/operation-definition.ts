@@ -1,0 +1,149 @@
+import { LABEL } from '../entry/entry.js'
+import { KestConfigError } from '../errors.js'
+import type { IdentityProvider } from '../identity/provider.js'
+import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import type { PolicyEngine } from '../policy/engine.js'
+import { toPolicies } from '../policy/policies.js'
+import type { OperationOptions, OperationValues } from './operation-options.js'
+
+const FIXED = ['operation', 'policy', 'classification', 'sanitizer', 'identity', 'engine'] as const
+const RESERVED_LABELS: ReadonlySet<string> = new Set<string>([LABEL.principal, LABEL.traceId])
+/** No JSON text has one, so neither has a name that is signed. */
+const LONE_SURROGATE = /\p{Surrogate}/u
+const HASH = /^(?:[0-9a-f]{64})?$/
+
+/** How each value must look; a wrong one is named by its key. */
+const VALUES: { readonly [Name in keyof Required<OperationValues>]: (value: unknown) => boolean } = {
+  origin: isName,
+  trustOverride: (value) => Number.isInteger(value),
+  addedTaints: isNames,
+  removedTaints: isNames,
+  user: isName,
+  agent: isName,
+  task: isName,
+  resource: (value) =>
+    isRecord(value) &&
+    isName(value['id']) &&
+    (value['attributes'] === undefined || isRecord(value['attributes'])),
+  labels: (value) =>
+    isRecord(value) &&
+    Object.entries(value).every(
+      ([name, text]) => typeof text === 'string' && !RESERVED_LABELS.has(name) && !name.startsWith('kest.'),
+    ),
+  environment: isRecord,
+  metadata: () => true,
+  contentHash: (value) => typeof value === 'string' && HASH.test(value),
+  inputHash: (value) => typeof value === 'string' && HASH.test(value),
+}
+
+type Resolver = (...args: readonly unknown[]) => MaybePromise<unknown>
+
+/** An operation's options, checked once: what remains per call is to resolve its values. */
+export class OperationDefinition {
+  readonly operation: string
+  readonly policies: readonly string[]
+  readonly classification: string
+  readonly sanitizer: boolean
+  readonly identity: IdentityProvider | undefined
+  readonly engine: PolicyEngine | undefined
+  readonly #fixed: OperationValues
+  readonly #resolvers: readonly (readonly [keyof OperationValues, Resolver])[]
+
+  /** @throws {KestConfigError} naming the operation and the option that is missing, unknown or wrong. */
+  constructor(options: OperationOptions<never>) {
+    if (!isRecord(options)) throw new KestConfigError('operation: expected an object of options')
+    const { operation, classification = 'system', sanitizer = false } = options
+    if (!isName(operation)) throw new KestConfigError('operation: expected a non-empty string')
+    this.operation = operation
+    this.policies = toPolicies(options.policy, operation)
+    if (!isName(classification)) this.#fail('classification')
+    this.classification = classification
+    if (typeof sanitizer !== 'boolean') this.#fail('sanitizer')
+    this.sanitizer = sanitizer
+    if (options.identity !== undefined && typeof options.identity.current !== 'function')
+      this.#fail('identity')
+    this.identity = options.identity
+    if (options.engine !== undefined && typeof options.engine.evaluate !== 'function') this.#fail('engine')
+    this.engine = options.engine
+
+    const fixed: Record<string, unknown> = {}
+    const resolvers: [keyof OperationValues, Resolver][] = []
+    for (const [name, value] of Object.entries(options)) {
+      if ((FIXED as readonly string[]).includes(name) || value === undefined) continue
+      if (!Object.hasOwn(VALUES, name))
+        throw new KestConfigError(`operation "${operation}": unknown option "${name}"`)
+      if (typeof value === 'function') resolvers.push([name as keyof OperationValues, value as Resolver])
+      else fixed[name] = kept(value)
+    }
+    this.#resolvers = resolvers
+    this.#check(fixed)
+    if (resolvers.length === 0) this.#checkTogether(fixed)
+    this.#fixed = Object.freeze(fixed)
+  }
+
+  /** The values of one call: fixed ones, and what resolvers make of its arguments. */
+  resolve(args: readonly unknown[]): MaybePromise<OperationValues> {
+    if (this.#resolvers.length === 0) return this.#fixed
+    const resolved = this.#resolvers.map(([name, resolver]) => [name, attempt(resolver, args)] as const)
+    if (resolved.some(([, value]) => isPromise(value))) {
+      return Promise.all(resolved.map(async ([name, value]) => [name, await value] as const)).then((all) =>
+        this.#with(all),
+      )
+    }
+    return this.#with(resolved)
+  }
+
+  #with(resolved: readonly (readonly [string, unknown])[]): OperationValues {
+    const given = Object.fromEntries(
+      resolved.flatMap(([name, value]) => (value === undefined ? [] : [[name, kept(value)]])),
+    )
+    this.#check(given)
+    const values: OperationValues = { ...this.#fixed, ...given }
+    this.#checkTogether(values)
+    return values
+  }
+
+  #check(values: Readonly<Record<string, unknown>>): void {
+    for (const [name, value] of Object.entries(values)) {
+      if (!VALUES[name as keyof OperationValues](value)) this.#fail(name)
+    }
+  }
+
+  #checkTogether({ removedTaints = [], trustOverride }: OperationValues): void {
+    if (removedTaints.length > 0 && !this.sanitizer && trustOverride === undefined) {
+      throw new KestConfigError(
+        `operation "${this.operation}": removedTaints needs sanitizer: true or a trustOverride (F-TT-03)`,
+      )
+    }
+  }
+
+  #fail(option: string): never {
+    throw new KestConfigError(`operation "${this.operation}": option "${option}" is not valid`)
+  }
+}
+
+/** Every resolver is asked, and what one throws is awaited beside the others: no rejection is left unobserved. */
+function attempt(resolver: Resolver, args: readonly unknown[]): MaybePromise<unknown> {
+  try {
+    return resolver(...args)
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+/** What its owner can no longer change while a policy is asked. */
+function kept(value: unknown): unknown {
+  return Array.isArray(value) ? Object.freeze([...value]) : value
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && !LONE_SURROGATE.test(value)
+}
+
+function isNames(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isName)
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,59 @@
+import { trace } from '@opentelemetry/api'
+import { type KestState, runWithState } from '../context/state.js'
+import { Passport } from '../passport/passport.js'
+import type { VerifiedEntry } from '../passport/verified.js'
+
+/**
+ * An operation that was authorized and recorded: its entry is signed, its audit span ended. What remains is to run
+ * it, once.
+ */
+export class Operation {
+  /** The record that was signed. */
+  readonly entry: VerifiedEntry
+  /** The state to run in: what is called from it links to the entry. */
+  readonly state: KestState
+  #started = false
+
+  constructor(entry: VerifiedEntry, state: KestState) {
+    this.entry = entry
+    this.state = state
+  }
+
+  /** The passport at this moment, this entry and what has joined it since included. */
+  get passport(): Passport {
+    return new Passport(this.state.frame.lineage.strings())
+  }
+
+  /**
+   * Runs `fn` in the operation's state and answers what it answers. When it settles, what happened in it joins the
+   * caller's frame (K-FLOW), whether it succeeded or threw: its entry stays either way (K-SPAN).
+   *
+   * @throws {TypeError} when the operation has been run before; whatever `fn` throws.
+   */
+  async run<T>(fn: () => T): Promise<Awaited<T>> {
+    this.enter()
+    try {
+      return await runWithState(this.state, fn)
+    } catch (error) {
+      trace.getActiveSpan()?.addEvent('kest.operation.threw', { 'kest.entry_id': this.entry.entry.entry_id })
+      throw error
+    } finally {
+      this.settle()
+    }
+  }
+
+  /**
+   * For frameworks that continue by a callback: marks the operation as run and answers the state to continue in
+   * (`kest.run(operation.enter(), done)`). Call {@link settle} when the framework says that it is over.
+   */
+  enter(): KestState {
+    if (this.#started) throw new TypeError('an operation runs once: begin another')
+    this.#started = true
+    return this.state
+  }
+
+  /** Lets what happened join the caller's frame. Idempotent; `run` does it by itself. */
+  settle(): void {
+    this.state.frame.settle()
+  }
+}

@@ -1,0 +1,62 @@
+import { type JsonObject, type KestEntry, LABEL } from '../entry/entry.js'
+import type { Lineage } from '../passport/lineage.js'
+import type { PolicyContext, PolicyTier } from '../policy/engine.js'
+import type { PolicyPlan } from '../policy/tiers.js'
+import type { EffectiveValues } from '../trust/effective.js'
+
+const NO_ATTRIBUTES: JsonObject = Object.freeze({})
+
+/** What the context is made of; the same for all tiers. */
+export interface PolicyFacts {
+  /** The entry being made. */
+  readonly entry: KestEntry
+  /** Its trust, taints and identity, recomputed (K-EFF). */
+  readonly effective: EffectiveValues
+  readonly lineage: Lineage
+  /** `environment.source_type`. */
+  readonly source: string
+  readonly plan: PolicyPlan
+}
+
+/** What the policies of one tier see (SPEC §7), frozen to the last member. */
+export function policyContext(
+  facts: PolicyFacts,
+  tier: PolicyTier,
+  policies: readonly string[],
+): PolicyContext {
+  const { entry, effective, lineage, source, plan } = facts
+  const workload = entry.labels[LABEL.principal] as string
+  const { identity, identityBy } = effective
+  return Object.freeze({
+    subject: Object.freeze({
+      workload,
+      user: identity?.user ?? null,
+      agent: identity?.agent ?? null,
+      task: identity?.task ?? null,
+      trust_score: effective.trustScore,
+      taints: Object.freeze(effective.taints),
+      identity_by: identityBy,
+    }),
+    object: objectOf(entry),
+    environment: Object.freeze({
+      is_root: lineage.length === 0,
+      source_type: source,
+      parent_hash: entry.parent_ids.join(','),
+      policy_names: policies,
+      policy_tier: tier,
+      active_deviations: plan.deviations,
+      classification: entry.classification,
+    }),
+    identity: workload,
+    trust_score: effective.trustScore,
+    lineage: lineage.summary(),
+  })
+}
+
+/** The resource as the entry records it; the operation itself where none was given. */
+function objectOf({ operation, labels }: KestEntry): PolicyContext['object'] {
+  const recorded = labels[LABEL.resource]
+  if (recorded === undefined) return Object.freeze({ id: operation, attributes: NO_ATTRIBUTES })
+  const { id, attributes } = JSON.parse(recorded, (_, value: unknown) => Object.freeze(value))
+  return Object.freeze({ id, attributes: attributes ?? NO_ATTRIBUTES })
+}

@@ -1,0 +1,31 @@
+import type { Clock } from '../clock.js'
+import type { IdentityProvider } from '../identity/provider.js'
+import type { Limits } from '../limits.js'
+import type { PolicyEngine } from '../policy/engine.js'
+import type { PolicyPlanner } from '../policy/tiers.js'
+import type { Logger } from '../telemetry/logger.js'
+import type { KestMetrics } from '../telemetry/metrics.js'
+import type { AuditSpans } from '../telemetry/spans.js'
+import type { TrustEvaluator } from '../trust/evaluator.js'
+import type { OriginMap } from '../trust/origins.js'
+import type { OperationDefinition } from './operation-definition.js'
+import type { Sequence } from './sequence.js'
+
+/** The parts that a hook works with (P8). */
+export interface HookRuntime {
+  readonly identity: IdentityProvider | null
+  readonly engine: PolicyEngine | null
+  /** Lays the deployment's tiers over an operation's policies; one planner per definition. */
+  plannerOf(definition: OperationDefinition): PolicyPlanner
+  readonly policyTimeoutMs: number
+  readonly origins: OriginMap
+  readonly trustEvaluator: TrustEvaluator
+  /** Principals whose raises count; `null`: those of this workload's own trust domain (K-EFF). */
+  readonly raisers: readonly string[] | null
+  readonly limits: Limits
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly spans: AuditSpans
+  readonly metrics: KestMetrics
+  readonly sequence: Sequence
+}

@@ -1,0 +1,68 @@
+import type { BeginOptions } from './begin.js'
+import type { Operation } from './operation.js'
+import { OperationDefinition } from './operation-definition.js'
+import type { OperationOptions } from './operation-options.js'
+
+/** The same call, always answering a promise. */
+export type VerifiedFunction<This, Args extends unknown[], Result> = (
+  this: This,
+  ...args: Args
+) => Promise<Awaited<Result>>
+
+/** Wraps a function, or decorates a class method (standard decorators; the method must answer a promise). */
+export type VerifiedDecorator<Args extends unknown[]> = <This, Own extends Args, Result>(
+  fn: (this: This, ...args: Own) => Result,
+  context?: ClassMethodDecoratorContext,
+) => VerifiedFunction<This, Own, Result>
+
+/** How generators are told apart before they are called. */
+const GENERATORS: ReadonlySet<unknown> = new Set([
+  Object.getPrototypeOf(function* () {}),
+  Object.getPrototypeOf(async function* () {}),
+])
+
+/** Begins operations: an instance. */
+export interface OperationSource {
+  begin(definition: OperationDefinition, options: BeginOptions): Promise<Operation>
+}
+
+/**
+ * The hook around functions. `source` is asked at each call, so that a function may be wrapped before Kest is
+ * configured.
+ *
+ * @throws {KestConfigError} for options that are missing or wrong.
+ */
+export function verifiedWith<Args extends unknown[]>(
+  source: () => OperationSource,
+  options: OperationOptions<Args>,
+): VerifiedDecorator<Args> {
+  const definition = new OperationDefinition(options)
+  return <This, Own extends Args, Result>(
+    fn: (this: This, ...args: Own) => Result,
+    context?: ClassMethodDecoratorContext,
+  ): VerifiedFunction<This, Own, Result> => {
+    assertWrappable(fn, context, definition.operation)
+    const wrapped = async function (this: This, ...args: Own): Promise<Awaited<Result>> {
+      const operation = await source().begin(definition, { args })
+      return operation.run(() => fn.apply(this, args))
+    }
+    return Object.defineProperty(wrapped, 'name', { value: fn.name, configurable: true })
+  }
+}
+
+function assertWrappable(fn: unknown, context: unknown, operation: string): void {
+  const where = `verified("${operation}")`
+  if (typeof context === 'string' || typeof context === 'symbol') {
+    throw new TypeError(
+      `${where}: legacy decorators are not supported; use standard ones or wrap the function`,
+    )
+  }
+  if (typeof fn !== 'function') throw new TypeError(`${where}: expected a function, got ${typeof fn}`)
+  const kind = (context as ClassMethodDecoratorContext | undefined)?.kind
+  if (kind !== undefined && kind !== 'method') throw new TypeError(`${where}: cannot protect a ${kind}`)
+  if (GENERATORS.has(Object.getPrototypeOf(fn))) {
+    throw new TypeError(
+      `${where}: a generator runs while it is consumed, not when it is called; protect the function that consumes it`,
+    )
+  }
+}

@@ -1,0 +1,39 @@
+import type { KeyObject } from 'node:crypto'
+import type { JwsAlgorithm, JwsHeader } from '../jws/algorithm.js'
+import type { MaybePromise } from '../maybe-promise.js'
+
+/** A public key that may vouch for a principal, and the only algorithms it is used with. */
+export interface VerificationKey {
+  readonly key: KeyObject
+  readonly algorithms: readonly JwsAlgorithm[]
+  readonly kid?: string | undefined
+}
+
+/** What a verifier asks a {@link KeySource}. */
+export interface KeyQuery {
+  /** `labels.principal` of the entry. */
+  readonly principal: string
+  readonly header: JwsHeader
+  /** When the certificates must have been valid (K-TIME), milliseconds since the epoch. */
+  readonly time: number
+}
+
+/**
+ * Who signed → that principal's own public keys, or nothing (K-BIND). A source never answers with another
+ * principal's keys, and never with a key that the entry itself offered unless it proved that key first (X.509).
+ */
+export interface KeySource {
+  /** Named in results and errors. */
+  readonly name: string
+  /** Grows whenever an earlier answer may no longer hold; verified signatures are remembered under it (K-CACHE). */
+  readonly generation: number
+  /** Whether it judges entries with `x5c` (certificates) rather than those with plain keys. */
+  readonly kind: 'keys' | 'x509'
+  /**
+   * The keys of `query.principal`; empty when it is unknown here (another source may know it). Throws a
+   * `KestError` when it knows the principal and must refuse (`ERR_KEST_CERTIFICATE`), or when it cannot say
+   * (`ERR_KEST_KEYS_UNAVAILABLE`).
+   */
+  find(query: KeyQuery): MaybePromise<readonly VerificationKey[]>
+  close?(): MaybePromise<void>
+}

@@ -1,0 +1,101 @@
+export type { BindingOptions } from './binding/binding-options.js'
+export { authorizePeer, type Peer, peerOf } from './binding/peer.js'
+export { MemoryReplayStore, type ReplayStore } from './binding/replay-store.js'
+export { type Clock, systemClock } from './clock.js'
+export {
+  configure,
+  getActiveCache,
+  getActiveEngine,
+  getActiveIdentity,
+  getActiveKest,
+  verified,
+} from './config/active.js'
+export { type CarrierHeaders, createKest, type Kest } from './config/kest.js'
+export type { KestOptions } from './config/options.js'
+export {
+  getCurrentAgent,
+  getCurrentJwt,
+  getCurrentPassport,
+  getCurrentTask,
+  getCurrentUser,
+} from './context/accessors.js'
+export type { Frame } from './context/frame.js'
+export { currentState, type KestState, type StatedIdentity } from './context/state.js'
+export { canonicalize } from './entry/canonicalize.js'
+export {
+  type DeviationRecord,
+  type JsonObject,
+  type JsonValue,
+  type KestEntry,
+  LABEL,
+  type PolicyContextRecord,
+  ROOT_PARENT,
+  RUNTIME_NAME,
+  SCHEMA_VERSION,
+} from './entry/entry.js'
+export { entryHash } from './entry/hash.js'
+export { type ParsedEntry, parseEntry } from './entry/parse.js'
+export {
+  KEST_ERROR_CODES,
+  KestConfigError,
+  KestError,
+  type KestErrorCode,
+  PassportVerificationError,
+  PolicyDeniedError,
+} from './errors.js'
+export type { BeginOptions } from './hook/begin.js'
+export type { Operation } from './hook/operation.js'
+export { OperationDefinition } from './hook/operation-definition.js'
+export type { OperationOptions, OperationValues, Resolvable, Resource } from './hook/operation-options.js'
+export type { VerifiedDecorator, VerifiedFunction } from './hook/verified.js'
+export { type JwkSet, jwksOf } from './identity/jwks.js'
+export { createKeyIdentity } from './identity/key-identity.js'
+export type { KeyQuery, KeySource, VerificationKey } from './identity/key-source.js'
+export { createKeySource } from './identity/keys.js'
+export { LocalEd25519Provider } from './identity/local.js'
+export type { IdentityProvider, Signer } from './identity/provider.js'
+export { createRemoteKeySource } from './identity/remote-key-source.js'
+export type { InboundHeaders, InboundRequest, KeptPassport, Listener } from './ingress/listener.js'
+export type { ListenerOptions, TrustDomainOptions } from './ingress/listener-options.js'
+export { type Problem, toProblem } from './ingress/problem.js'
+export { takeLineageOut } from './ingress/take-lineage-out.js'
+export { createTokenVerifier, type TokenVerifier, type VerifiedToken } from './ingress/token.js'
+export type { TokenOptions } from './ingress/token-options.js'
+export type { JwsAlgorithm, JwsHeader, SigningAlgorithm } from './jws/algorithm.js'
+export { keyAlgorithms } from './jws/key-algorithms.js'
+export { createKeySigner, type KeySigner } from './jws/key-signer.js'
+export { DEFAULT_LIMITS, type Limits, resolveLimits } from './limits.js'
+export type { MaybePromise } from './maybe-promise.js'
+export {
+  createEvidence,
+  type Evidence,
+  keySourcesOf,
+  parseEvidence,
+  parseTrustDocument,
+  type TrustDocument,
+  type VerifiedEvidence,
+  type VerifyEvidenceOptions,
+  verifyEvidence,
+  type X509Factory,
+} from './passport/evidence.js'
+export { Passport, parsePassport } from './passport/passport.js'
+export { SignatureCache } from './passport/signature-cache.js'
+export type { Finding, IdentityContext, VerifiedEntry } from './passport/verified.js'
+export { VerifiedPassport } from './passport/verified-passport.js'
+export { PassportVerifier } from './passport/verifier.js'
+export { verifyPassport } from './passport/verify.js'
+export type { VerifyOptions } from './passport/verify-options.js'
+export type { Decision, PolicyContext, PolicyEngine, PolicyRequest, PolicyTier } from './policy/engine.js'
+export { createFunctionEngine, type PolicyFunction } from './policy/function-engine.js'
+export type { Policies } from './policy/policies.js'
+export { BaggageManager } from './propagation/baggage-manager.js'
+export type { CacheProvider } from './propagation/cache.js'
+export { MemoryCache } from './propagation/memory-cache.js'
+export { createOutbound, type Outbound } from './propagation/outbound.js'
+export { filterKestBaggage, withoutKestBaggage } from './propagation/propagator.js'
+export type { PropagateTo } from './propagation/scope.js'
+export { ATTRIBUTE, SCOPE, SPAN_PREFIX } from './telemetry/attributes.js'
+export { type Logger, stderrLogger } from './telemetry/logger.js'
+export type { TrustEvaluator } from './trust/evaluator.js'
+export { DEFAULT_ORIGINS } from './trust/origins.js'
+export { VERSION } from './version.js'

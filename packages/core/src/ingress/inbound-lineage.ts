@@ -1,0 +1,170 @@
+import { createSenderCheck, type SenderCheck } from '../binding/sender-check.js'
+import { Frame } from '../context/frame.js'
+import type { StatedIdentity } from '../context/state.js'
+import { KestConfigError, KestError } from '../errors.js'
+import { type Passport, parsePassport } from '../passport/passport.js'
+import type { VerifiedPassport } from '../passport/verified-passport.js'
+import { verifyPassport } from '../passport/verify.js'
+import { parseBaggage, stripKest } from '../propagation/baggage.js'
+import { BAGGAGE_HEADER, MEMBER } from '../propagation/baggage-names.js'
+import { decodeMembers } from '../propagation/restore.js'
+import { admit } from './admission.js'
+import type { InboundRequest, KeptPassport, ListenerDeps } from './listener.js'
+import type { ResolvedListenerOptions } from './listener-options.js'
+import { createPrincipalRules } from './principals.js'
+import { takeLineageOut } from './take-lineage-out.js'
+import type { BaggageIdentity } from './who-acts.js'
+
+/** What a request brought along, as far as it may be believed. */
+export interface InboundLineage {
+  readonly frame: Frame
+  /** The origin of a request that begins here; `null` for one that brought lineage. */
+  readonly origin: string | null
+  /** Who acts, by the verified tips. */
+  readonly identity: StatedIdentity | null
+  /** Who acts by unsigned baggage: only to be compared (K-IDENT). */
+  readonly baggage: BaggageIdentity
+}
+
+/** The inbound lineage interceptor (SPEC §8.1). */
+export interface LineageInterceptor {
+  receive(request: InboundRequest): Promise<InboundLineage>
+  resume(kept: KeptPassport): Promise<InboundLineage>
+}
+
+/** Lineage is required, verified and judged (K-ROOT, K-INGRESS). */
+export function createInternalInterceptor(
+  deps: ListenerDeps,
+  options: ResolvedListenerOptions,
+): LineageInterceptor {
+  const { mode } = options
+  if (mode === 'off') {
+    const details = { option: 'listener.mode' }
+    deps.logger.warn(details, 'INSECURE: inbound lineage is not verified, and not believed')
+  } else if (deps.trust.length === 0) {
+    throw new KestConfigError('listener: an internal listener needs trust material, and none is configured')
+  }
+  const principalRules = createPrincipalRules(options, deps.identity)
+  const checkSender = senderCheckOf(deps, options)
+
+  async function judge(
+    passport: Passport | null,
+    tip: readonly string[] | null,
+    signal: AbortSignal | undefined,
+  ): Promise<VerifiedPassport> {
+    if (passport === null) throw lineageMissing()
+    const rules = principalRules()
+    const verified = await verifyPassport(passport, {
+      trust: deps.trust,
+      limits: deps.limits,
+      mode,
+      // Enforced by `admit`, where traces have an option of their own.
+      semantics: 'report',
+      raisers: rules.mayRaise,
+      ceilings: rules.ceiling,
+      cache: deps.cache,
+      ...(tip !== null && { tip }),
+      ...(signal !== undefined && { signal }),
+    })
+    admit(verified, options, rules, deps.clock.now())
+    return verified
+  }
+
+  function believe(verified: VerifiedPassport, baggage: BaggageIdentity): InboundLineage {
+    const { identity, identityBy, findings } = verified
+    if (findings.length > 0) {
+      deps.logger.warn({ findings }, 'inbound lineage claims more than it has; the claims were ignored')
+    }
+    return {
+      frame: new Frame(verified.lineage()),
+      origin: null,
+      identity: identity === null ? null : { context: identity, by: identityBy },
+      baggage: mode === 'off' ? {} : baggage,
+    }
+  }
+
+  return {
+    receive: ({ headers, peer, signal }) =>
+      measured(deps, async () => {
+        const { maxInboundLength: maxLength } = deps.propagation
+        const lines = headers[BAGGAGE_HEADER]
+        takeLineageOut(headers)
+        const { kest } = parseBaggage(lines, { maxLength })
+        if (kest.size === 0) throw lineageMissing()
+        const isBound = checkSender({ hop: kest.get(MEMBER.hop), peer })
+        const { passport, tip, identity } = await decodeMembers(kest, deps.propagation)
+        const verified = await judge(passport, tip, signal)
+        await isBound(verified)
+        return believe(verified, identity)
+      }),
+    resume: ({ passport, tip = null, signal }) =>
+      measured(deps, async () => {
+        const parsed = parsePassport(passport, { limits: deps.limits })
+        return believe(await judge(parsed, tip, signal), {})
+      }),
+  }
+}
+
+/** Nothing of Kest's is taken from outside: it is removed and counted, not read (K-EDGE). */
+export function createEdgeInterceptor(deps: ListenerDeps, origin: string): LineageInterceptor {
+  return {
+    receive: async ({ headers }) => {
+      const removed = takeLineageOut(headers)
+      if (removed > 0) {
+        deps.onStripped?.(removed)
+        deps.logger.warn(
+          { removed, origin },
+          'kest.* members were removed from a request at an edge (K-EDGE)',
+        )
+      }
+      return begunAt(origin)
+    },
+    resume: async () => {
+      throw new KestConfigError('listener.resume: an edge takes no lineage (K-EDGE)')
+    },
+  }
+}
+
+/**
+ * An edge that takes lineage from a partner (K-EDGE): what comes with `kest.*` members, of any kind, is judged as where
+ * lineage is required, sender included. Only what comes without any begins here.
+ */
+export function createPartnerEdgeInterceptor(
+  deps: ListenerDeps,
+  options: ResolvedListenerOptions,
+  origin: string,
+): LineageInterceptor {
+  const internal = createInternalInterceptor(deps, options)
+  return {
+    receive: async (request) =>
+      stripKest(request.headers[BAGGAGE_HEADER]).removed === 0 ? begunAt(origin) : internal.receive(request),
+    resume: internal.resume,
+  }
+}
+
+function begunAt(origin: string): InboundLineage {
+  return { frame: new Frame(), origin, identity: null, baggage: {} }
+}
+
+function senderCheckOf(deps: ListenerDeps, { binding }: ResolvedListenerOptions): SenderCheck {
+  const { namespace, cacheTimeoutMs } = deps.propagation
+  const { trust, limits, clock } = deps
+  const replay = (binding.kind === 'hop' ? binding.replayStore : null) ?? deps.replay
+  return createSenderCheck(binding, { trust, limits, clock, replay, namespace, cacheTimeoutMs })
+}
+
+function lineageMissing(): KestError {
+  return new KestError('ERR_KEST_LINEAGE_MISSING', 'no passport came, and lineage is required here (K-ROOT)')
+}
+
+async function measured<T>(deps: ListenerDeps, judge: () => Promise<T>): Promise<T> {
+  const start = performance.now()
+  try {
+    const result = await judge()
+    deps.onVerified?.('ok', performance.now() - start)
+    return result
+  } catch (error) {
+    if (error instanceof KestError) deps.onVerified?.(error.code, performance.now() - start)
+    throw error
+  }
+}

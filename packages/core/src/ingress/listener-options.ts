@@ -1,0 +1,230 @@
+import {
+  BINDING_OPTIONS,
+  type BindingOptions,
+  type ResolvedBinding,
+  resolveBinding,
+} from '../binding/binding-options.js'
+import { KestConfigError } from '../errors.js'
+import type { TokenOptions } from './token-options.js'
+
+/** What is granted to a foreign trust domain (K-DOMAIN). */
+export interface TrustDomainOptions {
+  /** The most that data from, or through, this domain is trusted. Integer, 0…100; default 60. */
+  readonly ceiling?: number | undefined
+  /** Whether its principals may raise trust and remove taints (K-EFF). Default `false`. */
+  readonly raiser?: boolean | undefined
+  /** Whether its principals may state user, agent and task (K-IDENT). Default `false`. */
+  readonly identityAuthority?: boolean | undefined
+}
+
+/** How a {@link createListener | listener} judges what comes in. Every default is the strict one. */
+export interface ListenerOptions extends BindingOptions {
+  /**
+   * Makes the listener an *edge*: requests from outside begin here, and a root made for one has the trust of this
+   * origin (`'user_input'`, `'internet'`, …). Every inbound `kest.*` member is removed (K-EDGE). Without it the
+   * listener is *internal*: a request without verified lineage is refused (K-ROOT).
+   */
+  readonly origin?: string | undefined
+  /**
+   * For an edge that takes lineage from a partner: a request with `kest.*` members is judged as at an internal
+   * listener, and one without begins here. It must know who sends them, so it needs a `binding` (K-EDGE). Default
+   * `false`.
+   */
+  readonly acceptLineage?: boolean | undefined
+  /**
+   * `full` (default) verifies every signature. `tip` verifies those of the tips alone: their ancestors raise no trust,
+   * remove no taint and state no identity. `off` verifies none and believes nothing: trust 0, taint `unverified`, no
+   * identity (K-INGRESS).
+   */
+  readonly mode?: 'full' | 'tip' | 'off' | undefined
+  /** Oldest tip that is accepted: a bound on replay (K-FRESH). Default 3,600,000; a job may need more (K-RESUME). */
+  readonly maxAgeMs?: number | undefined
+  /** How far ahead of this clock a tip may be. Default 60,000. */
+  readonly maxAheadMs?: number | undefined
+  /** `any` accepts passports of several traces, for jobs that merge requests (K-TRACE). Default `single`. */
+  readonly traces?: 'single' | 'any' | undefined
+  /**
+   * What happens to a passport whose entries claim more trust, or fewer taints, than their lineage gives: `report`
+   * (default) ignores the claim and logs it, `enforce` refuses the request (K-SEM).
+   */
+  readonly semantics?: 'report' | 'enforce' | undefined
+  /**
+   * Principals that may raise trust and remove taints (K-EFF), beside the domains in `trustDomains` that may. Default:
+   * those of this workload's own trust domain, and itself.
+   */
+  readonly raisers?: readonly string[] | undefined
+  /**
+   * Principals that may state user, agent and task (K-IDENT), beside the domains in `trustDomains` that may. Default:
+   * all but those of other trust domains.
+   */
+  readonly identityAuthorities?: readonly string[] | undefined
+  /**
+   * Other SPIFFE trust domains whose principals are accepted, by name (`partner.example`). Default: none (K-DOMAIN).
+   * Principals that are no SPIFFE IDs belong to no domain; the trust material names each of them.
+   */
+  readonly trustDomains?: Readonly<Record<string, TrustDomainOptions>> | undefined
+  /** Verifies bearer tokens (F-IC-05). Default: tokens are not looked at. */
+  readonly token?: TokenOptions | undefined
+}
+
+/** A foreign trust domain with its defaults. */
+export type TrustDomainRule = Required<TrustDomainOptions>
+
+/** Listener options with their defaults, all of them checked. */
+export interface ResolvedListenerOptions {
+  readonly origin: string | null
+  readonly acceptLineage: boolean
+  readonly binding: ResolvedBinding
+  readonly mode: 'full' | 'tip' | 'off'
+  readonly maxAgeMs: number
+  readonly maxAheadMs: number
+  readonly traces: 'single' | 'any'
+  readonly semantics: 'report' | 'enforce'
+  readonly raisers: ReadonlySet<string> | null
+  readonly identityAuthorities: ReadonlySet<string> | null
+  readonly trustDomains: ReadonlyMap<string, TrustDomainRule>
+  readonly token: TokenOptions | null
+}
+
+const OPTIONS: ReadonlySet<string> = new Set([
+  'origin',
+  'acceptLineage',
+  'mode',
+  'maxAgeMs',
+  'maxAheadMs',
+  'traces',
+  'semantics',
+  'raisers',
+  'identityAuthorities',
+  'trustDomains',
+  'token',
+  ...BINDING_OPTIONS,
+])
+/** What only means something where lineage is read. */
+const INTERNAL = [
+  'mode',
+  'maxAgeMs',
+  'maxAheadMs',
+  'traces',
+  'semantics',
+  'raisers',
+  'identityAuthorities',
+  'trustDomains',
+  ...BINDING_OPTIONS,
+]
+
+/** SPIFFE ID §2.1: a trust domain's name. */
+const TRUST_DOMAIN = /^[a-z0-9._-]{1,255}$/
+
+/**
+ * Checks listener options and fills in the defaults. Token options are checked by `createTokenVerifier`.
+ * @throws {KestConfigError} for an option that is unknown, wrong, or without meaning beside another.
+ */
+export function resolveListenerOptions(options: ListenerOptions): ResolvedListenerOptions {
+  const given: unknown = options
+  if (!isRecord(given)) throw new KestConfigError('listener: expected an object of options')
+  for (const name of Object.keys(given)) {
+    if (!OPTIONS.has(name)) throw new KestConfigError(`listener: unknown option "${name}"`)
+  }
+  const { origin, acceptLineage = false } = options
+  if (origin !== undefined && (typeof origin !== 'string' || origin === '')) {
+    throw invalid('origin', 'a non-empty string')
+  }
+  if (typeof acceptLineage !== 'boolean') throw invalid('acceptLineage', 'a boolean')
+  if (acceptLineage && origin === undefined) {
+    throw new KestConfigError(
+      'listener.acceptLineage: an internal listener takes lineage anyway; the option is for edges (K-EDGE)',
+    )
+  }
+  if (origin !== undefined && !acceptLineage) {
+    const idle = INTERNAL.find((name) => given[name] !== undefined)
+    if (idle !== undefined) {
+      throw new KestConfigError(
+        `listener.${idle}: means nothing at an edge, where no lineage is read (K-EDGE)`,
+      )
+    }
+  }
+  const mode = oneOf(options.mode ?? 'full', ['full', 'tip', 'off'], 'mode')
+  const binding = resolveBinding(options)
+  if (acceptLineage && binding.kind === 'none') {
+    throw new KestConfigError(
+      'listener.acceptLineage: an edge that takes lineage must know its sender (K-EDGE): set binding to "mtls" or "hop" (K-HOP)',
+    )
+  }
+  if (mode === 'off' && binding.kind !== 'none') {
+    throw new KestConfigError(
+      'listener.binding: means nothing with mode "off", where no principal is proven (K-HOP)',
+    )
+  }
+  return Object.freeze({
+    origin: origin ?? null,
+    acceptLineage,
+    binding,
+    mode,
+    maxAgeMs: milliseconds(options.maxAgeMs ?? 3_600_000, 'maxAgeMs'),
+    maxAheadMs: milliseconds(options.maxAheadMs ?? 60_000, 'maxAheadMs'),
+    traces: oneOf(options.traces ?? 'single', ['single', 'any'], 'traces'),
+    semantics: oneOf(options.semantics ?? 'report', ['report', 'enforce'], 'semantics'),
+    raisers: principals(options.raisers, 'raisers'),
+    identityAuthorities: principals(options.identityAuthorities, 'identityAuthorities'),
+    trustDomains: trustDomains(options.trustDomains ?? {}),
+    token: options.token ?? null,
+  })
+}
+
+function trustDomains(value: unknown): ReadonlyMap<string, TrustDomainRule> {
+  if (!isRecord(value)) {
+    throw invalid('trustDomains', 'an object: name of a trust domain → what it is granted')
+  }
+  const rules = new Map<string, TrustDomainRule>()
+  for (const [domain, given] of Object.entries(value)) {
+    const where = `trustDomains["${domain}"]`
+    if (!TRUST_DOMAIN.test(domain)) {
+      throw invalid(where, 'the name of a SPIFFE trust domain, such as "partner.example"')
+    }
+    if (!isRecord(given)) throw invalid(where, 'an object')
+    const {
+      ceiling = 60,
+      raiser = false,
+      identityAuthority = false,
+      ...unknown
+    } = given as TrustDomainOptions
+    const [extra] = Object.keys(unknown)
+    if (extra !== undefined) throw new KestConfigError(`listener.${where}: unknown option "${extra}"`)
+    if (!Number.isInteger(ceiling) || ceiling < 0 || ceiling > 100) {
+      throw invalid(`${where}.ceiling`, 'an integer from 0 to 100')
+    }
+    if (typeof raiser !== 'boolean') throw invalid(`${where}.raiser`, 'a boolean')
+    if (typeof identityAuthority !== 'boolean') throw invalid(`${where}.identityAuthority`, 'a boolean')
+    rules.set(domain, Object.freeze({ ceiling, raiser, identityAuthority }))
+  }
+  return rules
+}
+
+function principals(value: unknown, option: string): ReadonlySet<string> | null {
+  if (value === undefined) return null
+  if (!Array.isArray(value) || !value.every((name) => typeof name === 'string' && name !== '')) {
+    throw invalid(option, 'a list of principals')
+  }
+  return new Set(value as string[])
+}
+
+function oneOf<T extends string>(value: T, allowed: readonly T[], option: string): T {
+  if (!allowed.includes(value)) throw invalid(option, `one of ${allowed.join(', ')}`)
+  return value
+}
+
+function milliseconds(value: unknown, option: string): number {
+  if (!Number.isSafeInteger(value) || (value as number) < 0) {
+    throw invalid(option, 'a number of milliseconds, an integer')
+  }
+  return value as number
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function invalid(option: string, expected: string): KestConfigError {
+  return new KestConfigError(`listener.${option}: expected ${expected}`)
+}

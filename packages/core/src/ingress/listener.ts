@@ -1,0 +1,163 @@
+import type { Peer } from '../binding/peer.js'
+import type { ReplayStore } from '../binding/replay-store.js'
+import type { Clock } from '../clock.js'
+import type { KestState } from '../context/state.js'
+import { KestError, type KestErrorCode, PassportVerificationError } from '../errors.js'
+import type { KeySource } from '../identity/key-source.js'
+import type { IdentityProvider } from '../identity/provider.js'
+import type { Limits } from '../limits.js'
+import type { SignatureCache } from '../passport/signature-cache.js'
+import type { ResolvedPropagation } from '../propagation/options.js'
+import type { Logger } from '../telemetry/logger.js'
+import { assertOneAuthorization } from './bearer.js'
+import {
+  createEdgeInterceptor,
+  createInternalInterceptor,
+  createPartnerEdgeInterceptor,
+  type LineageInterceptor,
+} from './inbound-lineage.js'
+import {
+  type ListenerOptions,
+  type ResolvedListenerOptions,
+  resolveListenerOptions,
+} from './listener-options.js'
+import { createTokenVerifier, type VerifiedToken } from './token.js'
+import { whoActs } from './who-acts.js'
+
+/** Header fields as `node:http` gives them: names in lower case, repeated fields joined or as a list. */
+export type InboundHeaders = Record<string, string | string[] | undefined>
+
+/** A request that came in, as far as Kest is concerned. */
+export interface InboundRequest {
+  /** The listener takes the `kest.*` members out of `baggage` here, so that nobody behind it hands them on. */
+  readonly headers: InboundHeaders
+  /** `IncomingMessage.rawHeaders`: lets a doubled `Authorization` be noticed, of which `headers` shows the first. */
+  readonly rawHeaders?: readonly string[] | undefined
+  /** Who is at the other end of the connection, for `binding: 'mtls'`: what `peerOf(socket)` answers. */
+  readonly peer?: Peer | undefined
+  /** Aborts when whoever asked has left. */
+  readonly signal?: AbortSignal | undefined
+  /** Whether the route lets a token name somebody else than the lineage does (K-IDENT). Default `false`. */
+  readonly switchIdentity?: boolean | undefined
+}
+
+/** A passport that was kept, and is to be continued. */
+export interface KeptPassport {
+  /** The passport's JSON, or its strings. */
+  readonly passport: unknown
+  /** Hashes of the tips, if they were kept as well (K-TIP). */
+  readonly tip?: readonly string[] | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Where requests come in: turns what a caller sends into what Kest knows about the request. */
+export interface Listener {
+  /** The origin of an edge, `null` where lineage is required. */
+  readonly origin: string | null
+  /** How it knows the sender (K-HOP). With `mtls` a request needs its `peer`. */
+  readonly binding: 'none' | 'mtls' | 'hop'
+  /**
+   * Judges a request, before anything else runs. The state is the request's: run the rest in it.
+   *
+   * @throws {KestError} what makes it refuse the request; `toProblem` makes the answer.
+   */
+  receive(request: InboundRequest): Promise<KestState>
+  /**
+   * Judges a passport out of a queue or a job by the rules of this listener (K-RESUME): what was verified when it
+   * was put there is verified again.
+   *
+   * @throws {KestError} as {@link receive}; `ERR_KEST_CONFIG` at an edge, which takes no lineage.
+   */
+  resume(kept: KeptPassport): Promise<KestState>
+}
+
+/** What a listener works with (P8). */
+export interface ListenerDeps {
+  /** Says which trust domain is one's own; `null`: none is. */
+  readonly identity: IdentityProvider | null
+  readonly trust: readonly KeySource[]
+  readonly propagation: ResolvedPropagation
+  readonly limits: Limits
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly cache: SignatureCache
+  /** Of hop tokens, where the listener is given none. */
+  readonly replay: ReplayStore
+  /** After each inbound passport, missing ones included. */
+  onVerified?(result: 'ok' | KestErrorCode, milliseconds: number): void
+  /** When an edge removed members. */
+  onStripped?(count: number): void
+}
+
+/**
+ * Makes a listener. An internal one (default) requires lineage that verifies, is fresh, of one trace and of accepted
+ * domains, with all its tips agreeing on who acts; an edge (`origin`) takes none, and starts with an empty frame. Both
+ * validate a bearer token if told how.
+ *
+ * Not checked, unless a `binding` says how: who the sender is. A fresh passport can be replayed by whoever saw it
+ * (K-DECLARED).
+ *
+ * @throws {KestConfigError} for an option that is unknown, wrong, or not to be had; for an internal listener without
+ * trust material.
+ *
+ * @example
+ * ```ts
+ * const listener = createListener(deps, { token: { jwks, issuer, audience } })
+ * const state = await listener.receive({ headers: request.headers, rawHeaders: request.rawHeaders })
+ * runWithState(state, () => handle(request))
+ * ```
+ */
+export function createListener(deps: ListenerDeps, options: ListenerOptions = {}): Listener {
+  const resolved = resolveListenerOptions(options)
+  const { origin } = resolved
+  const lineage = createInterceptor(deps, resolved)
+  const verifyToken = resolved.token === null ? null : createTokenVerifier(resolved.token, deps)
+
+  async function tokenOf({ headers, rawHeaders }: InboundRequest): Promise<VerifiedToken | null> {
+    if (verifyToken === null) return null
+    if (rawHeaders !== undefined) assertOneAuthorization(rawHeaders)
+    return verifyToken(headers['authorization'])
+  }
+
+  return Object.freeze({
+    origin,
+    binding: resolved.binding.kind,
+    receive: (request: InboundRequest) =>
+      logged(deps.logger, async (): Promise<KestState> => {
+        const { switchIdentity = false, signal = null } = request
+        const { frame, origin, identity, baggage } = await lineage.receive(request)
+        const token = await tokenOf(request)
+        const stated = whoActs({ lineage: identity, token: token?.identity ?? null, baggage, switchIdentity })
+        return { frame, origin, identity: stated, jwt: token?.jwt ?? null, signal }
+      }),
+    resume: (kept: KeptPassport) =>
+      logged(deps.logger, async (): Promise<KestState> => {
+        const { frame, origin, identity } = await lineage.resume(kept)
+        return { frame, origin, identity, jwt: null, signal: kept.signal ?? null }
+      }),
+  })
+}
+
+function createInterceptor(deps: ListenerDeps, options: ResolvedListenerOptions): LineageInterceptor {
+  const { origin, acceptLineage } = options
+  if (origin === null) return createInternalInterceptor(deps, options)
+  return acceptLineage
+    ? createPartnerEdgeInterceptor(deps, options, origin)
+    : createEdgeInterceptor(deps, origin)
+}
+
+/** The client learns a code; the operator, here, what it was. */
+async function logged<T>(logger: Logger, judge: () => Promise<T>): Promise<T> {
+  try {
+    return await judge()
+  } catch (error) {
+    if (error instanceof KestError) {
+      const { index, entryId } =
+        error instanceof PassportVerificationError ? error : { index: null, entryId: null }
+      const details = { code: error.code, index, entry_id: entryId, reason: error.message }
+      if (error.statusCode >= 500) logger.error(details, 'inbound request not judged, and so refused')
+      else logger.warn(details, 'inbound request refused')
+    }
+    throw error
+  }
+}

@@ -1,0 +1,43 @@
+import { KestConfigError } from './errors.js'
+
+/** Bounds on what a stranger may make us do (K-LIMIT). Each is checked before the work that it bounds. */
+export interface Limits {
+  /** Entries in a passport. Default 256. */
+  readonly entries: number
+  /** Bytes of one entry's compact string. Default 16,384. */
+  readonly entryBytes: number
+  /** Bytes of a passport's JSON, after decompression. Default 1,048,576. */
+  readonly passportBytes: number
+  /** Nesting of a payload. Default 64. */
+  readonly nesting: number
+  /** Certificates in one entry. Default 4. */
+  readonly certificates: number
+  /** RSA modulus, bits. Default 2048. */
+  readonly rsaMinBits: number
+  /** RSA modulus, bits. Default 4096. */
+  readonly rsaMaxBits: number
+}
+
+export const DEFAULT_LIMITS: Limits = Object.freeze({
+  entries: 256,
+  entryBytes: 16_384,
+  passportBytes: 1_048_576,
+  nesting: 64,
+  certificates: 4,
+  rsaMinBits: 2048,
+  rsaMaxBits: 4096,
+})
+
+/**
+ * Fills in the defaults.
+ * @throws {KestConfigError} for an unknown limit or one that is not a positive safe integer.
+ */
+export function resolveLimits(limits: Partial<Limits> = {}): Limits {
+  for (const [name, value] of Object.entries(limits)) {
+    if (!Object.hasOwn(DEFAULT_LIMITS, name)) throw new KestConfigError(`limits: unknown limit "${name}"`)
+    if (!Number.isSafeInteger(value) || (value as number) < 1) {
+      throw new KestConfigError(`limits.${name}: expected a positive integer, got ${String(value)}`)
+    }
+  }
+  return Object.freeze({ ...DEFAULT_LIMITS, ...limits })
+}

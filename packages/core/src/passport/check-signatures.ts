@@ -1,0 +1,102 @@
+import { KestError } from '../errors.js'
+import { verifySignature, verifySignatureInPool } from '../jws/verify-signature.js'
+import type { BoundEntry } from './stages.js'
+import type { VerifyRules } from './verify-options.js'
+
+/** From so many signatures on, the thread pool is faster than this thread. */
+const POOL_FROM = 4
+
+/** A signature that does not hold, or could not be checked. */
+export interface FailedSignature {
+  readonly entry: BoundEntry
+  readonly error: unknown
+}
+
+/**
+ * Checks signatures: each must hold by a key of the entry's principal. Those that the cache remembers are not computed
+ * again (K-CACHE). Once there are several, they are computed in the thread pool, beside what this thread goes on with;
+ * a few wait until they are asked for.
+ */
+export class SignatureChecks {
+  readonly #rules: VerifyRules
+  readonly #begun = new Set<BoundEntry>()
+  readonly #waiting: BoundEntry[] = []
+  readonly #running: Promise<FailedSignature | null>[] = []
+
+  constructor(rules: VerifyRules) {
+    this.#rules = rules
+  }
+
+  /** Idempotent. */
+  begin(entry: BoundEntry): void {
+    if (this.#begun.has(entry)) return
+    this.#begun.add(entry)
+    if (isRemembered(entry, this.#rules)) return
+    this.#waiting.push(entry)
+    if (!this.#goesToPool()) return
+    for (const next of this.#waiting.splice(0)) this.#running.push(checkInPool(next, this.#rules))
+  }
+
+  /** The failure of the first entry that failed, in the order in which they were begun, not in which that was known. */
+  async firstFailure(): Promise<FailedSignature | null> {
+    const failures = await Promise.all(this.#running)
+    return failures.find((failed) => failed !== null) ?? this.#firstOfWaiting()
+  }
+
+  #goesToPool(): boolean {
+    const { threads } = this.#rules
+    if (threads !== 'auto') return threads === 'pool'
+    return this.#running.length > 0 || this.#waiting.length >= POOL_FROM
+  }
+
+  #firstOfWaiting(): FailedSignature | null {
+    for (const entry of this.#waiting) {
+      const failed = checkHere(entry, this.#rules)
+      if (failed !== null) return failed
+    }
+    return null
+  }
+}
+
+function checkHere(entry: BoundEntry, rules: VerifyRules): FailedSignature | null {
+  const { header, signingInput, signature } = entry.linked.parsed
+  try {
+    for (const { key } of entry.keys) {
+      if (verifySignature(header.alg, key, signingInput, signature)) return remember(entry, rules)
+    }
+    return { entry, error: notSigned(entry) }
+  } catch (error) {
+    return { entry, error }
+  }
+}
+
+async function checkInPool(entry: BoundEntry, rules: VerifyRules): Promise<FailedSignature | null> {
+  const { header, signingInput, signature } = entry.linked.parsed
+  try {
+    for (const { key } of entry.keys) {
+      if (await verifySignatureInPool(header.alg, key, signingInput, signature)) return remember(entry, rules)
+    }
+    return { entry, error: notSigned(entry) }
+  } catch (error) {
+    return { entry, error }
+  }
+}
+
+/** A source whose answers changed while it was asked is not remembered under the state it had before. */
+function isRemembered({ source, generation, linked }: BoundEntry, { cache }: VerifyRules): boolean {
+  return (
+    cache !== null && source.generation === generation && cache.has(source, generation, linked.parsed.hash)
+  )
+}
+
+function remember({ source, generation, linked }: BoundEntry, { cache }: VerifyRules): null {
+  if (source.generation === generation) cache?.add(source, generation, linked.parsed.hash)
+  return null
+}
+
+function notSigned({ linked }: BoundEntry): KestError {
+  return new KestError(
+    'ERR_KEST_SIGNATURE',
+    `the signature is not by a key of ${JSON.stringify(linked.principal)}`,
+  )
+}

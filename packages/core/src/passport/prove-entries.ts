@@ -1,0 +1,67 @@
+import { atEntry } from '../entry/at-entry.js'
+import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import { type Binding, bindKeys } from './bind-keys.js'
+import { SignatureChecks } from './check-signatures.js'
+import { tips } from './graph.js'
+import type { BoundEntry, CheckedEntry, LinkedEntry, Stage } from './stages.js'
+import type { VerifyRules } from './verify-options.js'
+
+/**
+ * Keys and signatures. Each entry's are begun as soon as the entry is read, so that the thread pool works while the
+ * next is read; the end puts what came of it into entry order.
+ */
+export class Proofs {
+  readonly #rules: VerifyRules
+  readonly #signatures: SignatureChecks
+  readonly #bindings: MaybePromise<Binding>[] = []
+  #failed = false
+
+  constructor(rules: VerifyRules) {
+    this.#rules = rules
+    this.#signatures = new SignatureChecks(rules)
+  }
+
+  begin(linked: LinkedEntry): void {
+    if (this.#failed) return
+    const binding = bindKeys(linked, this.#rules)
+    this.#bindings.push(binding)
+    if (isPromise(binding)) return
+    if ('error' in binding) this.#failed = true
+    // Which entries are tips is not known yet.
+    else if (this.#rules.mode !== 'tip') this.#signatures.begin(binding.bound)
+  }
+
+  /** @param linked all entries that were begun */
+  async end(linked: Stage<LinkedEntry>): Promise<Stage<CheckedEntry>> {
+    const bound = await this.#bound(linked)
+    const wanted = this.#rules.mode === 'tip' ? tipsOf(bound.entries) : null
+    const entries = bound.entries.map((entry) => ({
+      bound: entry,
+      proven: wanted === null || wanted.has(entry),
+    }))
+    for (const entry of entries) if (entry.proven) this.#signatures.begin(entry.bound)
+    const failed = await this.#signatures.firstFailure()
+    if (failed === null) return { entries, failure: bound.failure }
+    const { index, parsed } = failed.entry.linked
+    const failure = atEntry(failed.error, index, parsed.entry.entry_id, 'ERR_KEST_SIGNATURE')
+    return { entries: entries.slice(0, index), failure }
+  }
+
+  async #bound(linked: Stage<LinkedEntry>): Promise<Stage<BoundEntry>> {
+    const bindings = this.#bindings.some(isPromise) ? await Promise.all(this.#bindings) : this.#bindings
+    const entries: BoundEntry[] = []
+    for (const [index, binding] of (bindings as Binding[]).entries()) {
+      if ('error' in binding) {
+        const { entry_id } = (linked.entries[index] as LinkedEntry).parsed.entry
+        return { entries, failure: atEntry(binding.error, index, entry_id, 'ERR_KEST_KEYS_UNAVAILABLE') }
+      }
+      entries.push(binding.bound)
+    }
+    return { entries, failure: linked.failure }
+  }
+}
+
+function tipsOf(entries: readonly BoundEntry[]): ReadonlySet<BoundEntry> {
+  const parsed = new Set(tips(entries.map(({ linked }) => linked.parsed)))
+  return new Set(entries.filter(({ linked }) => parsed.has(linked.parsed)))
+}

@@ -1,0 +1,130 @@
+import { KestConfigError } from '../errors.js'
+import type { KeySource } from '../identity/key-source.js'
+import { type Limits, resolveLimits } from '../limits.js'
+import type { EffectiveRules } from '../trust/effective.js'
+import type { SignatureCache } from './signature-cache.js'
+
+/**
+ * How much of a passport is verified (K-INGRESS). `full`: all of it. `tip`: everything except the ancestors'
+ * signatures. `off`: the form alone; nothing is believed.
+ */
+export type VerifyMode = 'full' | 'tip' | 'off'
+
+/** How {@link verifyPassport} verifies. */
+export interface VerifyOptions {
+  /** Whose keys count, asked in order. Without a source nothing can be verified, and everything fails. */
+  readonly trust: KeySource | readonly KeySource[]
+  readonly limits?: Partial<Limits>
+  /** Default `full`. */
+  readonly mode?: VerifyMode
+  /** Entry hashes that must be, as a set, the tips (K-TIP). One string may hold several, separated by commas. */
+  readonly tip?: string | readonly string[]
+  /**
+   * When certificates must have been valid (K-TIME): each at its `'entry'`'s own time (default), or all at one time,
+   * milliseconds since the epoch or a `Date`.
+   */
+  readonly at?: 'entry' | number | Date
+  /** Whether claims that the lineage does not bear out are listed (default) or thrown (K-SEM). */
+  readonly semantics?: 'report' | 'enforce'
+  /** Principals that may raise trust and remove taints (K-EFF). Default `'any'`. */
+  readonly raisers?: 'any' | readonly string[] | ((principal: string) => boolean)
+  /** The most trust that a principal's entries can have (K-DOMAIN); `undefined`: no bound. Default: none for anyone. */
+  readonly ceilings?: (principal: string) => number | undefined
+  /** Remembers signatures that held (K-CACHE). Default: none. */
+  readonly cache?: SignatureCache
+  /** Where signatures are verified: on this thread, in the thread pool, or by how many there are (default). */
+  readonly threads?: 'auto' | 'inline' | 'pool'
+  readonly signal?: AbortSignal
+}
+
+/** {@link VerifyOptions}, checked and complete. */
+export interface VerifyRules {
+  readonly sources: readonly KeySource[]
+  readonly limits: Limits
+  readonly mode: VerifyMode
+  readonly tip: readonly string[] | null
+  /** `null`: each entry's own time. */
+  readonly at: number | null
+  readonly semantics: 'report' | 'enforce'
+  readonly effective: EffectiveRules
+  readonly cache: SignatureCache | null
+  readonly threads: 'auto' | 'inline' | 'pool'
+  readonly signal: AbortSignal | null
+}
+
+/** Names of the options there are; others are refused, so that a misspelled one does not silently verify less. */
+const KNOWN: ReadonlySet<string> = new Set<keyof VerifyOptions>([
+  'trust',
+  'limits',
+  'mode',
+  'tip',
+  'at',
+  'semantics',
+  'raisers',
+  'ceilings',
+  'cache',
+  'threads',
+  'signal',
+])
+
+/** @throws {KestConfigError} for options that are unknown or wrong */
+export function resolveVerifyOptions(options: VerifyOptions): VerifyRules {
+  if (typeof options !== 'object' || options === null)
+    throw new KestConfigError('verify: options with trust are needed')
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.has(name)) throw new KestConfigError(`verify: unknown option "${name}"`)
+  }
+  return {
+    sources: sourcesOf(options.trust),
+    limits: resolveLimits(options.limits),
+    mode: oneOf('mode', options.mode, ['full', 'tip', 'off']),
+    tip: tipOf(options.tip),
+    at: timeOf(options.at),
+    semantics: oneOf('semantics', options.semantics, ['report', 'enforce']),
+    effective: {
+      mayRaise: raiserRule(options.raisers),
+      ceiling: options.ceilings ?? ((): undefined => undefined),
+    },
+    cache: options.cache ?? null,
+    threads: oneOf('threads', options.threads, ['auto', 'inline', 'pool']),
+    signal: options.signal ?? null,
+  }
+}
+
+function sourcesOf(trust: VerifyOptions['trust']): readonly KeySource[] {
+  const sources: readonly KeySource[] = Array.isArray(trust) ? trust : [trust as KeySource]
+  for (const source of sources) {
+    const right = typeof source?.find === 'function' && (source.kind === 'keys' || source.kind === 'x509')
+    if (!right) throw new KestConfigError('verify: trust: expected key sources')
+  }
+  return sources
+}
+
+function oneOf<T extends string>(name: string, value: T | undefined, choices: readonly [T, ...T[]]): T {
+  if (value === undefined) return choices[0]
+  if (choices.includes(value)) return value
+  throw new KestConfigError(`verify: ${name}: expected one of ${choices.join(', ')}, got ${String(value)}`)
+}
+
+function tipOf(tip: VerifyOptions['tip']): readonly string[] | null {
+  if (tip === undefined) return null
+  const hashes: readonly string[] = typeof tip === 'string' ? (tip === '' ? [] : tip.split(',')) : tip
+  if (Array.isArray(hashes) && hashes.every((hash) => typeof hash === 'string')) return hashes
+  throw new KestConfigError('verify: tip: expected entry hashes')
+}
+
+function timeOf(at: VerifyOptions['at']): number | null {
+  if (at === undefined || at === 'entry') return null
+  const time = at instanceof Date ? at.getTime() : at
+  if (typeof time === 'number' && Number.isFinite(time)) return time
+  throw new KestConfigError(`verify: at: expected 'entry' or a time, got ${String(at)}`)
+}
+
+function raiserRule(raisers: VerifyOptions['raisers']): (principal: string) => boolean {
+  if (raisers === undefined || raisers === 'any') return () => true
+  if (typeof raisers === 'function') return raisers
+  if (!Array.isArray(raisers))
+    throw new KestConfigError("verify: raisers: expected 'any', principals or a function")
+  const names: ReadonlySet<string> = new Set(raisers)
+  return (principal) => names.has(principal)
+}

@@ -1,0 +1,84 @@
+import { KestError, PassportVerificationError } from '../errors.js'
+import { tips as tipsOf } from './graph.js'
+import { agreeOnIdentity, believeNothing, Findings, judgeEntries } from './judge-entries.js'
+import { linkEntries } from './link-entries.js'
+import { assertPassportSize, type Passport } from './passport.js'
+import { Proofs } from './prove-entries.js'
+import type { VerifiedEntry } from './verified.js'
+import { sealPassport, type VerifiedPassport } from './verified-passport.js'
+import { resolveVerifyOptions, type VerifyOptions, type VerifyRules } from './verify-options.js'
+
+/**
+ * Verifies a passport (F-PA-04…07, SPEC §9): proves which workloads made its entries, in which order, and that nothing
+ * was altered since. For each entry, in order:
+ *
+ * 1. it has its one form, header and schema (K-STRICT, K-LIMIT);
+ * 2. neither it nor its `entry_id` occurs before (K-ONCE), nor is it a twin of another (K-LOWS);
+ * 3. each parent is an *earlier* entry, and at most 60 s younger (K-TIME);
+ * 4. its principal's own key is found (K-BIND), and the algorithm is that key's (K-ALG);
+ * 5. the signature holds;
+ * 6. its claims are recomputed (K-EFF, K-TRACE), and where they differ that is a finding or an error (K-SEM).
+ *
+ * Then, of the whole: its tips are the expected ones (K-TIP), and they agree on who acts (K-IDENT). The first failure
+ * in entry order is the one thrown. What cannot be checked has failed.
+ *
+ * Does *not* show that the passport is recent or meant for the receiver, nor what a workload chose not to record
+ * (K-DECLARED). Without `tip`, entries cut off the end are not missed.
+ *
+ * @throws {PassportVerificationError} with `index` and `entryId`: `ERR_KEST_ENTRY_MALFORMED`, `ERR_KEST_ENTRY_HEADER`,
+ *   `ERR_KEST_ENTRY_NOT_CANONICAL`, `ERR_KEST_ENTRY_SCHEMA`, `ERR_KEST_LIMIT`, `ERR_KEST_DUPLICATE`,
+ *   `ERR_KEST_PARENT_UNKNOWN`, `ERR_KEST_TIME`, `ERR_KEST_KEY_UNKNOWN`, `ERR_KEST_KEYS_UNAVAILABLE`,
+ *   `ERR_KEST_CERTIFICATE_UNSUPPORTED`, `ERR_KEST_CERTIFICATE`, `ERR_KEST_ALG`, `ERR_KEST_SIGNATURE`, `ERR_KEST_TIP`;
+ *   where semantics are enforced `ERR_KEST_TRUST_RAISED`, `ERR_KEST_TAINT_DROPPED`, `ERR_KEST_TRACE`,
+ *   `ERR_KEST_IDENTITY_CONFLICT`
+ * @throws {KestError} `ERR_KEST_CONFIG` for wrong options, `ERR_KEST_ABORTED` when `signal` aborts
+ *
+ * @example
+ * ```ts
+ * const trust = createKeySource({ 'spiffe://example.org/hop1': [jwk] })
+ * const { principals, trustScore, taints } = await verifyPassport(parsePassport(text), { trust })
+ * ```
+ */
+export async function verifyPassport(passport: Passport, options: VerifyOptions): Promise<VerifiedPassport> {
+  const rules = resolveVerifyOptions(options)
+  throwIfAborted(rules)
+  assertPassportSize(passport, rules.limits)
+  const findings = new Findings(rules.semantics)
+  const entries = rules.mode === 'off' ? read(passport, rules) : await prove(passport, rules, findings)
+  const tips = tipsOf(entries)
+  assertTips(tips, rules)
+  const agreed = agreeOnIdentity(tips, findings)
+  const time = rules.at === null ? 'self-asserted' : 'fixed'
+  return sealPassport({ entries, tips, agreed, findings: findings.list, mode: rules.mode, time })
+}
+
+async function prove(passport: Passport, rules: VerifyRules, findings: Findings): Promise<VerifiedEntry[]> {
+  const proofs = new Proofs(rules)
+  const linked = linkEntries(passport, rules.limits, (entry) => proofs.begin(entry))
+  const checked = await proofs.end(linked)
+  throwIfAborted(rules)
+  const entries = judgeEntries(checked.entries, rules.effective, findings)
+  if (checked.failure !== null) throw checked.failure
+  return entries
+}
+
+function read(passport: Passport, { limits }: VerifyRules): VerifiedEntry[] {
+  const { entries, failure } = linkEntries(passport, limits)
+  if (failure !== null) throw failure
+  return believeNothing(entries)
+}
+
+/** K-TIP: as sets, so that neither a cut tail nor a grafted one goes unnoticed. */
+function assertTips(tips: readonly VerifiedEntry[], { tip: expected }: VerifyRules): void {
+  if (expected === null) return
+  const actual = new Set(tips.map(({ hash }) => hash))
+  const same = new Set(expected).size === actual.size && expected.every((hash) => actual.has(hash))
+  if (!same)
+    throw new PassportVerificationError('ERR_KEST_TIP', 'passport: its tips are not those that were expected')
+}
+
+function throwIfAborted({ signal }: VerifyRules): void {
+  if (signal?.aborted) {
+    throw new KestError('ERR_KEST_ABORTED', 'the verification was aborted', { cause: signal.reason })
+  }
+}

@@ -1,0 +1,121 @@
+import { describe, expect, it, vi } from 'vitest'
+import { KestError, PolicyDeniedError } from '../errors.js'
+import { decide } from './decide.js'
+import type { PolicyContext, PolicyEngine, PolicyRequest } from './engine.js'
+
+const request: PolicyRequest = { entryId: 'id', policies: ['p/one', 'p/two'], context: {} as PolicyContext }
+const engine = (evaluate: PolicyEngine['evaluate']): PolicyEngine => ({ evaluate })
+
+async function outcome(
+  answer: PolicyEngine['evaluate'],
+  timeoutMs = 1000,
+  signal: AbortSignal | null = null,
+) {
+  try {
+    await decide(engine(answer), request, { timeoutMs, signal })
+    return 'allowed'
+  } catch (error) {
+    return error as PolicyDeniedError
+  }
+}
+
+describe('decide', () => {
+  it.each([[true], [{ allow: true }], [{ allow: true, reason: 'because' }]])(
+    'allows on %j, at once or later',
+    async (answer) => {
+      expect(await outcome(() => answer)).toBe('allowed')
+      expect(await outcome(async () => answer)).toBe('allowed')
+    },
+  )
+
+  it('does not make a promise for an engine that answers at once', () => {
+    expect(
+      decide(
+        engine(() => true),
+        request,
+        { timeoutMs: 1000, signal: null },
+      ),
+    ).toBeUndefined()
+  })
+
+  it.each([[false], [{ allow: false }]])('TC-07 denies on %j', async (answer) => {
+    for (const evaluate of [() => answer, async () => answer]) {
+      const error = await outcome(evaluate)
+      expect(error).toBeInstanceOf(PolicyDeniedError)
+      expect(error).toMatchObject({
+        code: 'ERR_KEST_DENIED',
+        statusCode: 403,
+        policies: ['p/one', 'p/two'],
+        entryId: 'id',
+      })
+    }
+  })
+
+  it('keeps the reason apart from the message', async () => {
+    const error = await outcome(() => ({ allow: false, reason: 'embargo list 7' }))
+    expect(error).toMatchObject({ reason: 'embargo list 7' })
+    expect((error as Error).message).not.toContain('embargo')
+  })
+
+  it.each([[undefined], [null], ['true'], [1], [{}], [{ allow: 'yes' }], [{ result: true }], [[]]])(
+    'NF-SEC-03 denies on the malformed answer %j',
+    async (answer) => {
+      for (const evaluate of [() => answer as boolean, async () => answer as boolean]) {
+        expect(await outcome(evaluate)).toMatchObject({ code: 'ERR_KEST_ENGINE_ANSWER', statusCode: 503 })
+      }
+    },
+  )
+
+  it('NF-SEC-03 denies when the engine throws or rejects, and keeps the cause', async () => {
+    const cause = new Error('unreachable')
+    for (const evaluate of [
+      () => {
+        throw cause
+      },
+      () => Promise.reject(cause),
+    ]) {
+      expect(await outcome(evaluate)).toMatchObject({ code: 'ERR_KEST_ENGINE', statusCode: 503, cause })
+    }
+  })
+
+  it('keeps the code of a refusal that the engine typed itself', async () => {
+    const own = new PolicyDeniedError('ERR_KEST_ENGINE_ANSWER', 'not JSON', {
+      policies: ['p/one'],
+      entryId: 'id',
+    })
+    expect(await outcome(() => Promise.reject(own))).toBe(own)
+  })
+
+  it('NF-SEC-03 denies when the engine does not answer in time, and aborts its work', async () => {
+    let aborted: unknown
+    const hangs: PolicyEngine['evaluate'] = (_, { signal }) =>
+      new Promise(() => signal.addEventListener('abort', () => (aborted = signal.reason)))
+    const error = await outcome(hangs, 20)
+    expect(error).toMatchObject({ code: 'ERR_KEST_ENGINE_TIMEOUT', statusCode: 503 })
+    expect(aborted).toBe(error)
+  })
+
+  it('stops when the caller leaves, and aborts the engine', async () => {
+    const caller = new AbortController()
+    const seen = vi.fn()
+    const pending = outcome(
+      (_, { signal }) => {
+        signal.addEventListener('abort', seen)
+        return new Promise(() => {})
+      },
+      60_000,
+      caller.signal,
+    )
+    caller.abort()
+    expect(await pending).toMatchObject({ code: 'ERR_KEST_ABORTED' })
+    expect(await pending).toBeInstanceOf(KestError)
+    expect(seen).toHaveBeenCalledOnce()
+  })
+
+  it('leaves no listener on the signal of a caller who stays', async () => {
+    const caller = new AbortController()
+    const removed = vi.spyOn(caller.signal, 'removeEventListener')
+    expect(await outcome(async () => true, 1000, caller.signal)).toBe('allowed')
+    expect(removed).toHaveBeenCalledOnce()
+  })
+})

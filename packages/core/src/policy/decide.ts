@@ -1,0 +1,111 @@
+import { KestError, PolicyDeniedError } from '../errors.js'
+import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import type { Decision, PolicyEngine, PolicyRequest } from './engine.js'
+
+/** Bounds on one question to an engine. */
+export interface DecideOptions {
+  readonly timeoutMs: number
+  /** Aborts when whoever asked has left. */
+  readonly signal: AbortSignal | null
+}
+
+/**
+ * Asks once, without a retry (SPEC §11.1). Returns only when the engine allowed; there is no other way past.
+ *
+ * @throws {PolicyDeniedError} `ERR_KEST_DENIED` (the answer is no), `ERR_KEST_ENGINE` (it threw),
+ * `ERR_KEST_ENGINE_TIMEOUT`, `ERR_KEST_ENGINE_ANSWER` (not a decision).
+ * @throws {KestError} `ERR_KEST_ABORTED` when `signal` aborts first.
+ */
+export function decide(
+  engine: PolicyEngine,
+  request: PolicyRequest,
+  options: DecideOptions,
+): MaybePromise<void> {
+  const question = new Question(options.signal)
+  let answer: MaybePromise<unknown>
+  try {
+    answer = engine.evaluate(request, question)
+  } catch (cause) {
+    throw failed(request, cause)
+  }
+  if (!isPromise(answer)) return judge(answer, request)
+  return question.await(answer, request, options.timeoutMs).then((settled) => judge(settled, request))
+}
+
+/** One question under way. Its signal is made only for engines that look at it. */
+class Question {
+  readonly #caller: AbortSignal | null
+  #controller: AbortController | undefined
+
+  constructor(caller: AbortSignal | null) {
+    this.#caller = caller
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    return this.#controller.signal
+  }
+
+  /** The answer, unless time or the caller's patience runs out first; then the engine's work is aborted. */
+  await(answer: Promise<unknown>, request: PolicyRequest, timeoutMs: number): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const caller = this.#caller
+      const finish = (): void => {
+        clearTimeout(timer)
+        caller?.removeEventListener('abort', onAbort)
+      }
+      const giveUp = (error: KestError): void => {
+        finish()
+        reject(error)
+        this.#controller?.abort(error)
+      }
+      const onAbort = (): void =>
+        giveUp(new KestError('ERR_KEST_ABORTED', 'the caller left before the policy was decided'))
+      const timer = setTimeout(
+        () => giveUp(denied('ERR_KEST_ENGINE_TIMEOUT', `no decision within ${timeoutMs} ms`, request)),
+        timeoutMs,
+      )
+      caller?.addEventListener('abort', onAbort, { once: true })
+      if (caller?.aborted) onAbort()
+      answer.then(
+        (value) => {
+          finish()
+          resolve(value)
+        },
+        (cause: unknown) => {
+          finish()
+          reject(failed(request, cause))
+        },
+      )
+    })
+  }
+}
+
+function judge(answer: unknown, request: PolicyRequest): void {
+  if (answer === true) return
+  if (answer === false) throw denied('ERR_KEST_DENIED', 'a policy denied the operation', request)
+  if (typeof answer !== 'object' || answer === null || typeof (answer as Decision).allow !== 'boolean') {
+    throw denied('ERR_KEST_ENGINE_ANSWER', 'the engine answered something that is not a decision', request)
+  }
+  const { allow, reason } = answer as Decision
+  if (allow) return
+  throw denied('ERR_KEST_DENIED', 'a policy denied the operation', request, {
+    ...(typeof reason === 'string' ? { reason } : {}),
+  })
+}
+
+/** What an engine threw. A refusal that it typed itself keeps its code. */
+function failed(request: PolicyRequest, cause: unknown): PolicyDeniedError {
+  if (cause instanceof PolicyDeniedError) return cause
+  return denied('ERR_KEST_ENGINE', 'the policy engine failed', request, { cause })
+}
+
+function denied(
+  code: PolicyDeniedError['code'] & ConstructorParameters<typeof PolicyDeniedError>[0],
+  message: string,
+  request: PolicyRequest,
+  details: { readonly cause?: unknown; readonly reason?: string } = {},
+): PolicyDeniedError {
+  const { policies, entryId } = request
+  return new PolicyDeniedError(code, `${message}: ${policies.join(', ')}`, { ...details, policies, entryId })
+}

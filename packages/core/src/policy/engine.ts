@@ -1,0 +1,64 @@
+import type { DeviationRecord, JsonObject } from '../entry/entry.js'
+import type { MaybePromise } from '../maybe-promise.js'
+import type { LineageSummary } from '../passport/lineage.js'
+
+/** Where a policy was set (F-PE-07…10), in the order of evaluation. */
+export type PolicyTier = 'enterprise' | 'platform' | 'application' | 'function'
+
+/** What a policy sees (SPEC §7). Frozen: an engine cannot change what the next one is asked. */
+export interface PolicyContext {
+  readonly subject: {
+    readonly workload: string
+    readonly user: string | null
+    readonly agent: string | null
+    readonly task: string | null
+    readonly trust_score: number
+    readonly taints: readonly string[]
+    /** Principal that stated user / agent / task (K-IDENT); `null` when nobody did. */
+    readonly identity_by: string | null
+  }
+  readonly object: { readonly id: string; readonly attributes: JsonObject }
+  readonly environment: {
+    readonly is_root: boolean
+    /** The origin of a root, or the source given for this operation; `"internal"` else. */
+    readonly source_type: string
+    /** Comma-separated parents; `"0"` for a root. */
+    readonly parent_hash: string
+    readonly policy_names: readonly string[]
+    readonly policy_tier: PolicyTier
+    readonly active_deviations: readonly DeviationRecord[]
+    /** Classification of the entry being made. */
+    readonly classification: string
+  }
+  /** The workload that asks. */
+  readonly identity: string
+  readonly trust_score: number
+  /** Parallel lists in passport order, verified entries only (K-LINEAGE). */
+  readonly lineage: LineageSummary
+}
+
+export interface PolicyRequest {
+  readonly entryId: string
+  /** Non-empty; all of them must allow (F-PE-03). */
+  readonly policies: readonly string[]
+  readonly context: PolicyContext
+}
+
+/** A decision with its reason. The reason goes to the log and the span, never to the client. */
+export interface Decision {
+  readonly allow: boolean
+  readonly reason?: string
+}
+
+/**
+ * Decides (P7). Anything but `true` or `{ allow: true }` denies; throwing, rejecting, hanging past the time-out and
+ * answering anything else deny with an error of their own (NF-SEC-03).
+ */
+export interface PolicyEngine {
+  /** `signal` aborts when the time is up or the caller has left. */
+  evaluate(
+    request: PolicyRequest,
+    options: { readonly signal: AbortSignal },
+  ): MaybePromise<boolean | Decision>
+  close?(): MaybePromise<void>
+}

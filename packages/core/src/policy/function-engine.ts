@@ -1,0 +1,47 @@
+import { KestConfigError } from '../errors.js'
+import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import type { Decision, PolicyContext, PolicyEngine } from './engine.js'
+
+/** A policy written as a function of what policies see. */
+export type PolicyFunction = (context: PolicyContext) => MaybePromise<boolean | Decision>
+
+/**
+ * An engine whose policies are functions of this process: for tests, examples, and rules that need no engine of their
+ * own. All named policies are asked, in order, until one does not allow; a name that is not here denies.
+ *
+ * @example
+ * ```ts
+ * const engine = createFunctionEngine({
+ *   'orders/read': ({ trust_score }) => trust_score >= 40,
+ *   'orders/refund': ({ subject }) => ({ allow: subject.user === 'alice', reason: 'only alice refunds' }),
+ * })
+ * ```
+ * @throws {KestConfigError} when a policy is not a function.
+ */
+export function createFunctionEngine(policies: Readonly<Record<string, PolicyFunction>>): PolicyEngine {
+  const functions = new Map(Object.entries(policies))
+  for (const [name, policy] of functions) {
+    if (typeof policy !== 'function') throw new KestConfigError(`policy "${name}": expected a function`)
+  }
+  const ask = (
+    names: readonly string[],
+    from: number,
+    context: PolicyContext,
+  ): MaybePromise<boolean | Decision> => {
+    for (let index = from; index < names.length; index++) {
+      const name = names[index] as string
+      const policy = functions.get(name)
+      if (policy === undefined) return { allow: false, reason: `no policy "${name}"` }
+      const answer = policy(context)
+      if (isPromise(answer))
+        return answer.then((settled) => (allows(settled) ? ask(names, index + 1, context) : settled))
+      if (!allows(answer)) return answer
+    }
+    return true
+  }
+  return { evaluate: (request) => ask(request.policies, 0, request.context) }
+}
+
+function allows(answer: boolean | Decision): boolean {
+  return answer === true || (typeof answer === 'object' && answer?.allow === true)
+}

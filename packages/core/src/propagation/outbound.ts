@@ -1,0 +1,147 @@
+import { createHopToken } from '../binding/hop-token.js'
+import { currentState, type KestState } from '../context/state.js'
+import { KestConfigError, KestError } from '../errors.js'
+import type { IdentityProvider, Signer } from '../identity/provider.js'
+import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import { Lineage } from '../passport/lineage.js'
+import type { Logger } from '../telemetry/logger.js'
+import { type BaggageLines, formatBaggage, stripKest } from './baggage.js'
+import { type PropagationOptions, type ResolvedPropagation, resolvePropagation } from './options.js'
+import { compileScope, type PropagateTo } from './scope.js'
+import { writeBaggage } from './write.js'
+
+export interface OutboundOptions extends PropagationOptions {
+  /** Which origins receive the passport. There is no default (K-SCOPE). */
+  readonly propagateTo: PropagateTo
+  /**
+   * Whether each dispatch carries a token for the origin called (`kest.hop`), which receivers with `binding: 'hop'` ask
+   * for (K-HOP). It costs a signature of `identity`. Default `false`.
+   */
+  readonly hop?: boolean | undefined
+  /** Who sends; needed with `hop`. */
+  readonly identity?: IdentityProvider | null | undefined
+  readonly logger: Logger
+  /** Told of each header that carries a passport, when it is ready to be sent. */
+  readonly onInjected?: ((event: InjectedEvent) => void) | undefined
+}
+
+export interface InjectedEvent {
+  /** Origin of the request. */
+  readonly origin: string
+  /** Entries of the passport. */
+  readonly entries: number
+  /** Characters of the whole header. */
+  readonly length: number
+}
+
+/** Puts passports on outgoing requests, whatever client sends them (F-CP-03). */
+export interface Outbound {
+  /**
+   * Whether requests to this URL carry the passport.
+   * @throws {KestError} `ERR_KEST_OUTBOUND` when the operator's function fails to say
+   */
+  allows(url: URL): boolean
+  /**
+   * The value of the `baggage` header for one dispatch to `url` (K-REDIRECT): what others had written, exactly as it
+   * is, and in scope the passport as it is at this moment (K-FLOW). Every `kest.*` member that was there, however
+   * spelled, is taken out, in scope or not.
+   *
+   * @param existing the header or headers that the request already has
+   * @param url where this dispatch goes
+   * @param state whose passport; default the ambient state; `null` is none
+   * @returns `undefined` when the request must have no such header
+   * @throws {KestError} the request must not be sent: `ERR_KEST_TOO_LARGE` when the passport does not fit,
+   *   `ERR_KEST_CACHE` when the claim check cannot be stored, `ERR_KEST_IDENTITY` when the hop token cannot be signed,
+   *   `ERR_KEST_OUTBOUND` as for {@link allows}. Thrown at once or by the promise.
+   */
+  baggage(existing: BaggageLines, url: URL, state?: KestState | null): MaybePromise<string | undefined>
+}
+
+/**
+ * Makes an {@link Outbound}.
+ * @throws {KestConfigError} for options of the wrong form
+ *
+ * @example
+ * ```ts
+ * const outbound = createOutbound({ propagateTo: ['http://hop2:8000'], logger })
+ * const baggage = await outbound.baggage(headers.get('baggage') ?? undefined, url)
+ * ```
+ */
+export function createOutbound(options: OutboundOptions): Outbound {
+  const { propagateTo, hop = false, identity = null, logger, onInjected, ...rest } = options
+  const allows = compileScope(propagateTo)
+  const propagation = resolvePropagation(rest)
+  const sender = senderOf(hop, identity)
+
+  function baggage(
+    existing: BaggageLines,
+    url: URL,
+    state = currentState(),
+  ): MaybePromise<string | undefined> {
+    const { foreign, removed } = stripKest(existing)
+    if (removed > 0) {
+      logger.debug(
+        { origin: url.origin, members: removed },
+        'kest.* members that another hand had written were removed',
+      )
+    }
+    const lineage = state !== null && allows(url) ? state.frame.lineage : Lineage.EMPTY
+    if (lineage.length === 0) return formatBaggage(foreign, [])
+    const written = write(lineage, foreign, url.origin)
+    const report = (value: string | undefined): string | undefined => {
+      onInjected?.({ origin: url.origin, entries: lineage.length, length: value?.length ?? 0 })
+      return value
+    }
+    return isPromise(written) ? written.then(report) : report(written)
+  }
+
+  function write(
+    lineage: Lineage,
+    foreign: readonly string[],
+    origin: string,
+  ): MaybePromise<string | undefined> {
+    if (sender === null) return writeBaggage(lineage, foreign, propagation)
+    const token = hopToken(sender, lineage, origin, propagation)
+    return isPromise(token)
+      ? token.then((value) => writeBaggage(lineage, foreign, propagation, value))
+      : writeBaggage(lineage, foreign, propagation, token)
+  }
+
+  return { allows, baggage }
+}
+
+function senderOf(hop: unknown, identity: IdentityProvider | null): IdentityProvider | null {
+  if (typeof hop !== 'boolean')
+    throw new KestConfigError(`outbound.hop: expected a boolean, got ${typeof hop}`)
+  if (!hop) return null
+  if (identity === null)
+    throw new KestConfigError('outbound.hop: a hop token is signed, and no identity is configured (K-HOP)')
+  return identity
+}
+
+/** K-HOP. Made for each dispatch: it is for one origin, and used once. */
+function hopToken(
+  sender: IdentityProvider,
+  lineage: Lineage,
+  origin: string,
+  { clock, limits }: ResolvedPropagation,
+): MaybePromise<string> {
+  const tips = lineage.tips.map(({ hash }) => hash)
+  const sign = (signer: Signer): MaybePromise<string> =>
+    createHopToken(signer, origin, tips, clock.now(), limits)
+  let signer: MaybePromise<Signer>
+  try {
+    signer = sender.current()
+  } catch (cause) {
+    throw noIdentity(cause)
+  }
+  if (!isPromise(signer)) return sign(signer)
+  return signer.then(sign, (cause: unknown) => {
+    throw noIdentity(cause)
+  })
+}
+
+function noIdentity(cause: unknown): KestError {
+  if (cause instanceof KestError) return cause
+  return new KestError('ERR_KEST_IDENTITY', 'the workload has no identity now', { cause })
+}

@@ -1,0 +1,195 @@
+import { KestConfigError } from '../errors.js'
+import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import type { Lineage } from '../passport/lineage.js'
+import type { IdentityContext } from '../passport/verified.js'
+import { type EncodedMember, encodeValue } from './baggage.js'
+import { MEMBER } from './baggage-names.js'
+import { type ClaimStore, storeClaim } from './claim-check.js'
+import { compress } from './compression.js'
+import type { ResolvedPropagation } from './options.js'
+
+/** What goes with a passport, or has to fit beside it. */
+export interface TierInput {
+  /** Characters of the members of others in the same header; 0 when there are none. */
+  readonly foreignLength: number
+  readonly identity: IdentityContext | null
+  /** `kest.hop`: a JWS, which percent-encoding does not change. */
+  readonly hop?: string | undefined
+}
+
+/** A claim check is a bearer of the same lineage for everyone it is sent to; a burst of requests shares one. */
+const CLAIM_REUSE_MS = 60_000
+
+/** What neither JSON nor percent-encoding changes. */
+const UNRESERVED = /^[A-Za-z0-9._-]*$/
+
+const CLAIM_MEMBER_LENGTH = MEMBER.claimCheck.length + 1 + 36
+
+/** The forms of one lineage that were needed so far, so that fan-out pays once. */
+interface Encoded {
+  readonly tip: string
+  /** Length of the tier 1 value: exact for JWS, and never more than the truth. See {@link encodeStrings}. */
+  readonly plainLength: number
+  /** Length that compression cannot go below: signatures do not compress. */
+  readonly incompressible: number
+  plain?: string
+  compressed?: string
+  claim?: { readonly store: ClaimStore; readonly until: number; readonly id: MaybePromise<string> }
+}
+
+const encodings = new WeakMap<Lineage, Encoded>()
+
+/**
+ * The `kest.*` members for an outgoing request: the passport in the first tier that fits, its tips, its sender's token, and who acts
+ * (F-CP-01, F-CP-04, F-CP-07). An empty lineage has none.
+ *
+ * A member fits when its encoded `key=value` is at most `maxMemberLength`, and the header with everything in it at most
+ * `maxHeaderLength` (K-SIZE). Answers at once for tiers 1 and 2; for the claim check when the passport is stored.
+ *
+ * @throws {KestConfigError} `ERR_KEST_TOO_LARGE` when nothing fits; the request must not be sent then
+ * @throws {KestError} `ERR_KEST_CACHE` when the claim check cannot be stored
+ */
+export function encodeMembers(
+  lineage: Lineage,
+  input: TierInput,
+  options: ResolvedPropagation,
+): MaybePromise<readonly EncodedMember[]> {
+  if (lineage.length === 0) return []
+  const encoded = encodingOf(lineage)
+  const companions = [
+    [MEMBER.chainTip, encoded.tip] as const,
+    ...(input.hop === undefined ? [] : [[MEMBER.hop, input.hop] as const]),
+    ...identityMembers(input.identity),
+  ]
+  const room = roomFor(companions, input.foreignLength, options)
+  const plain = options.encoding === 'auto' ? plainMember(lineage, encoded, room) : null
+  const inline = plain ?? compressedMember(lineage, encoded, room)
+  if (inline !== null) return [inline, ...companions]
+  if (options.cache === null || CLAIM_MEMBER_LENGTH > room)
+    throw tooLarge(lineage, input.foreignLength, options)
+  const id = claimOf(lineage, encoded, options, options.cache)
+  const members = (value: string): EncodedMember[] => [[MEMBER.claimCheck, value], ...companions]
+  return isPromise(id) ? id.then(members) : members(id)
+}
+
+/** Tier 1. */
+function plainMember(lineage: Lineage, encoded: Encoded, room: number): EncodedMember | null {
+  if (MEMBER.passport.length + 1 + encoded.plainLength > room) return null
+  encoded.plain ??= encodeStrings(lineage.strings())
+  return fitting([MEMBER.passport, encoded.plain], room)
+}
+
+/** Tier 2. */
+function compressedMember(lineage: Lineage, encoded: Encoded, room: number): EncodedMember | null {
+  if (MEMBER.compressed.length + 1 + encoded.incompressible > room) return null
+  encoded.compressed ??= compress(wireForm(lineage))
+  return fitting([MEMBER.compressed, encoded.compressed], room)
+}
+
+/** Tier 3: the id under which the passport was stored, or is being stored by another request. */
+function claimOf(
+  lineage: Lineage,
+  encoded: Encoded,
+  options: ResolvedPropagation,
+  cache: ClaimStore['cache'],
+): MaybePromise<string> {
+  const { clock, namespace, claimTtlMs, cacheTimeoutMs, limits } = options
+  const last = encoded.claim
+  const shared = last?.store.cache === cache && last.store.namespace === namespace && clock.now() < last.until
+  if (last !== undefined && shared) return last.id
+  const passport = wireForm(lineage)
+  if (Buffer.byteLength(passport) > limits.passportBytes) {
+    throw new KestConfigError(
+      `the passport of ${lineage.length} entries is larger than limits.passportBytes (${limits.passportBytes})`,
+      { code: 'ERR_KEST_TOO_LARGE' },
+    )
+  }
+  const store: ClaimStore = { cache, namespace, claimTtlMs, cacheTimeoutMs, limits }
+  const id = storeClaim(passport, store)
+  const claim = { store, until: clock.now() + Math.min(claimTtlMs / 2, CLAIM_REUSE_MS), id }
+  encoded.claim = claim
+  if (isPromise(id)) {
+    id.catch(() => {
+      if (encoded.claim === claim) delete encoded.claim
+    })
+  }
+  return id
+}
+
+function encodingOf(lineage: Lineage): Encoded {
+  const known = encodings.get(lineage)
+  if (known !== undefined) return known
+  const lengths = lineage.map(({ jws }) => jws.length)
+  const signatures = lineage.map(({ jws }) => (jws.includes('.') ? jws.length - jws.lastIndexOf('.') - 1 : 0))
+  const encoded: Encoded = {
+    tip: lineage.tips.map(({ hash }) => hash).join('%2C'),
+    plainLength: sum(lengths) + 9 * (lengths.length - 1) + 12,
+    // base64url twice, and compressed to the bytes in between, a signature is as long as before.
+    incompressible: sum(signatures),
+  }
+  encodings.set(lineage, encoded)
+  return encoded
+}
+
+/** `encodeURIComponent(JSON.stringify(strings))`, which a JWS passes through unchanged. */
+function encodeStrings(strings: readonly string[]): string {
+  if (!strings.every((text) => UNRESERVED.test(text))) return encodeValue(JSON.stringify(strings))
+  return `%5B%22${strings.join('%22%2C%22')}%22%5D`
+}
+
+function wireForm(lineage: Lineage): string {
+  return JSON.stringify(lineage.strings())
+}
+
+function identityMembers(identity: IdentityContext | null): EncodedMember[] {
+  if (identity === null) return []
+  const parts = [
+    [MEMBER.user, identity.user],
+    [MEMBER.agent, identity.agent],
+    [MEMBER.task, identity.task],
+  ] as const
+  return parts.flatMap(([key, value]) =>
+    value === null || value === '' ? [] : [[key, encodeValue(value)] as const],
+  )
+}
+
+/** Characters that are left for the passport's own member. */
+function roomFor(
+  companions: readonly EncodedMember[],
+  foreignLength: number,
+  options: ResolvedPropagation,
+): number {
+  let taken = foreignLength > 0 ? foreignLength + 1 : 0
+  for (const member of companions) {
+    if (memberLength(member) > options.maxMemberLength) {
+      throw new KestConfigError(
+        `baggage: member ${member[0]} has ${memberLength(member)} characters, maxMemberLength is ${options.maxMemberLength}`,
+        { code: 'ERR_KEST_TOO_LARGE' },
+      )
+    }
+    taken += memberLength(member) + 1
+  }
+  return Math.min(options.maxMemberLength, options.maxHeaderLength - taken)
+}
+
+function tooLarge(lineage: Lineage, foreignLength: number, options: ResolvedPropagation): KestConfigError {
+  const remedy =
+    options.cache === null ? 'configure a cache for claim checks, or raise the bounds' : 'raise the bounds'
+  return new KestConfigError(
+    `the passport of ${lineage.length} entries fits no tier beside ${foreignLength} characters of other baggage ` +
+      `(maxMemberLength ${options.maxMemberLength}, maxHeaderLength ${options.maxHeaderLength}): ${remedy}`,
+    { code: 'ERR_KEST_TOO_LARGE' },
+  )
+}
+
+function fitting(member: EncodedMember, room: number): EncodedMember | null {
+  return memberLength(member) <= room ? member : null
+}
+
+function memberLength([key, value]: EncodedMember): number {
+  return key.length + 1 + value.length
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}

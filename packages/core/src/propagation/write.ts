@@ -1,0 +1,37 @@
+import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import type { Lineage } from '../passport/lineage.js'
+import type { IdentityContext } from '../passport/verified.js'
+import { type EncodedMember, formatBaggage } from './baggage.js'
+import type { ResolvedPropagation } from './options.js'
+import { encodeMembers } from './tiers.js'
+
+/**
+ * The whole value of a `baggage` header: the lineage and who acts in it, and the members of others.
+ *
+ * @param foreign members of others, as {@link stripKest} hands them out
+ * @param hop the sender's token for this dispatch (K-HOP); none by default
+ * @returns `undefined` when there is nothing to send
+ * @throws {KestError} what {@link encodeMembers} throws; the request must not be sent then
+ */
+export function writeBaggage(
+  lineage: Lineage,
+  foreign: readonly string[],
+  options: ResolvedPropagation,
+  hop?: string,
+): MaybePromise<string | undefined> {
+  const foreignLength = formatBaggage(foreign, [])?.length ?? 0
+  const members = encodeMembers(lineage, { foreignLength, identity: agreedIdentity(lineage), hop }, options)
+  const format = (list: readonly EncodedMember[]): string | undefined => formatBaggage(foreign, list)
+  return isPromise(members) ? members.then(format) : format(members)
+}
+
+/**
+ * Who acts, if all tips say the same: receivers compare it with the signed tips (K-IDENT), so nothing else may be
+ * written beside them.
+ */
+function agreedIdentity({ tips }: Lineage): IdentityContext | null {
+  const identity = tips[0]?.identity ?? null
+  const same = (other: IdentityContext | null): boolean =>
+    other?.user === identity?.user && other?.agent === identity?.agent && other?.task === identity?.task
+  return tips.every((tip) => same(tip.identity)) ? identity : null
+}

@@ -1,0 +1,26 @@
+/** Instrumentation scope of everything Kest emits (NF-OBS-03). */
+export const SCOPE = 'kest.core'
+/** An audit span's name is this and the operation (F-TE-01). */
+export const SPAN_PREFIX = 'kest.verified.'
+
+/** Attributes of the audit span (F-TE-02, SPEC §10). */
+export const ATTRIBUTE = Object.freeze({
+  /** The entry, whole: the JWS compact string. */
+  signature: 'kest.signature',
+  /** Parents, comma-separated; `"0"` for a root. */
+  parentHash: 'kest.parent_hash',
+  /** The passport up to and with this entry, as JSON. */
+  passport: 'kest.passport',
+  entryId: 'kest.entry_id',
+  workloadId: 'kest.workload_id',
+  trustScore: 'kest.trust_score',
+  operation: 'kest.operation',
+  /** Hash of this entry. */
+  chainTip: 'kest.chain_tip',
+  /** `allow` or `deny`. */
+  decision: 'kest.decision',
+  /** Why it was denied, in the engine's words. */
+  reason: 'kest.decision.reason',
+  /** OpenTelemetry's own name for the class of an error; here our code. */
+  errorType: 'error.type',
+})

@@ -1,0 +1,21 @@
+type Details = Readonly<Record<string, unknown>>
+
+/** Where Kest speaks to the operator. Compatible with pino, `console` and most others. */
+export interface Logger {
+  debug(details: Details, message: string): void
+  info(details: Details, message: string): void
+  warn(details: Details, message: string): void
+  error(details: Details, message: string): void
+}
+
+/** Warnings and errors to stderr as one line of JSON each; the rest is dropped. The default. */
+export const stderrLogger: Logger = Object.freeze<Logger>({
+  debug: () => {},
+  info: () => {},
+  warn: (details, message) => write('warn', details, message),
+  error: (details, message) => write('error', details, message),
+})
+
+function write(level: string, details: Details, message: string): void {
+  process.stderr.write(`${JSON.stringify({ level, name: 'kest', message, ...details })}\n`)
+}

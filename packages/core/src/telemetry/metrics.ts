@@ -1,0 +1,71 @@
+import { type Counter, type Histogram, type MeterProvider, metrics } from '@opentelemetry/api'
+import type { KestErrorCode } from '../errors.js'
+import { VERSION } from '../version.js'
+import { SCOPE } from './attributes.js'
+
+interface Instruments {
+  readonly signed: Counter
+  readonly denials: Counter
+  readonly verifications: Counter
+  readonly verification: Histogram
+  readonly stripped: Counter
+}
+
+/**
+ * What an operator counts. Instruments are `kest.entries.signed`, `kest.denials` (by `error.type`),
+ * `kest.verifications` (by `kest.result`), `kest.verification.duration` (seconds) and `kest.baggage.stripped`.
+ *
+ * The global provider is looked up on use: unlike tracers, the API's meters do not start to count when an SDK is
+ * registered after them.
+ */
+export class KestMetrics {
+  readonly #own: MeterProvider | undefined
+  #provider: MeterProvider | undefined
+  #instruments: Instruments | undefined
+
+  constructor(meterProvider?: MeterProvider) {
+    this.#own = meterProvider
+  }
+
+  entrySigned(): void {
+    this.#on().signed.add(1)
+  }
+
+  /** An operation did not run; `_OTHER` for an error that is not Kest's, as OpenTelemetry names those. */
+  denied(code: KestErrorCode | '_OTHER'): void {
+    this.#on().denials.add(1, { 'error.type': code })
+  }
+
+  /** An inbound passport was judged: `ok`, or the code it was refused with. */
+  verified(result: 'ok' | KestErrorCode, milliseconds: number): void {
+    const { verifications, verification } = this.#on()
+    verifications.add(1, { 'kest.result': result })
+    verification.record(milliseconds / 1000, { 'kest.result': result })
+  }
+
+  /** Members named `kest.*` that an edge removed (K-EDGE). */
+  stripped(count: number): void {
+    this.#on().stripped.add(count)
+  }
+
+  #on(): Instruments {
+    const provider = this.#own ?? metrics.getMeterProvider()
+    if (this.#instruments === undefined || this.#provider !== provider) {
+      const meter = provider.getMeter(SCOPE, VERSION)
+      this.#provider = provider
+      this.#instruments = {
+        signed: meter.createCounter('kest.entries.signed', { description: 'Entries signed' }),
+        denials: meter.createCounter('kest.denials', { description: 'Operations that did not run' }),
+        verifications: meter.createCounter('kest.verifications', { description: 'Inbound passports judged' }),
+        verification: meter.createHistogram('kest.verification.duration', {
+          description: 'Time to judge an inbound passport',
+          unit: 's',
+        }),
+        stripped: meter.createCounter('kest.baggage.stripped', {
+          description: 'kest.* members removed at an edge',
+        }),
+      }
+    }
+    return this.#instruments
+  }
+}

@@ -1,0 +1,91 @@
+import {
+  isSpanContextValid,
+  type Span,
+  type SpanContext,
+  SpanStatusCode,
+  type TracerProvider,
+  trace,
+} from '@opentelemetry/api'
+import { type KestEntry, LABEL } from '../entry/entry.js'
+import type { Lineage } from '../passport/lineage.js'
+import type { VerifiedEntry } from '../passport/verified.js'
+import { VERSION } from '../version.js'
+import { ATTRIBUTE, SCOPE, SPAN_PREFIX } from './attributes.js'
+
+/** Where audit spans go, and what they show. */
+export interface AuditSpanOptions {
+  /** Default: the global provider, looked up when a span starts. */
+  readonly tracerProvider?: TracerProvider | undefined
+  /** Whether the span shows the whole passport: it grows with the square of the chain. */
+  readonly passport: boolean
+}
+
+/** Makes the audit span of one authorization (K-SPAN). */
+export class AuditSpans {
+  readonly #options: AuditSpanOptions
+
+  constructor(options: AuditSpanOptions) {
+    this.#options = options
+  }
+
+  start(operation: string): AuditSpan {
+    const tracer = (this.#options.tracerProvider ?? trace).getTracer(SCOPE, VERSION)
+    return new AuditSpan(tracer.startSpan(SPAN_PREFIX + operation), this.#options.passport)
+  }
+}
+
+/** Starts before the entry is built, which names it; ends, with the record complete, before the operation runs. */
+export class AuditSpan {
+  readonly #span: Span
+  readonly #passport: boolean
+
+  constructor(span: Span, passport: boolean) {
+    this.#span = span
+    this.#passport = passport
+  }
+
+  /** The span's own context; `null` where nothing traces. */
+  context(): SpanContext | null {
+    const own = this.#span.spanContext()
+    return isSpanContextValid(own) ? own : null
+  }
+
+  /** The operation was authorized, and this is its record. `lineage` ends with `signed`. */
+  allow(signed: VerifiedEntry, lineage: Lineage): void {
+    if (this.#span.isRecording()) {
+      this.#describe(signed.entry)
+      this.#span.setAttributes({
+        [ATTRIBUTE.signature]: signed.jws,
+        [ATTRIBUTE.chainTip]: signed.hash,
+        [ATTRIBUTE.decision]: 'allow',
+      })
+      // Compact strings hold nothing that JSON escapes.
+      if (this.#passport) this.#span.setAttribute(ATTRIBUTE.passport, `["${lineage.strings().join('","')}"]`)
+    }
+    this.#span.end()
+  }
+
+  /**
+   * The operation did not run. No signature: a denial is never evidence (K-AUDIT).
+   * @param entry what was to be signed, as far as it came
+   */
+  deny(entry: KestEntry | undefined, code: string, reason: string | undefined): void {
+    if (this.#span.isRecording()) {
+      if (entry !== undefined) this.#describe(entry)
+      this.#span.setAttributes({ [ATTRIBUTE.decision]: 'deny', [ATTRIBUTE.errorType]: code })
+      if (reason !== undefined) this.#span.setAttribute(ATTRIBUTE.reason, reason)
+      this.#span.setStatus({ code: SpanStatusCode.ERROR, message: code })
+    }
+    this.#span.end()
+  }
+
+  #describe(entry: KestEntry): void {
+    this.#span.setAttributes({
+      [ATTRIBUTE.entryId]: entry.entry_id,
+      [ATTRIBUTE.operation]: entry.operation,
+      [ATTRIBUTE.workloadId]: entry.labels[LABEL.principal] as string,
+      [ATTRIBUTE.trustScore]: entry.trust_score,
+      [ATTRIBUTE.parentHash]: entry.parent_ids.join(','),
+    })
+  }
+}

@@ -1,0 +1,5 @@
+export { MockIdentityProvider } from '../identity/mock.js'
+export { type BuiltPassport, buildPassport, type PassportStep } from './build-passport.js'
+export { FakeClock } from './fake-clock.js'
+export { type MockDecisions, MockPolicyEngine } from './mock-engine.js'
+export { type LogRecord, RecordingLogger } from './recording-logger.js'

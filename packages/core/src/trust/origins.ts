@@ -1,0 +1,44 @@
+import { KestConfigError } from '../errors.js'
+
+/** Trust that data begins with, by where it comes from (F-TS-02). Fixed by the protocol. */
+export const DEFAULT_ORIGINS: Readonly<Record<string, number>> = Object.freeze({
+  system: 100,
+  internal: 100,
+  verified_rag: 90,
+  third_party_api: 60,
+  user_input: 40,
+  internet: 10,
+  llm: 0,
+})
+
+/** The trust of an origin that nobody declared (SPEC §5). */
+export const UNKNOWN_ORIGIN_SCORE = 10
+
+/** Origin → trust. */
+export interface OriginMap {
+  /** Integer 0…100; that of an unknown origin is {@link UNKNOWN_ORIGIN_SCORE}. */
+  score(origin: string): number
+}
+
+/**
+ * The protocol's origins, and one's own beside them.
+ *
+ * @param custom origin → integer 0…100
+ * @throws {KestConfigError} when a default is redefined, a name is empty, or a score is no integer of 0…100.
+ */
+export function createOriginMap(custom: Readonly<Record<string, number>> = {}): OriginMap {
+  const scores = new Map(Object.entries(DEFAULT_ORIGINS))
+  for (const [origin, score] of Object.entries(custom)) {
+    if (Object.hasOwn(DEFAULT_ORIGINS, origin)) {
+      throw new KestConfigError(
+        `origins: "${origin}" is fixed by the protocol and cannot be redefined (F-TS-02)`,
+      )
+    }
+    if (origin === '') throw new KestConfigError('origins: an origin has a name')
+    if (!Number.isInteger(score) || score < 0 || score > 100) {
+      throw new KestConfigError(`origins: "${origin}": expected an integer 0…100, got ${String(score)}`)
+    }
+    scores.set(origin, score)
+  }
+  return Object.freeze({ score: (origin: string): number => scores.get(origin) ?? UNKNOWN_ORIGIN_SCORE })
+}

@@ -1,0 +1,6 @@
+export type { OnError, RequestKest } from './exchange.js'
+export { type KestExpressOptions, kestExpress } from './ingress.js'
+export { type KestJwksOptions, kestJwks } from './jwks.js'
+export type { KestMiddleware, Next } from './middleware.js'
+export { type ProtectOptions, protect, type RouteOptions } from './protect.js'
+export { type RouterLike, type WrapRouterOptions, wrapRouter } from './wrap-router.js'

@@ -1,0 +1,95 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { getActiveKest, type Kest, KestConfigError, type ListenerOptions, peerOf } from '@kest/core'
+import { Exchange, exchangeOf, type OnError } from './exchange.js'
+import type { KestMiddleware } from './middleware.js'
+import { misconfigured, refuse } from './refuse.js'
+
+const MOUNTED_TWICE =
+  'a second kestExpress() on the way of one request, with options that could loosen the first: mount one'
+
+/** How requests come in: where from, what they must bring, and how refused ones are answered. */
+export interface KestExpressOptions<Req extends IncomingMessage = IncomingMessage> extends ListenerOptions {
+  /** Default: the one made by `configure()`, which must have been called before. */
+  readonly kest?: Kest | undefined
+  /**
+   * `respond` (default) answers refused requests with problem+json (RFC 9457). `next` hands the error to the
+   * application's error handlers; Express's own one shows its stack to the client unless `NODE_ENV` is `production`.
+   */
+  readonly onError?: OnError | undefined
+  /**
+   * Whether a token may name somebody else than the lineage does (K-IDENT), for all requests or for some. Asked before
+   * the route is known. Default `false`.
+   */
+  readonly switchIdentity?: boolean | ((req: Req) => boolean) | undefined
+}
+
+/**
+ * The inbound side: restores and verifies lineage and token of each request, before anything behind it runs, and
+ * keeps what it found on `req.kest` and as ambient state. By itself it protects no operation: that is `protect()`.
+ *
+ * Mount it first, and once on the way of a request. Passing the same middleware again changes nothing; a second one,
+ * with options of its own, is a mistake that could loosen the first and is answered 500 `ERR_KEST_CONFIG`.
+ *
+ * Without `origin` the listener is internal: a request without lineage that verifies is refused (K-ROOT). With it, it
+ * is an edge: inbound `kest.*` members are removed and counted, unread (K-EDGE). Either way they are no longer in
+ * `req.headers.baggage` behind it, where a proxy would find and forward them; `req.rawHeaders` stays as it came.
+ *
+ * @throws {KestConfigError} for options that are unknown or wrong, an internal listener without trust material, and
+ * when Kest is not configured.
+ *
+ * @example
+ * ```ts
+ * app.use(kestExpress({ origin: 'user_input' }))
+ * app.get('/orders/:id', protect({ policy: 'orders/read' }), handler)
+ * ```
+ */
+export function kestExpress<Req extends IncomingMessage = IncomingMessage>(
+  options: KestExpressOptions<Req> = {},
+): KestMiddleware<Req> {
+  const { kest = getActiveKest(), onError = 'respond', switchIdentity = false, ...listenerOptions } = options
+  if (onError !== 'respond' && onError !== 'next') {
+    throw new KestConfigError(`kestExpress.onError: expected "respond" or "next", got ${String(onError)}`)
+  }
+  if (typeof switchIdentity !== 'boolean' && typeof switchIdentity !== 'function') {
+    throw new KestConfigError('kestExpress.switchIdentity: expected a boolean, or a function of the request')
+  }
+  const listener = kest.listener(listenerOptions)
+
+  return function kestIngress(req, res, next) {
+    const earlier = exchangeOf(req)
+    if (earlier !== undefined) {
+      if (earlier.ingress === kestIngress) earlier.run(next)
+      else refuse(misconfigured(MOUNTED_TWICE), earlier.onError, res, next)
+      return
+    }
+    const receive = async () => {
+      const switches = typeof switchIdentity === 'function' ? switchIdentity(req) : switchIdentity
+      // A promise, which is truthy, must not become a yes.
+      if (typeof switches !== 'boolean') {
+        throw new KestConfigError('kestExpress.switchIdentity: the function must answer true or false')
+      }
+      return listener.receive({
+        headers: req.headers,
+        rawHeaders: req.rawHeaders,
+        ...(listener.binding === 'mtls' && { peer: peerOf(req.socket) }),
+        signal: departureOf(res),
+        switchIdentity: switches,
+      })
+    }
+    receive().then(
+      (state) => new Exchange({ kest, onError, ingress: kestIngress }, state, req, res).run(next),
+      (error: unknown) => refuse(error, onError, res, next),
+    )
+  }
+}
+
+/** Aborts when the connection closes before the response was written. */
+function departureOf(res: ServerResponse): AbortSignal {
+  const controller = new AbortController()
+  const leave = () => {
+    if (!res.writableFinished) controller.abort()
+  }
+  if (res.destroyed) leave()
+  else res.once('close', leave)
+  return controller.signal
+}

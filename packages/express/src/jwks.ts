@@ -1,0 +1,53 @@
+import { getActiveKest, type IdentityProvider, jwksOf, type Kest, KestConfigError } from '@kest/core'
+import type { KestMiddleware } from './middleware.js'
+import { refuse } from './refuse.js'
+
+export interface KestJwksOptions {
+  /** Default: the one made by `configure()`, which must have been called before. */
+  readonly kest?: Kest | undefined
+  /** For how long peers may keep the answer, seconds. Default 300. */
+  readonly maxAgeSeconds?: number | undefined
+}
+
+type PublishingIdentity = IdentityProvider & Parameters<typeof jwksOf>[0]
+
+/**
+ * Serves the public key of this workload's identity as a JWK Set (RFC 7517), for peers that verify what it signed.
+ * Their operators list the https URL of it (K-PRINCIPAL). It needs no protection, and is to be reached without lineage:
+ * mount it before `kestExpress()`.
+ *
+ * @throws {KestConfigError} for wrong options; when Kest is not configured, or its identity has no key to publish (one
+ * that signs with certificates is verified by a trust bundle).
+ *
+ * @example
+ * ```ts
+ * app.get('/.well-known/kest/jwks.json', kestJwks())
+ * ```
+ */
+export function kestJwks(options: KestJwksOptions = {}): KestMiddleware {
+  const { kest = getActiveKest(), maxAgeSeconds = 300 } = options
+  if (!Number.isSafeInteger(maxAgeSeconds) || maxAgeSeconds < 0) {
+    throw new KestConfigError('kestJwks.maxAgeSeconds: expected an integer of at least 0')
+  }
+  const { identity } = kest
+  if (!isPublishing(identity))
+    throw new KestConfigError('kestJwks: the identity has no public key to publish')
+
+  return function kestKeys(_req, res, next) {
+    let text: string
+    try {
+      text = JSON.stringify(jwksOf(identity))
+    } catch (error) {
+      refuse(error, 'respond', res, next)
+      return
+    }
+    res.setHeader('content-type', 'application/jwk-set+json')
+    res.setHeader('cache-control', `public, max-age=${maxAgeSeconds}`)
+    res.setHeader('content-length', Buffer.byteLength(text))
+    res.end(text)
+  }
+}
+
+function isPublishing(identity: IdentityProvider | null): identity is PublishingIdentity {
+  return identity !== null && 'getPublicJwk' in identity && typeof identity.getPublicJwk === 'function'
+}

@@ -1,0 +1,104 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { OperationDefinition, type OperationOptions } from '@kest/core'
+import { exchangeOf } from './exchange.js'
+import type { KestMiddleware, Next, RequestParts } from './middleware.js'
+import { operationNameOf, patternText } from './operation-name.js'
+import { misconfigured, refuse } from './refuse.js'
+
+const NOT_RECEIVED =
+  'protect() was reached by a request that no kestExpress() let in: mount it before, and of one copy of @kest/express'
+
+/**
+ * What an operation is, beside its name. Values that may differ from request to request are given as such, or as a
+ * function of the request.
+ */
+export type RouteOptions<Req extends IncomingMessage = IncomingMessage> = Omit<
+  OperationOptions<[req: Req]>,
+  'operation'
+>
+
+/** {@link RouteOptions}, and the name where it is not the route's. */
+export type ProtectOptions<Req extends IncomingMessage = IncomingMessage> = RouteOptions<Req> & {
+  /** Default: the request's method and the route's pattern, `GET /orders/:id`. Required outside a route. */
+  readonly operation?: string | undefined
+}
+
+const protections = new WeakSet<object>()
+
+/** Whether a handler is a `protect()`. */
+export function isProtect(handler: unknown): boolean {
+  return typeof handler === 'function' && protections.has(handler)
+}
+
+/**
+ * Protects what stands behind it in a route: decides, signs the entry, and goes on in the operation's state. When that
+ * fails the request is answered, and nothing behind runs. Starts from the state on the request, so that it does not
+ * matter if a middleware in between lost the ambient one.
+ *
+ * Each `protect()` that a request passes is one operation with one entry. It is over when the response is.
+ *
+ * @throws {KestConfigError} for options that are missing, unknown or wrong. At a request: 500 `ERR_KEST_CONFIG` where
+ * `kestExpress()` did not let the request in; otherwise as `kest.begin` rejects.
+ *
+ * @example
+ * ```ts
+ * app.get('/orders/:id', protect({ policy: 'orders/read', resource: (req) => ({ id: req.params.id }) }), handler)
+ * ```
+ */
+export function protect<Req extends IncomingMessage = IncomingMessage>(
+  options: ProtectOptions<Req>,
+): KestMiddleware<Req> {
+  const { operation, ...rest } = options ?? {}
+  const definitions = new Definitions(rest as RouteOptions, 'protect()')
+  if (operation !== undefined) definitions.named(operation)
+
+  function kestProtect(req: RequestParts, res: ServerResponse, next: Next): void {
+    authorize(req, res, next, () => definitions.named(operation ?? operationNameOf(req)))
+  }
+  protections.add(kestProtect)
+  return kestProtect
+}
+
+/** The definitions of one protection by their names, of which there are as many as methods and mount paths. */
+export class Definitions {
+  readonly #options: RouteOptions
+  readonly #byName = new Map<string, OperationDefinition>()
+
+  /** @throws {KestConfigError} for wrong options; `where` says whose they are */
+  constructor(options: RouteOptions, where: string) {
+    new OperationDefinition({ ...options, operation: where } as OperationOptions<never>)
+    this.#options = { ...options }
+  }
+
+  named(operation: string): OperationDefinition {
+    let definition = this.#byName.get(operation)
+    if (definition === undefined) {
+      definition = new OperationDefinition({ ...this.#options, operation } as OperationOptions<never>)
+      this.#byName.set(operation, definition)
+    }
+    return definition
+  }
+}
+
+/** Lets the request go on as the operation, or ends its way. */
+export function authorize(
+  req: RequestParts,
+  res: ServerResponse,
+  next: Next,
+  definition: () => OperationDefinition,
+): void {
+  const exchange = exchangeOf(req)
+  if (exchange === undefined) {
+    const route = patternText(req.route?.path ?? '(none)')
+    refuse(misconfigured(`${NOT_RECEIVED}; route: ${route}`), 'respond', res, next)
+    return
+  }
+  const begin = async () => exchange.kest.begin(definition(), { state: exchange.state, args: [req] })
+  exchange.run(begin).then(
+    (operation) => {
+      exchange.enter(operation, req)
+      exchange.run(next)
+    },
+    (error: unknown) => refuse(error, exchange.onError, res, next),
+  )
+}

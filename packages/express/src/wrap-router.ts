@@ -1,0 +1,140 @@
+import { type IncomingMessage, METHODS } from 'node:http'
+import { KestConfigError } from '@kest/core'
+import { exchangeOf } from './exchange.js'
+import type { KestMiddleware, RequestParts } from './middleware.js'
+import { operationName, patternText } from './operation-name.js'
+import { Place, placeOf } from './place.js'
+import { authorize, Definitions, isProtect, type RouteOptions } from './protect.js'
+import { type Callable, hasRoutes, isRouting, parseUse, type RouterParts, routerOf } from './router-parts.js'
+
+/** How the routes of a router are protected. */
+export type WrapRouterOptions<Req extends IncomingMessage = IncomingMessage> = RouteOptions<Req> & {
+  /**
+   * Paths, as they are declared, of routes that stay unprotected, and of routers that may be mounted here without being
+   * wrapped. Default: none. One that fits nothing leaves nothing open.
+   */
+  readonly exclude?: readonly string[] | undefined
+  /**
+   * Pattern of the path at which the router is reached, for the operations' names: `/tenants/:tenant`. Default: where
+   * it is mounted, if it is mounted on something wrapped; else the names begin at the router.
+   */
+  readonly mount?: string | undefined
+}
+
+/** An Express application or router, of either major. */
+export interface RouterLike {
+  route(path: never): unknown
+  use(...handlers: never[]): unknown
+}
+
+type Guard = KestMiddleware<RequestParts>
+
+const ROUTE_METHODS: readonly string[] = [...METHODS.map((method) => method.toLowerCase()), 'all']
+
+/**
+ * Protects every route that is declared on a router or application from now on: the first handlers of each method get
+ * a protection in front of them, so that a request that matches no route is not judged. The same object is returned.
+ *
+ * A route whose first handler is a `protect()` has that one instead.
+ *
+ * Not covered: handlers of `use()` and `param()`, which Express runs before it knows a route and which may answer by
+ * themselves (`express.static` does). Routers and applications given to `use()` must be wrapped, or be excluded.
+ *
+ * An application's settings for routing are fixed by wrapping it: set `case sensitive routing`, `strict routing` and,
+ * in Express 4, `query parser` before.
+ *
+ * @throws {KestConfigError} for wrong options; for what is no router, is wrapped already, or has routes or routers
+ * already. Later, `use()` throws it for a router that is neither wrapped nor excluded.
+ *
+ * @example
+ * ```ts
+ * const orders = wrapRouter(express.Router(), { policy: 'orders', mount: '/orders' })
+ * orders.get('/:id', handler)                       // operation "GET /orders/:id"
+ * app.use('/orders', orders)
+ * ```
+ */
+export function wrapRouter<R extends RouterLike, Req extends IncomingMessage = IncomingMessage>(
+  router: R,
+  options: WrapRouterOptions<Req>,
+): R {
+  const { exclude = [], mount, ...rest } = options ?? {}
+  if (!Array.isArray(exclude) || !exclude.every((path) => typeof path === 'string' && path !== '')) {
+    throw new KestConfigError('wrapRouter.exclude: expected a list of paths')
+  }
+  if (mount !== undefined && (typeof mount !== 'string' || !mount.startsWith('/'))) {
+    throw new KestConfigError('wrapRouter.mount: expected a path that begins with "/"')
+  }
+  if ('operation' in rest)
+    throw new KestConfigError('wrapRouter: unknown option "operation"; routes have their own')
+  const definitions = new Definitions(rest as RouteOptions, 'wrapRouter()')
+  const base = routerOf(router)
+  if (placeOf(base) !== undefined) throw new KestConfigError('wrapRouter: this router is wrapped already')
+  if (hasRoutes(base)) {
+    throw new KestConfigError(
+      'wrapRouter: it has routes already, which would stay unprotected; wrap it first',
+    )
+  }
+
+  const excluded = new Set(exclude as readonly string[])
+  const isExcluded = (path: unknown): boolean =>
+    Array.isArray(path) ? path.length > 0 && path.every(isExcluded) : excluded.has(patternText(path))
+  const place = new Place(mount, [base, router])
+  guardRoutes(base, (path) => (isExcluded(path) ? null : createGuard(definitions, place, path)))
+  // An application hands what it mounts to its router as a plain function: it is looked at before.
+  for (const target of new Set([base, router as unknown as RouterParts])) watchUse(target, place, isExcluded)
+  return router
+}
+
+/** Has every route that is declared from now on guarded, unless `guardOf` answers `null` for its path. */
+function guardRoutes(router: RouterParts, guardOf: (path: unknown) => Guard | null): void {
+  const { route } = router
+  router.route = function kestRoute(path) {
+    const declared = route.call(this, path) as Record<string, Callable>
+    const guard = guardOf(path)
+    if (guard !== null) guardRoute(declared, guard)
+    return declared
+  }
+}
+
+/** Puts the guard in front of the first handlers that each method of the route gets. */
+function guardRoute(route: Record<string, Callable>, guard: Guard): void {
+  for (const method of ROUTE_METHODS) {
+    const declare = route[method]
+    if (typeof declare !== 'function') continue
+    let guarded = false
+    route[method] = function (...handlers) {
+      const [first] = handlers.flat(Number.POSITIVE_INFINITY)
+      if (guarded || first === undefined) return declare.apply(this, handlers)
+      const result = declare.apply(this, isProtect(first) ? handlers : [guard, ...handlers])
+      guarded = true
+      return result
+    }
+  }
+}
+
+function createGuard(definitions: Definitions, place: Place, path: unknown): Guard {
+  return function kestGuard(req, res, next) {
+    const exchange = exchangeOf(req)
+    // `route.all(a).get(b)`: both have the guard in front of them, and one request may go through both.
+    if (exchange?.hasPassed(req)) exchange.run(next)
+    else authorize(req, res, next, () => definitions.named(operationName(req.method, place.pattern(), path)))
+  }
+}
+
+/** Learns where wrapped routers are mounted, and refuses others. */
+function watchUse(target: RouterParts, place: Place, isExcluded: (path: unknown) => boolean): void {
+  const { use } = target
+  target.use = function kestUse(...args) {
+    const { path, handlers } = parseUse(args)
+    for (const handler of handlers.filter(isRouting)) {
+      const child = placeOf(handler)
+      if (child !== undefined) child.mountedAt(place, path)
+      else if (!isExcluded(path)) {
+        throw new KestConfigError(
+          `wrapRouter: use("${patternText(path)}") of a router that is not wrapped would leave its routes unprotected`,
+        )
+      }
+    }
+    return use.apply(this, args)
+  }
+}

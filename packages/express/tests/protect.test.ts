@@ -1,0 +1,636 @@
+import { once } from 'node:events'
+import { request } from 'node:http'
+import { PassThrough, Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { currentState, getCurrentUser, KestConfigError, type KestState } from '@kest/core'
+import { MockPolicyEngine } from '@kest/core/testing'
+import type { ErrorRequestHandler, Request } from 'express'
+import { describe, expect, it, vi } from 'vitest'
+import { kestExpress, protect } from '../src/index.js'
+import { callerHeaders, createService, operationsOf } from './support/kest.js'
+import { MAJORS } from './support/majors.js'
+import { serve } from './support/server.js'
+
+describe.each(MAJORS)('protect on Express $major', ({ express, major }) => {
+  function setup(engine = new MockPolicyEngine(), options: Parameters<typeof createService>[0] = {}) {
+    const service = createService({ engine, ...options })
+    const app = express()
+    app.use(kestExpress({ kest: service.kest, origin: 'user_input' }))
+    return { ...service, app }
+  }
+
+  it('F-AE-01 decides, signs one entry, and runs the handler in its state', async () => {
+    const { app, engine } = setup()
+    const states: (KestState | null)[] = []
+    app.get('/orders/:id', protect({ policy: 'orders/read' }), (req, res) => {
+      states.push(req.kest!.state, currentState())
+      res.json({ operations: operationsOf(req.kest!.state), entry: req.kest!.operation!.entry.entry })
+    })
+    const { url } = await serve(app)
+
+    const { operations, entry } = (await (await fetch(`${url}/orders/4711?q=1`)).json()) as {
+      operations: string[]
+      entry: Record<string, unknown>
+    }
+
+    expect(operations).toEqual(['GET /orders/:id'])
+    expect(entry).toMatchObject({ operation: 'GET /orders/:id', parent_ids: ['0'], trust_score: 40 })
+    expect(JSON.stringify(entry)).not.toContain('4711')
+    expect(states[0]).toBe(states[1])
+    expect(engine.requests.map(({ policies }) => policies)).toEqual([['orders/read']])
+  })
+
+  it('links the entry to the lineage that came in', async () => {
+    const { kest } = createService()
+    const app = express()
+    app.use(kestExpress({ kest }))
+    app.get('/x', protect({ policy: 'p' }), (req, res) => {
+      const [parent, own] = req.kest!.state.frame.lineage.entries()
+      res.json({ hash: parent!.hash, parents: own!.entry.parent_ids, trust: own!.trustScore })
+    })
+    const { url } = await serve(app)
+    const answer = await fetch(`${url}/x`, { headers: await callerHeaders(url) })
+    const { hash, parents, trust } = (await answer.json()) as {
+      hash: string
+      parents: string[]
+      trust: number
+    }
+    expect(parents).toEqual([hash])
+    expect(trust).toBe(40)
+  })
+
+  it('TC-12 the user that came in is seen inside the operation', async () => {
+    const { kest, engine } = createService()
+    const app = express()
+    app.use(kestExpress({ kest }))
+    app.get('/x', protect({ policy: 'p' }), (_req, res) => res.send(getCurrentUser() ?? 'nobody'))
+    const { url } = await serve(app)
+    const answer = await fetch(`${url}/x`, { headers: await callerHeaders(url, { user: 'alice' }) })
+    expect(await answer.text()).toBe('alice')
+    expect(engine.requests[0]?.context.subject.user).toBe('alice')
+  })
+
+  it('answers 500 and runs nothing where no ingress middleware let the request in', async () => {
+    const warning = once(process, 'warning')
+    const app = express()
+    const handler = vi.fn()
+    app.get(`/unreceived-${major}`, protect({ policy: 'p' }), handler)
+    const { url } = await serve(app)
+
+    const answer = await fetch(`${url}/unreceived-${major}`)
+
+    expect(answer.status).toBe(500)
+    expect(await answer.json()).toMatchObject({ code: 'ERR_KEST_CONFIG' })
+    expect(handler).not.toHaveBeenCalled()
+    expect((await warning)[0]).toMatchObject({ name: 'KestWarning', code: 'ERR_KEST_CONFIG' })
+  })
+
+  it('answers 500 where the ingress middleware comes after it', async () => {
+    const { kest } = createService()
+    const app = express()
+    const handler = vi.fn()
+    app.get('/late', protect({ policy: 'p' }), kestExpress({ kest, origin: 'internet' }), handler)
+    const { url } = await serve(app)
+    expect((await fetch(`${url}/late`)).status).toBe(500)
+    expect(handler).not.toHaveBeenCalled()
+  })
+
+  describe('when it is not allowed', () => {
+    it.each<[string, number, string, ConstructorParameters<typeof MockPolicyEngine>[0]]>([
+      ['TC-07 the policy says no', 403, 'ERR_KEST_DENIED', false],
+      [
+        'NF-SEC-03 the engine throws',
+        503,
+        'ERR_KEST_ENGINE',
+        () => Promise.reject(new Error('secret of the engine')),
+      ],
+      ['NF-SEC-03 the engine answers nonsense', 503, 'ERR_KEST_ENGINE_ANSWER', () => 'yes' as never],
+      ['NF-SEC-03 the engine hangs', 503, 'ERR_KEST_ENGINE_TIMEOUT', () => new Promise(() => {})],
+    ])('%s: %i %s, and the handler never runs', async (_what, status, code, decision) => {
+      const { app } = setup(new MockPolicyEngine(decision), { policyTimeoutMs: 50 })
+      const handler = vi.fn()
+      app.post('/orders', protect({ policy: 'orders/create' }), handler)
+      const { url } = await serve(app)
+
+      const answer = await fetch(`${url}/orders`, { method: 'POST', body: 'x'.repeat(100_000) })
+      const text = await answer.text()
+
+      expect(answer.status).toBe(status)
+      expect(answer.headers.get('content-type')).toBe('application/problem+json')
+      expect(JSON.parse(text)).toEqual({
+        type: `urn:kest:error:${code}`,
+        title: expect.any(String),
+        status,
+        code,
+      })
+      expect(text).not.toMatch(/secret|orders\/create/)
+      expect(handler).not.toHaveBeenCalled()
+    })
+
+    it('NF-SEC-02 an identity that is gone: 503, and the handler never runs', async () => {
+      const identity = {
+        getWorkloadId: () => 'spiffe://kest.test/service',
+        current: () => {
+          throw new Error('expired')
+        },
+      }
+      const { app } = setup(undefined, { identity })
+      const handler = vi.fn()
+      app.get('/x', protect({ policy: 'p' }), handler)
+      const { url } = await serve(app)
+      const answer = await fetch(`${url}/x`)
+      expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([
+        503,
+        'ERR_KEST_IDENTITY',
+      ])
+      expect(handler).not.toHaveBeenCalled()
+    })
+
+    it('leaves the connection usable for the next request', async () => {
+      const { app } = setup(new MockPolicyEngine({ yes: true }))
+      app.post('/no', protect({ policy: 'no' }), (_req, res) => res.end())
+      app.get('/yes', protect({ policy: 'yes' }), (_req, res) => res.end('fine'))
+      const { url } = await serve(app)
+      expect((await fetch(`${url}/no`, { method: 'POST', body: Buffer.alloc(1_000_000) })).status).toBe(403)
+      expect(await (await fetch(`${url}/yes`)).text()).toBe('fine')
+    })
+
+    it('hands the error on with onError: next', async () => {
+      const { kest } = createService({ engine: new MockPolicyEngine(false) })
+      const app = express()
+      const handler = vi.fn()
+      app.use(kestExpress({ kest, origin: 'internet', onError: 'next' }))
+      app.get('/x', protect({ policy: 'p' }), handler)
+      const mine: ErrorRequestHandler = (error, _req, res, _next) => {
+        res.status(error.statusCode).send(error.code)
+      }
+      app.use(mine)
+      const { url } = await serve(app)
+      const answer = await fetch(`${url}/x`)
+      expect([answer.status, await answer.text()]).toEqual([403, 'ERR_KEST_DENIED'])
+      expect(handler).not.toHaveBeenCalled()
+    })
+
+    it('cuts off an answer that a middleware had begun, so that it does not look complete', async () => {
+      const { app } = setup(new MockPolicyEngine(false))
+      const handler = vi.fn()
+      app.get(
+        '/x',
+        (_req, res, next) => {
+          res.write('begun')
+          next()
+        },
+        protect({ policy: 'p' }),
+        handler,
+      )
+      const { url } = await serve(app)
+      await expect(fetch(`${url}/x`).then((answer) => answer.text())).rejects.toThrow()
+      expect(handler).not.toHaveBeenCalled()
+    })
+  })
+
+  describe('values of a request', () => {
+    it('come from functions of the request', async () => {
+      const { app, engine } = setup()
+      app.get(
+        '/orders/:id',
+        protect({
+          policy: 'orders/read',
+          classification: 'confidential',
+          addedTaints: ['pii'],
+          user: async (req: Request) => req.get('x-user') ?? undefined,
+          resource: (req: Request<{ id: string }>) => ({ id: `order:${req.params.id}` }),
+        }),
+        (req, res) => res.json(req.kest!.operation!.entry.entry),
+      )
+      const { url } = await serve(app)
+
+      const entry = await (await fetch(`${url}/orders/7`, { headers: { 'x-user': 'alice' } })).json()
+
+      expect(entry).toMatchObject({ classification: 'confidential', taints: ['pii'] })
+      const { subject, object } = engine.requests[0]!.context
+      expect([subject.user, object.id]).toEqual(['alice', 'order:7'])
+    })
+
+    it.each([
+      ['an Error', new Error('mine')],
+      ['nothing', undefined],
+      ['"route"', 'route'],
+      ['"router"', 'router'],
+      ['null', null],
+    ])(
+      'a function that throws %s ends the request in an error handler, never in a handler',
+      async (_what, thrown) => {
+        const { app } = setup()
+        const handler = vi.fn((_req, res) => res.end('ran'))
+        app.get(
+          '/x',
+          protect({
+            policy: 'p',
+            user: () => {
+              throw thrown
+            },
+          }),
+          handler,
+        )
+        app.get('/x', handler)
+        const onError: ErrorRequestHandler = (_error, _req, res, _next) => {
+          res.status(500).end('error handler')
+        }
+        app.use(onError)
+        const { url } = await serve(app)
+        const answer = await fetch(`${url}/x`)
+        expect([answer.status, handler.mock.calls.length]).toEqual([500, 0])
+      },
+    )
+  })
+
+  describe('handlers', () => {
+    it('may be asynchronous', async () => {
+      const { app } = setup()
+      app.get('/x', protect({ policy: 'p' }), async (req, res) => {
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        res.send(String(currentState() === req.kest!.state))
+      })
+      const { url } = await serve(app)
+      expect(await (await fetch(`${url}/x`)).text()).toBe('true')
+    })
+
+    it('may answer from a callback', async () => {
+      const { app } = setup()
+      app.get('/x', protect({ policy: 'p' }), (req, res) => {
+        setImmediate(() => process.nextTick(() => res.send(String(currentState() === req.kest!.state))))
+      })
+      const { url } = await serve(app)
+      expect(await (await fetch(`${url}/x`)).text()).toBe('true')
+    })
+
+    it('may throw, which is the application’s to handle, and the entry stays', async () => {
+      const { app } = setup()
+      let state: KestState | undefined
+      app.get('/x', protect({ policy: 'p' }), (req) => {
+        state = req.kest!.state
+        throw new Error('boom')
+      })
+      const mine: ErrorRequestHandler = (error, _req, res, _next) => {
+        res.status(418).send(error.message)
+      }
+      app.use(mine)
+      const { url } = await serve(app)
+      const answer = await fetch(`${url}/x`)
+      expect([answer.status, await answer.text()]).toEqual([418, 'boom'])
+      expect(operationsOf(state!)).toEqual(['GET /x'])
+    })
+
+    it.runIf(major === 5)('may reject, which Express 5 takes as an error', async () => {
+      const { app } = setup()
+      app.get('/x', protect({ policy: 'p' }), async () => {
+        await Promise.reject(new Error('later'))
+      })
+      const mine: ErrorRequestHandler = (error, req, res, _next) => {
+        res.status(418).send(`${error.message} ${currentState() === req.kest?.state}`)
+      }
+      app.use(mine)
+      const { url } = await serve(app)
+      const answer = await fetch(`${url}/x`)
+      expect([answer.status, await answer.text()]).toEqual([418, 'later true'])
+    })
+
+    it('may stream what they read, in their state', async () => {
+      const { app } = setup()
+      const states = new Set<KestState | null>()
+      app.post('/echo', protect({ policy: 'p' }), async (req, res) => {
+        states.add(req.kest!.state)
+        async function* upper(source: AsyncIterable<Buffer>) {
+          for await (const chunk of source) {
+            states.add(currentState())
+            yield chunk.toString().toUpperCase()
+          }
+        }
+        await pipeline(req, upper, new PassThrough(), res)
+      })
+      const { url } = await serve(app)
+      const body = Readable.toWeb(Readable.from(['ab', 'cd', 'ef'])) as ReadableStream
+      const answer = await fetch(`${url}/echo`, { method: 'POST', body, duplex: 'half' } as RequestInit)
+      expect(await answer.text()).toBe('ABCDEF')
+      expect(states.size).toBe(1)
+    })
+
+    it('K-FLOW make one entry for HEAD as well, named by the method of the request', async () => {
+      const { app, engine } = setup()
+      let state: KestState | undefined
+      app.get('/orders/:id', protect({ policy: 'p' }), (req, res) => {
+        state = req.kest!.state
+        res.send('body')
+      })
+      const { url } = await serve(app)
+      const answer = await fetch(`${url}/orders/1`, { method: 'HEAD' })
+      expect([answer.status, await answer.text()]).toEqual([200, ''])
+      expect(operationsOf(state!)).toEqual(['HEAD /orders/:id'])
+      expect(engine.requests).toHaveLength(1)
+    })
+
+    it('answers a refused HEAD without a body', async () => {
+      const { app } = setup(new MockPolicyEngine(false))
+      app.get('/x', protect({ policy: 'p' }), (_req, res) => res.end())
+      const { url } = await serve(app)
+      const answer = await fetch(`${url}/x`, { method: 'HEAD' })
+      expect([answer.status, await answer.text()]).toEqual([403, ''])
+    })
+  })
+
+  describe('K-AMBIENT a middleware that loses the ambient state', () => {
+    it('costs nothing: the operation starts from the request, and its handler has both again', async () => {
+      const { kest, engine } = createService()
+      const app = express()
+      const between: (KestState | null)[] = []
+      app.use(kestExpress({ kest }))
+      app.use((req, _res, next) => {
+        const chunks: Buffer[] = []
+        req.on('data', (chunk: Buffer) => chunks.push(chunk))
+        req.on('end', () => {
+          req.body = Buffer.concat(chunks).toString()
+          between.push(currentState())
+          next()
+        })
+      })
+      app.post('/x', protect({ policy: 'p' }), (req, res) => {
+        res.json({ body: req.body, same: currentState() === req.kest!.state, user: getCurrentUser() })
+      })
+      const { url } = await serve(app)
+      const headers = await callerHeaders(url, { user: 'alice' })
+      const answer = await fetch(`${url}/x`, { method: 'POST', body: 'hello', headers })
+      expect(await answer.json()).toEqual({ body: 'hello', same: true, user: 'alice' })
+      expect(engine.requests[0]?.context.lineage.operations).toEqual(['caller.call'])
+      // Newer versions of Node keep it by themselves.
+      if (process.versions.node.startsWith('20.')) expect(between).toEqual([null])
+    })
+
+    it('that comes behind it leaves req.kest.state, with which calls can be made', async () => {
+      const { app, kest } = setup()
+      const run = protect({ policy: 'p' })
+      app.post('/x', run, (req, res) => {
+        req
+          .on('data', () => {})
+          .on('end', async () => {
+            const headers = await kest.run(req.kest!.state, () =>
+              kest.inject({} as Record<string, string>, 'http://next:80'),
+            )
+            res.json({
+              baggage: decodeURIComponent(headers['baggage'] ?? ''),
+              tip: req.kest!.operation!.entry.hash,
+            })
+          })
+      })
+      const { url } = await serve(app)
+      const answer = await fetch(`${url}/x`, { method: 'POST', body: 'hello' })
+      const { baggage, tip } = (await answer.json()) as { baggage: string; tip: string }
+      expect(baggage).toContain(`kest.chain_tip=${tip}`)
+    })
+  })
+
+  describe('K-FLOW operations of one request', () => {
+    it('are each in the one before', async () => {
+      const { app } = setup()
+      app.get(
+        '/x',
+        protect({ policy: 'a', operation: 'outer' }),
+        protect({ policy: 'b', operation: 'inner' }),
+        (req, res) => {
+          const [outer, inner] = req.kest!.state.frame.lineage.entries()
+          res.json({
+            operations: operationsOf(req.kest!.state),
+            linked: inner!.entry.parent_ids[0] === outer!.hash,
+          })
+        },
+      )
+      const { url } = await serve(app)
+      expect(await (await fetch(`${url}/x`)).json()).toEqual({ operations: ['outer', 'inner'], linked: true })
+    })
+
+    it('join the request when the response is over, all of them', async () => {
+      const { app } = setup()
+      let received: KestState | undefined
+      app.use((req, _res, next) => {
+        received = req.kest!.state
+        next()
+      })
+      app.get(
+        '/x',
+        protect({ policy: 'a', operation: 'outer' }),
+        protect({ policy: 'b', operation: 'inner' }),
+        (_req, res) => {
+          res.end('done')
+        },
+      )
+      const { url } = await serve(app)
+      await (await fetch(`${url}/x`)).text()
+      await vi.waitFor(() => expect(operationsOf(received!)).toEqual(['outer', 'inner']))
+    })
+
+    it('are as many as the routes it goes through', async () => {
+      const { app } = setup()
+      app.get('/x', protect({ policy: 'a' }), (_req, _res, next) => next('route'))
+      app.get('/:any', protect({ policy: 'b' }), (req, res) => res.json(operationsOf(req.kest!.state)))
+      const { url } = await serve(app)
+      expect(await (await fetch(`${url}/x`)).json()).toEqual(['GET /x', 'GET /:any'])
+    })
+  })
+
+  describe('a client that leaves', () => {
+    it('while the engine decides: the engine is told, nothing is signed, and the handler does not run', async () => {
+      const asked = withResolvers<void>()
+      let told: AbortSignal | undefined
+      const { app, engine, logger } = setup(
+        new MockPolicyEngine(async (_request, signal) => {
+          told = signal
+          asked.resolve(undefined)
+          await once(signal, 'abort')
+          return true
+        }),
+        { policyTimeoutMs: 5000 },
+      )
+      const handler = vi.fn()
+      app.get('/x', protect({ policy: 'p' }), handler)
+      const { url } = await serve(app)
+
+      const outgoing = request(`${url}/x`).on('error', () => {})
+      outgoing.end()
+      await asked.promise
+      outgoing.destroy()
+
+      await vi.waitFor(() =>
+        expect(logger.records.map(({ details }) => details['code'])).toEqual(['ERR_KEST_ABORTED']),
+      )
+      expect(told?.aborted).toBe(true)
+      expect(engine.requests).toHaveLength(1)
+      expect(handler).not.toHaveBeenCalled()
+    })
+
+    it('while the handler works: the state’s signal aborts; it does not when the response was written', async () => {
+      const { app } = setup()
+      const signals: AbortSignal[] = []
+      app.get('/slow', protect({ policy: 'p' }), (req) => {
+        signals.push(req.kest!.state.signal!)
+      })
+      app.get('/quick', protect({ policy: 'p' }), (req, res) => {
+        signals.push(req.kest!.state.signal!)
+        res.end()
+      })
+      const { url } = await serve(app)
+
+      await (await fetch(`${url}/quick`)).text()
+      const outgoing = request(`${url}/slow`).on('error', () => {})
+      outgoing.end()
+      await vi.waitFor(() => expect(signals).toHaveLength(2))
+      outgoing.destroy()
+
+      await vi.waitFor(() => expect(signals.map(({ aborted }) => aborted)).toEqual([false, true]))
+    })
+
+    it('before the ingress middleware saw it: no operation begins', async () => {
+      const { kest, engine, logger } = createService()
+      const app = express()
+      const handler = vi.fn()
+      app.use((_req, res, next) => void res.once('close', () => next()))
+      app.use(kestExpress({ kest, origin: 'internet' }))
+      app.get('/x', protect({ policy: 'p' }), handler)
+      const { url, server } = await serve(app)
+      const outgoing = request(`${url}/x`).on('error', () => {})
+      outgoing.end()
+      await once(server, 'request')
+      outgoing.destroy()
+      await vi.waitFor(() =>
+        expect(logger.records.map(({ details }) => details['code'])).toEqual(['ERR_KEST_ABORTED']),
+      )
+      expect(engine.requests).toEqual([])
+      expect(handler).not.toHaveBeenCalled()
+    })
+  })
+
+  describe('names of operations', () => {
+    const name = (req: Request) => operationsOf(req.kest!.state).at(-1)
+
+    it.each<[string, string | RegExp | string[], string]>([
+      ['a path', '/plain', 'GET /plain'],
+      ['the root', '/', 'GET /'],
+      ['several paths', ['/a', '/plain'], 'GET [/a,/plain]'],
+      ['a regular expression', /^\/pl(ai)n$/, 'GET /^\\/pl(ai)n$/'],
+    ])('are made of %s', async (_what, path, expected) => {
+      const { app } = setup()
+      app.get(path, protect({ policy: 'p' }), (req, res) => res.send(name(req)))
+      const { url } = await serve(app)
+      expect(await (await fetch(`${url}${path === '/' ? '/' : '/plain'}`)).text()).toBe(expected)
+    })
+
+    it('begin where the application is mounted, in patterns', async () => {
+      const { app } = setup()
+      const sub = express()
+      const subsub = express()
+      subsub.get('/z/:id', protect({ policy: 'p' }), (req, res) => res.send(name(req)))
+      sub.use('/y', subsub)
+      app.use('/tenants/:tenant', sub)
+      const { url } = await serve(app)
+      expect(await (await fetch(`${url}/tenants/42/y/z/7`)).text()).toBe('GET /tenants/:tenant/y/z/:id')
+    })
+
+    it('begin at a router that is mounted, whose place Express does not tell', async () => {
+      const { app } = setup()
+      const router = express.Router()
+      router.get('/z/:id', protect({ policy: 'p' }), (req, res) => res.send(name(req)))
+      app.use('/tenants/:tenant', router)
+      const { url } = await serve(app)
+      expect(await (await fetch(`${url}/tenants/42/z/7`)).text()).toBe('GET /z/:id')
+    })
+
+    it('can be given', async () => {
+      const { app } = setup()
+      app.use('/admin', protect({ policy: 'p', operation: 'admin' }), (req, res) => res.send(name(req)))
+      const { url } = await serve(app)
+      expect(await (await fetch(`${url}/admin/x`)).text()).toBe('admin')
+    })
+
+    it('must be given outside a route: 500, and nothing behind runs', async () => {
+      const { app } = setup()
+      const handler = vi.fn()
+      app.use('/admin', protect({ policy: 'p' }), handler)
+      const { url } = await serve(app)
+      const answer = await fetch(`${url}/admin/x`)
+      expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([
+        500,
+        'ERR_KEST_CONFIG',
+      ])
+      expect(handler).not.toHaveBeenCalled()
+    })
+  })
+
+  it('keeps 200 concurrent requests of different users and taints apart', async () => {
+    const { kest } = createService({
+      engine: new MockPolicyEngine(async () => {
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 5))
+        return true
+      }),
+    })
+    const app = express()
+    app.use(kestExpress({ kest }))
+    app.post('/x', express.json(), protect({ policy: 'p' }), async (req, res) => {
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 5))
+      const { lineage } = currentState()!.frame
+      res.json({
+        user: getCurrentUser(),
+        own: req.kest!.user,
+        taints: lineage.tips[0]!.taints,
+        length: lineage.length,
+        body: req.body,
+      })
+    })
+    const { url } = await serve(app)
+
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, async (_, i) => {
+        const headers = await callerHeaders(url, { user: `user${i}`, addedTaints: [`taint${i}`] })
+        const body = JSON.stringify({ i })
+        return (
+          await fetch(`${url}/x`, {
+            method: 'POST',
+            headers: { ...headers, 'content-type': 'application/json' },
+            body,
+          })
+        ).json()
+      }),
+    )
+
+    expect(answers).toEqual(
+      answers.map((_, i) => ({
+        user: `user${i}`,
+        own: `user${i}`,
+        taints: [`taint${i}`],
+        length: 2,
+        body: { i },
+      })),
+    )
+  })
+})
+
+describe('options of protect', () => {
+  it.each([
+    ['nothing', undefined],
+    ['no policy', {}],
+    ['SPEC §11.6 an empty list of policies', { policy: [] }],
+    ['an empty policy', { policy: '' }],
+    ['an unknown option', { policy: 'p', polcy: 'q' }],
+    ['an empty operation', { policy: 'p', operation: '' }],
+    ['F-TT-03 taints removed without a right to', { policy: 'p', removedTaints: ['pii'] }],
+    ['labels of the protocol', { policy: 'p', labels: { principal: 'me' } }],
+  ])('refuses %s when it is made', (_what, options) => {
+    expect(() => protect(options as never)).toThrow(KestConfigError)
+  })
+})
+
+function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => {}
+  const promise = new Promise<T>((done) => {
+    resolve = done
+  })
+  return { promise, resolve }
+}

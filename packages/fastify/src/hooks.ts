@@ -1,0 +1,154 @@
+import { KestConfigError, peerOf, takeLineageOut } from '@kest/core'
+import { context } from '@opentelemetry/api'
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  HookHandlerDoneFunction,
+  RouteOptions,
+} from 'fastify'
+import { cleanContext } from './clean-context.js'
+import { refuse, warnUnprotected } from './refuse.js'
+import { Caller, Exchange, exchangeOf, leaveAlone } from './request.js'
+import { isMarked, markConfig, type Protection, type Scope, scopeOf } from './scope.js'
+
+/*
+ * The hooks take callbacks on purpose: what follows runs in the state in which `done` is called, and an async hook
+ * would lose it. Each `then` has both its functions, so that `done` is called once. `this` is the route's instance.
+ */
+
+/** Adds the hooks to an instance and to every scope inside it. */
+export function addHooks(instance: FastifyInstance): void {
+  instance.addHook('onRoute', kestProtectRoute)
+  instance.addHook('onRequest', kestReceive)
+  instance.addHook('preHandler', kestGuard)
+  // These begin in events and timers, whose context may be from before the request was judged.
+  instance.addHook('onError', (request, _reply, _error, done) => resume(request, done))
+  instance.addHook('onResponse', (request, _reply, done) => resume(request, done))
+  instance.addHook('onRequestAbort', (request, done) => resume(request, done))
+}
+
+/** Finds a route's policy, so that one without fails at start, and gives the route its last preHandler. */
+function kestProtectRoute(this: FastifyInstance, route: RouteOptions): void {
+  const { method, url, config = {} } = route
+  route.config = markConfig(config, ownScope(this).protect({ method, url, config }))
+  ownScope(this).declared.push(route)
+  // Deferred, so that it comes after what other plugins' onRoute hooks add; Fastify reads it when all is loaded.
+  this.after(() => {
+    route.preHandler = [route.preHandler ?? [], kestAuthorize].flat()
+  })
+}
+
+/** Judges lineage and token, before anything else runs. */
+function kestReceive(
+  this: FastifyInstance,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  done: HookHandlerDoneFunction,
+): void {
+  if (exchangeOf(request) !== undefined) {
+    // Another registration around this one came first.
+    resume(request, done)
+    return
+  }
+  request.kest = null
+  const scope = ownScope(this)
+  context.with(cleanContext(request), () => {
+    let protection: Protection | null
+    try {
+      protection = request.is404 ? null : scope.protectionOf(request)
+    } catch (error) {
+      warnUnprotected(request, error)
+      refuse(error, scope.onError, reply, done)
+      return
+    }
+    if (protection?.operations === null) {
+      takeLineageOut(request.raw.headers)
+      leaveAlone(request)
+      done()
+      return
+    }
+    const caller = new Caller(reply.raw, protection !== null)
+    const { headers, rawHeaders, socket } = request.raw
+    const peer = scope.listener.binding === 'mtls' ? peerOf(socket) : undefined
+    const { switchIdentity = false } = protection ?? {}
+    scope.listener.receive({ headers, rawHeaders, peer, switchIdentity, signal: caller.signal }).then(
+      (state) => new Exchange(scope.kest, request, caller, state).run(done),
+      (error: unknown) => refuse(error, scope.onError, reply, done),
+    )
+  })
+}
+
+/**
+ * The instance's first preHandler: no route gets past it unjudged. Routes that were declared before the plugin was
+ * registered have no preHandler of ours, so their operation begins here; a 404 that somebody called for before its
+ * lineage was judged is judged here.
+ */
+function kestGuard(
+  this: FastifyInstance,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  done: HookHandlerDoneFunction,
+): void {
+  if (exchangeOf(request) === undefined) {
+    kestReceive.call(this, request, reply, (error) => {
+      if (error === undefined) kestGuard.call(this, request, reply, done)
+      else done(error)
+    })
+  } else if (request.is404 || isMarked(request)) resume(request, done)
+  else kestAuthorize.call(this, request, reply, done)
+}
+
+/** A protected route's last preHandler: decides, signs, and lets the handler run in the operation's state. */
+function kestAuthorize(
+  this: FastifyInstance,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  done: HookHandlerDoneFunction,
+): void {
+  const exchange = exchangeOf(request)
+  if (exchange === null || (exchange !== undefined && exchange.operation !== null)) {
+    resume(request, done)
+    return
+  }
+  const scope = ownScope(this)
+  const definition = scope.protectionOf(request).operations?.get(request.method)
+  if (exchange === undefined || definition === undefined) {
+    const where = `${request.method} ${request.routeOptions.url}`
+    const past = new KestConfigError(`${where}: a protected route was reached past its guard`)
+    refuse(past, scope.onError, reply, done)
+    return
+  }
+  exchange.run(() => {
+    scope.kest.begin(definition, { state: exchange.state, args: [request] }).then(
+      (operation) => {
+        exchange.enter(operation)
+        exchange.run(done)
+      },
+      (error: unknown) => refuse(error, scope.onError, reply, done),
+    )
+  })
+}
+
+/** Continues in the request's own state, whatever became of the ambient one. */
+function resume(request: FastifyRequest, done: () => void): void {
+  const exchange = exchangeOf(request)
+  if (exchange) exchange.run(done)
+  else context.with(cleanContext(request), done)
+}
+
+function ownScope(instance: FastifyInstance): Scope {
+  const scope = scopeOf(instance)
+  if (scope === undefined) throw new KestConfigError('kestFastify: a hook was called outside its scope')
+  return scope
+}
+
+/** @throws {KestConfigError} when a plugin has taken the guard off a route, as `after` its own registration it may */
+export function assertGuarded(scope: Scope): void {
+  for (const { method, url, preHandler } of scope.declared.splice(0)) {
+    if ([preHandler].flat().at(-1) === kestAuthorize) continue
+    throw new KestConfigError(
+      `route ${String(method)} ${url}: another plugin replaced its preHandler, guard and all`,
+    )
+  }
+}

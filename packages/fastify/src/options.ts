@@ -1,0 +1,91 @@
+import {
+  type Kest,
+  KestConfigError,
+  type ListenerOptions,
+  type OperationOptions,
+  type Policies,
+} from '@kest/core'
+import type { FastifyContextConfig, FastifyRequest } from 'fastify'
+
+/** What a policy is chosen by: one route and one of its methods. */
+export interface RouteInfo {
+  /** Upper case. A route of several methods is asked about once for each, the HEAD that Fastify adds included. */
+  readonly method: string
+  /** The pattern, prefixes included: `/orders/:id`. */
+  readonly url: string
+  /** The route's own `config`. */
+  readonly config: Readonly<FastifyContextConfig>
+}
+
+/** How routes are protected. What is not here is a listener's option: `origin`, `mode`, `token`, … */
+export interface KestFastifyOptions extends ListenerOptions {
+  /** Default: that of the enclosing registration, else the active one (`configure`), as it is at registration. */
+  readonly kest?: Kest | undefined
+  /**
+   * The policies of routes that name none in `config.kest`. A function may answer `undefined` for "none", which is
+   * an error at start unless the route is excluded.
+   */
+  readonly policy?: Policies | ((route: RouteInfo) => Policies | undefined) | undefined
+  /**
+   * Routes that Kest leaves alone: patterns as declared, prefixes included (`/health`, `/files/:id`), or all that lies
+   * below a path (`/docs/*`). One that no route has is an error at start. Default: none.
+   */
+  readonly exclude?: readonly string[] | undefined
+  /** Serves the workload's public keys, unprotected. `true` is `/.well-known/kest/jwks.json`. Default `false`. */
+  readonly publishKeys?: boolean | string | undefined
+  /**
+   * Who answers when Kest refuses: `respond` (default) answers problem+json that tells a code and nothing more,
+   * `next` hands the error to Fastify's error handler, which must keep its message from the client.
+   */
+  readonly onError?: 'respond' | 'next' | undefined
+}
+
+/** `config.kest` of a route: what its operation is. Values may be functions of the request. */
+export type KestRouteOptions = Partial<Omit<OperationOptions<[request: FastifyRequest]>, 'operation'>> & {
+  /** Whether a token may name somebody else than the lineage does (K-IDENT). Default `false`. */
+  readonly switchIdentity?: boolean
+}
+
+/** Plugin options, checked as far as they are the plugin's own. */
+export interface ResolvedOptions {
+  readonly kest: Kest | undefined
+  readonly policy: KestFastifyOptions['policy']
+  readonly exclude: readonly string[]
+  /** `null`: not published. */
+  readonly keysPath: string | null
+  readonly onError: 'respond' | 'next'
+  readonly listener: ListenerOptions
+}
+
+const DEFAULT_KEYS_PATH = '/.well-known/kest/jwks.json'
+
+/** @throws {KestConfigError} for an option of the plugin that is wrong; the others are judged by `Kest.listener` */
+export function resolveOptions(options: KestFastifyOptions): ResolvedOptions {
+  const { kest, policy, exclude = [], publishKeys = false, onError = 'respond', ...listener } = options
+  for (const name of ['prefix', 'logLevel', 'logSerializers']) {
+    if (Object.hasOwn(listener, name)) {
+      throw new KestConfigError(
+        `kestFastify.${name}: Fastify ignores it here; register the plugin in the scope it is for`,
+      )
+    }
+  }
+  if (kest !== undefined && (typeof kest?.begin !== 'function' || typeof kest.listener !== 'function')) {
+    throw invalid('kest', 'what createKest or configure answered')
+  }
+  if (!Array.isArray(exclude)) throw invalid('exclude', 'a list of route patterns')
+  for (const pattern of exclude as readonly unknown[]) {
+    if (typeof pattern !== 'string' || !/^[/*]/.test(pattern)) {
+      throw invalid('exclude', `route patterns that begin with "/", got ${JSON.stringify(pattern)}`)
+    }
+  }
+  if (typeof publishKeys !== 'boolean' && (typeof publishKeys !== 'string' || !publishKeys.startsWith('/'))) {
+    throw invalid('publishKeys', 'a boolean, or a path')
+  }
+  if (onError !== 'respond' && onError !== 'next') throw invalid('onError', '"respond" or "next"')
+  const keysPath = publishKeys === true ? DEFAULT_KEYS_PATH : publishKeys === false ? null : publishKeys
+  return { kest, policy, exclude, keysPath, onError, listener }
+}
+
+function invalid(option: string, expected: string): KestConfigError {
+  return new KestConfigError(`kestFastify.${option}: expected ${expected}`)
+}

@@ -1,0 +1,126 @@
+import type { ServerResponse } from 'node:http'
+import { currentState, type Kest, type KestState, type Operation, Passport } from '@kest/core'
+import { type Context, context, trace } from '@opentelemetry/api'
+import type { FastifyRequest } from 'fastify'
+import { cleanContext } from './clean-context.js'
+
+/**
+ * `request.kest`: what Kest knows about a request. The ambient accessors of `@kest/core` say the same where they are
+ * called in the request's asynchronous execution; this also holds where that was lost.
+ */
+export interface KestRequest {
+  /** Start work that lost its context from it: `kest.run(request.kest.state, fn)`. */
+  readonly state: KestState
+  /** What was authorized and recorded; `null` until the handler's turn, and for a request that matches no route. */
+  readonly operation: Operation | null
+  readonly user: string | null
+  readonly agent: string | null
+  readonly task: string | null
+  /** The lineage at this moment (K-FLOW). */
+  readonly passport: Passport
+}
+
+/** Requests that were judged; `null` for those that are left alone. Not on the request, where others could write it. */
+const exchanges = new WeakMap<FastifyRequest, Exchange | null>()
+
+/** `undefined` for a request that was not judged yet, `null` for one that is left alone. */
+export function exchangeOf(request: FastifyRequest): Exchange | null | undefined {
+  return exchanges.get(request)
+}
+
+/** Kest has nothing to do with this request. */
+export function leaveAlone(request: FastifyRequest): void {
+  exchanges.set(request, null)
+}
+
+/** A request that was let in, until its response is over: what the hooks hand on to each other. */
+export class Exchange implements KestRequest {
+  readonly #kest: Kest
+  readonly #request: FastifyRequest
+  readonly #caller: Caller
+  /** The state before there was an operation. */
+  readonly #received: KestState
+  /** OpenTelemetry's context of the request, for where the active one was lost. */
+  readonly #context: Context
+  #operation: Operation | null = null
+
+  constructor(kest: Kest, request: FastifyRequest, caller: Caller, state: KestState) {
+    this.#kest = kest
+    this.#request = request
+    this.#caller = caller
+    this.#received = state
+    this.#context = cleanContext(request)
+    exchanges.set(request, this)
+    request.kest = this
+  }
+
+  get state(): KestState {
+    return this.#operation?.state ?? this.#received
+  }
+
+  get operation(): Operation | null {
+    return this.#operation
+  }
+
+  get user(): string | null {
+    return this.state.identity?.context.user ?? null
+  }
+
+  get agent(): string | null {
+    return this.state.identity?.context.agent ?? null
+  }
+
+  get task(): string | null {
+    return this.state.identity?.context.task ?? null
+  }
+
+  get passport(): Passport {
+    return new Passport(this.state.frame.lineage.strings())
+  }
+
+  /** Continues in the request's own state, whatever became of the ambient one. */
+  run(fn: () => void): void {
+    const active = cleanContext(this.#request)
+    const ambient = currentState()
+    const lost = ambient !== this.state && ambient !== this.#received && trace.getSpan(active) === undefined
+    context.with(lost ? this.#context : active, () => this.#kest.run(this.state, fn))
+  }
+
+  /** From here on the request is this operation; it ends with the response. */
+  enter(operation: Operation): void {
+    operation.enter()
+    this.#operation = operation
+    this.#caller.deciding = false
+    this.#caller.whenGone(() => operation.settle())
+  }
+}
+
+/** Whoever waits for the response, and whether he still does. */
+export class Caller {
+  /** While true, any end of the response means that there is nothing left to decide (a time-out answers, too). */
+  deciding: boolean
+  readonly #response: ServerResponse
+  readonly #controller = new AbortController()
+
+  /** @param deciding whether an operation is to follow */
+  constructor(response: ServerResponse, deciding: boolean) {
+    this.deciding = deciding
+    this.#response = response
+    // Not the request's `close`: that comes as soon as the body has been read.
+    if (response.destroyed) this.#controller.abort()
+    else this.whenGone(() => this.#gone())
+  }
+
+  /** Aborts when the caller leaves before he has his response. */
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  whenGone(listener: () => void): void {
+    this.#response.once('close', listener)
+  }
+
+  #gone(): void {
+    if (this.deciding || !this.#response.writableEnded) this.#controller.abort()
+  }
+}

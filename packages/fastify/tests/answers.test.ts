@@ -1,0 +1,178 @@
+import { KEST_ERROR_CODES, KestError } from '@kest/core'
+import type { FastifyInstance } from 'fastify'
+import { describe, expect, it, type Mock, vi } from 'vitest'
+import type { KestFastifyOptions } from '../src/index.js'
+import { lineage, World } from './support/world.js'
+
+const policy = { config: { kest: { policy: 'secret-policy' } } }
+
+async function appOf(
+  world: World,
+  options: KestFastifyOptions = { origin: 'user_input' },
+): Promise<{ app: FastifyInstance; run: Mock<() => Promise<string>> }> {
+  const app = await world.app(options)
+  const run = vi.fn(async () => 'ran')
+  app.get('/x', policy, run)
+  return { app, run }
+}
+
+describe('a refusal', () => {
+  const failing = (code: 'throws' | 'hangs' | 'babbles') => () => {
+    if (code === 'throws') throw new Error('opa at 10.0.0.7 is down')
+    return code === 'hangs' ? new Promise<boolean>(() => {}) : ('yes' as never)
+  }
+
+  it.each([
+    ['TC-07 a policy says no', () => new World(false), 403, 'ERR_KEST_DENIED'],
+    ['TC-09 the engine fails', () => new World(failing('throws')), 503, 'ERR_KEST_ENGINE'],
+    [
+      'the engine does not answer',
+      () => new World(failing('hangs'), { policyTimeoutMs: 20 }),
+      503,
+      'ERR_KEST_ENGINE_TIMEOUT',
+    ],
+    ['the engine answers no decision', () => new World(failing('babbles')), 503, 'ERR_KEST_ENGINE_ANSWER'],
+    [
+      'the workload has no identity',
+      () =>
+        new World(true, {
+          identity: {
+            getWorkloadId: () => 'spiffe://kest.test/orders',
+            current: () => {
+              throw new Error('SVID of spiffe://kest.test/orders expired')
+            },
+          },
+        }),
+      503,
+      'ERR_KEST_IDENTITY',
+    ],
+  ] as const)(
+    'when %s tells the client a code and nothing more, and the handler does not run',
+    async (_name, make, status, code) => {
+      const { app, run } = await appOf(make())
+      const response = await app.inject('/x')
+      expect(response.statusCode).toBe(status)
+      expect(response.headers).toMatchObject({
+        'content-type': 'application/problem+json',
+        'cache-control': 'no-store',
+      })
+      const { title, ...rest } = response.json()
+      expect(rest).toEqual({ type: `urn:kest:error:${code}`, status, code })
+      expect(title).toEqual(expect.any(String))
+      expect(response.body).not.toMatch(/secret-policy|spiffe|10\.0\.0\.7|trust_score|at .*\.ts/)
+      expect(run).not.toHaveBeenCalled()
+    },
+  )
+
+  it('has only codes that are documented', async () => {
+    const { app } = await appOf(new World(false))
+    expect(KEST_ERROR_CODES).toContain((await app.inject('/x')).json().code)
+  })
+
+  it('is not reshaped by serializers of the route', async () => {
+    const world = new World(false)
+    const app = await world.app()
+    const reshape = () => '"reshaped"'
+    app.setReplySerializer(reshape)
+    app.get('/x', {
+      ...policy,
+      schema: { response: { '4xx': { type: 'object', properties: { message: { type: 'string' } } } } },
+      onRequest: async (_request, reply) => {
+        reply.serializer(reshape)
+      },
+      handler: async () => 'ran',
+    })
+    expect((await app.inject('/x')).json().code).toBe('ERR_KEST_DENIED')
+  })
+
+  it('passes through onSend and onResponse of the application', async () => {
+    const world = new World(false)
+    const app = await world.app()
+    const seen: number[] = []
+    app.addHook('onSend', async (_request, reply) => void reply.header('access-control-allow-origin', '*'))
+    app.addHook('onResponse', async (_request, reply) => void seen.push(reply.statusCode))
+    app.get('/x', policy, async () => 'ran')
+    const response = await app.inject('/x')
+    expect([response.statusCode, response.headers['access-control-allow-origin']]).toEqual([403, '*'])
+    expect(seen).toEqual([403])
+  })
+
+  it('has no body for HEAD', async () => {
+    const { app } = await appOf(new World(false))
+    const response = await app.inject({ method: 'HEAD', url: '/x' })
+    expect([response.statusCode, response.body]).toEqual([403, ''])
+  })
+
+  it('is logged for the operator, with what was asked', async () => {
+    const world = new World(false)
+    const { app } = await appOf(world)
+    await app.inject('/x')
+    expect(JSON.stringify(world.logger.records)).toMatch(/secret-policy/)
+  })
+})
+
+describe("onError: 'next'", () => {
+  it("hands denials and refused lineage to the application's error handler", async () => {
+    const world = new World(false)
+    const { app, run } = await appOf(world, { onError: 'next' })
+    const handled: unknown[] = []
+    app.setErrorHandler((error, _request, reply) => {
+      handled.push(error)
+      return reply.code(418).send('mine')
+    })
+    app.get('/late', policy, run)
+    const refused = await app.inject('/late')
+    const denied = await app.inject({ url: '/late', headers: await lineage() })
+    expect([refused.body, denied.body]).toEqual(['mine', 'mine'])
+    expect(handled.map((error) => error instanceof KestError && error.code)).toEqual([
+      'ERR_KEST_LINEAGE_MISSING',
+      'ERR_KEST_DENIED',
+    ])
+    expect(run).not.toHaveBeenCalled()
+  })
+
+  it('answers the status of the code also without an error handler', async () => {
+    const { app, run } = await appOf(new World(false), { origin: 'user_input', onError: 'next' })
+    const response = await app.inject('/x')
+    expect([response.statusCode, response.json().code]).toEqual([403, 'ERR_KEST_DENIED'])
+    expect(run).not.toHaveBeenCalled()
+  })
+})
+
+describe('a function of the route that fails', () => {
+  it.each<[string, unknown]>([
+    ['an error', Object.assign(new Error('no such order'), { statusCode: 404 })],
+    ['nothing', undefined],
+    ['null', null],
+    ['a text', 'oops'],
+  ])('by throwing %s keeps the handler from running', async (_name, thrown) => {
+    for (const later of [false, true]) {
+      const world = new World()
+      const app = await world.app()
+      const run = vi.fn(async () => 'ran')
+      const resource = later
+        ? () => Promise.reject(thrown)
+        : () => {
+            throw thrown
+          }
+      app.get('/x', { config: { kest: { policy: 'test', resource } }, handler: run })
+      const response = await app.inject('/x')
+      expect(response.statusCode).toBe(thrown instanceof Error ? 404 : 500)
+      expect(run).not.toHaveBeenCalled()
+      expect(world.signed()).toEqual([])
+    }
+  })
+
+  it('keeps the handler from running when what it gives is no such value', async () => {
+    const world = new World()
+    const app = await world.app()
+    const run = vi.fn(async () => 'ran')
+    app.get('/x', {
+      config: { kest: { policy: 'test', resource: () => ({ id: 7 }) as never } },
+      handler: run,
+    })
+    const response = await app.inject('/x')
+    expect([response.statusCode, response.json().code]).toEqual([500, 'ERR_KEST_CONFIG'])
+    expect(run).not.toHaveBeenCalled()
+  })
+})

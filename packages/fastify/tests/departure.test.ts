@@ -1,0 +1,148 @@
+import { once } from 'node:events'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { KestState } from '@kest/core'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { describe, expect, it, vi } from 'vitest'
+import { kestFastify } from '../src/index.js'
+import { deferred } from './support/deferred.js'
+import { connected, rawRequest } from './support/raw.js'
+import { createApp, World } from './support/world.js'
+
+const policy = { config: { kest: { policy: 'test' } } }
+
+/** A world whose engine decides when it is told to. */
+function hesitant(): { readonly world: World; readonly asked: Promise<void>; decide(): void } {
+  const asked = deferred()
+  const decision = deferred<boolean>()
+  const world = new World(() => {
+    asked.resolve()
+    return decision.promise
+  })
+  return { world, asked: asked.promise, decide: () => decision.resolve(true) }
+}
+
+describe('a client that leaves', () => {
+  it('while its operation is being decided: the handler does not run and nothing is signed', async () => {
+    const { world, asked, decide } = hesitant()
+    const app = await world.app()
+    const run = vi.fn(async () => 'ran')
+    app.get('/x', policy, run)
+    const address = await app.listen({ host: '127.0.0.1', port: 0 })
+    const left = new Promise<void>((resolve) =>
+      app.server.once('connection', (socket) => socket.once('close', () => resolve())),
+    )
+    const socket = await connected(address)
+    socket.write(rawRequest('/x', []))
+    await asked
+    socket.destroy()
+    await left
+    await wait(5)
+    decide()
+    await vi.waitFor(() => expect(world.denied()).toEqual(['GET /x']))
+    await wait(5)
+    expect(world.signed()).toEqual([])
+    expect(run).not.toHaveBeenCalled()
+    expect(world.spans()[0]?.attributes['error.type']).toBe('ERR_KEST_ABORTED')
+  })
+
+  it('before its lineage was judged: the same', async () => {
+    const world = new World()
+    const app = createApp()
+    const arrived = deferred()
+    const judged = deferred()
+    app.addHook('onRequest', async (_request, reply) => {
+      arrived.resolve()
+      await once(reply.raw, 'close')
+    })
+    await app.register(kestFastify, { kest: world.kest, origin: 'user_input' })
+    app.addHook('onRequest', async () => judged.resolve())
+    const run = vi.fn(async () => 'ran')
+    app.get('/x', policy, run)
+    const socket = await connected(await app.listen({ host: '127.0.0.1', port: 0 }))
+    socket.write(rawRequest('/x', []))
+    await arrived.promise
+    socket.destroy()
+    await judged.promise
+    await vi.waitFor(() => expect(world.denied()).toEqual(['GET /x']))
+    expect(run).not.toHaveBeenCalled()
+  })
+
+  it('while the handler runs: its signal aborts, so that what it calls does not begin', async () => {
+    const world = new World()
+    const app = await world.app()
+    const started = deferred<AbortSignal>()
+    const ended = deferred<unknown>()
+    const charge = world.kest.verified({ operation: 'charge', policy: 'test' }, async () => 'paid')
+    app.get('/x', policy, async (request) => {
+      const signal = request.kest?.state.signal as AbortSignal
+      started.resolve(signal)
+      await once(signal, 'abort')
+      ended.resolve(await charge().catch((error) => error.code))
+      return 'ran'
+    })
+    const socket = await connected(await app.listen({ host: '127.0.0.1', port: 0 }))
+    socket.write(rawRequest('/x', []))
+    expect((await started.promise).aborted).toBe(false)
+    socket.destroy()
+    expect(await ended.promise).toBe('ERR_KEST_ABORTED')
+  })
+
+  it.each(['/x', '/nothing'])(
+    'has its answer to %s: nothing aborts, so that work in the background goes on',
+    async (url) => {
+      const world = new World()
+      const app = await world.app()
+      const background = deferred<unknown>()
+      const audit = world.kest.verified({ operation: 'audit', policy: 'test' }, async () => 'written')
+      const answer = async (request: FastifyRequest, reply: FastifyReply) => {
+        reply.raw.once('close', () => {
+          setTimeout(() => background.resolve(world.kest.run(request.kest!.state, () => audit())), 5)
+        })
+        return reply.send('answered')
+      }
+      app.post('/x', policy, answer)
+      app.setNotFoundHandler(answer)
+      const address = await app.listen({ host: '127.0.0.1', port: 0 })
+      await fetch(new URL(url, address), {
+        method: 'POST',
+        body: '{"a":1}',
+        headers: { 'content-type': 'application/json' },
+      })
+      expect(await background.promise).toBe('written')
+    },
+  )
+})
+
+it('a request that timed out while its operation was being decided runs no handler, signs nothing, answers once', async () => {
+  const { world, asked, decide } = hesitant()
+  const log: string[] = []
+  const logger = { level: 'warn', stream: { write: (line: string) => void log.push(line) } }
+  const app = await world.app({ origin: 'user_input' }, { logger })
+  app.setErrorHandler((_error, _request, reply) => reply.code(503).send('timed out'))
+  const run = vi.fn(async () => 'ran')
+  app.get('/x', { ...policy, handlerTimeout: 30 }, run)
+  const address = await app.listen({ host: '127.0.0.1', port: 0 })
+  const response = fetch(`${address}/x`)
+  await asked
+  expect(await (await response).text()).toBe('timed out')
+  await wait(5)
+  decide()
+  await vi.waitFor(() => expect(world.denied()).toEqual(['GET /x']))
+  await wait(5)
+  expect(world.signed()).toEqual([])
+  expect(run).not.toHaveBeenCalled()
+  expect(log).toEqual([])
+})
+
+it('K-FLOW an operation joins the frame of its request when the response is over', async () => {
+  const world = new World()
+  const app = await world.app()
+  const received = deferred<KestState>()
+  app.addHook('preHandler', async (request) => received.resolve(request.kest!.state))
+  app.get('/x', policy, async () => 'ran')
+  const address = await app.listen({ host: '127.0.0.1', port: 0 })
+  const response = await fetch(`${address}/x`)
+  const { frame } = await received.promise
+  expect(await response.text()).toBe('ran')
+  await vi.waitFor(() => expect(frame.lineage.tips.map(({ entry }) => entry.operation)).toEqual(['GET /x']))
+})

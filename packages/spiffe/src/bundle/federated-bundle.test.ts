@@ -1,0 +1,202 @@
+import type { RequestListener } from 'node:http'
+import { createServer, type Server } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { RecordingLogger } from '@kest/core/testing'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { makeAuthority, makeSvid, until } from '../../tests/support/material.js'
+import type { Authority } from '../dev-authority/authority.js'
+import { splitCertificates } from '../x509/certificate.js'
+import { type FederatedBundleOptions, followBundleEndpoint } from './federated-bundle.js'
+import type { PolledBundleSource } from './polled-bundle.js'
+
+const ENDPOINT = 'spiffe://partner.example/spire/server'
+let authority: Authority
+let rogue: Authority
+let server: Server | undefined
+let source: PolledBundleSource | undefined
+let requests = 0
+let answer: RequestListener
+
+beforeAll(async () => {
+  ;[authority, rogue] = await Promise.all([
+    makeAuthority('partner.example'),
+    makeAuthority('partner.example'),
+  ])
+})
+
+afterEach(() => {
+  source?.close()
+  source = undefined
+  server?.closeAllConnections()
+  server?.close()
+  requests = 0
+})
+
+function document(sequence: number, ...authorities: readonly Authority[]): Record<string, unknown> {
+  const keys = authorities.map(({ root, rootKeys }) => ({
+    ...rootKeys.publicKey.export({ format: 'jwk' }),
+    use: 'x509-svid',
+    x5c: [Buffer.from(root).toString('base64')],
+  }))
+  return { keys, spiffe_sequence: sequence }
+}
+
+function pem(der: Uint8Array, label: string): string {
+  return `-----BEGIN ${label}-----\n${Buffer.from(der).toString('base64')}\n-----END ${label}-----\n`
+}
+
+/** A bundle endpoint whose certificate is an SVID. */
+async function serve(by: Authority = authority, id = ENDPOINT): Promise<string> {
+  const { x509Svid, x509SvidKey } = await makeSvid(by, id)
+  const cert = splitCertificates(x509Svid, 8)
+    .map((der) => pem(der, 'CERTIFICATE'))
+    .join('')
+  const own = createServer({ cert, key: pem(x509SvidKey, 'PRIVATE KEY') }, (request, response) => {
+    requests++
+    answer(request, response)
+  })
+  server = own
+  await new Promise<void>((resolve) => own.listen(0, '127.0.0.1', resolve))
+  return `https://127.0.0.1:${(own.address() as AddressInfo).port}/bundle`
+}
+
+function says(body: () => unknown): RequestListener {
+  return (_request, response) => response.end(JSON.stringify(body()))
+}
+
+async function follow(
+  url: string,
+  options: Partial<FederatedBundleOptions> = {},
+): Promise<PolledBundleSource> {
+  source = await followBundleEndpoint({
+    trustDomain: 'partner.example',
+    url,
+    profile: { type: 'https_spiffe', endpointId: ENDPOINT, bundle: document(1, authority) },
+    refreshMs: 20,
+    retryMs: 20,
+    connectTimeoutMs: 2_000,
+    logger: new RecordingLogger(),
+    ...options,
+  })
+  return source
+}
+
+/** Why it could not be had. */
+async function reasonOf(following: Promise<unknown>): Promise<unknown> {
+  return await following.then(
+    () => 'it was had',
+    (error: { code: string; cause?: { code?: string } }) => error.cause?.code ?? error.code,
+  )
+}
+
+describe('a bundle endpoint with https_spiffe', () => {
+  it('is followed through a rotation of its own authority', async () => {
+    let current = document(1, authority)
+    answer = says(() => current)
+    const followed = await follow(await serve())
+    expect(followed.getX509Bundle('partner.example')?.has(authority.root)).toBe(true)
+    expect(followed.getX509Bundle('example.org')).toBeUndefined()
+    current = document(2, authority, rogue)
+    await until(() => followed.getX509Bundle('partner.example')?.authorities.length === 2)
+    // What was fetched last is what the endpoint is judged by: its own authority is no longer among it.
+    current = document(3, rogue)
+    await until(() => followed.status().error?.code === 'ERR_SPIFFE_CHAIN')
+    expect(followed.getX509Bundle('partner.example')?.authorities).toHaveLength(1)
+  })
+
+  it('is refused, and asked nothing, when another authority signed for it', async () => {
+    answer = says(() => document(1, rogue))
+    const url = await serve(rogue)
+    expect(await reasonOf(follow(url, { connectTimeoutMs: 150 }))).toBe('ERR_SPIFFE_CHAIN')
+    expect(requests).toBe(0)
+  })
+
+  it('is refused, and asked nothing, when it is somebody else of the same domain', async () => {
+    answer = says(() => document(1, rogue))
+    const url = await serve(authority, 'spiffe://partner.example/other')
+    expect(await reasonOf(follow(url, { connectTimeoutMs: 150 }))).toBe('ERR_SPIFFE_PEER')
+    expect(requests).toBe(0)
+  })
+
+  it('does not bring back what was withdrawn', async () => {
+    let current = document(5, authority)
+    answer = says(() => current)
+    const followed = await follow(await serve())
+    current = document(4, authority, rogue)
+    await until(() => followed.status().error?.code === 'ERR_SPIFFE_BUNDLE')
+    expect(followed.getX509Bundle('partner.example')?.has(rogue.root)).toBe(false)
+  })
+
+  it('may redirect to an https URL, whose server is judged like the first', async () => {
+    answer = (request, response) => {
+      if (request.url === '/bundle') response.writeHead(302, { location: '/moved' }).end()
+      else response.end(JSON.stringify(document(1, authority)))
+    }
+    expect((await follow(await serve())).getX509Bundle('partner.example')?.authorities).toHaveLength(1)
+  })
+
+  it.each<[string, RequestListener, string]>([
+    [
+      'redirects to http',
+      (_, response) => response.writeHead(302, { location: 'http://127.0.0.1/' }).end(),
+      'ERR_SPIFFE_UNAVAILABLE',
+    ],
+    [
+      'redirects without end',
+      (_, response) => response.writeHead(302, { location: '/' }).end(),
+      'ERR_SPIFFE_UNAVAILABLE',
+    ],
+    ['answers another status', (_, response) => response.writeHead(404).end(), 'ERR_SPIFFE_UNAVAILABLE'],
+    ['answers what is no bundle', (_, response) => response.end('<html>'), 'ERR_SPIFFE_BUNDLE'],
+    ['answers too much', (_, response) => response.end(Buffer.alloc(5_000_000, ' ')), 'ERR_SPIFFE_BUNDLE'],
+    [
+      'breaks off',
+      (_, response) =>
+        response.writeHead(200, { 'content-length': 100 }).write('{') &&
+        setTimeout(() => response.destroy(), 10),
+      'ERR_SPIFFE_UNAVAILABLE',
+    ],
+    ['does not answer', () => {}, 'ERR_SPIFFE_UNAVAILABLE'],
+  ])('that %s leaves its reason', async (_name, listener, code) => {
+    answer = listener
+    expect(await reasonOf(follow(await serve(), { connectTimeoutMs: 400, timeoutMs: 250 }))).toBe(code)
+  })
+})
+
+describe('a bundle endpoint with https_web', () => {
+  it('is refused when nobody whom Node trusts vouches for it', async () => {
+    answer = says(() => document(1, authority))
+    const url = await serve()
+    expect(await reasonOf(follow(url, { profile: { type: 'https_web' }, connectTimeoutMs: 200 }))).toBe(
+      'ERR_SPIFFE_UNAVAILABLE',
+    )
+    expect(requests).toBe(0)
+  })
+
+  it('is refused when its certificate is not for its host', async () => {
+    answer = says(() => document(1, authority))
+    const url = await serve()
+    const profile = { type: 'https_web', ca: pem(authority.root, 'CERTIFICATE') } as const
+    expect(await reasonOf(follow(url, { profile, connectTimeoutMs: 200 }))).toBe('ERR_SPIFFE_UNAVAILABLE')
+    expect(requests).toBe(0)
+  })
+})
+
+it.each([
+  ['an http URL', { url: 'http://127.0.0.1/' }, 'ERR_SPIFFE_CONFIG'],
+  ['user information', { url: 'https://user:password@127.0.0.1/' }, 'ERR_SPIFFE_CONFIG'],
+  ['another profile', { profile: { type: 'http' } as never }, 'ERR_SPIFFE_CONFIG'],
+  ['no time at all', { refreshMs: 0 }, 'ERR_SPIFFE_CONFIG'],
+  [
+    'an endpoint ID that is none',
+    { profile: { type: 'https_spiffe', endpointId: 'x', bundle: '{"keys":[]}' } as const },
+    'ERR_SPIFFE_ID',
+  ],
+  [
+    'a bundle that is none',
+    { profile: { type: 'https_spiffe', endpointId: ENDPOINT, bundle: '{' } as const },
+    'ERR_SPIFFE_BUNDLE',
+  ],
+])('refuses %s', async (_name, options, code) => {
+  await expect(follow('https://127.0.0.1/', options)).rejects.toMatchObject({ code })
+})

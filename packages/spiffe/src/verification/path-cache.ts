@@ -1,0 +1,46 @@
+import { hash } from 'node:crypto'
+import { KestConfigError } from '@kest/core'
+import type { Path } from './path.js'
+
+/** Some 4 MB when full. */
+const DEFAULT_MAX = 1024
+
+interface Record {
+  readonly generation: number
+  readonly path: Path
+}
+
+/**
+ * Remembers which chains lead to an authority, so that a workload's certificates are verified once and not with every entry.
+ * What was found under earlier bundles counts no more. Times are not remembered: they are checked every time. The least
+ * recently used chain goes first; chains that failed are not kept, for strangers choose those.
+ */
+export class PathCache {
+  readonly #max: number
+  readonly #records = new Map<string, Record>()
+
+  /** @throws {KestConfigError} unless `max` is a positive integer */
+  constructor(max: number = DEFAULT_MAX) {
+    if (!Number.isSafeInteger(max) || max < 1)
+      throw new KestConfigError(`x509: cacheSize: expected a positive integer, got ${String(max)}`)
+    this.#max = max
+  }
+
+  get size(): number {
+    return this.#records.size
+  }
+
+  /**
+   * @param x5c the chain; its thumbprint is what is remembered
+   * @param generation of the bundles that `find` sees
+   */
+  get(x5c: readonly string[], generation: number, find: () => Path): Path {
+    const key = hash('sha256', x5c.join(' '), 'base64')
+    const known = this.#records.get(key)
+    this.#records.delete(key)
+    const record = known?.generation === generation ? known : { generation, path: find() }
+    if (this.#records.size >= this.#max) this.#records.delete(this.#records.keys().next().value as string)
+    this.#records.set(key, record)
+    return record.path
+  }
+}

@@ -1,0 +1,70 @@
+import { KestError, type MaybePromise, withoutKestBaggage } from '@kest/core'
+import { context } from '@opentelemetry/api'
+import { type Dispatch, type DispatchOptions, refuse } from './dispatcher.js'
+import { takeBaggage } from './headers.js'
+import { refuseRedirects } from './redirect-guard.js'
+import type { Sender } from './sender.js'
+import { targetOf } from './target.js'
+
+/** Ours come first in the header. */
+const CARRIES_PASSPORT = /^kest\./
+
+interface Prepared {
+  readonly options: DispatchOptions
+  readonly carriesPassport: boolean
+}
+
+/**
+ * Puts the `baggage` of this moment on each request that goes through `dispatch` (F-CP-03, K-REDIRECT).
+ *
+ * Everything is read here, in the caller's asynchronous context: a pool may write the request in another's. What
+ * cannot be sent is not, and the handler is told why. With a claim check the request leaves when the passport is
+ * stored.
+ */
+export function propagating(dispatch: Dispatch, sender: Sender, origin: URL | null): Dispatch {
+  // undici wants exactly two parameters.
+  return function kestDispatch(options, handler) {
+    if (typeof handler?.onResponseError !== 'function' && typeof handler?.onError !== 'function') {
+      throw new TypeError('dispatch: expected a handler with onResponseError or onError')
+    }
+    const send = (request: Prepared): boolean =>
+      inCleanContext(dispatch, request.options, request.carriesPassport ? refuseRedirects(handler) : handler)
+
+    let request: MaybePromise<Prepared>
+    try {
+      request = prepare(options, sender, origin)
+    } catch (error) {
+      refuse(handler, error)
+      return true
+    }
+    if (!(request instanceof Promise)) return send(request)
+    request.then(send).catch((error) => refuse(handler, error))
+    return true
+  }
+}
+
+function prepare(options: DispatchOptions, sender: Sender, origin: URL | null): MaybePromise<Prepared> {
+  if (typeof options !== 'object' || options === null) {
+    throw new KestError('ERR_KEST_OUTBOUND', 'dispatch: expected an object of options')
+  }
+  const url = targetOf(options, origin)
+  const { lines, put } = takeBaggage(options.headers)
+  const finish = (baggage: string | undefined): Prepared => {
+    const headers = put(baggage)
+    return {
+      options: headers === options.headers ? options : { ...options, headers },
+      carriesPassport: baggage !== undefined && CARRIES_PASSPORT.test(baggage),
+    }
+  }
+  // A tunnel is asked of the proxy, which is nobody's next hop.
+  const state = options.method === 'CONNECT' ? null : undefined
+  const baggage = sender(url).baggage(lines, url, state)
+  return baggage instanceof Promise ? baggage.then(finish) : finish(baggage)
+}
+
+/** Instrumentation below injects OpenTelemetry's Baggage of the context that it runs in (K-AMBIENT). */
+function inCleanContext(dispatch: Dispatch, ...args: Parameters<Dispatch>): boolean {
+  const active = context.active()
+  const clean = withoutKestBaggage(active)
+  return clean === active ? dispatch(...args) : context.with(clean, dispatch, undefined, ...args)
+}

@@ -1,0 +1,6 @@
+export type { Dispatchable } from './dispatcher.js'
+export { type KestInterceptor, kestInterceptor } from './interceptor.js'
+export { createKestFetch, type FetchFunction, type KestFetchOptions } from './kest-fetch.js'
+export { patchGlobalFetch, type Unpatch } from './patch-global-fetch.js'
+export type { PropagationRule } from './sender.js'
+export { type DispatcherOptions, withKest } from './with-kest.js'

@@ -1,0 +1,93 @@
+import { KestConfigError } from '@kest/core'
+import { type Dispatchable, isDispatchable } from './dispatcher.js'
+import { globalDispatcher } from './global-dispatcher.js'
+import { assertOptions, createSender, type PropagationRule, type Sender } from './sender.js'
+import { withSender } from './with-kest.js'
+
+/** A fetch that takes a dispatcher in its init: Node's, or that of the package undici. */
+export type FetchFunction = (...args: never) => Promise<unknown>
+
+export interface KestFetchOptions<F extends FetchFunction = typeof globalThis.fetch> extends PropagationRule {
+  /** What to wrap. Default: the global one, as it is now. */
+  readonly fetch?: F | undefined
+}
+
+/**
+ * Makes a `fetch` whose requests carry the passport (F-CP-03). Its results, its errors and its arguments are those of
+ * the one that it wraps; a dispatcher in `init` is used, and the global one where there is none.
+ *
+ * Redirects are safe: each hop is judged by itself, whatever headers the first one had (K-REDIRECT).
+ *
+ * Not covered: the dispatcher of `new Request(url, { dispatcher })`, which nobody can read from outside, is replaced by
+ * the global one; give it to the call instead. A `fetch` that knows no dispatchers sends no passport.
+ *
+ * @param options.fetch what to wrap; default the global one, as it is now
+ * @param options.propagateTo which origins receive the passport; required (K-SCOPE)
+ * @param options.hop whether each request carries a token of the sender (K-HOP); default `false`
+ * @param options.kest default: the instance of `configure()`, as it is at the time of each request
+ * @throws {KestConfigError} for options that are missing, unknown or wrong. A call whose request must not be sent
+ *   rejects with `TypeError: fetch failed`, and the `KestError` as its `cause`
+ *
+ * @example
+ * ```ts
+ * const fetch = createKestFetch({ propagateTo: ['http://hop2:8000'] })
+ * const response = await fetch('http://hop2:8000/orders')
+ * ```
+ */
+export function createKestFetch<F extends FetchFunction = typeof globalThis.fetch>(
+  options: KestFetchOptions<F>,
+): F {
+  assertOptions('createKestFetch', options, ['fetch', 'propagateTo', 'hop', 'kest'])
+  const { fetch = globalThis.fetch } = options
+  if (typeof fetch !== 'function') throw new KestConfigError('fetch: expected a function')
+  return fetchThrough(createSender(options), fetch as F)
+}
+
+/** `fetch` with a dispatcher of ours in each call, as long as it is told so. Otherwise it changes nothing. */
+export function fetchThrough<F extends FetchFunction>(
+  sender: Sender,
+  fetch: F,
+  enabled: () => boolean = () => true,
+): F {
+  const original = fetch as unknown as (...args: unknown[]) => Promise<unknown>
+  const overGlobal = withSender(globalDispatcher, sender)
+
+  function kestFetch(this: unknown, ...args: unknown[]): Promise<unknown> {
+    if (!enabled()) return original.apply(this, args)
+    const [input, init, ...rest] = args
+    try {
+      const given = dispatcherOf(init)
+      const dispatcher = given === undefined ? overGlobal : withSender(given, sender)
+      return original.call(this, input, withDispatcher(init, dispatcher), ...rest)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+  return Object.defineProperties(kestFetch, ownProperties(fetch)) as unknown as F
+}
+
+/** As fetch reads it: what is falsy is not there. */
+function dispatcherOf(init: unknown): Dispatchable | undefined {
+  if (init === undefined || init === null) return undefined
+  if (typeof init !== 'object' && typeof init !== 'function')
+    throw new TypeError('fetch: init must be an object')
+  const { dispatcher } = init as { readonly dispatcher?: unknown }
+  if (!dispatcher) return undefined
+  if (!isDispatchable(dispatcher)) throw new TypeError('fetch: init.dispatcher must have a method dispatch()')
+  return dispatcher
+}
+
+/** A `Request` may be the init too: its members are inherited, and can be read on itself only. */
+function withDispatcher(init: unknown, dispatcher: Dispatchable): object {
+  const prototype: unknown = init === undefined || init === null ? null : Object.getPrototypeOf(init)
+  if (prototype === null || prototype === Object.prototype) return { ...(init as object | null), dispatcher }
+  return new Proxy(init as object, {
+    get: (target, key) => (key === 'dispatcher' ? dispatcher : Reflect.get(target, key)),
+  })
+}
+
+/** Name, length, and whatever a library has put on its fetch. */
+function ownProperties(fetch: FetchFunction): PropertyDescriptorMap {
+  const { prototype: _, ...properties } = Object.getOwnPropertyDescriptors(fetch) as PropertyDescriptorMap
+  return properties
+}

@@ -1,0 +1,42 @@
+import { KestError } from '@kest/core'
+import type { DispatchHandler } from './dispatcher.js'
+
+/**
+ * A dispatcher below Kest that follows redirects by itself sends the same headers to wherever it is told, and Kest is
+ * not asked again (K-REDIRECT). undici tells the handler of a redirect before anything of the next request is written;
+ * there the request ends.
+ *
+ * Everything else goes to the handler itself: its other methods are looked up on it, and called on it.
+ */
+export function refuseRedirects<Handler extends DispatchHandler>(handler: Handler): Handler {
+  const guards: DispatchHandler = {
+    onRequestStart(controller, context) {
+      if (wasRedirected(context)) controller.abort(redirectedBelow())
+      else handler.onRequestStart?.(controller, context)
+    },
+    onConnect(abort, context) {
+      if (wasRedirected(context)) abort(redirectedBelow())
+      else handler.onConnect?.(abort, context)
+    },
+  }
+  // The target is empty, since a proxy may not answer otherwise than a frozen target does.
+  return new Proxy(Object.create(handler) as Handler, {
+    get(_, key) {
+      const value: unknown = Reflect.get(handler, key)
+      if (typeof value !== 'function') return value
+      return Object.hasOwn(guards, key) ? guards[key as keyof DispatchHandler] : value.bind(handler)
+    },
+  })
+}
+
+function wasRedirected(context: unknown): boolean {
+  const history = (context as { readonly history?: unknown } | null | undefined)?.history
+  return Array.isArray(history) && history.length > 0
+}
+
+function redirectedBelow(): KestError {
+  return new KestError(
+    'ERR_KEST_OUTBOUND',
+    'a dispatcher below Kest followed a redirect with a passport in its hands: compose(kest, redirect), in this order',
+  )
+}

@@ -1,0 +1,78 @@
+import {
+  createOutbound,
+  getActiveKest,
+  type Kest,
+  KestConfigError,
+  type Outbound,
+  type PropagateTo,
+} from '@kest/core'
+
+/** Who gets the passport, and whose. */
+export interface PropagationRule {
+  /** Which origins receive the passport: there is no default (K-SCOPE). */
+  readonly propagateTo: PropagateTo
+  /**
+   * Whether each request carries a token for the origin called, signed by the identity of `kest`, for receivers with
+   * `binding: 'hop'` (K-HOP). Default `false`.
+   */
+  readonly hop?: boolean | undefined
+  /** Default: the instance of `configure()`, as it is at the time of each request. */
+  readonly kest?: Pick<Kest, 'outbound'> | undefined
+}
+
+/** The outbound side for a request to `url`. Throws a `KestConfigError` when it needs an instance and there is none. */
+export type Sender = (url: URL) => Outbound
+
+/** Without an instance there is no operator to speak to. */
+const NOWHERE = Object.freeze({ debug() {}, info() {}, warn() {}, error() {} })
+
+/**
+ * Checks a rule.
+ * @throws {KestConfigError} when `propagateTo` is missing or wrong, or `kest` is not an instance
+ */
+export function createSender({ propagateTo, hop = false, kest }: PropagationRule): Sender {
+  if (propagateTo === undefined) {
+    throw new KestConfigError(
+      'propagateTo: say which origins receive the passport (K-SCOPE); there is no default',
+    )
+  }
+  if (typeof hop !== 'boolean') throw new KestConfigError(`hop: expected a boolean, got ${typeof hop}`)
+  // The rule is what it was when it was checked.
+  const rule = Array.isArray(propagateTo) ? [...propagateTo] : propagateTo
+  // Without an instance there is no passport; what is left to do is to let none of anyone's through.
+  const bare = createOutbound({ propagateTo: rule, logger: NOWHERE })
+  if (kest !== undefined) {
+    if (typeof kest?.outbound !== 'function')
+      throw new KestConfigError('kest: expected an instance of createKest()')
+    const outbound = kest.outbound({ propagateTo: rule, hop })
+    return () => outbound
+  }
+
+  let last: { readonly kest: Kest; readonly outbound: Outbound } | undefined
+  return (url) => {
+    const active = activeKest(() => bare.allows(url))
+    if (active === null) return bare
+    if (last?.kest !== active) last = { kest: active, outbound: active.outbound({ propagateTo: rule, hop }) }
+    return last.outbound
+  }
+}
+
+/** An application may call others before it calls `configure()`, but nobody who is to receive a passport. */
+function activeKest(needed: () => boolean): Kest | null {
+  try {
+    return getActiveKest()
+  } catch (error) {
+    if (needed()) throw error
+    return null
+  }
+}
+
+/** @throws {KestConfigError} naming the option that is not one */
+export function assertOptions(where: string, options: unknown, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new KestConfigError(`${where}: expected an object of options`)
+  }
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) throw new KestConfigError(`${where}: unknown option "${name}"`)
+  }
+}

@@ -1,0 +1,78 @@
+import { KestConfigError } from '@kest/core'
+import { propagating } from './dispatch.js'
+import { type Dispatchable, dispatchOf, isDispatchable } from './dispatcher.js'
+import { assertOptions, createSender, type PropagationRule, type Sender } from './sender.js'
+import { parseOrigin } from './target.js'
+
+/** Options of {@link withKest} and of {@link kestInterceptor}. */
+export interface DispatcherOptions extends PropagationRule {
+  /**
+   * Where the dispatcher goes, when it goes to one place: a `Client` or a `Pool` does not say it by itself. Requests
+   * that name another origin are refused then. Default: each request says its own.
+   */
+  readonly origin?: string | URL | undefined
+}
+
+/** @throws {KestConfigError} naming the option that is missing, unknown or wrong */
+export function resolveDispatcherOptions(
+  where: string,
+  options: DispatcherOptions,
+): { readonly sender: Sender; readonly origin: URL | null } {
+  assertOptions(where, options, ['propagateTo', 'hop', 'kest', 'origin'])
+  const origin = options.origin === undefined ? null : parseOrigin(options.origin)
+  return { sender: createSender(options), origin }
+}
+
+/**
+ * Wraps a dispatcher so that its requests carry the passport (F-CP-03). Give the result wherever undici or `fetch`
+ * takes a dispatcher: `setGlobalDispatcher`, `init.dispatcher`, `compose()`, or call its own `request()`.
+ *
+ * It is the dispatcher that was given, but for `dispatch`. Wrap the innermost one, and compose around it: what follows
+ * redirects must be outside (K-REDIRECT), or its redirects are refused. As with `compose()`, methods run on the
+ * wrapper; `close` and `destroy` run on the dispatcher itself.
+ *
+ * @param options.propagateTo which origins receive the passport; required (K-SCOPE)
+ * @param options.hop whether each request carries a token of the sender (K-HOP); default `false`
+ * @param options.kest default: the instance of `configure()`, as it is at the time of each request
+ * @param options.origin for a `Client` or a `Pool`: where it goes
+ * @throws {KestConfigError} for options that are missing, unknown or wrong. A request that must not be sent fails with
+ *   a `KestError`: `ERR_KEST_TOO_LARGE`, `ERR_KEST_CACHE`, `ERR_KEST_OUTBOUND`, `ERR_KEST_BAGGAGE`, `ERR_KEST_IDENTITY`,
+ *   `ERR_KEST_CONFIG`
+ *
+ * @example
+ * ```ts
+ * setGlobalDispatcher(withKest(new Agent(), { propagateTo: ['http://hop2:8000'] }))
+ * ```
+ */
+export function withKest<D extends Dispatchable>(dispatcher: D, options: DispatcherOptions): D {
+  if (!isDispatchable(dispatcher)) throw new KestConfigError('withKest: expected a dispatcher')
+  const { sender, origin } = resolveDispatcherOptions('withKest', options)
+  return withSender(dispatcher, sender, origin)
+}
+
+/** {@link withKest} with a rule that was checked. */
+export function withSender<D extends Dispatchable>(
+  dispatcher: D,
+  sender: Sender,
+  origin: URL | null = null,
+): D {
+  const own: Readonly<Record<PropertyKey, unknown>> = {
+    dispatch: propagating(dispatchOf(dispatcher), sender, origin),
+    ...boundMethods(dispatcher, ['close', 'destroy']),
+  }
+  // The target is empty, since a proxy may not answer otherwise than a frozen target does.
+  return new Proxy(Object.create(dispatcher) as D, {
+    get: (_, key) => (Object.hasOwn(own, key) ? own[key] : Reflect.get(dispatcher, key)),
+    set: (_, key, value) => Reflect.set(dispatcher, key, value),
+  })
+}
+
+/** They may reach for private members, which a proxy has not. */
+function boundMethods(dispatcher: object, names: readonly string[]): Record<string, unknown> {
+  const methods: Record<string, unknown> = {}
+  for (const name of names) {
+    const method: unknown = Reflect.get(dispatcher, name)
+    if (typeof method === 'function') methods[name] = method.bind(dispatcher)
+  }
+  return methods
+}

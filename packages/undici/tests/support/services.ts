@@ -1,0 +1,49 @@
+import { createKest, createKeySource, type Kest, type KestState, MemoryCache } from '@kest/core'
+import { MockIdentityProvider, MockPolicyEngine, RecordingLogger } from '@kest/core/testing'
+
+const identity = new MockIdentityProvider('hop1')
+const trust = createKeySource({ [identity.getWorkloadId()]: [identity.getPublicJwk()] })
+
+/** What the calling service and the called one share, where passports are too large for a header. */
+export const cache = new MemoryCache()
+
+type Options = Omit<Parameters<typeof createKest>[0], 'identity' | 'engine'>
+
+/** A calling service. */
+export function caller(options: Options = {}): Kest {
+  return createKest({ identity, engine: new MockPolicyEngine(), logger: new RecordingLogger(), ...options })
+}
+
+/** The one that most tests use. */
+export const kest = caller()
+
+/** Runs `fn` inside an operation of that name, which is a root of its own. */
+export async function within<T>(operation: string, fn: () => T, by: Kest = kest): Promise<Awaited<T>> {
+  const begun = await by.begin({ operation, policy: 'test', origin: 'system' })
+  return begun.run(fn)
+}
+
+/**
+ * The called service: names the operations in the passport that a request carries, and refuses what does not verify.
+ * A listener takes the passport out of the headers that it is given: it gets a copy.
+ */
+export async function operationsIn(
+  headers: Record<string, string | string[] | undefined>,
+): Promise<string[]> {
+  const { frame }: KestState = await callee.listener().receive({ headers: { ...headers } })
+  return frame.lineage.map(({ entry }) => entry.operation)
+}
+
+const callee = createKest({
+  identity: new MockIdentityProvider('hop2'),
+  trust,
+  cache,
+  logger: new RecordingLogger(),
+})
+
+/** `entries` operations of a kilobyte each, one inside the other: too many for a header. */
+export async function deepWithin<T>(entries: number, by: Kest, fn: () => T): Promise<Awaited<T>> {
+  const metadata = Array.from({ length: 16 }, () => crypto.randomUUID())
+  const begun = await by.begin({ operation: `deep${entries}`, policy: 'test', origin: 'system', metadata })
+  return (await begun.run(() => (entries > 1 ? deepWithin(entries - 1, by, fn) : fn()))) as Awaited<T>
+}

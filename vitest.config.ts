@@ -1,0 +1,40 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { defineConfig } from 'vitest/config'
+
+const folders = ['packages', 'examples'].flatMap((parent) =>
+  readdirSync(parent).map((name) => ({ name, root: `${parent}/${name}` })),
+)
+
+/** Tests lie beside the code and in `tests/`. They import their own package's source, and other packages built. */
+function project(name: string, root: string, groupOrder = 0) {
+  return {
+    extends: true as const,
+    test: {
+      name,
+      root,
+      include: ['src/**/*.test.ts', 'tests/**/*.test.ts'],
+      sequence: { groupOrder },
+    },
+  }
+}
+
+export default defineConfig({
+  // Standard decorators and `using` are lowered for the oldest Node that is supported.
+  esbuild: { target: 'node20' },
+  test: {
+    environment: 'node',
+    watch: false,
+    testTimeout: 10_000,
+    hookTimeout: 30_000,
+    // What is built runs as it is published, untouched by the test runner.
+    server: { deps: { external: [/\/dist\//] } },
+    projects: [
+      ...folders
+        .filter(({ root }) => existsSync(`${root}/package.json`))
+        .map(({ name, root }) => project(name, root)),
+      // These measure, or are heavy: they wait until the others are done.
+      project('bench', 'bench', 1),
+      project('packaging', '.', 2),
+    ],
+  },
+})
