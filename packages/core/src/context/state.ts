@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { context, createContextKey } from '@opentelemetry/api'
+import { context } from '@opentelemetry/api'
 import type { IdentityContext } from '../passport/verified.js'
 import type { Frame } from './frame.js'
+import { stateOf, withState } from './otel-context.js'
 
 /** Who acts, and which principal said so; `by: null` is this workload itself (a token validated here, or its code). */
 export interface StatedIdentity {
@@ -25,7 +26,6 @@ export interface KestState {
 }
 
 const STORAGE = Symbol.for('kest.state.1')
-const CONTEXT_KEY = createContextKey('kest.state.1')
 
 /** One per process, whichever copy of this package comes first. */
 function processStorage(): AsyncLocalStorage<KestState> {
@@ -38,10 +38,10 @@ const storage = processStorage()
 
 /** Runs `fn` with `state` as the ambient state, and so everything that `fn` starts. */
 export function runWithState<T>(state: KestState, fn: () => T): T {
-  return storage.run(state, () => context.with(context.active().setValue(CONTEXT_KEY, state), fn))
+  return storage.run(state, () => context.with(withState(context.active(), state), fn))
 }
 
 /** The ambient state; what an OpenTelemetry context kept of it where the process' own was lost. */
 export function currentState(): KestState | null {
-  return storage.getStore() ?? (context.active().getValue(CONTEXT_KEY) as KestState | undefined) ?? null
+  return storage.getStore() ?? stateOf(context.active()) ?? null
 }

@@ -1,8 +1,10 @@
 import {
+  INVALID_SPAN_CONTEXT,
   isSpanContextValid,
   type Span,
   type SpanContext,
   SpanStatusCode,
+  type Tracer,
   type TracerProvider,
   trace,
 } from '@opentelemetry/api'
@@ -23,14 +25,25 @@ export interface AuditSpanOptions {
 /** Makes the audit span of one authorization (K-SPAN). */
 export class AuditSpans {
   readonly #options: AuditSpanOptions
+  #provider: TracerProvider | undefined
+  #tracer: Tracer | undefined
 
   constructor(options: AuditSpanOptions) {
     this.#options = options
   }
 
   start(operation: string): AuditSpan {
-    const tracer = (this.#options.tracerProvider ?? trace).getTracer(SCOPE, VERSION)
-    return new AuditSpan(tracer.startSpan(SPAN_PREFIX + operation), this.#options.passport)
+    return new AuditSpan(this.#on().startSpan(SPAN_PREFIX + operation), this.#options.passport)
+  }
+
+  /** The provider's tracer, asked for once. */
+  #on(): Tracer {
+    const provider = this.#options.tracerProvider ?? trace.getTracerProvider()
+    if (this.#tracer === undefined || this.#provider !== provider) {
+      this.#tracer = provider.getTracer(SCOPE, VERSION)
+      this.#provider = provider
+    }
+    return this.#tracer
   }
 }
 
@@ -47,7 +60,7 @@ export class AuditSpan {
   /** The span's own context; `null` where nothing traces. */
   context(): SpanContext | null {
     const own = this.#span.spanContext()
-    return isSpanContextValid(own) ? own : null
+    return own !== INVALID_SPAN_CONTEXT && isSpanContextValid(own) ? own : null
   }
 
   /** The operation was authorized, and this is its record. `lineage` ends with `signed`. */

@@ -20,7 +20,8 @@ export function computeTaints(
 /** Without repeats, sorted by code point, frozen. */
 export function sortedTaints(taints: ReadonlySet<string>): readonly string[] {
   if (taints.size === 0) return NONE
-  return Object.freeze([...taints].sort(byCodePoint))
+  const list = [...taints]
+  return Object.freeze(list.length === 1 ? list : list.sort(byCodePoint))
 }
 
 /** Code points, where `<` compares UTF-16 units: U+1F600 comes after U+FF5E, though its first unit is smaller. */
