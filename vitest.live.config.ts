@@ -1,16 +1,32 @@
+import { existsSync, readdirSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
 
-/** Against other implementations, which are installed for it: `.ci/run`, or `npx vitest run -c vitest.live.config.ts`. */
+const folders = ['lab', ...readdirSync('packages').map((name) => `packages/${name}`)]
+
+/**
+ * Against real servers and other implementations, which are installed for it: `.ci/run`, or `scripts/live-tools.sh` and
+ * `npx vitest run -c vitest.live.config.ts --project opa`. What a project needs built first, its `live/support/setup.ts` builds.
+ */
 export default defineConfig({
   esbuild: { target: 'node20' },
   test: {
-    name: 'live',
     environment: 'node',
     watch: false,
-    include: ['packages/*/live/**/*.live.test.ts'],
-    globalSetup: ['packages/spiffe/live/support/setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     server: { deps: { external: [/\/dist\//] } },
+    // One after the other: they start servers, and some of them look at what a busy machine would blur.
+    fileParallelism: false,
+    projects: folders
+      .filter((folder) => existsSync(`${folder}/live`))
+      .map((root) => ({
+        extends: true as const,
+        test: {
+          name: root.replace('packages/', ''),
+          root,
+          include: ['live/**/*.live.test.ts'],
+          globalSetup: existsSync(`${root}/live/support/setup.ts`) ? ['live/support/setup.ts'] : [],
+        },
+      })),
   },
 })
