@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
 import { createDevAuthority } from '@kest/spiffe/dev'
 import { TRUST_DOMAIN } from './chain.js'
-import type { AuthorityReady } from './hop/messages.js'
+import { tell } from './hop/tell.js'
 
 const [socketDirectory, ...names] = process.argv.slice(2)
 if (socketDirectory === undefined) throw new Error('the authority is started by the operator: npm start')
@@ -24,6 +24,6 @@ async function serve(directory: string): Promise<void> {
     workloads: Object.fromEntries(names.map((name) => [name, {}])),
     socketDirectory: directory,
   })
-  process.send?.({ sockets: authority.sockets } satisfies AuthorityReady)
+  tell({ sockets: authority.sockets })
   await alone
 }

@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net'
 import { LocalEd25519Provider } from '@kest/core'
 import type { SPIREProvider } from '@kest/spiffe'
 import type { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
-import type { Assignment, Enlistment, Ready } from './messages.js'
+import type { Assignment } from './messages.js'
+import { tell } from './tell.js'
 
 const SHUTDOWN_MS = 2_000
 
@@ -51,9 +52,4 @@ export function serve(server: Server, auditTrail: BasicTracerProvider): void {
 
 function endAtOnce(): void {
   process.exit(1)
-}
-
-/** Where nobody hears it any more this is an error that ends the process, as it should. */
-function tell(message: Enlistment | Ready): void {
-  process.send?.(message)
 }

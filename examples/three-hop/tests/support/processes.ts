@@ -26,7 +26,7 @@ export function isAlive(pid: number): boolean {
 export async function until<T>(
   what: string,
   condition: () => T,
-  timeoutMs = 10_000,
+  timeoutMs = 30_000,
 ): Promise<NonNullable<T>> {
   const end = Date.now() + timeoutMs
   for (;;) {
