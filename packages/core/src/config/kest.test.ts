@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
 import { createKeySource } from '../identity/keys.js'
 import { MockIdentityProvider } from '../identity/mock.js'
@@ -89,7 +89,15 @@ describe('the deployment’s policies', () => {
     writeFileSync(file, text)
     vi.stubEnv('KEST_CONFIG', file)
     const engine = new MockPolicyEngine()
-    return { engine, kest: createKest({ identity, engine, clock, logger: new RecordingLogger() }) }
+    const kest = createKest({
+      identity,
+      engine,
+      clock,
+      policyTimeoutMs: 60_000,
+      logger: new RecordingLogger(),
+    })
+    onTestFinished(() => kest.close())
+    return { engine, kest }
   }
 
   const tiers = 'policies: { enterprise: [ent], platform: [plat], application: [appl] }\n'
@@ -141,6 +149,58 @@ describe('the deployment’s policies', () => {
     const { entry } = await kest.begin(root)
     expect(engine.requests.flatMap(({ policies }) => policies)).toContain('plat')
     expect(entry.entry.policy_context.deviations).toEqual([])
+  })
+
+  it('F-PE-07 F-PE-11 operations see a file that was replaced, and what is under way keeps what it began with', async () => {
+    const { engine, kest } = deploy(tiers)
+    const definition = kest.operation(root)
+    const asked = () => engine.requests.splice(0).flatMap(({ policies }) => policies)
+    await kest.begin(definition)
+    expect(asked()).toEqual(['ent', 'plat', 'appl', 'app'])
+
+    let answer: (allow: boolean) => void = () => {}
+    vi.spyOn(engine, 'evaluate').mockImplementationOnce((request) => {
+      engine.requests.push(request)
+      return new Promise((resolve) => {
+        answer = resolve
+      })
+    })
+    const underWay = kest.begin(definition)
+    await vi.waitFor(() => expect(engine.requests).toHaveLength(1))
+    engine.requests.length = 0
+    writeFileSync(file, 'policies: { enterprise: [stricter] }')
+    await vi.waitFor(
+      async () => {
+        await kest.begin(definition)
+        expect(asked()).toEqual(['stricter', 'app'])
+      },
+      { timeout: 9_000, interval: 50 },
+    )
+    answer(true)
+    expect((await underWay).entry.entry.policy_context).toMatchObject({
+      enterprise_policies: ['ent'],
+      platform_policies: ['plat'],
+    })
+    expect(asked()).toEqual(['plat', 'appl', 'app'])
+  })
+
+  it.each(['policies', 'deviations', 'tiers', 'enterprise', 'deployment'])(
+    'F-PE-11 code has no option "%s", neither for an instance nor for an operation',
+    async (option) => {
+      const refused = expect.objectContaining({
+        code: 'ERR_KEST_CONFIG',
+        message: expect.stringContaining(option),
+      })
+      expect(() => createKest({ identity, [option]: [] } as never)).toThrow(refused)
+      const { kest } = deploy(tiers)
+      expect(() => kest.operation({ ...root, [option]: [] } as never)).toThrow(refused)
+      await expect(kest.begin({ ...root, [option]: [] } as never)).rejects.toEqual(refused)
+    },
+  )
+
+  it('F-PE-11 the package exports nothing that makes a deployment', async () => {
+    const names = Object.keys(await import('../index.js'))
+    expect(names.filter((name) => /deploy|deviation|tier/i.test(name))).toEqual([])
   })
 
   it('refuses to start on a broken file', () => {

@@ -188,9 +188,10 @@ export class Kest {
     return listener
   }
 
-  /** Closes identity, engine, cache and trust. Idempotent as far as they are. */
+  /** Closes identity, engine, cache and trust, and follows the deployment file no longer. Idempotent as far as they are. */
   async close(): Promise<void> {
-    const { identity, engine, cache, trust } = this.#runtime
+    const { identity, engine, cache, trust, deployment } = this.#runtime
+    deployment.close()
     await Promise.all([identity, engine, cache, ...trust].map((part) => part?.close?.()))
   }
 }

@@ -7,8 +7,8 @@ import { Sequence } from '../hook/sequence.js'
 import type { KeySource } from '../identity/key-source.js'
 import { resolveLimits } from '../limits.js'
 import { SignatureCache } from '../passport/signature-cache.js'
-import { EMPTY_DEPLOYMENT, loadDeployment } from '../policy/deployment.js'
-import { PolicyPlanner } from '../policy/tiers.js'
+import { DeploymentFile, type DeploymentSource, NO_DEPLOYMENT } from '../policy/deployment-file.js'
+import { PolicyPlanners } from '../policy/planners.js'
 import type { CacheProvider } from '../propagation/cache.js'
 import { type ResolvedPropagation, resolvePropagation } from '../propagation/options.js'
 import { stderrLogger } from '../telemetry/logger.js'
@@ -39,6 +39,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof KestOptions>([
 export interface Runtime extends HookRuntime {
   readonly trust: readonly KeySource[]
   readonly cache: CacheProvider | null
+  readonly deployment: DeploymentSource
   readonly propagation: ResolvedPropagation
   readonly signatures: SignatureCache
   /** One for all listeners: they may be called by the same origin. */
@@ -74,22 +75,25 @@ export function createRuntime(options: KestOptions): Runtime {
   const cache = options.cache ?? null
   const logger = options.logger ?? stderrLogger
   const clock = options.clock ?? systemClock
+  const metrics = new KestMetrics(options.telemetry?.meterProvider)
+  const origins = createOriginMap(options.origins)
+  const propagation = resolvePropagation({
+    ...options.propagation,
+    ...(cache === null ? {} : { cache }),
+    limits,
+    clock,
+  })
+  // The last thing that can fail, and the one that must be closed.
   const file = process.env['KEST_CONFIG']
-  const deployment = file === undefined || file === '' ? EMPTY_DEPLOYMENT : loadDeployment(file)
-  const planners = new WeakMap<OperationDefinition, PolicyPlanner>()
+  const deployment =
+    file === undefined || file === '' ? NO_DEPLOYMENT : new DeploymentFile(file, { logger, metrics, clock })
+  const planners = new PolicyPlanners(deployment)
   return Object.freeze({
     identity: options.identity ?? null,
     engine: options.engine ?? null,
-    plannerOf: (definition: OperationDefinition): PolicyPlanner => {
-      let planner = planners.get(definition)
-      if (planner === undefined) {
-        planner = new PolicyPlanner(deployment, definition.operation, definition.policies)
-        planners.set(definition, planner)
-      }
-      return planner
-    },
+    plannerOf: (definition: OperationDefinition) => planners.of(definition),
     policyTimeoutMs,
-    origins: createOriginMap(options.origins),
+    origins,
     trustEvaluator: options.trustEvaluator ?? defaultTrustEvaluator,
     raisers: options.raisers ?? null,
     limits,
@@ -99,16 +103,12 @@ export function createRuntime(options: KestOptions): Runtime {
       tracerProvider: options.telemetry?.tracerProvider,
       passport: options.telemetry?.passport ?? true,
     }),
-    metrics: new KestMetrics(options.telemetry?.meterProvider),
+    metrics,
     sequence: new Sequence(),
     trust,
     cache,
-    propagation: resolvePropagation({
-      ...options.propagation,
-      ...(cache === null ? {} : { cache }),
-      limits,
-      clock,
-    }),
+    deployment,
+    propagation,
     signatures: new SignatureCache(),
     replay: new MemoryReplayStore({ clock }),
   })

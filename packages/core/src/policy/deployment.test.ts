@@ -1,19 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { KestConfigError } from '../errors.js'
-import { loadDeployment, parseDeployment } from './deployment.js'
+import { parseDeployment } from './deployment.js'
 import { PolicyPlanner } from './tiers.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'kest-deployment-'))
-afterAll(() => rmSync(folder, { recursive: true }))
-
-function file(name: string, text: string): string {
-  const path = join(folder, name)
-  writeFileSync(path, text)
-  return path
-}
+const FILE = '/etc/kest.yaml'
+const json = JSON.stringify
 
 const deviation = {
   policy: 'plat/trust',
@@ -27,9 +18,7 @@ const policies = { enterprise: ['ent/a', 'ent/b'], platform: ['plat/trust'], app
 
 describe('the deployment file', () => {
   it('F-PE-07 F-PE-08 F-PE-09 reads the upper tiers and deviations from YAML', () => {
-    const path = file(
-      'kest.yaml',
-      `policies:
+    const text = `policies:
   enterprise: [ent/a, ent/b]
   platform: [plat/trust]
 deviations:
@@ -38,9 +27,8 @@ deviations:
     scope: payments.refund
     reason: old orders
     approver: sec@a.test
-`,
-    )
-    expect(loadDeployment(path)).toEqual({
+`
+    expect(parseDeployment(text, FILE)).toEqual({
       policies: { enterprise: ['ent/a', 'ent/b'], platform: ['plat/trust'], application: [] },
       deviations: [
         {
@@ -55,13 +43,14 @@ deviations:
   })
 
   it('reads the same from JSON', () => {
-    const path = file('kest.json', JSON.stringify({ policies, deviations: [deviation] }))
-    const { deviations } = loadDeployment(path)
+    const { deviations } = parseDeployment(json({ policies, deviations: [deviation] }), FILE)
     expect(deviations).toMatchObject([{ scope: deviation.scope, expiresAt: Date.parse(deviation.expires) }])
   })
 
   it.each<[string, unknown, RegExp]>([
-    ['an unknown key', { policy: {} }, /unknown key "policy"/],
+    ['an unknown key', { policies, policy: {} }, /unknown key "policy"/],
+    ['a document without policies', { deviations: [] }, /policies: expected an object/],
+    ['a tier of nothing', { policies: { enterprise: null } }, /policies\.enterprise: expected a list/],
     ['an unknown tier', { policies: { department: [] } }, /policies: unknown key "department"/],
     ['a list that is none', { policies: { enterprise: 'a' } }, /policies\.enterprise: expected a list/],
     ['a policy that is no string', { policies: { enterprise: [1] } }, /policies\.enterprise\[0\]/],
@@ -88,28 +77,52 @@ deviations:
       { policies, deviations: [{ ...deviation, expires: '2030-01-31T00:00:00' }] },
       /\.expires/,
     ],
+    [
+      'a day that the calendar lacks',
+      { policies, deviations: [{ ...deviation, expires: '2030-02-30T00:00:00Z' }] },
+      /\.expires: there is no 2030-02-30/,
+    ],
+    [
+      'a deviation of nothing',
+      { policies, deviations: [{ ...deviation, expires: null }] },
+      /deviations\[0\]\.expires: expected a non-empty string/,
+    ],
+    [
+      'what cannot be signed',
+      { policies, deviations: [{ ...deviation, reason: '\ud800' }] },
+      /\.reason: .*surrogate/,
+    ],
     ['a document that is a list', [], /document: expected an object/],
+    ['an empty document', null, /document: expected an object/],
   ])('refuses %s, naming file and path', (_, document, message) => {
-    const parse = () => parseDeployment(document, '/etc/kest.yaml')
+    const parse = () => parseDeployment(json(document), FILE)
     expect(parse).toThrow(KestConfigError)
     expect(parse).toThrow(/^\/etc\/kest\.yaml: /)
     expect(parse).toThrow(message)
   })
 
-  it('refuses a file that is not there, not YAML, or says a key twice', () => {
-    for (const path of [
-      join(folder, 'absent.yaml'),
-      file('broken.yaml', 'policies: ['),
-      file('twice.yaml', 'policies: {}\npolicies: {}\n'),
-    ]) {
-      expect(() => loadDeployment(path)).toThrow(KestConfigError)
-    }
+  it.each([
+    ['not YAML', 'policies: ['],
+    ['a key said twice', 'policies: {}\npolicies: {}\n'],
+    ['a tag that YAML does not know', 'policies: { enterprise: !vault [a] }\n'],
+    ['an alias', 'policies: { enterprise: &all [a], platform: *all }\n'],
+    ['two documents', 'policies: {}\n---\npolicies: {}\n'],
+  ])('refuses %s, naming the file and the reason', (_, text) => {
+    expect(() => parseDeployment(text, FILE)).toThrow(KestConfigError)
+    expect(() => parseDeployment(text, FILE)).toThrow(/^\/etc\/kest\.yaml: not YAML or JSON: .{10}/)
   })
+
+  it.each(['', '\n', '# all of it was cut off\n', 'policies:\n'])(
+    'refuses %j: a file cut short does not mean that there are no policies',
+    (text) => {
+      expect(() => parseDeployment(text, FILE)).toThrow(/expected an object/)
+    },
+  )
 })
 
 describe('tiers', () => {
   const now = Date.parse('2029-01-01T00:00:00Z')
-  const deployment = parseDeployment({ policies, deviations: [deviation] }, 'test')
+  const deployment = parseDeployment(json({ policies, deviations: [deviation] }), FILE)
   const plan = (operation: string, workload: string, at = now) =>
     new PolicyPlanner(deployment, operation, ['fn/y']).plan(workload, at)
   const asked = (...args: Parameters<typeof plan>) =>

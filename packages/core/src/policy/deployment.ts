@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
-import { parse } from 'yaml'
+import { parseDocument } from 'yaml'
 import { KestConfigError } from '../errors.js'
+import { DocumentReader } from './document-reader.js'
 
 /** Tiers that only the deployment can fill, in the order of evaluation. */
 export const DEPLOYMENT_TIERS = ['enterprise', 'platform', 'application'] as const
@@ -28,15 +28,19 @@ export interface Deployment {
 }
 
 export const EMPTY_DEPLOYMENT: Deployment = Object.freeze({
-  policies: Object.freeze({ enterprise: [], platform: [], application: [] }),
+  policies: Object.freeze({
+    enterprise: Object.freeze([]),
+    platform: Object.freeze([]),
+    application: Object.freeze([]),
+  }),
   deviations: Object.freeze([]),
 })
 
 /**
- * Reads the deployment file that `KEST_CONFIG` names: YAML, or JSON, which is YAML.
+ * Parses the text of a deployment file: YAML, or JSON, which is YAML. `schemas/deployment.json` describes it for editors.
  *
  * ```yaml
- * policies:
+ * policies:                                          # required, so that a file cut short does not mean "none"
  *   enterprise: [acme/no-embargoed-countries]
  *   platform: [platform/minimum-trust]
  *   application: []
@@ -49,37 +53,44 @@ export const EMPTY_DEPLOYMENT: Deployment = Object.freeze({
  *     expires: 2030-01-31T00:00:00Z                                                    # optional
  * ```
  *
- * @throws {KestConfigError} naming file, path and reason: unreadable, not YAML, an unknown key, a wrong type, a
- * deviation from a policy that its tier does not have.
+ * @param file what errors name
+ * @throws {KestConfigError} naming file, path and reason: not YAML, anything that YAML only warns of, an unknown key, a
+ * wrong type, a deviation from a policy that its tier does not have.
  */
-export function loadDeployment(file: string): Deployment {
-  let document: unknown
-  try {
-    document = parse(readFileSync(file, 'utf8'), { maxAliasCount: 0 })
-  } catch (cause) {
-    throw new KestConfigError(`${file}: cannot be read as YAML or JSON`, { cause })
-  }
-  return parseDeployment(document, file)
-}
-
-/** As {@link loadDeployment}, from a document already read; `file` is what errors name. */
-export function parseDeployment(document: unknown, file: string): Deployment {
-  const at = new Reader(file)
-  const root = at.object(document ?? {}, '', ['policies', 'deviations'])
-  const tiers = at.object(root['policies'] ?? {}, 'policies', DEPLOYMENT_TIERS)
+export function parseDeployment(text: string, file: string): Deployment {
+  const at = new DocumentReader(file)
+  const root = at.object(parseYaml(text, file), '', ['policies', 'deviations'])
+  const tiers = at.object(root['policies'], 'policies', DEPLOYMENT_TIERS)
+  const policiesOf = (tier: DeploymentTier): readonly string[] =>
+    at.names(Object.hasOwn(tiers, tier) ? tiers[tier] : [], `policies.${tier}`)
   const policies = Object.freeze({
-    enterprise: at.names(tiers['enterprise'], 'policies.enterprise'),
-    platform: at.names(tiers['platform'], 'policies.platform'),
-    application: at.names(tiers['application'], 'policies.application'),
+    enterprise: policiesOf('enterprise'),
+    platform: policiesOf('platform'),
+    application: policiesOf('application'),
   })
   const deviations = at
-    .array(root['deviations'] ?? [], 'deviations')
+    .array(Object.hasOwn(root, 'deviations') ? root['deviations'] : [], 'deviations')
     .map((value, index) => parseDeviation(at, value, `deviations[${index}]`, policies))
   return Object.freeze({ policies, deviations: Object.freeze(deviations) })
 }
 
+/** Strictly: what YAML would let pass with a warning, such as an unknown tag, is an error here. */
+function parseYaml(text: string, file: string): unknown {
+  const document = parseDocument(text)
+  const [problem] = [...document.errors, ...document.warnings]
+  if (problem !== undefined)
+    throw new KestConfigError(`${file}: not YAML or JSON: ${problem.message.split('\n')[0]}`, {
+      cause: problem,
+    })
+  try {
+    return document.toJS({ maxAliasCount: 0 })
+  } catch (cause) {
+    throw new KestConfigError(`${file}: not YAML or JSON: ${(cause as Error).message}`, { cause })
+  }
+}
+
 function parseDeviation(
-  at: Reader,
+  at: DocumentReader,
   value: unknown,
   path: string,
   policies: Deployment['policies'],
@@ -91,7 +102,7 @@ function parseDeviation(
   const policy = at.string(item['policy'], `${path}.policy`)
   if (!policies[tier].includes(policy))
     at.fail(`${path}.policy`, `"${policy}" is not a policy of tier ${tier}`)
-  const expiresAt = item['expires'] === undefined ? undefined : at.time(item['expires'], `${path}.expires`)
+  const expiresAt = Object.hasOwn(item, 'expires') ? at.time(item['expires'], `${path}.expires`) : undefined
   return Object.freeze({
     policy,
     tier,
@@ -102,59 +113,10 @@ function parseDeviation(
   })
 }
 
-function parseScope(at: Reader, value: unknown, path: string): Deviation['scope'] {
+function parseScope(at: DocumentReader, value: unknown, path: string): Deviation['scope'] {
   if (typeof value === 'string') return Object.freeze({ operation: at.string(value, path) })
   const scope = at.object(value, path, ['operation', 'workload'])
   const operation = at.string(scope['operation'], `${path}.operation`)
-  if (scope['workload'] === undefined) return Object.freeze({ operation })
+  if (!Object.hasOwn(scope, 'workload')) return Object.freeze({ operation })
   return Object.freeze({ operation, workload: at.string(scope['workload'], `${path}.workload`) })
-}
-
-/** Typed access to a document; every complaint names file and path. */
-class Reader {
-  readonly #file: string
-
-  constructor(file: string) {
-    this.#file = file
-  }
-
-  fail(path: string, reason: string): never {
-    throw new KestConfigError(`${this.#file}: ${path === '' ? 'document' : path}: ${reason}`)
-  }
-
-  object(value: unknown, path: string, keys: readonly string[]): Readonly<Record<string, unknown>> {
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
-      this.fail(path, 'expected an object')
-    for (const key of Object.keys(value)) {
-      if (!keys.includes(key)) this.fail(path, `unknown key "${key}"; known: ${keys.join(', ')}`)
-    }
-    return value as Record<string, unknown>
-  }
-
-  array(value: unknown, path: string): readonly unknown[] {
-    if (!Array.isArray(value)) this.fail(path, 'expected a list')
-    return value
-  }
-
-  string(value: unknown, path: string): string {
-    if (typeof value !== 'string' || value === '') this.fail(path, 'expected a non-empty string')
-    return value
-  }
-
-  names(value: unknown, path: string): readonly string[] {
-    const names = this.array(value ?? [], path).map((name, index) => this.string(name, `${path}[${index}]`))
-    if (new Set(names).size !== names.length) this.fail(path, 'a policy is listed twice')
-    return Object.freeze(names)
-  }
-
-  /** RFC 3339 with a zone; a local time would mean another moment on another machine. */
-  time(value: unknown, path: string): number {
-    const text = this.string(value, path)
-    const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/.test(text)
-      ? Date.parse(text)
-      : Number.NaN
-    if (Number.isNaN(time))
-      this.fail(path, 'expected an RFC 3339 time with a zone, such as 2030-01-31T00:00:00Z')
-    return time
-  }
 }

@@ -9,11 +9,13 @@ interface Instruments {
   readonly verifications: Counter
   readonly verification: Histogram
   readonly stripped: Counter
+  readonly reloads: Counter
 }
 
 /**
  * What an operator counts. Instruments are `kest.entries.signed`, `kest.denials` (by `error.type`),
- * `kest.verifications` (by `kest.result`), `kest.verification.duration` (seconds) and `kest.baggage.stripped`.
+ * `kest.verifications` (by `kest.result`), `kest.verification.duration` (seconds), `kest.baggage.stripped` and
+ * `kest.deployment.reloads` (by `kest.result`).
  *
  * The global provider is looked up on use: unlike tracers, the API's meters do not start to count when an SDK is
  * registered after them.
@@ -48,6 +50,11 @@ export class KestMetrics {
     this.#on().stripped.add(count)
   }
 
+  /** The deployment file was loaded again, or found broken: then again each minute while it lasts. */
+  reloaded(result: 'ok' | 'ERR_KEST_CONFIG'): void {
+    this.#on().reloads.add(1, { 'kest.result': result })
+  }
+
   #on(): Instruments {
     const provider = this.#own ?? metrics.getMeterProvider()
     if (this.#instruments === undefined || this.#provider !== provider) {
@@ -63,6 +70,9 @@ export class KestMetrics {
         }),
         stripped: meter.createCounter('kest.baggage.stripped', {
           description: 'kest.* members removed at an edge',
+        }),
+        reloads: meter.createCounter('kest.deployment.reloads', {
+          description: 'Times that the deployment file was loaded again, or found broken',
         }),
       }
     }

@@ -55,6 +55,7 @@ export async function buildPassport(
     })
     const begun = await kest.begin({ operation: `step-${index}`, policy: 'test', ...operation }, { state })
     state = begun.state
+    await kest.close()
   }
   const { lineage } = state.frame
   return {

@@ -1,0 +1,161 @@
+import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Clock } from '../clock.js'
+import { KestConfigError } from '../errors.js'
+import type { Logger } from '../telemetry/logger.js'
+import type { KestMetrics } from '../telemetry/metrics.js'
+import { type Deployment, EMPTY_DEPLOYMENT, parseDeployment } from './deployment.js'
+
+/** Where the deployment's word comes from, as it is now. */
+export interface DeploymentSource {
+  /** Another object when it has changed. */
+  readonly current: Deployment
+  /** Idempotent; what was last in force stays so. */
+  close(): void
+}
+
+/** A process that was given no file has no upper tiers. */
+export const NO_DEPLOYMENT: DeploymentSource = Object.freeze({ current: EMPTY_DEPLOYMENT, close: () => {} })
+
+export interface DeploymentFileOptions {
+  readonly logger: Logger
+  readonly metrics: Pick<KestMetrics, 'reloaded'>
+  readonly clock: Clock
+  /** How often to look. Default 1,000 ms. */
+  readonly intervalMs?: number
+  /** How often to say again that the file is broken. Default 60,000 ms. */
+  readonly reminderMs?: number
+}
+
+/**
+ * Follows the deployment file: whole, or not at all. A file that is gone or broken leaves in force what was, and that is
+ * logged as an error and counted, when it happens and again while it lasts.
+ *
+ * The file is read again, rather than watched for events, so that mounted volumes, replaced symbolic links (a Kubernetes
+ * ConfigMap) and network file systems work alike. What has changed is taken when a second look finds the same, so that
+ * one does not take half of what an editor is writing. The timer keeps no process alive.
+ */
+export class DeploymentFile implements DeploymentSource {
+  readonly #path: string
+  readonly #options: DeploymentFileOptions
+  readonly #closing = new AbortController()
+  #current: Deployment
+  /** What was last parsed, whether or not it held; `undefined` when the next look must parse again. */
+  #judged: Buffer | undefined
+  /** What the last look found, if that differed. */
+  #candidate: Buffer | undefined
+  #fault: { readonly message: string; readonly saidAt: number } | undefined
+
+  /**
+   * Reads the file, and follows it.
+   * @throws {KestConfigError} naming file, path and reason
+   */
+  constructor(path: string, options: DeploymentFileOptions) {
+    this.#path = path
+    this.#options = options
+    try {
+      this.#judged = readFileSync(path)
+    } catch (cause) {
+      throw unreadable(path, cause)
+    }
+    this.#current = parseDeployment(this.#judged.toString('utf8'), path)
+    this.#warnOfExpired()
+    void this.#follow()
+  }
+
+  get current(): Deployment {
+    return this.#current
+  }
+
+  close(): void {
+    this.#closing.abort()
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#closing
+    const { intervalMs = 1_000 } = this.#options
+    while (!signal.aborted) {
+      // Rejects only when it is closed.
+      await delay(intervalMs, undefined, { ref: false, signal }).catch(() => undefined)
+      const found = await readFile(this.#path, { signal }).catch((cause: unknown) =>
+        unreadable(this.#path, cause),
+      )
+      if (!signal.aborted) this.#look(found)
+    }
+  }
+
+  #look(found: Buffer | KestConfigError): void {
+    if (found instanceof KestConfigError) {
+      this.#judged = undefined
+      this.#candidate = undefined
+      this.#refuse(found)
+    } else if (this.#judged?.equals(found)) {
+      this.#candidate = undefined
+      this.#remind()
+    } else if (this.#candidate?.equals(found)) {
+      this.#take(found)
+    } else {
+      this.#candidate = found
+      this.#remind()
+    }
+  }
+
+  #take(bytes: Buffer): void {
+    this.#judged = bytes
+    this.#candidate = undefined
+    try {
+      this.#current = parseDeployment(bytes.toString('utf8'), this.#path)
+    } catch (error) {
+      this.#refuse(error as KestConfigError)
+      return
+    }
+    this.#fault = undefined
+    const { policies, deviations } = this.#current
+    this.#options.metrics.reloaded('ok')
+    this.#options.logger.info(
+      { file: this.#path, policies, deviations },
+      'the deployment file was loaded again',
+    )
+    this.#warnOfExpired()
+  }
+
+  #refuse(error: KestConfigError): void {
+    if (this.#fault?.message !== error.message) this.#complain(error.message)
+    else this.#remind()
+  }
+
+  #remind(): void {
+    if (this.#fault === undefined) return
+    const { clock, reminderMs = 60_000 } = this.#options
+    if (Math.abs(clock.now() - this.#fault.saidAt) >= reminderMs) this.#complain(this.#fault.message)
+  }
+
+  #complain(message: string): void {
+    const { clock, logger, metrics } = this.#options
+    this.#fault = { message, saidAt: clock.now() }
+    metrics.reloaded('ERR_KEST_CONFIG')
+    logger.error(
+      { file: this.#path, code: 'ERR_KEST_CONFIG', err: message },
+      'the deployment file is broken: what was in force before stays so',
+    )
+  }
+
+  #warnOfExpired(): void {
+    const { clock, logger } = this.#options
+    const now = clock.now()
+    for (const { policy, tier, scope, expiresAt } of this.#current.deviations) {
+      if (expiresAt === undefined || now < expiresAt) continue
+      const expires = new Date(expiresAt).toISOString()
+      logger.warn(
+        { file: this.#path, policy, tier, scope, expires },
+        'a deviation has expired and exempts nothing',
+      )
+    }
+  }
+}
+
+function unreadable(path: string, cause: unknown): KestConfigError {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new KestConfigError(`${path}: cannot be read: ${why}`, { cause })
+}
