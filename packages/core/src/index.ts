@@ -78,6 +78,7 @@ export {
   verifyEvidence,
   type X509Factory,
 } from './passport/evidence.js'
+export type { LineageSummary } from './passport/lineage.js'
 export { Passport, parsePassport } from './passport/passport.js'
 export { SignatureCache } from './passport/signature-cache.js'
 export type { Finding, IdentityContext, VerifiedEntry } from './passport/verified.js'
