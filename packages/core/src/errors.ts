@@ -28,6 +28,8 @@ const STATUS = {
   ERR_KEST_CACHE: 503,
   /** A key source (JWKS, bundle) could not be reached, so that nothing can be said about a signature or token. */
   ERR_KEST_KEYS_UNAVAILABLE: 503,
+  /** The audit trail cannot keep the record of the operation, and is set up to refuse it rather than lose it. */
+  ERR_KEST_AUDIT_UNAVAILABLE: 503,
   /** The caller went away, or aborted, before the operation ran. */
   ERR_KEST_ABORTED: 503,
 

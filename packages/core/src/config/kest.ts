@@ -59,7 +59,7 @@ export class Kest {
    *
    * @throws {KestError} by rejecting: `ERR_KEST_CONFIG` (no identity, no engine, wrong options), `ERR_KEST_IDENTITY`,
    *   `ERR_KEST_LINEAGE_MISSING`, `ERR_KEST_LIMIT`, `ERR_KEST_DENIED`, `ERR_KEST_ENGINE`, `ERR_KEST_ENGINE_TIMEOUT`,
-   *   `ERR_KEST_ENGINE_ANSWER`, `ERR_KEST_ABORTED`, `ERR_KEST_NOT_JSON`
+   *   `ERR_KEST_ENGINE_ANSWER`, `ERR_KEST_AUDIT_UNAVAILABLE`, `ERR_KEST_ABORTED`, `ERR_KEST_NOT_JSON`
    *
    * @example
    * ```ts

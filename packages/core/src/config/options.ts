@@ -5,6 +5,7 @@ import type { IdentityProvider } from '../identity/provider.js'
 import type { Limits } from '../limits.js'
 import type { PolicyEngine } from '../policy/engine.js'
 import type { CacheProvider } from '../propagation/cache.js'
+import type { AuditTrail } from '../telemetry/audit-trail.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { TrustEvaluator } from '../trust/evaluator.js'
 
@@ -42,13 +43,16 @@ export interface KestOptions {
     readonly claimTtlMs?: number
   }
   readonly limits?: Partial<Limits>
+  /** What `setupTelemetry` of `@kest/telemetry` gives fits here as it is. */
   readonly telemetry?: {
-    /** Default: OpenTelemetry's global one. */
+    /** Where audit spans go. Default: OpenTelemetry's global one. */
     readonly tracerProvider?: TracerProvider
     /** Default: OpenTelemetry's global one. */
-    readonly meterProvider?: MeterProvider
+    readonly meterProvider?: MeterProvider | undefined
     /** Whether audit spans show the whole passport (`kest.passport`). Default `true`. */
-    readonly passport?: boolean
+    readonly passport?: boolean | undefined
+    /** What may make an operation wait, or refuse it, when its record cannot be kept. Default: nothing. */
+    readonly auditTrail?: AuditTrail | undefined
   }
   /** Default: warnings and errors, one line of JSON each, to stderr. */
   readonly logger?: Logger

@@ -59,6 +59,7 @@ export function createRuntime(options: KestOptions): Runtime {
   assertPart('logger', options.logger, ['debug', 'info', 'warn', 'error'])
   assertPart('clock', options.clock, ['now'])
   assertPart('trustEvaluator', options.trustEvaluator, ['calculate'])
+  assertPart('telemetry.auditTrail', options.telemetry?.auditTrail, ['reserve'])
   const trust: readonly KeySource[] = Array.isArray(options.trust)
     ? [...options.trust]
     : options.trust
@@ -103,6 +104,7 @@ export function createRuntime(options: KestOptions): Runtime {
       tracerProvider: options.telemetry?.tracerProvider,
       passport: options.telemetry?.passport ?? true,
     }),
+    auditTrail: options.telemetry?.auditTrail ?? null,
     metrics,
     sequence: new Sequence(),
     trust,

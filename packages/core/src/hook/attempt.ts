@@ -1,5 +1,6 @@
 import { type KestEntry, LABEL } from '../entry/entry.js'
 import { KestError, PolicyDeniedError } from '../errors.js'
+import type { AuditSlot } from '../telemetry/audit-trail.js'
 import type { AuditSpan } from '../telemetry/spans.js'
 import type { OperationDefinition } from './operation-definition.js'
 import type { HookRuntime } from './runtime.js'
@@ -10,6 +11,7 @@ export class Attempt {
   readonly #definition: OperationDefinition
   #span: AuditSpan | undefined
   #draft: KestEntry | undefined
+  #slot: AuditSlot | null = null
 
   constructor(runtime: HookRuntime, definition: OperationDefinition) {
     this.#runtime = runtime
@@ -25,8 +27,13 @@ export class Attempt {
     this.#draft = draft
   }
 
-  /** Ends the span, if there is one, as a denial. */
+  reserved(slot: AuditSlot | null): void {
+    this.#slot = slot
+  }
+
+  /** Ends the span, if there is one that has not ended, as a denial. */
   denied(error: unknown): void {
+    this.#slot?.release()
     const code = error instanceof KestError ? error.code : '_OTHER'
     const reason = error instanceof PolicyDeniedError ? error.reason : undefined
     this.#runtime.metrics.denied(code)

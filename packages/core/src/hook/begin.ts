@@ -34,8 +34,8 @@ export interface BeginOptions {
 /**
  * The lifecycle of SPEC §4: authorizes an operation and signs its entry. What comes back has not run yet.
  *
- * The order is the argument (K-ORDER): nothing is signed before the last policy allowed, and nothing runs before the
- * entry is signed and its span has ended.
+ * The order is the argument (K-ORDER): nothing is signed before the last policy allowed and there is room for its
+ * record, and nothing runs before the entry is signed and its span has ended.
  */
 export async function begin(
   runtime: HookRuntime,
@@ -86,6 +86,9 @@ export async function begin(
       const allowed = decide(engines(tier), request, { timeoutMs: runtime.policyTimeoutMs, signal })
       if (isPromise(allowed)) await allowed
     }
+    const reserving = runtime.auditTrail?.reserve(signal) ?? null
+    const slot = isPromise(reserving) ? await reserving : reserving
+    attempt.reserved(slot)
     throwIfGone(signal)
 
     const signing = sign(runtime, draft, signer, effective)
@@ -93,6 +96,8 @@ export async function begin(
     frame.lineage = lineage.append(signed)
     span.allow(signed, frame.lineage)
     runtime.metrics.entrySigned()
+    const recorded = slot?.recorded(spanContext?.spanId)
+    if (isPromise(recorded)) await recorded
     return new Operation(signed, stateOf(frame, effective, state, signal))
   } catch (error) {
     attempt.denied(error)

@@ -3,6 +3,7 @@ import type { IdentityProvider } from '../identity/provider.js'
 import type { Limits } from '../limits.js'
 import type { PolicyEngine } from '../policy/engine.js'
 import type { PolicyPlanner } from '../policy/tiers.js'
+import type { AuditTrail } from '../telemetry/audit-trail.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { KestMetrics } from '../telemetry/metrics.js'
 import type { AuditSpans } from '../telemetry/spans.js'
@@ -26,6 +27,8 @@ export interface HookRuntime {
   readonly clock: Clock
   readonly logger: Logger
   readonly spans: AuditSpans
+  /** Has a say in what runs; `null`: records are emitted, and that is all. */
+  readonly auditTrail: AuditTrail | null
   readonly metrics: KestMetrics
   readonly sequence: Sequence
 }

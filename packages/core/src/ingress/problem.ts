@@ -30,6 +30,7 @@ const TITLES: Readonly<Record<KestErrorCode, string>> = {
   ERR_KEST_ENGINE_ANSWER: UNDECIDED,
   ERR_KEST_CACHE: UNDECIDED,
   ERR_KEST_KEYS_UNAVAILABLE: UNDECIDED,
+  ERR_KEST_AUDIT_UNAVAILABLE: 'The request could not be recorded; it may be tried again later',
   ERR_KEST_ABORTED: UNDECIDED,
   ERR_KEST_DENIED: 'A policy denies the request',
   ERR_KEST_LINEAGE_MISSING: 'The request has no lineage, and needs one here',

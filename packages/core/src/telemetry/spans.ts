@@ -51,6 +51,7 @@ export class AuditSpans {
 export class AuditSpan {
   readonly #span: Span
   readonly #passport: boolean
+  #ended = false
 
   constructor(span: Span, passport: boolean) {
     this.#span = span
@@ -75,20 +76,26 @@ export class AuditSpan {
       // Compact strings hold nothing that JSON escapes.
       if (this.#passport) this.#span.setAttribute(ATTRIBUTE.passport, `["${lineage.strings().join('","')}"]`)
     }
-    this.#span.end()
+    this.#end()
   }
 
   /**
-   * The operation did not run. No signature: a denial is never evidence (K-AUDIT).
+   * The operation did not run. No signature: a denial is never evidence (K-AUDIT). A record that was made stays.
    * @param entry what was to be signed, as far as it came
    */
   deny(entry: KestEntry | undefined, code: string, reason: string | undefined): void {
+    if (this.#ended) return
     if (this.#span.isRecording()) {
       if (entry !== undefined) this.#describe(entry)
       this.#span.setAttributes({ [ATTRIBUTE.decision]: 'deny', [ATTRIBUTE.errorType]: code })
       if (reason !== undefined) this.#span.setAttribute(ATTRIBUTE.reason, reason)
       this.#span.setStatus({ code: SpanStatusCode.ERROR, message: code })
     }
+    this.#end()
+  }
+
+  #end(): void {
+    this.#ended = true
     this.#span.end()
   }
 
