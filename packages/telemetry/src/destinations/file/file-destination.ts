@@ -1,0 +1,110 @@
+import { accessSync, constants, mkdirSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { KestConfigError, type Logger } from '@kest/core'
+import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
+import type { Destination } from '../destination.js'
+import { otlpLine } from '../otlp-json.js'
+import { AppendFile } from './append-file.js'
+import { fileNames } from './file-name.js'
+import type { FsyncPolicy } from './fsync-policy.js'
+
+/** With `interval`: how long what was written may be in the system's memory alone. */
+const FSYNC_INTERVAL_MS = 1000
+
+/** How a {@link FileDestination} writes. */
+export interface FileOptions {
+  readonly folder: string
+  readonly service: string
+  readonly fsync: FsyncPolicy
+  /** A file that would grow beyond it is followed by another; bytes. */
+  readonly rotateBytes: number
+  /** A file that is older is followed by another; milliseconds. */
+  readonly rotateMs: number
+  readonly logger: Logger
+}
+
+/** Spans as lines of OTLP/JSON, in files of this process' own in a folder that several may share. */
+export class FileDestination implements Destination {
+  readonly name: string
+  readonly #options: FileOptions
+  readonly #nextName: () => string
+  #file: AppendFile | null = null
+  #syncing: NodeJS.Timeout | null = null
+
+  /** @throws {KestConfigError} when the folder cannot be made or written */
+  constructor(options: FileOptions) {
+    const folder = resolve(options.folder)
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      accessSync(folder, constants.W_OK)
+    } catch (cause) {
+      throw new KestConfigError(`endpoint: the folder ${folder} cannot be written`, { cause })
+    }
+    this.#options = { ...options, folder }
+    this.#nextName = fileNames(options.service)
+    this.name = `files in ${folder}`
+  }
+
+  async write(spans: readonly ReadableSpan[]): Promise<void> {
+    const lines = Buffer.from(spans.map((span) => `${otlpLine(span)}\n`).join(''))
+    const file = await this.#fileFor(lines.length)
+    await file.append(lines, this.#options.fsync === 'always')
+    if (this.#options.fsync === 'interval') this.#syncLater()
+  }
+
+  async close(): Promise<void> {
+    await this.#closeFile()
+  }
+
+  async #fileFor(length: number): Promise<AppendFile> {
+    const { folder, rotateBytes, rotateMs } = this.#options
+    const current = this.#file
+    if (current !== null) {
+      const full = current.size > 0 && current.size + length > rotateBytes
+      if (!current.broken && !full && Date.now() - current.openedMs < rotateMs) return current
+      await this.#closeFile()
+    }
+    const file = await AppendFile.create(join(folder, this.#nextName()))
+    this.#file = file
+    if (this.#options.fsync !== 'never') await syncFolder(folder)
+    return file
+  }
+
+  /** What was written stays counted as exported; if it cannot be forced to the disk, the operator hears of it. */
+  async #closeFile(): Promise<void> {
+    const file = this.#file
+    this.#file = null
+    if (this.#syncing !== null) clearTimeout(this.#syncing)
+    this.#syncing = null
+    if (file === null) return
+    try {
+      if (!file.broken && this.#options.fsync !== 'never') await file.sync()
+    } finally {
+      await file.close()
+    }
+  }
+
+  #syncLater(): void {
+    this.#syncing ??= setTimeout(() => {
+      this.#syncing = null
+      this.#file?.sync().catch((error: Error) => {
+        this.#options.logger.error(
+          { file: this.#file?.path, err: error.message },
+          'audit file not forced to disk',
+        )
+      })
+    }, FSYNC_INTERVAL_MS).unref()
+  }
+}
+
+/** So that the file's name is on disk as well. Windows has no such thing. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}

@@ -1,0 +1,87 @@
+import { OTLPExporterError } from '@opentelemetry/otlp-exporter-base'
+import {
+  convertLegacyHttpOptions,
+  createOtlpHttpExportDelegate,
+} from '@opentelemetry/otlp-exporter-base/node-http'
+import {
+  JsonTraceSerializer,
+  ProtobufTraceSerializer,
+  TraceExporterMetricsHelper,
+} from '@opentelemetry/otlp-transformer'
+import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
+import { type Destination, SpansRefusedError } from '../destination.js'
+import { SpanExporterDestination } from '../span-exporter-destination.js'
+import type { OtlpSettings } from './otlp-settings.js'
+
+const SERIALIZERS = { 'http/json': JsonTraceSerializer, 'http/protobuf': ProtobufTraceSerializer }
+const CONTENT_TYPES = { 'http/json': 'application/json', 'http/protobuf': 'application/x-protobuf' }
+
+/** Answers that judge the spans. All others are about the receiver, which may be set right. */
+const REFUSALS: ReadonlySet<unknown> = new Set([400, 413, 422])
+
+/** What the exporter's own retries may take beyond the time-out, milliseconds. */
+const GRACE_MS = 5_000
+
+/** A Collector, or whatever receives OTLP over HTTP. */
+export class OtlpDestination implements Destination {
+  readonly name: string
+  readonly #inner: SpanExporterDestination
+  /** What the receiver said of the batch under way: it may take a part and answer with success. */
+  #partial: { readonly rejected: number; readonly message: string } | null = null
+
+  constructor({ url, headers, timeoutMs, protocol }: OtlpSettings) {
+    const configuration = convertLegacyHttpOptions(
+      {
+        url,
+        ...(headers === undefined ? {} : { headers: { ...headers } }),
+        ...(timeoutMs === undefined ? {} : { timeoutMillis: timeoutMs }),
+      },
+      'TRACES',
+      'v1/traces',
+      { 'Content-Type': CONTENT_TYPES[protocol] },
+    )
+    const delegate = createOtlpHttpExportDelegate(
+      configuration,
+      this.#watched(SERIALIZERS[protocol]),
+      'otlp_http_span_exporter',
+      TraceExporterMetricsHelper,
+      undefined,
+    )
+    const { origin, pathname } = new URL(url)
+    this.name = `OTLP ${origin}${pathname}`
+    this.#inner = new SpanExporterDestination(this.name, delegate, configuration.timeoutMillis + GRACE_MS)
+  }
+
+  async write(spans: readonly ReadableSpan[]): Promise<void> {
+    this.#partial = null
+    try {
+      await this.#inner.write(spans)
+    } catch (error) {
+      if (error instanceof OTLPExporterError && REFUSALS.has(error.code)) {
+        throw new SpansRefusedError(`HTTP ${error.code}: ${error.data ?? error.message}`, null, {
+          cause: error,
+        })
+      }
+      throw error
+    }
+    const partial = this.#partial as { readonly rejected: number; readonly message: string } | null
+    if (partial !== null) throw new SpansRefusedError(partial.message, partial.rejected)
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close()
+  }
+
+  #watched(serializer: typeof JsonTraceSerializer): typeof JsonTraceSerializer {
+    return {
+      serializeRequest: (spans) => serializer.serializeRequest(spans),
+      deserializeResponse: (data) => {
+        const response = serializer.deserializeResponse(data)
+        // In JSON a 64-bit integer is a string.
+        const rejected = Number(response.partialSuccess?.rejectedSpans ?? 0)
+        if (rejected > 0) this.#partial = { rejected, message: response.partialSuccess?.errorMessage ?? '' }
+        return response
+      },
+    }
+  }
+}

@@ -1,0 +1,110 @@
+import { mkdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, resolve } from 'node:path'
+import { KestConfigError } from '@kest/core'
+import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
+import type { Destination } from '../destination.js'
+import { rowOf } from './row.js'
+import { APPLICATION_ID, COLUMNS, SCHEMA, SCHEMA_VERSION } from './schema.js'
+
+/** How long one process waits while another writes, milliseconds. */
+const BUSY_MS = 5_000
+
+const INSERT = `INSERT INTO spans (${COLUMNS.join(', ')}) SELECT ${COLUMNS.map((_, n) => `value ->> ${n}`).join(', ')} FROM json_each`
+
+/** How a {@link SqliteDestination} writes. */
+export interface SqliteOptions {
+  readonly file: string
+  /** Whether a batch is forced to the disk before it counts as exported. Otherwise it outlives the process only. */
+  readonly fsync: boolean
+}
+
+/** What is used of libsql: its database that works in a thread of its own … */
+interface AsyncDatabase {
+  exec(sql: string): Promise<void>
+  close(): void
+}
+
+/** … and the one that works here and now. */
+interface SyncDatabase {
+  exec(sql: string): void
+  prepare(sql: string): { get(): Readonly<Record<string, unknown>> }
+  close(): void
+}
+
+type Opens<Database> = new (file: string, options: { readonly timeout: number }) => Database
+
+/** One SQLite file in WAL mode, which several processes may write. Work and waiting are done in a thread of libsql's. */
+export class SqliteDestination implements Destination {
+  readonly name: string
+  readonly #options: SqliteOptions
+  readonly #database: AsyncDatabase
+  #ready: Promise<void> | null = null
+
+  /** @throws {KestConfigError} without libsql, and for a file that cannot be written or is somebody else's */
+  constructor(options: SqliteOptions) {
+    const file = resolve(options.file)
+    const require = createRequire(import.meta.url)
+    const Database = load<SyncDatabase>(require, 'libsql')
+    try {
+      mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+      prepareFile(new Database(file, { timeout: BUSY_MS }))
+    } catch (cause) {
+      if (cause instanceof KestConfigError) throw cause
+      throw new KestConfigError(`endpoint: ${file} cannot be used as a SQLite file`, { cause })
+    }
+    this.#options = options
+    this.#database = new (load<AsyncDatabase>(require, 'libsql/promise'))(file, { timeout: BUSY_MS })
+    this.name = `SQLite ${file}`
+  }
+
+  async write(spans: readonly ReadableSpan[]): Promise<void> {
+    // FULL writes the log through at each commit; NORMAL leaves that to the system.
+    this.#ready ??= this.#execute(`PRAGMA synchronous = ${this.#options.fsync ? 'FULL' : 'NORMAL'}`)
+    await this.#ready
+    const now = Date.now()
+    const rows = JSON.stringify(spans.map((span) => rowOf(span, now)))
+    // One statement, hence all or nothing. In SQL a string ends at a quote that is not doubled, and JSON has no NUL.
+    await this.#execute(`${INSERT}('${rows.replaceAll("'", "''")}')`)
+  }
+
+  async close(): Promise<void> {
+    this.#database.close()
+  }
+
+  #execute(sql: string): Promise<void> {
+    return this.#database.exec(sql)
+  }
+}
+
+function load<Database>(require: NodeJS.Require, name: string): Opens<Database> {
+  try {
+    return require(name) as Opens<Database>
+  } catch (cause) {
+    throw new KestConfigError(`exporter 'sqlite' needs the package libsql: npm install libsql`, { cause })
+  }
+}
+
+/** Makes the table, in one transaction, unless it is there. */
+function prepareFile(database: SyncDatabase): void {
+  try {
+    database.exec('PRAGMA journal_mode = WAL')
+    database.exec('BEGIN IMMEDIATE')
+    const application = numberOf(database, 'application_id')
+    const version = numberOf(database, 'user_version')
+    const tables = Number(database.prepare('SELECT count(*) AS n FROM sqlite_schema').get()['n'])
+    if (tables === 0) database.exec(SCHEMA)
+    else if (application !== APPLICATION_ID || version !== SCHEMA_VERSION) {
+      throw new KestConfigError(
+        `endpoint: the SQLite file is not an audit trail of version ${SCHEMA_VERSION}: application_id ${application}, user_version ${version}`,
+      )
+    }
+    database.exec('COMMIT')
+  } finally {
+    database.close()
+  }
+}
+
+function numberOf(database: SyncDatabase, pragma: string): number {
+  return Number(database.prepare(`PRAGMA ${pragma}`).get()[pragma])
+}

@@ -1,0 +1,6 @@
+export type { FsyncPolicy } from './destinations/file/fsync-policy.js'
+export type { OtlpProtocol } from './destinations/otlp/otlp-settings.js'
+export type { TelemetryOptions } from './setup/options.js'
+export { setupTelemetry, type Telemetry } from './setup/setup-telemetry.js'
+export type { LossReason } from './trail/metrics.js'
+export type { TrailCounts } from './trail/report.js'

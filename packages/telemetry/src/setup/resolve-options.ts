@@ -1,0 +1,127 @@
+import { KestConfigError, type Logger, stderrLogger } from '@kest/core'
+import type { TelemetryOptions } from './options.js'
+
+const EXPORTERS = ['otlp', 'file', 'sqlite', 'console'] as const
+const ON_OVERFLOW = ['drop', 'wait', 'deny'] as const
+const FSYNC = ['always', 'interval', 'never'] as const
+/** A longer delay overflows a timer, which then fires at once. */
+const LONGEST_MS = 0x7fffffff
+
+/** Which options go with which exporter only. */
+const BELONGS: Readonly<Record<string, readonly string[]>> = {
+  endpoint: ['otlp', 'file', 'sqlite'],
+  headers: ['otlp'],
+  timeoutMs: ['otlp'],
+  protocol: ['otlp'],
+  fsync: ['file', 'sqlite'],
+  rotateBytes: ['file'],
+  rotateMs: ['file'],
+}
+
+const KNOWN: ReadonlySet<string> = new Set<keyof TelemetryOptions>([
+  'serviceName',
+  'exporter',
+  'endpoint',
+  'resource',
+  'headers',
+  'timeoutMs',
+  'protocol',
+  'fsync',
+  'rotateBytes',
+  'rotateMs',
+  'onOverflow',
+  'confirm',
+  'waitTimeoutMs',
+  'queueSize',
+  'batchSize',
+  'exportDelayMs',
+  'flushTimeoutMs',
+  'flushOn',
+  'passport',
+  'meterProvider',
+  'logger',
+])
+
+/** Options with their defaults, checked. */
+export type ResolvedOptions = TelemetryOptions &
+  Required<
+    Pick<
+      TelemetryOptions,
+      | 'exporter'
+      | 'fsync'
+      | 'rotateBytes'
+      | 'rotateMs'
+      | 'onOverflow'
+      | 'confirm'
+      | 'waitTimeoutMs'
+      | 'queueSize'
+      | 'batchSize'
+      | 'exportDelayMs'
+      | 'flushTimeoutMs'
+      | 'flushOn'
+    >
+  > & { readonly logger: Logger }
+
+/** @throws {KestConfigError} for options that are unknown, wrong, not the exporter's, or contradict each other */
+export function resolveOptions(options: TelemetryOptions): ResolvedOptions {
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.has(name)) throw new KestConfigError(`unknown option "${name}"`)
+  }
+  const { exporter = 'otlp' } = options
+  if (typeof exporter === 'string') oneOf('exporter', exporter, EXPORTERS)
+  else if (typeof exporter?.export !== 'function' || typeof exporter.shutdown !== 'function') {
+    throw new KestConfigError('exporter: expected a name, or an object with export() and shutdown()')
+  }
+  const kind = typeof exporter === 'string' ? exporter : 'an exporter of your own'
+  for (const [name, kinds] of Object.entries(BELONGS)) {
+    if (options[name as keyof TelemetryOptions] === undefined || kinds.includes(kind)) continue
+    throw new KestConfigError(`${name}: not an option of ${kind}; it belongs to ${kinds.join(', ')}`)
+  }
+  if (options.endpoint === '' || ((kind === 'file' || kind === 'sqlite') && options.endpoint === undefined)) {
+    throw new KestConfigError(`endpoint: expected ${kind === 'file' ? 'a folder' : 'a file'}`)
+  }
+
+  const { fsync = 'interval' } = options
+  oneOf('fsync', fsync, FSYNC)
+  const confirm = options.confirm ?? (fsync === 'always' && options.onOverflow !== 'drop')
+  const onOverflow = options.onOverflow ?? (confirm ? 'wait' : 'drop')
+  oneOf('onOverflow', onOverflow, ON_OVERFLOW)
+  if (confirm && onOverflow === 'drop') {
+    throw new KestConfigError("confirm: waits for what onOverflow: 'drop' may lose; use 'wait' or 'deny'")
+  }
+  const resolved = {
+    ...options,
+    exporter,
+    fsync,
+    confirm,
+    onOverflow,
+    rotateBytes: options.rotateBytes ?? 128 * 1024 * 1024,
+    rotateMs: options.rotateMs ?? 24 * 3_600_000,
+    waitTimeoutMs: options.waitTimeoutMs ?? 1_000,
+    queueSize: options.queueSize ?? 8_192,
+    batchSize: options.batchSize ?? 512,
+    exportDelayMs: options.exportDelayMs ?? (confirm ? 0 : 100),
+    flushTimeoutMs: options.flushTimeoutMs ?? 10_000,
+    flushOn: options.flushOn ?? [],
+    logger: options.logger ?? stderrLogger,
+  }
+  for (const name of ['rotateBytes', 'rotateMs', 'queueSize', 'batchSize'] as const)
+    integer(name, resolved[name], 1)
+  for (const name of ['waitTimeoutMs', 'flushTimeoutMs'] as const)
+    integer(name, resolved[name], 1, LONGEST_MS)
+  if (options.timeoutMs !== undefined) integer('timeoutMs', options.timeoutMs, 1, LONGEST_MS)
+  integer('exportDelayMs', resolved.exportDelayMs, 0, LONGEST_MS)
+  return resolved
+}
+
+function oneOf(name: string, value: unknown, values: readonly string[]): void {
+  if (!values.includes(value as string)) {
+    throw new KestConfigError(`${name}: expected ${values.join(', ')}, got ${JSON.stringify(value)}`)
+  }
+}
+
+function integer(name: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): void {
+  if (!Number.isSafeInteger(value) || value < least || value > most) {
+    throw new KestConfigError(`${name}: expected an integer from ${least} to ${most}, got ${String(value)}`)
+  }
+}

@@ -1,0 +1,93 @@
+import { VERSION } from '@kest/core'
+import { type Counter, type Meter, type MeterProvider, metrics } from '@opentelemetry/api'
+
+/** Instrumentation scope of the trail's own metrics. */
+const SCOPE = 'kest.telemetry'
+
+/**
+ * Why a span was lost: no room for it (`denial`: for the span of a denial, which is no evidence), the destination will
+ * not take it, or no time was left when the trail was shut down.
+ */
+export type LossReason = 'overflow' | 'denial' | 'refused' | 'shutdown'
+
+interface Instruments {
+  readonly accepted: Counter
+  readonly exported: Counter
+  readonly dropped: Counter
+  readonly failures: Counter
+}
+
+/**
+ * What an operator watches: `kest.audit.spans.accepted`, `kest.audit.spans.exported`, `kest.audit.spans.dropped` (by
+ * `reason`), `kest.audit.export.failures`, `kest.audit.queue.size` and `kest.audit.queue.capacity`.
+ *
+ * The global provider is looked up on use: it may be registered later than the trail is made.
+ */
+export class TrailMetrics {
+  readonly #own: MeterProvider | undefined
+  readonly #queue: { readonly size: number; readonly capacity: number }
+  #provider: MeterProvider | undefined
+  #instruments: Instruments | undefined
+
+  constructor(
+    queue: { readonly size: number; readonly capacity: number },
+    meterProvider: MeterProvider | undefined,
+  ) {
+    this.#queue = queue
+    this.#own = meterProvider
+  }
+
+  accepted(): void {
+    this.#on().accepted.add(1)
+  }
+
+  exported(count: number): void {
+    this.#on().exported.add(count)
+  }
+
+  dropped(count: number, reason: LossReason): void {
+    this.#on().dropped.add(count, { reason })
+  }
+
+  exportFailed(): void {
+    this.#on().failures.add(1)
+  }
+
+  #on(): Instruments {
+    const provider = this.#own ?? metrics.getMeterProvider()
+    if (this.#instruments === undefined || this.#provider !== provider) {
+      this.#provider = provider
+      this.#instruments = this.#createOn(provider.getMeter(SCOPE, VERSION))
+    }
+    return this.#instruments
+  }
+
+  #createOn(meter: Meter): Instruments {
+    const unit = '{span}'
+    const gauges = [
+      ['size', 'Audit spans that wait for export', () => this.#queue.size],
+      ['capacity', 'Audit spans that may wait for export', () => this.#queue.capacity],
+    ] as const
+    for (const [name, description, value] of gauges) {
+      const gauge = meter.createObservableGauge(`kest.audit.queue.${name}`, { description, unit })
+      gauge.addCallback((result) => result.observe(value()))
+    }
+    return {
+      accepted: meter.createCounter('kest.audit.spans.accepted', {
+        description: 'Audit spans taken into the queue',
+        unit,
+      }),
+      exported: meter.createCounter('kest.audit.spans.exported', {
+        description: 'Audit spans that reached their destination',
+        unit,
+      }),
+      dropped: meter.createCounter('kest.audit.spans.dropped', {
+        description: 'Audit spans that were lost',
+        unit,
+      }),
+      failures: meter.createCounter('kest.audit.export.failures', {
+        description: 'Attempts to export that failed and are made again',
+      }),
+    }
+  }
+}

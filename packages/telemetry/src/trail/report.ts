@@ -1,0 +1,103 @@
+import type { Logger } from '@kest/core'
+import type { LossReason, TrailMetrics } from './metrics.js'
+
+/** At most one line of a kind in this time; what happened in between is in the next one. */
+const INTERVAL_MS = 10_000
+
+/** What became of the spans: counted here, in metrics and, when something is wrong, in the log. */
+export interface TrailCounts {
+  readonly accepted: number
+  readonly exported: number
+  readonly dropped: Readonly<Record<LossReason, number>>
+}
+
+/** Tells the operator, at once when it begins and then in measured steps: losses are never silent, nor a flood. */
+export class TrailReport {
+  readonly #destination: string
+  readonly #metrics: TrailMetrics
+  readonly #logger: Logger
+  #accepted = 0
+  #exported = 0
+  readonly #dropped: Record<LossReason, number> = { overflow: 0, denial: 0, refused: 0, shutdown: 0 }
+  #untold: Partial<Record<LossReason, number>> = {}
+  #lastCause: unknown
+  #losses: NodeJS.Timeout | null = null
+  #failing: { readonly since: number; told: number } | null = null
+
+  constructor(destination: string, metrics: TrailMetrics, logger: Logger) {
+    this.#destination = destination
+    this.#metrics = metrics
+    this.#logger = logger
+  }
+
+  get counts(): TrailCounts {
+    return { accepted: this.#accepted, exported: this.#exported, dropped: { ...this.#dropped } }
+  }
+
+  accepted(): void {
+    this.#accepted += 1
+    this.#metrics.accepted()
+  }
+
+  exported(count: number): void {
+    this.#exported += count
+    this.#metrics.exported(count)
+    if (this.#failing === null) return
+    const seconds = Math.round((Date.now() - this.#failing.since) / 1000)
+    this.#failing = null
+    this.#logger.warn({ destination: this.#destination, seconds }, 'audit spans are exported again')
+  }
+
+  /** An attempt failed and will be made again. */
+  failed(cause: unknown, waiting: number): void {
+    this.#metrics.exportFailed()
+    const now = Date.now()
+    this.#failing ??= { since: now, told: Number.NEGATIVE_INFINITY }
+    if (now - this.#failing.told < INTERVAL_MS) return
+    this.#failing.told = now
+    this.#logger.error(
+      { destination: this.#destination, waiting, err: messageOf(cause) },
+      'audit spans cannot be exported; they are kept and tried again',
+    )
+  }
+
+  /** Spans are gone for good. */
+  dropped(count: number, reason: LossReason, cause?: unknown): void {
+    this.#dropped[reason] += count
+    this.#metrics.dropped(count, reason)
+    this.#untold[reason] = (this.#untold[reason] ?? 0) + count
+    this.#lastCause = cause
+    if (this.#losses !== null) return
+    this.#tellLosses()
+    this.#losses = setTimeout(() => {
+      this.#losses = null
+      this.#tellLosses()
+    }, INTERVAL_MS).unref()
+  }
+
+  /** Nothing stays untold. */
+  close(): void {
+    if (this.#losses !== null) clearTimeout(this.#losses)
+    this.#losses = null
+    this.#tellLosses()
+  }
+
+  #tellLosses(): void {
+    const lost = this.#untold
+    if (Object.keys(lost).length === 0) return
+    this.#untold = {}
+    this.#logger.error(
+      {
+        destination: this.#destination,
+        lost,
+        lost_in_all: Object.values(this.#dropped).reduce((sum, count) => sum + count),
+        ...(this.#lastCause === undefined ? {} : { err: messageOf(this.#lastCause) }),
+      },
+      'audit spans were lost',
+    )
+  }
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}

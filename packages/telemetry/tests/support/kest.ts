@@ -1,0 +1,16 @@
+import { createKest, type Kest, type KestOptions } from '@kest/core'
+import { MockIdentityProvider, MockPolicyEngine, RecordingLogger } from '@kest/core/testing'
+
+export const root = { operation: 'orders.read', policy: 'yes', origin: 'system' } as const
+export const refused = { ...root, policy: 'no' } as const
+
+/** Kest whose records go to the trail. `yes` is allowed, everything else is not. */
+export function kestWith(telemetry: KestOptions['telemetry'], options: KestOptions = {}): Kest {
+  return createKest({
+    identity: new MockIdentityProvider('spiffe://telemetry.test/orders'),
+    engine: new MockPolicyEngine({ yes: true }),
+    logger: new RecordingLogger(),
+    ...(telemetry === undefined ? {} : { telemetry }),
+    ...options,
+  })
+}
