@@ -85,6 +85,7 @@ export type { Finding, IdentityContext, VerifiedEntry } from './passport/verifie
 export { VerifiedPassport } from './passport/verified-passport.js'
 export { PassportVerifier } from './passport/verifier.js'
 export { verifyPassport } from './passport/verify.js'
+export { type EntryVerdict, verifyEntries } from './passport/verify-entries.js'
 export type { VerifyOptions } from './passport/verify-options.js'
 export type { Decision, PolicyContext, PolicyEngine, PolicyRequest, PolicyTier } from './policy/engine.js'
 export { createFunctionEngine, type PolicyFunction } from './policy/function-engine.js'

@@ -58,6 +58,12 @@ export class SignatureChecks {
   }
 }
 
+/** The signature of one entry, by itself, in the thread pool unless the rules say `inline`. */
+export async function checkSignature(entry: BoundEntry, rules: VerifyRules): Promise<FailedSignature | null> {
+  if (isRemembered(entry, rules)) return null
+  return rules.threads === 'inline' ? checkHere(entry, rules) : await checkInPool(entry, rules)
+}
+
 function checkHere(entry: BoundEntry, rules: VerifyRules): FailedSignature | null {
   const { header, signingInput, signature } = entry.linked.parsed
   try {

@@ -37,33 +37,42 @@ export function judgeEntries(
 ): VerifiedEntry[] {
   const verified: VerifiedEntry[] = []
   const traces = new TraceIds(findings)
-  for (const { bound, proven } of entries) {
-    const { linked, source } = bound
-    const { parsed } = linked
+  for (const checked of entries) {
+    const { linked } = checked.bound
     const parents = linked.parents.map(({ index }) => verified[index] as VerifiedEntry)
-    // Nobody proved who an unproven entry is by: its word gains nothing, and it states no identity.
-    const effective = judged(linked, () =>
-      effectiveOf(parsed.entry, parents, proven ? rules : { ...rules, mayRaise: () => false }),
-    )
-    for (const finding of effective.findings) findings.add(finding, linked)
+    verified.push(judgeEntry(checked, parents, rules, findings))
     traces.see(linked)
-    verified.push(
-      Object.freeze({
-        jws: parsed.jws,
-        hash: parsed.hash,
-        entry: parsed.entry,
-        principal: linked.principal,
-        proven,
-        alg: parsed.header.alg,
-        keySource: proven ? source.name : 'none',
-        trustScore: effective.trustScore,
-        taints: effective.taints,
-        identity: proven ? effective.identity : null,
-        identityBy: proven ? effective.identityBy : null,
-      }),
-    )
   }
   return verified
+}
+
+/** Effective values of one entry, of its verified parents. */
+export function judgeEntry(
+  { bound, proven }: CheckedEntry,
+  parents: readonly VerifiedEntry[],
+  rules: EffectiveRules,
+  findings: Findings,
+): VerifiedEntry {
+  const { linked, source } = bound
+  const { parsed } = linked
+  // Nobody proved who an unproven entry is by: its word gains nothing, and it states no identity.
+  const effective = judged(linked, () =>
+    effectiveOf(parsed.entry, parents, proven ? rules : { ...rules, mayRaise: () => false }),
+  )
+  for (const finding of effective.findings) findings.add(finding, linked)
+  return Object.freeze({
+    jws: parsed.jws,
+    hash: parsed.hash,
+    entry: parsed.entry,
+    principal: linked.principal,
+    proven,
+    alg: parsed.header.alg,
+    keySource: proven ? source.name : 'none',
+    trustScore: effective.trustScore,
+    taints: effective.taints,
+    identity: proven ? effective.identity : null,
+    identityBy: proven ? effective.identityBy : null,
+  })
 }
 
 /** Mode `off`: the form is right, and that is all. */

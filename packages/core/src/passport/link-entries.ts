@@ -53,7 +53,7 @@ function assertOnce(parsed: ParsedEntry, ids: ReadonlySet<string>, index: number
 }
 
 /** K-LOWS: ours are written with s ≤ n/2, so the other is somebody's twin of one. */
-function assertLowS(parsed: ParsedEntry, index: number): void {
+export function assertLowS(parsed: ParsedEntry, index: number): void {
   if (parsed.entry.runtime.name === RUNTIME_NAME && isHighS(parsed.header.alg, parsed.signature)) {
     throw refused('ERR_KEST_SIGNATURE', parsed, index, 'its s is above n/2')
   }
@@ -68,7 +68,7 @@ function assertParents(
   throw refused('ERR_KEST_PARENT_UNKNOWN', parsed, index, 'a parent is not an earlier entry')
 }
 
-function assertTime(parsed: ParsedEntry, parents: readonly LinkedEntry[], index: number): void {
+export function assertTime(parsed: ParsedEntry, parents: readonly LinkedEntry[], index: number): void {
   for (const parent of parents) {
     if (parsed.entry.timestamp_ms < parent.parsed.entry.timestamp_ms - CLOCK_SKEW_MS) {
       throw refused('ERR_KEST_TIME', parsed, index, `it is earlier than its parent, entry ${parent.index}`)
