@@ -1,11 +1,14 @@
 import type { Readable } from 'node:stream'
 import type { ExitCode } from './exit-code.js'
 import type { Output } from './terminal/output.js'
+import type { StatusLine } from './terminal/status-line.js'
 
 /** What a command may touch of the process. */
 export interface Io {
   readonly stdin: Readable
   readonly stdout: Output
+  /** What is going on, for whoever waits at a terminal. */
+  readonly status: StatusLine
 }
 
 /** One word after `kest`. */

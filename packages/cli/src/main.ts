@@ -6,8 +6,10 @@ import { run } from './run.js'
 import { wantsColors } from './terminal/colors.js'
 import { visible } from './terminal/escape.js'
 import { Output } from './terminal/output.js'
+import { StatusLine } from './terminal/status-line.js'
 
 const stdout = new Output(process.stdout, { colors: wantsColors(process.stdout.isTTY, process.env) })
+const status = new StatusLine(process.stderr.isTTY ? (text) => process.stderr.write(text) : null)
 const stderr = new Output(process.stderr, { colors: wantsColors(process.stderr.isTTY, process.env) })
 
 // Until it is known that everything holds, the answer is not yes.
@@ -17,7 +19,7 @@ void main()
 async function main(): Promise<void> {
   let code: ExitCode = EXIT.unusable
   try {
-    code = await run(process.argv.slice(2), { stdin: process.stdin, stdout })
+    code = await run(process.argv.slice(2), { stdin: process.stdin, stdout, status })
   } catch (error) {
     if (error instanceof UsageError) await complain(error.message, 'See kest --help.')
     else if (error instanceof InputError) await complain(error.message)
@@ -31,6 +33,7 @@ async function main(): Promise<void> {
 }
 
 async function complain(...paragraphs: readonly string[]): Promise<void> {
+  status.clear()
   const lines = paragraphs.flatMap((paragraph) => paragraph.split('\n')).map(visible)
   await stderr.write(`${stderr.colors.red('kest:')} ${lines.join('\n')}\n`)
 }

@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs'
 import { suggestion } from './arguments/suggest.js'
 import { UsageError } from './arguments/usage-error.js'
 import type { Command, Io } from './command.js'
+import { audit } from './commands/audit.js'
 import { show } from './commands/show.js'
 import { verify } from './commands/verify.js'
 import { EXIT, type ExitCode } from './exit-code.js'
 
-const COMMANDS: readonly Command[] = [verify, show]
+const COMMANDS: readonly Command[] = [verify, show, audit]
 
 const HELP = `Usage: kest COMMAND [arguments]
 

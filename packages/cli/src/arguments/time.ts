@@ -13,9 +13,31 @@ const RFC3339 =
 export function parseAt(value: string, now: number): 'entry' | number {
   if (value === 'entry') return value
   if (value === 'now') return now
+  return (
+    timeIn(value) ??
+    complain(`--at: expected entry, now or a time such as 2026-01-31T12:00:00Z, got "${value}"`)
+  )
+}
+
+/**
+ * The value of an option that is a time, as RFC 3339 writes it.
+ *
+ * @returns milliseconds since the epoch
+ * @throws {UsageError} for anything else
+ */
+export function parseTime(option: string, value: string): number {
+  return (
+    timeIn(value) ?? complain(`--${option}: expected a time such as 2026-01-31T12:00:00Z, got "${value}"`)
+  )
+}
+
+function timeIn(value: string): number | undefined {
   const date = RFC3339.exec(value)?.[1]
-  if (date !== undefined && isDay(date)) return Date.parse(value.toUpperCase())
-  throw new UsageError(`--at: expected entry, now or a time such as 2026-01-31T12:00:00Z, got "${value}"`)
+  return date !== undefined && isDay(date) ? Date.parse(value.toUpperCase()) : undefined
+}
+
+function complain(message: string): never {
+  throw new UsageError(message)
 }
 
 /** Whether the month has that day: `Date.parse` takes February 30 for a day of March. */

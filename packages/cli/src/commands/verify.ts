@@ -7,7 +7,7 @@ import { UsageError } from '../arguments/usage-error.js'
 import type { Command, Io } from '../command.js'
 import { EXIT, type ExitCode, gravest } from '../exit-code.js'
 import { STDIN } from '../files/read.js'
-import { readTrust } from '../files/trust.js'
+import { readTrust, sourcesOf } from '../files/trust.js'
 import { exitCodeOf, judgeFile, type Verdict } from '../verify/verdict.js'
 import { verdictJson } from '../verify/verdict-json.js'
 import { summaryText, verdictText } from '../verify/verdict-text.js'
@@ -84,7 +84,9 @@ async function verifyOptions(values: Values, io: Io): Promise<VerifyEvidenceOpti
     ...(at === undefined ? {} : { at: parseAt(at, Date.now()) }),
     ...(semantics === undefined ? {} : { semantics: oneOf('semantics', semantics, ['report', 'enforce']) }),
     ...(raisers === undefined ? {} : { raisers: raisers.flatMap((list) => list.split(',')) }),
-    ...(trust === undefined ? {} : { trust: await readTrust(trust, trustDomain, io.stdin) }),
+    ...(trust === undefined
+      ? {}
+      : { trust: sourcesOf(await readTrust(trust, trustDomain, io.stdin), `--trust ${trust}`) }),
   }
 }
 

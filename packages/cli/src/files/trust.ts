@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { KestError, type KeySource, keySourcesOf, parseTrustDocument } from '@kest/core'
+import { KestError, type KeySource, keySourcesOf, parseTrustDocument, type TrustDocument } from '@kest/core'
 import { createX509KeySource } from '@kest/spiffe/verification'
 import { UsageError } from '../arguments/usage-error.js'
 import { InputError } from './input-error.js'
@@ -21,21 +21,80 @@ export async function readTrust(
   path: string,
   trustDomain: string | undefined,
   stdin: Readable,
-): Promise<readonly KeySource[]> {
+): Promise<TrustDocument> {
+  return await readAs(`--trust ${path}`, path, stdin, (text) => trustIn(text, trustDomain))
+}
+
+/**
+ * The SPIFFE bundle of one trust domain.
+ * @throws {InputError} when it cannot be read, or holds something else
+ */
+export async function readBundle(path: string, trustDomain: string, stdin: Readable): Promise<TrustDocument> {
+  return await readAs(`--bundle ${path}`, path, stdin, (text) => {
+    if (!Array.isArray(parseObject(text)['keys']))
+      throw new InputError('expected a SPIFFE bundle, {"keys": [<JWK>, …]}')
+    return bundleOf(trustDomain, text)
+  })
+}
+
+/**
+ * Keys of principals: `{"<principal>": [<JWK>, …]}`.
+ * @throws {InputError} when it cannot be read, or holds something else
+ */
+export async function readKeys(path: string, stdin: Readable): Promise<TrustDocument> {
+  return await readAs(`--keys ${path}`, path, stdin, (text) => {
+    const keys = parseObject(text)
+    if (Array.isArray(keys['keys']))
+      throw new InputError(
+        'it is a JWK Set, which does not say whose keys it holds: expected {"<principal>": [<JWK>, …]}',
+      )
+    return parseTrustDocument(
+      isPlain(keys['keys']) ? `{"keys":${JSON.stringify(keys['keys'])}}` : `{"keys":${text}}`,
+    )
+  })
+}
+
+/**
+ * One source for each kind of trust.
+ * @throws {InputError} for keys that cannot be used
+ */
+export function sourcesOf(trust: TrustDocument, what: string): readonly KeySource[] {
+  return attempt(what, () => keySourcesOf(trust, { x509: createX509KeySource }))
+}
+
+async function readAs(
+  what: string,
+  path: string,
+  stdin: Readable,
+  read: (text: string) => TrustDocument,
+): Promise<TrustDocument> {
   try {
-    return sourcesIn(await readText(path, stdin), trustDomain)
+    const text = await readText(path, stdin)
+    return attempt(what, () => {
+      const trust = read(text)
+      // Keys that cannot be used are the fault of this file.
+      keySourcesOf(trust, { x509: createX509KeySource })
+      return trust
+    })
   } catch (error) {
-    if (error instanceof KestError || error instanceof InputError) {
-      throw new InputError(`--trust ${path}: ${error.message}`, { cause: error })
-    }
+    if (error instanceof KestError) throw new InputError(`${what}: ${error.message}`, { cause: error })
     throw error
   }
 }
 
-function sourcesIn(text: string, trustDomain: string | undefined): readonly KeySource[] {
+function attempt<T>(what: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof KestError || error instanceof InputError)) throw error
+    throw new InputError(`${what}: ${error.message}`, { cause: error })
+  }
+}
+
+function trustIn(text: string, trustDomain: string | undefined): TrustDocument {
   const { keys, bundles, format } = parseObject(text)
   if (Array.isArray(keys)) {
-    if (trustDomain !== undefined) return keySourcesOf({ bundles: { [trustDomain]: text } }, X509)
+    if (trustDomain !== undefined) return bundleOf(trustDomain, text)
     throw new InputError(
       'it is a SPIFFE bundle or a JWK Set: of a bundle, name the domain with --trust-domain',
     )
@@ -46,10 +105,13 @@ function sourcesIn(text: string, trustDomain: string | undefined): readonly KeyS
     const hint = format === undefined ? '' : '; of an evidence file, its "trust" member is what is meant'
     throw new InputError(`${EXPECTED}${hint}`)
   }
-  return keySourcesOf(parseTrustDocument(text), X509)
+  return parseTrustDocument(text)
 }
 
-const X509 = { x509: createX509KeySource }
+/** By way of JSON, so that a member twice is seen, and `__proto__` is a name like any other. */
+function bundleOf(trustDomain: string, text: string): TrustDocument {
+  return parseTrustDocument(`{"bundles":{${JSON.stringify(trustDomain)}:${text}}}`)
+}
 
 function parseObject(text: string): Readonly<Record<string, unknown>> {
   let value: unknown
@@ -58,7 +120,10 @@ function parseObject(text: string): Readonly<Record<string, unknown>> {
   } catch (cause) {
     throw new InputError('it is not JSON', { cause })
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new InputError('expected an object')
-  return value as Record<string, unknown>
+  if (!isPlain(value)) throw new InputError('expected an object')
+  return value
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -7,11 +7,14 @@ import { type Colors, createColors } from './colors.js'
  */
 export class Output {
   readonly colors: Colors
+  /** Whether it is shown where a status line is. */
+  readonly isTerminal: boolean
   readonly #stream: Writable
   #failure: NodeJS.ErrnoException | null = null
 
   constructor(stream: Writable, options: { readonly colors: boolean }) {
     this.#stream = stream
+    this.isTerminal = (stream as { readonly isTTY?: boolean }).isTTY === true
     this.colors = createColors(options.colors)
     stream.on('error', (error) => this.#fail(error))
   }

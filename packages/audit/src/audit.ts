@@ -1,0 +1,292 @@
+import { tmpdir } from 'node:os'
+import { entryHash, KestConfigError, type Limits, ROOT_PARENT } from '@kest/core'
+import type { AuditFinding, FindingCode } from './finding.js'
+import { lineageKey } from './group/lineage-key.js'
+import { splitByLinks } from './group/split-by-links.js'
+import { Spool, type SpoolOptions } from './group/spool.js'
+import { type TraceSpans, tracesOf } from './group/traces.js'
+import type { TraceReport, Verdict } from './judge/audited-entry.js'
+import { tryParse } from './judge/collect.js'
+import { judgeTrace } from './judge/judge-trace.js'
+import { draftLineage, type LineageDraft } from './judge/lineage-draft.js'
+import { type JudgeOptions, type JudgeRules, resolveJudgeOptions } from './judge/options.js'
+import { isSelected, type TraceSelection } from './judge/selection.js'
+import { Sequences } from './judge/sequences.js'
+import type { SpanSource } from './read/batch.js'
+import type { ExportedSpan } from './span/exported-span.js'
+
+/** Traces that are judged at once, so that the thread pool always has signatures to verify. */
+const IN_FLIGHT = 64
+/** Findings that are of no trace and that are kept; the others are counted. */
+const MAX_FINDINGS = 1_000
+
+/** How an {@link Audit} is made. */
+export interface AuditOptions extends JudgeOptions {
+  /** Bytes of spans that are held in memory; beyond, they lie in temporary files. Default 67,108,864. */
+  readonly memory?: number
+  /** Folder for temporary files. Default: the system's. They hold what the spans hold, and are removed in the end. */
+  readonly folder?: string
+}
+
+/** What an audit amounts to. */
+export interface AuditSummary {
+  /** Spans of Kest that were read. */
+  readonly spans: number
+  /** Spans of others, passed over. */
+  readonly otherSpans: number
+  readonly traces: number
+  readonly verdicts: Readonly<Record<Verdict, number>>
+  /** Entries, each once. */
+  readonly entries: number
+  readonly denials: number
+  /** How often each finding was made, in traces and outside. Codes that were not are left out. */
+  readonly findings: ReadonlyMap<FindingCode, number>
+  /** Findings that are of no trace: of files, and of the numbering of processes. The first 1,000. */
+  readonly general: readonly AuditFinding[]
+}
+
+const KNOWN: ReadonlySet<string> = new Set<keyof AuditOptions>([
+  'trust',
+  'limits',
+  'at',
+  'raisers',
+  'ceilings',
+  'maxDelayMs',
+  'now',
+  'memory',
+  'folder',
+])
+
+/**
+ * Proves lineage from spans: reads them all, rebuilds the lineage of each trace by the hash links of its entries, verifies
+ * it against keys of the auditor's own, and says what does not hold, what is missing, and what contradicts itself
+ * (K-AUDIT). Facts come from what is signed; everything else in a span is a claim, and only compared.
+ *
+ * Spans may come in any order, from any number of sources, and more than once. Memory is bounded: beyond `memory` they lie
+ * in temporary files until their trace is judged.
+ *
+ * Does *not* notice what leaves no trace at all: that a process lost its last entries, or was never exported, or what a
+ * workload chose not to record (K-DECLARED).
+ *
+ * @example
+ * ```ts
+ * await using audit = new Audit({ trust: [createKeySource(keys), createX509KeySource(bundles)] })
+ * await audit.read(readFiles(['/var/lib/otelcol/spans.jsonl']))
+ * for await (const { traceId, verdict, findings } of audit.traces()) console.log(traceId, verdict, findings)
+ * console.log(audit.summary())
+ * ```
+ */
+export class Audit {
+  readonly #rules: JudgeRules
+  readonly #spool: Spool
+  readonly #sequences = new Sequences()
+  readonly #general: AuditFinding[] = []
+  readonly #counts = new Map<FindingCode, number>()
+  readonly #verdicts = { verified: 0, incomplete: 0, broken: 0, empty: 0 }
+  #spans = 0
+  #otherSpans = 0
+  #entries = 0
+  #denials = 0
+  #judged = false
+
+  /** @throws {KestConfigError} for options that are unknown or wrong */
+  constructor(options: AuditOptions) {
+    if (typeof options !== 'object' || options === null)
+      throw new KestConfigError('audit: options with trust are needed')
+    for (const name of Object.keys(options)) {
+      if (!KNOWN.has(name)) throw new KestConfigError(`audit: unknown option "${name}"`)
+    }
+    this.#rules = resolveJudgeOptions(options)
+    this.#spool = new Spool(spoolOptions(options))
+  }
+
+  /**
+   * Reads all of a source. Several may be read, one after the other or at once.
+   *
+   * @param progress told of the bytes of each batch
+   * @throws what the source throws
+   */
+  async read(source: SpanSource, progress?: (bytes: number) => void): Promise<void> {
+    this.#assertReading()
+    for await (const { spans, others, findings, bytes } of source) {
+      this.#spans += spans.length
+      this.#otherSpans += others
+      for (const one of findings) this.#note(one)
+      for (const span of spans) {
+        const added = this.#spool.add({ key: lineageKey(span), span })
+        if (added !== undefined) await added
+      }
+      progress?.(bytes)
+    }
+  }
+
+  /**
+   * Judges what was read, once: each trace, in no particular order.
+   *
+   * @throws {KestError} what key sources throw that is about no entry
+   */
+  async *traces(selection: TraceSelection = {}): AsyncGenerator<TraceReport> {
+    this.#assertReading()
+    this.#judged = true
+    const deferred: Deferred = { traces: new Set(), wanted: new Set() }
+    yield* this.#judgeAll(this.#whole(selection, deferred), selection)
+    if (deferred.traces.size > 0) {
+      const foreign = await this.#find(deferred.wanted)
+      yield* this.#judgeAll(this.#linked(deferred, foreign), selection)
+    }
+    // Of one trace nothing can be said about what its processes did else.
+    if (selection.trace === undefined) for (const one of this.#sequences.findings()) this.#note(one)
+  }
+
+  /** What came of it; whole when `traces()` has ended. */
+  summary(): AuditSummary {
+    return Object.freeze({
+      spans: this.#spans,
+      otherSpans: this.#otherSpans,
+      traces: Object.values(this.#verdicts).reduce((sum, count) => sum + count, 0),
+      verdicts: Object.freeze({ ...this.#verdicts }),
+      entries: this.#entries,
+      denials: this.#denials,
+      findings: new Map(this.#counts),
+      general: Object.freeze([...this.#general]),
+    })
+  }
+
+  /** Removes temporary files. Idempotent. */
+  async close(): Promise<void> {
+    await this.#spool.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #assertReading(): void {
+    if (this.#judged) throw new KestConfigError('audit: it has been judged; make another')
+  }
+
+  /** Traces that want nothing of others. Those that do are judged when all entries are known. */
+  async *#whole({ trace: only }: TraceSelection, deferred: Deferred): AsyncGenerator<Drafted> {
+    for await (const partition of this.#spool.partitions()) {
+      for (const trace of tracesOf(partition)) {
+        if (only !== undefined && trace.traceId !== only) continue
+        const drafts = this.#draft(trace, NO_ENTRIES)
+        const wanted = drafts.flatMap(({ draft }) => [...draft.wanted])
+        if (wanted.length === 0) yield* drafts
+        else {
+          deferred.traces.add(trace.traceId)
+          for (const hash of wanted) deferred.wanted.add(hash)
+        }
+      }
+    }
+  }
+
+  async *#linked({ traces }: Deferred, foreign: Foreign): AsyncGenerator<Drafted> {
+    for await (const partition of this.#spool.partitions()) {
+      for (const trace of tracesOf(partition))
+        if (traces.has(trace.traceId)) yield* this.#draft(trace, foreign)
+    }
+  }
+
+  /** One lineage, or several where no trace is named. */
+  #draft({ traceId, spans, dropped }: TraceSpans, foreign: Foreign): Drafted[] {
+    const { limits } = this.#rules
+    const lineages = traceId === null ? splitByLinks(spans, limits) : [spans]
+    return lineages.map((own) => ({ traceId, dropped, draft: withForeign(own, foreign, limits) }))
+  }
+
+  /** Entries with these hashes wherever they are, and what those build on. */
+  async #find(wanted: ReadonlySet<string>): Promise<Foreign> {
+    const found = new Map<string, string>()
+    for (let open = wanted; open.size > 0; ) {
+      const parents = new Set<string>()
+      for await (const { records } of this.#spool.partitions()) {
+        for (const { signature } of records.map(({ span }) => span.claims)) {
+          if (typeof signature !== 'string') continue
+          const hash = entryHash(signature)
+          if (!open.has(hash)) continue
+          found.set(hash, signature)
+          for (const parent of parentsIn(signature, this.#rules.limits)) parents.add(parent)
+        }
+      }
+      open = new Set([...parents].filter((hash) => !found.has(hash) && !wanted.has(hash)))
+    }
+    return found
+  }
+
+  async *#judgeAll(drafts: AsyncIterable<Drafted>, selection: TraceSelection): AsyncGenerator<TraceReport> {
+    const running: Promise<TraceReport>[] = []
+    for await (const { traceId, draft, dropped } of drafts) {
+      const report = judgeTrace(traceId, draft, dropped, this.#rules)
+      // Whoever leaves the loop early does not wait for it.
+      report.catch(() => undefined)
+      running.push(report)
+      if (running.length >= IN_FLIGHT)
+        yield* this.#counted(await (running.shift() as typeof report), selection)
+    }
+    for (const report of running) yield* this.#counted(await report, selection)
+  }
+
+  *#counted(report: TraceReport, selection: TraceSelection): Generator<TraceReport> {
+    for (const { entry, hash, status, source } of report.entries) {
+      if (source === 'span') this.#sequences.add({ entry, hash, failed: status === 'failed' })
+    }
+    if (!isSelected(report, selection)) return
+    this.#verdicts[report.verdict]++
+    this.#denials += report.denials.length
+    this.#entries += report.entries.filter(({ source }) => source !== 'foreign').length
+    for (const { code } of report.findings) this.#count(code)
+    yield report
+  }
+
+  #note(one: AuditFinding): void {
+    this.#count(one.code)
+    if (this.#general.length < MAX_FINDINGS) this.#general.push(one)
+  }
+
+  #count(code: FindingCode): void {
+    this.#counts.set(code, (this.#counts.get(code) ?? 0) + 1)
+  }
+}
+
+/** Traces that want entries of others. */
+interface Deferred {
+  readonly traces: Set<string | null>
+  readonly wanted: Set<string>
+}
+
+/** Hash → compact string, of entries of other traces. */
+type Foreign = ReadonlyMap<string, string>
+const NO_ENTRIES: Foreign = new Map()
+
+interface Drafted {
+  readonly traceId: string | null
+  readonly draft: LineageDraft
+  readonly dropped: number
+}
+
+/** A lineage with what it builds on in other traces, and what that builds on. */
+function withForeign(spans: readonly ExportedSpan[], foreign: Foreign, limits: Limits): LineageDraft {
+  const added = new Set<string>()
+  for (;;) {
+    const draft = draftLineage(spans, added, limits)
+    const before = added.size
+    for (const hash of draft.wanted) {
+      const jws = foreign.get(hash)
+      if (jws !== undefined) added.add(jws)
+    }
+    if (added.size === before) return draft
+  }
+}
+
+function parentsIn(jws: string, limits: Limits): readonly string[] {
+  const parsed = tryParse(jws, limits)
+  return 'jws' in parsed ? parsed.entry.parent_ids.filter((hash) => hash !== ROOT_PARENT) : []
+}
+
+function spoolOptions({ memory = 67_108_864, folder = tmpdir() }: AuditOptions): SpoolOptions {
+  if (!Number.isSafeInteger(memory) || memory < 1)
+    throw new KestConfigError(`audit: memory: expected a positive number of bytes, got ${String(memory)}`)
+  if (typeof folder !== 'string') throw new KestConfigError('audit: folder: expected a path')
+  return { memory, folder }
+}

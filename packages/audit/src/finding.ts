@@ -1,0 +1,96 @@
+import type { KestErrorCode } from '@kest/core'
+
+/**
+ * How grave a finding is. `error`: something is not proven, or is missing. `warning`: what is proven is contradicted,
+ * or strange. `note`: nothing is wrong, and an auditor should know.
+ */
+export type Severity = 'error' | 'warning' | 'note'
+
+/** Code → severity. The one place where findings are declared; docs/auditing.md says what each means. */
+const SEVERITY = {
+  /** A `kest.signature` that is no entry. */
+  malformed: 'error',
+  /** An entry that does not hold: not signed by its principal, or earlier than its parent. */
+  broken: 'error',
+  /** No trust material holds a key for an entry's principal. */
+  'principal-unknown': 'error',
+  /** Two different entries have one `entry_id`. */
+  'entry-id-repeated': 'error',
+  /** An entry names a parent that was never exported. */
+  incomplete: 'error',
+  /** A span, or a passport in one, claims a tip that never came. */
+  cut: 'error',
+  /** A span tells of an authorization without a signature. */
+  unsigned: 'error',
+  /** Numbers are missing between entries of one process. */
+  'sequence-gap': 'error',
+  /** A bound was exceeded, and what lies beyond it was not judged. */
+  limit: 'error',
+  /** Something that was to be read cannot be. */
+  unreadable: 'error',
+
+  /** A span says something else than the entry in it. */
+  'attribute-differs': 'warning',
+  /** The `kest.passport` of a span is not the lineage of its entry. */
+  'passport-differs': 'warning',
+  /** The time that an entry states is not possible by when its span was received. */
+  time: 'warning',
+  /** Two entries of a process have one number. */
+  'sequence-repeated': 'warning',
+  /** An entry claims more trust than its lineage gives (K-EFF). */
+  'trust-raised': 'warning',
+  /** An entry does not claim a taint that its lineage gives (K-EFF). */
+  'taint-dropped': 'warning',
+  /** Entries of one lineage name different traces (K-TRACE). */
+  'trace-differs': 'warning',
+  /** Parents, or tips, disagree on who acts (K-IDENT). */
+  'identity-conflict': 'warning',
+
+  /** The lineage ends in several tips. */
+  forked: 'note',
+  /** The trace has several roots. */
+  'several-roots': 'note',
+  /** An entry was exported more than once, or has a twin (K-LOWS). */
+  duplicated: 'note',
+  /** Several principals sign the numbers of one process: what one loses, another could hide. */
+  'sequence-shared': 'note',
+  /** The numbering of a process begins before what was exported. */
+  'sequence-start': 'note',
+  /** The last line of a file is a torn one: whoever wrote it died. */
+  torn: 'note',
+  /** A file of a folder holds no spans. */
+  skipped: 'note',
+} as const satisfies Record<string, Severity>
+
+/** The closed set of findings. */
+export type FindingCode = keyof typeof SEVERITY
+
+/** All codes, the gravest first. */
+export const FINDING_CODES: readonly FindingCode[] = Object.freeze(
+  Object.keys(SEVERITY),
+) as readonly FindingCode[]
+
+/** Something that an auditor should know. Texts hold what strangers wrote: escape them for where they are shown. */
+export interface AuditFinding {
+  readonly code: FindingCode
+  readonly severity: Severity
+  readonly message: string
+  /** Why an entry does not hold, in the words of `@kest/core`. */
+  readonly cause: KestErrorCode | null
+  /** The entry concerned. */
+  readonly entryHash: string | null
+  /** Where it was read: `file:line`. */
+  readonly place: string | null
+}
+
+/** What a finding has beside its code and text. */
+export type FindingDetails = Partial<Pick<AuditFinding, 'cause' | 'entryHash' | 'place'>>
+
+export function finding(code: FindingCode, message: string, details: FindingDetails = {}): AuditFinding {
+  const { cause = null, entryHash = null, place = null } = details
+  return Object.freeze({ code, severity: SEVERITY[code], message, cause, entryHash, place })
+}
+
+export function severityOf(code: FindingCode): Severity {
+  return SEVERITY[code]
+}

@@ -1,0 +1,33 @@
+import { LABEL } from '@kest/core'
+import type { ExportedSpan } from '../span/exported-span.js'
+
+const TRACE_ID = /^[0-9a-f]{32}$/
+/** Entries without a trace id: they are grouped by their links alone. */
+export const UNTRACED = ''
+
+/**
+ * Which trace a span belongs to: the one that its entry names (`labels.trace_id`, K-TRACE), whatever trace the span itself
+ * is in. What is not signed, or cannot be read, is put beside the entries of the span's own trace, and proves nothing.
+ */
+export function lineageKey({ claims, traceId }: ExportedSpan): string {
+  const { signature } = claims
+  if (typeof signature !== 'string') return traceId ?? UNTRACED
+  const labels = labelsOf(signature)
+  if (labels === undefined) return traceId ?? UNTRACED
+  const named = labels[LABEL.traceId]
+  return typeof named === 'string' && TRACE_ID.test(named) ? named : UNTRACED
+}
+
+/** Read as `parseEntry` will read them: of repeated members the last, and it refuses the entry then. */
+function labelsOf(jws: string): Readonly<Record<string, unknown>> | undefined {
+  const start = jws.indexOf('.') + 1
+  const end = jws.indexOf('.', start)
+  if (start === 0 || end === -1) return undefined
+  try {
+    const payload: unknown = JSON.parse(Buffer.from(jws.slice(start, end), 'base64url').toString('utf8'))
+    const labels = (payload as { readonly labels?: unknown } | null)?.labels
+    return typeof labels === 'object' && labels !== null ? (labels as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,15 @@
+export { Audit, type AuditOptions, type AuditSummary } from './audit.js'
+export {
+  type AuditFinding,
+  FINDING_CODES,
+  type FindingCode,
+  type Severity,
+  severityOf,
+} from './finding.js'
+export type { AuditedEntry, Denial, EntryStatus, TraceReport, Verdict } from './judge/audited-entry.js'
+export type { JudgeOptions } from './judge/options.js'
+export type { TraceSelection } from './judge/selection.js'
+export type { SpanBatch, SpanSource } from './read/batch.js'
+export { type ReadFilesOptions, readFiles, sizeOf } from './read/files.js'
+export { readSqlite } from './read/sqlite.js'
+export type { Claim, Claims, ExportedSpan, Place } from './span/exported-span.js'

@@ -1,0 +1,53 @@
+import { type Finding as CoreFinding, LABEL } from '@kest/core'
+import { type AuditFinding, type FindingCode, finding } from '../finding.js'
+import { placeText } from '../span/exported-span.js'
+import { detailsOf, type JudgedNode } from './judged-node.js'
+import type { LineageDraft } from './lineage-draft.js'
+import { parentHashes } from './order.js'
+
+const SEMANTICS: Readonly<Record<CoreFinding['code'], FindingCode>> = {
+  ERR_KEST_TRUST_RAISED: 'trust-raised',
+  ERR_KEST_TAINT_DROPPED: 'taint-dropped',
+  ERR_KEST_TRACE: 'trace-differs',
+  ERR_KEST_IDENTITY_CONFLICT: 'identity-conflict',
+}
+
+/** What is wrong with entries themselves, and what they claim without the lineage for it (K-SEM). */
+export function entryFindings({ malformed }: LineageDraft, nodes: readonly JudgedNode[]): AuditFinding[] {
+  const traces = new Map(nodes.map(({ parsed }) => [parsed.hash, parsed.entry.labels[LABEL.traceId]]))
+  return [
+    ...malformed.map(({ span, error }) =>
+      finding('malformed', withoutPlace(error.message), { cause: error.code, place: placeText(span.place) }),
+    ),
+    // What another trace has is judged there.
+    ...nodes.filter(({ source }) => source !== 'foreign').flatMap((node) => findingsOf(node, traces)),
+  ]
+}
+
+function findingsOf(node: JudgedNode, traces: ReadonlyMap<string, string | undefined>): AuditFinding[] {
+  const { verdict, parsed } = node
+  const { failure } = verdict
+  const details = detailsOf(node)
+  if (failure !== null) {
+    const code = failure.code === 'ERR_KEST_KEY_UNKNOWN' ? 'principal-unknown' : 'broken'
+    return [finding(code, withoutPlace(failure.message), { ...details, cause: failure.code })]
+  }
+  const found = verdict.findings.map(({ code, message }) =>
+    finding(SEMANTICS[code], withoutPlace(message), { ...details, cause: code }),
+  )
+  const own = parsed.entry.labels[LABEL.traceId]
+  const differs = parentHashes(node).some((hash) => {
+    const other = traces.get(hash)
+    return own !== undefined && other !== undefined && other !== own
+  })
+  if (differs) {
+    const message = 'it continues a lineage of another trace'
+    found.push(finding('trace-differs', message, { ...details, cause: 'ERR_KEST_TRACE' }))
+  }
+  return found
+}
+
+/** Core says at which entry of a list: here that is the finding's own. */
+function withoutPlace(message: string): string {
+  return message.replace(/^entry(?: \d+)?: /, '')
+}

@@ -1,0 +1,93 @@
+import { entryHash, type Limits } from '@kest/core'
+import type { ExportedSpan } from '../span/exported-span.js'
+import { type Collected, collect, tryParse } from './collect.js'
+import { parentHashes } from './order.js'
+
+/** A trace before it is verified: its entries, and what they name that is not there. */
+export interface LineageDraft extends Collected {
+  /** Passports of spans that cannot be read, or that hold what is no entry. */
+  readonly unusablePassports: ExportedSpan[]
+  /** Hashes that entries name as parents, or spans as tips, and that this trace has not, or only in a passport. */
+  readonly wanted: ReadonlySet<string>
+}
+
+/**
+ * Puts the entries of a trace together. What is missing among its spans may be in the `kest.passport` of another: then
+ * it can be proven, though it was never exported.
+ *
+ * @param foreign entries of other traces that this one builds on
+ */
+export function draftLineage(
+  spans: readonly ExportedSpan[],
+  foreign: Iterable<string>,
+  limits: Limits,
+): LineageDraft {
+  const collected = collect(spans, limits)
+  for (const jws of foreign) addForeign(collected, jws, limits)
+  const unusablePassports = spans.filter((span) => !recover(collected, span, limits))
+  return { ...collected, unusablePassports, wanted: wantedBy(collected, spans) }
+}
+
+function addForeign({ nodes }: Collected, jws: string, limits: Limits): void {
+  if (nodes.has(jws)) return
+  const parsed = tryParse(jws, limits)
+  if ('jws' in parsed) nodes.set(jws, { parsed, spans: [], source: 'foreign' })
+}
+
+/** @returns whether the passport is one, or the span has none */
+function recover({ nodes }: Collected, { claims }: ExportedSpan, limits: Limits): boolean {
+  const { passport } = claims
+  if (passport === undefined) return true
+  const entries = parsePassportText(passport, limits)
+  if (entries === undefined) return false
+  for (const jws of entries) {
+    if (nodes.has(jws)) continue
+    const parsed = tryParse(jws, limits)
+    if (!('jws' in parsed)) return false
+    nodes.set(jws, { parsed, spans: [], source: 'passport' })
+  }
+  return true
+}
+
+/** Of a passport only its strings. */
+export function parsePassportText(text: unknown, limits: Limits): readonly string[] | undefined {
+  if (typeof text !== 'string' || text.length > limits.passportBytes || text.includes('{')) return undefined
+  try {
+    const value: unknown = JSON.parse(text)
+    return Array.isArray(value) && value.every((jws) => typeof jws === 'string') ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function wantedBy({ nodes }: Collected, spans: readonly ExportedSpan[]): ReadonlySet<string> {
+  const present = new Set<string>()
+  for (const node of nodes.values()) if (node.source !== 'passport') present.add(node.parsed.hash)
+  const wanted = new Set<string>()
+  const want = (hash: string): void => {
+    if (!present.has(hash)) wanted.add(hash)
+  }
+  for (const node of nodes.values()) {
+    want(node.parsed.hash)
+    for (const hash of parentHashes(node)) want(hash)
+  }
+  for (const span of spans) for (const hash of claimedTips(span)) want(hash)
+  return wanted
+}
+
+const HASH = /^[0-9a-f]{64}$/
+/** Tips that a span is read for; its own entry is the only one that we write. */
+const MAX_TIPS = 16
+
+/** What a span claims to be the tip. */
+export function claimedTips({ claims }: ExportedSpan): readonly string[] {
+  const { chainTip } = claims
+  if (typeof chainTip !== 'string') return []
+  return chainTip.split(',', MAX_TIPS).filter((hash) => HASH.test(hash))
+}
+
+/** The hash of the last entry of a span's passport: what it claims to be its tip. */
+export function passportTip({ claims }: ExportedSpan, limits: Limits): string | undefined {
+  const last = parsePassportText(claims.passport, limits)?.at(-1)
+  return last === undefined ? undefined : entryHash(last)
+}

@@ -1,0 +1,34 @@
+/** Numbers of one page: a bit each. */
+const PAGE = 4_096
+
+/** A set of positive integers, mostly successive: a bit each. */
+export class NumberSet {
+  readonly #pages = new Map<number, Uint32Array>()
+
+  /** @returns whether it was not there before */
+  add(number: number): boolean {
+    const at = Math.floor(number / PAGE)
+    let page = this.#pages.get(at)
+    if (page === undefined) {
+      page = new Uint32Array(PAGE / 32)
+      this.#pages.set(at, page)
+    }
+    const bit = number % PAGE
+    const word = page[bit >> 5] as number
+    page[bit >> 5] = word | (1 << (bit & 31))
+    return (word & (1 << (bit & 31))) === 0
+  }
+
+  has(number: number): boolean {
+    const bit = number % PAGE
+    const word = this.#pages.get(Math.floor(number / PAGE))?.[bit >> 5] ?? 0
+    return (word & (1 << (bit & 31))) !== 0
+  }
+
+  /** In ascending order. */
+  *[Symbol.iterator](): Generator<number> {
+    for (const at of [...this.#pages.keys()].sort((a, b) => a - b)) {
+      for (let bit = 0; bit < PAGE; bit++) if (this.has(at * PAGE + bit)) yield at * PAGE + bit
+    }
+  }
+}

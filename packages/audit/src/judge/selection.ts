@@ -1,0 +1,18 @@
+import type { TraceReport } from './audited-entry.js'
+
+/** Which traces are reported; all of these must be met. Default: every trace. */
+export interface TraceSelection {
+  /** That of this id alone. */
+  readonly trace?: string
+  /** Those with an entry of this time or later, milliseconds since the epoch; and those of which no time is a fact. */
+  readonly since?: number
+  /** Those with an entry by this principal, or service: the path of its SPIFFE ID. */
+  readonly service?: string
+}
+
+export function isSelected({ entries }: TraceReport, { since, service }: TraceSelection): boolean {
+  if (service !== undefined && !entries.some((one) => one.service === service || one.principal === service))
+    return false
+  const facts = entries.filter(({ status }) => status !== 'failed')
+  return since === undefined || facts.length === 0 || facts.some(({ entry }) => entry.timestamp_ms >= since)
+}

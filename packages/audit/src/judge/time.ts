@@ -1,0 +1,33 @@
+import type { ExportedSpan } from '../span/exported-span.js'
+import type { JudgedNode } from './judged-node.js'
+import type { JudgeRules } from './options.js'
+
+/** Clocks differ by so much (K-TIME). */
+const CLOCK_SKEW_MS = 60_000
+
+/**
+ * K-TIME: the time of an entry is its signer's word, which whoever received the span bounds on both sides. Where nobody
+ * did, it is at least not later than the audit.
+ *
+ * @returns what is wrong; `null` when nothing is
+ */
+export function timeFinding(
+  { receivedAt }: ExportedSpan,
+  { parsed }: JudgedNode,
+  { maxDelayMs, now }: JudgeRules,
+): string | null {
+  const stated = parsed.entry.timestamp_ms
+  const latest = receivedAt ?? now
+  if (stated > latest + CLOCK_SKEW_MS) {
+    const when = receivedAt === null ? 'this audit' : 'its span was received'
+    return `it states a time ${seconds(stated - latest)} after ${when}`
+  }
+  if (receivedAt !== null && stated < receivedAt - maxDelayMs) {
+    return `it states a time ${seconds(receivedAt - stated)} before its span was received`
+  }
+  return null
+}
+
+function seconds(milliseconds: number): string {
+  return `${Math.round(milliseconds / 1000)} s`
+}

@@ -1,0 +1,125 @@
+import { createReadStream } from 'node:fs'
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import { KestConfigError, KestError } from '@kest/core'
+import { finding } from '../finding.js'
+import { faultBatch, type SpanBatch } from './batch.js'
+import { batchOf } from './line-batch.js'
+import { readLines } from './lines.js'
+import { readSqlite } from './sqlite.js'
+
+/** Bytes of a line that are read. The Collector writes a batch, 8,192 spans by default, as one line. */
+const MAX_LINE_BYTES = 67_108_864
+const CHUNK_BYTES = 262_144
+const SNIFFED_BYTES = 64
+const SQLITE_MAGIC = 'SQLite format 3\0'
+/** Files of a folder with these names hold spans, or are wrong; of others the beginning decides. */
+const SPAN_FILE = /\.(?:jsonl|ndjson|jws)(?:\.gz)?$/
+
+/** How files are read. */
+export interface ReadFilesOptions {
+  /** Bytes of one line; a longer one is a finding `limit`. Default 67,108,864. */
+  readonly maxLineBytes?: number
+}
+
+/** A file, and whether somebody named it. */
+interface Found {
+  readonly path: string
+  readonly named: boolean
+}
+
+/**
+ * Spans in files: of the Collector's file exporter, of `@kest/telemetry` (lines or SQLite), or plain lists of entries.
+ * What a file is, its beginning says; any of them but SQLite may be compressed by gzip. A folder stands for the files in it, in the order
+ * of their names; folders in it are not read. Files of a folder that hold no spans are findings `skipped`.
+ *
+ * Holds one line at a time. What cannot be read is a finding with file and line.
+ *
+ * @throws {KestError} `ERR_KEST_EVIDENCE` when a path cannot be opened; `ERR_KEST_CONFIG` for wrong options or an SQLite
+ *   file where `libsql` is not installed
+ */
+export async function* readFiles(
+  paths: readonly string[],
+  options: ReadFilesOptions = {},
+): AsyncGenerator<SpanBatch> {
+  const { maxLineBytes = MAX_LINE_BYTES } = options
+  if (!Number.isSafeInteger(maxLineBytes) || maxLineBytes < 1)
+    throw new KestConfigError(
+      `readFiles: maxLineBytes: expected a positive integer, got ${String(maxLineBytes)}`,
+    )
+  for (const path of paths) {
+    for (const found of await filesAt(path)) yield* readFile(found, maxLineBytes)
+  }
+}
+
+/** Bytes of all files there are, for whoever shows progress. */
+export async function sizeOf(paths: readonly string[]): Promise<number> {
+  let bytes = 0
+  for (const path of paths) for (const { path: file } of await filesAt(path)) bytes += (await stat(file)).size
+  return bytes
+}
+
+async function filesAt(path: string): Promise<Found[]> {
+  try {
+    if (!(await stat(path)).isDirectory()) return [{ path, named: true }]
+    const entries = await readdir(path, { withFileTypes: true })
+    return entries
+      .filter((entry) => entry.isFile() && !/^\.|-(?:wal|shm|journal)$/.test(entry.name))
+      .map(({ name }) => ({ path: join(path, name), named: SPAN_FILE.test(name) }))
+      .sort((a, b) => (a.path < b.path ? -1 : 1))
+  } catch (cause) {
+    throw unreadable(path, cause)
+  }
+}
+
+async function* readFile({ path, named }: Found, maxLineBytes: number): AsyncGenerator<SpanBatch> {
+  const beginning = await sniff(path)
+  if (beginning.startsWith(SQLITE_MAGIC)) {
+    yield* readSqlite(path)
+    return
+  }
+  const gzip = beginning.startsWith('\u001f\u008b')
+  if (!named && !gzip && beginning !== '' && !/^\s*(?:\{\s*"resourceSpans"|ey|\[\s*"ey)/.test(beginning)) {
+    yield faultBatch(finding('skipped', 'it holds no spans, and is not read', { place: path }))
+    return
+  }
+  const file = createReadStream(path, { highWaterMark: CHUNK_BYTES })
+  const stream = gzip ? inflated(file) : file
+  try {
+    for await (const line of readLines(stream, maxLineBytes)) yield batchOf(line, path)
+  } catch (error) {
+    // What was read before stands; the rest of this file is missing, and that is said.
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === undefined) throw error
+    yield faultBatch(finding('unreadable', `the rest of it cannot be read: ${message}`, { place: path }))
+  } finally {
+    file.destroy()
+    stream.destroy()
+  }
+}
+
+function inflated(file: Readable): Readable {
+  const gunzip = createGunzip()
+  file.on('error', (error) => gunzip.destroy(error))
+  return file.pipe(gunzip)
+}
+
+async function sniff(path: string): Promise<string> {
+  let file: FileHandle | undefined
+  try {
+    file = await open(path)
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(SNIFFED_BYTES), 0, SNIFFED_BYTES, 0)
+    return buffer.toString('latin1', 0, bytesRead)
+  } catch (cause) {
+    throw unreadable(path, cause)
+  } finally {
+    await file?.close()
+  }
+}
+
+function unreadable(path: string, cause: unknown): KestError {
+  const { code = 'unknown' } = cause as NodeJS.ErrnoException
+  return new KestError('ERR_KEST_EVIDENCE', `${path}: it cannot be read: ${code}`, { cause })
+}

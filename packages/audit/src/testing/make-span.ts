@@ -1,0 +1,67 @@
+import { ATTRIBUTE, LABEL, SCOPE, SPAN_PREFIX } from '@kest/core'
+import type { MadeEntry } from './make-entry.js'
+
+/** A span in OTLP/JSON, as a test may change it. */
+export interface OtlpSpan {
+  name: string
+  traceId: string
+  spanId: string
+  attributes: Record<string, unknown>
+}
+
+/** The audit span of an entry, as the hook writes it. */
+export function spanOf(made: MadeEntry, lineage?: readonly MadeEntry[]): OtlpSpan {
+  const { entry, jws, hash } = made
+  return {
+    name: SPAN_PREFIX + entry.operation,
+    traceId: entry.labels[LABEL.traceId] ?? 'f'.repeat(32),
+    spanId: hash.slice(0, 16),
+    attributes: {
+      [ATTRIBUTE.entryId]: entry.entry_id,
+      [ATTRIBUTE.operation]: entry.operation,
+      [ATTRIBUTE.workloadId]: entry.labels[LABEL.principal],
+      [ATTRIBUTE.trustScore]: entry.trust_score,
+      [ATTRIBUTE.parentHash]: entry.parent_ids.join(','),
+      [ATTRIBUTE.signature]: jws,
+      [ATTRIBUTE.chainTip]: hash,
+      [ATTRIBUTE.decision]: 'allow',
+      ...(lineage === undefined
+        ? {}
+        : { [ATTRIBUTE.passport]: JSON.stringify(lineage.map((one) => one.jws)) }),
+    },
+  }
+}
+
+/** One line of the Collector's file exporter. */
+export function otlpLine(service: string, spans: readonly OtlpSpan[], scope: string = SCOPE): string {
+  return JSON.stringify({
+    resourceSpans: [
+      {
+        resource: { attributes: [{ key: 'service.name', value: { stringValue: service } }] },
+        scopeSpans: [{ scope: { name: scope, version: '0.1.0' }, spans: spans.map(otlpSpan) }],
+      },
+    ],
+  })
+}
+
+function otlpSpan({ name, traceId, spanId, attributes }: OtlpSpan): object {
+  return {
+    traceId,
+    spanId,
+    parentSpanId: '',
+    flags: 256,
+    name,
+    kind: 1,
+    startTimeUnixNano: '1769860800000000000',
+    endTimeUnixNano: '1769860800000100000',
+    attributes: Object.entries(attributes).map(([key, value]) => ({ key, value: anyValue(value) })),
+    status: {},
+  }
+}
+
+function anyValue(value: unknown): object {
+  if (typeof value === 'string') return { stringValue: value }
+  if (typeof value === 'boolean') return { boolValue: value }
+  if (Number.isInteger(value)) return { intValue: String(value) }
+  return typeof value === 'number' ? { doubleValue: value } : { kvlistValue: { values: [] } }
+}

@@ -1,0 +1,235 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ATTRIBUTE, createKeySource } from '@kest/core'
+import { MockIdentityProvider } from '@kest/core/testing'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { Audit, type AuditOptions, type AuditSummary, readFiles, type TraceReport } from '../src/index.js'
+import { type MadeEntry, makeEntry } from '../src/testing/make-entry.js'
+import { type OtlpSpan, otlpLine, spanOf } from '../src/testing/make-span.js'
+
+const [gateway, orders, payments, stranger] = ['gateway', 'orders', 'payments', 'stranger'].map(
+  (name) => new MockIdentityProvider(name),
+) as [MockIdentityProvider, MockIdentityProvider, MockIdentityProvider, MockIdentityProvider]
+const trust = createKeySource(
+  new Map([gateway, orders, payments].map((one) => [one.getWorkloadId(), [one.getPublicJwk()]])),
+)
+
+/** Three services, one after the other. */
+function chain(): [MadeEntry, MadeEntry, MadeEntry] {
+  const first = makeEntry(gateway.current(), [])
+  const second = makeEntry(orders.current(), [first])
+  return [first, second, makeEntry(payments.current(), [second])]
+}
+
+async function folder(files: Readonly<Record<string, string>>): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'kest-audit-test-'))
+  onTestFinished(() => rm(path, { recursive: true, force: true }))
+  for (const [name, text] of Object.entries(files)) await writeFile(join(path, name), text)
+  return path
+}
+
+interface Result {
+  readonly traces: TraceReport[]
+  readonly summary: AuditSummary
+}
+
+async function audit(path: string, options: Partial<AuditOptions> = {}): Promise<Result> {
+  await using one = new Audit({ trust, ...options })
+  await one.read(readFiles([path]))
+  const traces: TraceReport[] = []
+  for await (const trace of one.traces()) traces.push(trace)
+  return { traces, summary: one.summary() }
+}
+
+async function auditSpans(...spans: readonly OtlpSpan[]): Promise<TraceReport> {
+  const { traces } = await audit(
+    await folder({ 'spans.jsonl': `${spans.map((span) => otlpLine('any', [span])).join('\n')}\n` }),
+  )
+  expect(traces).toHaveLength(1)
+  return traces[0] as TraceReport
+}
+
+function codes({ findings }: TraceReport): string[] {
+  return findings.map(({ code }) => code).sort()
+}
+
+describe('an audit', () => {
+  it('K-AUDIT proves a lineage whose spans come from several services, in any order', async () => {
+    const [first, second, third] = chain()
+    const path = await folder({
+      'a.jsonl': `${otlpLine('payments', [spanOf(third)])}\n`,
+      'b.jsonl': `${otlpLine('orders', [spanOf(second)])}\n${otlpLine('gateway', [spanOf(first)])}\n`,
+    })
+    const { traces, summary } = await audit(path)
+    expect(traces).toMatchObject([
+      {
+        traceId: first.entry.labels['trace_id'],
+        verdict: 'verified',
+        time: 'self-asserted',
+        tips: [third.hash],
+        findings: [],
+        denials: [],
+      },
+    ])
+    expect(traces[0]?.passport?.entries).toEqual([first.jws, second.jws, third.jws])
+    expect(
+      traces[0]?.entries.map(({ service, status, trustScore }) => [service, status, trustScore]),
+    ).toEqual([
+      ['gateway', 'verified', 40],
+      ['orders', 'verified', 40],
+      ['payments', 'verified', 40],
+    ])
+    expect(summary).toMatchObject({ spans: 3, traces: 1, entries: 3, verdicts: { verified: 1 } })
+    expect(summary.findings.size).toBe(0)
+  })
+
+  it('says which entry was altered, and that what builds on it is not proven', async () => {
+    const [first, second, third] = chain()
+    const [header, payload, signature] = second.jws.split('.') as [string, string, string]
+    const text = Buffer.from(payload, 'base64url').toString().replace('"trust_score":40', '"trust_score":90')
+    const altered = spanOf(second)
+    altered.attributes[ATTRIBUTE.signature] =
+      `${header}.${Buffer.from(text).toString('base64url')}.${signature}`
+    const report = await auditSpans(spanOf(first), altered, spanOf(third))
+    expect(report.verdict).toBe('broken')
+    expect(report.passport).toBeNull()
+    expect(report.findings).toMatchObject([{ code: 'broken', cause: 'ERR_KEST_SIGNATURE' }])
+    expect(report.entries.map(({ status, trustScore }) => [status, trustScore])).toEqual([
+      ['verified', 40],
+      ['failed', null],
+      ['signed', null],
+    ])
+  })
+
+  it('names a parent that was never exported', async () => {
+    const [first, second, third] = chain()
+    const report = await auditSpans(spanOf(first), spanOf(third))
+    expect(report).toMatchObject({
+      verdict: 'incomplete',
+      findings: [
+        { code: 'incomplete', entryHash: third.hash, message: expect.stringContaining(second.hash) },
+      ],
+    })
+  })
+
+  it('proves by a passport what was never exported, and says that it was not', async () => {
+    const [first, second, third] = chain()
+    const report = await auditSpans(spanOf(first), spanOf(third, [first, second, third]))
+    expect(report.verdict).toBe('incomplete')
+    expect(codes(report)).toEqual(['incomplete'])
+    expect(report.entries.map(({ source, status }) => [source, status])).toEqual([
+      ['span', 'verified'],
+      ['passport', 'verified'],
+      ['span', 'verified'],
+    ])
+  })
+
+  it('notices a tip that is claimed and did not come', async () => {
+    const [first, second, third] = chain()
+    const stripped = spanOf(third)
+    delete stripped.attributes[ATTRIBUTE.signature]
+    const report = await auditSpans(spanOf(first), spanOf(second), stripped)
+    expect(report).toMatchObject({ verdict: 'incomplete', findings: [{ code: 'cut' }] })
+  })
+
+  it('K-AUDIT takes no denial for evidence, and lists it', async () => {
+    const [first] = chain()
+    const denial = spanOf(makeEntry(orders.current(), [first]))
+    for (const name of [ATTRIBUTE.signature, ATTRIBUTE.chainTip]) delete denial.attributes[name]
+    denial.attributes[ATTRIBUTE.decision] = 'deny'
+    denial.attributes[ATTRIBUTE.errorType] = 'ERR_KEST_DENIED'
+    const report = await auditSpans(spanOf(first), denial)
+    expect(report).toMatchObject({
+      verdict: 'verified',
+      findings: [],
+      denials: [{ code: 'ERR_KEST_DENIED', workloadId: orders.getWorkloadId() }],
+    })
+    expect(report.entries).toHaveLength(1)
+  })
+
+  it('does not know a principal that the auditor gave no key for', async () => {
+    const [first] = chain()
+    const report = await auditSpans(spanOf(first), spanOf(makeEntry(stranger.current(), [first])))
+    expect(report).toMatchObject({ verdict: 'broken', findings: [{ code: 'principal-unknown' }] })
+  })
+
+  it('keeps traces in files beyond its memory, with the same result', async () => {
+    const chains = Array.from({ length: 40 }, chain)
+    const lines = chains.flat().map((made) => otlpLine('any', [spanOf(made)]))
+    const path = await folder({ 'spans.jsonl': `${lines.join('\n')}\n` })
+    const temporary = await folder({})
+    const { summary } = await audit(path, { memory: 20_000, folder: temporary })
+    expect(summary).toMatchObject({ spans: 120, traces: 40, verdicts: { verified: 40 } })
+    expect(summary.findings.size).toBe(0)
+  })
+
+  it('K-TRACE follows a lineage into another trace', async () => {
+    const [first, second] = chain()
+    const job = makeEntry(payments.current(), [second], { labels: { trace_id: 'b'.repeat(32) } })
+    const path = await folder({
+      'spans.jsonl': [first, second, job].map((made) => `${otlpLine('any', [spanOf(made)])}\n`).join(''),
+    })
+    for (const memory of [8_000, 1_000_000]) {
+      const { traces } = await audit(path, { memory })
+      expect(traces).toHaveLength(2)
+      const report = traces.find(({ traceId }) => traceId === 'b'.repeat(32))
+      expect(report).toMatchObject({
+        verdict: 'verified',
+        findings: [{ code: 'trace-differs' }],
+        tips: [job.hash],
+      })
+      expect(report?.entries.map(({ source }) => source)).toEqual(['foreign', 'foreign', 'span'])
+    }
+  })
+
+  it('says at which line a file is corrupt, and reads on', async () => {
+    const [first] = chain()
+    const line = otlpLine('any', [spanOf(first)])
+    const path = await folder({
+      'spans.jsonl': `{"resourceSpans":[{\n${line}\n{"a":1}\n\n${line.slice(0, 99)}`,
+    })
+    const { summary, traces } = await audit(path)
+    expect(summary.general.map(({ code, place }) => [code, place?.replace(path, '')])).toEqual([
+      ['unreadable', '/spans.jsonl:1'],
+      ['unreadable', '/spans.jsonl:3'],
+      ['torn', '/spans.jsonl:5'],
+    ])
+    expect(traces).toMatchObject([{ verdict: 'verified' }])
+  })
+
+  it('notices a lost span that nothing links to, by the numbers of its process', async () => {
+    const process = '3f2b8c1e-0000-4000-8000-000000000001'
+    const made = [1, 2, 4].map((n) =>
+      makeEntry(gateway.current(), [], { labels: { 'kest.seq': `${process}:${n}` } }),
+    )
+    const path = await folder({
+      'spans.jsonl': `${otlpLine(
+        'any',
+        made.map((one) => spanOf(one)),
+      )}\n`,
+    })
+    const { summary } = await audit(path)
+    expect(summary.general).toMatchObject([
+      { code: 'sequence-gap', message: expect.stringContaining('number 3 is') },
+    ])
+    expect(summary.verdicts.verified).toBe(3)
+  })
+
+  it('reads plain lists of entries, and lineages that name no trace', async () => {
+    const withoutTrace = { labels: { trace_id: undefined } }
+    const lineages = [1, 2].map(() => {
+      const first = makeEntry(gateway.current(), [], withoutTrace)
+      return [first, makeEntry(orders.current(), [first], withoutTrace)]
+    })
+    const list = [...lineages.flat(), chain()[0]].map(({ jws }) => `${jws}\n`)
+    const { traces } = await audit(await folder({ 'list.jws': list.reverse().join('') }))
+    expect(
+      traces.map(({ verdict, traceId, entries }) => [verdict, traceId === null, entries.length]).sort(),
+    ).toEqual([
+      ['verified', false, 1],
+      ['verified', true, 2],
+      ['verified', true, 2],
+    ])
+  })
+})

@@ -1,0 +1,105 @@
+import { Audit, readFiles, sizeOf, type TraceSelection } from '@kest/audit'
+import { KestError } from '@kest/core'
+import { parseArguments } from '../arguments/parse.js'
+import { parseTime } from '../arguments/time.js'
+import { parseTraceId } from '../arguments/trace-id.js'
+import { UsageError } from '../arguments/usage-error.js'
+import { failOn } from '../audit/fail-on.js'
+import { reportJson, summaryJson } from '../audit/report-json.js'
+import { reportText, summaryText } from '../audit/report-text.js'
+import { readTrustOptions, TRUST_HELP, TRUST_OPTIONS } from '../audit/trust-options.js'
+import type { Command, Io } from '../command.js'
+import { EXIT, type ExitCode } from '../exit-code.js'
+import { InputError } from '../files/input-error.js'
+import { sourcesOf } from '../files/trust.js'
+
+const OPTIONS = {
+  ...TRUST_OPTIONS,
+  trace: { type: 'string' },
+  since: { type: 'string' },
+  service: { type: 'string' },
+  json: { type: 'boolean' },
+  table: { type: 'boolean' },
+  'fail-on': { type: 'string', multiple: true },
+  help: { type: 'boolean', short: 'h' },
+} as const
+
+const HELP = `Usage: kest audit PATH… [options]
+
+Proves lineage from exported spans, offline: rebuilds each trace by the hash links of
+its signed entries, verifies it, and says what does not hold and what is missing. A
+PATH is a file, or a folder of files: of the OpenTelemetry Collector's file exporter,
+of @kest/telemetry (lines or SQLite), or a list of entries.
+
+${TRUST_HELP}
+  --trace ID          this trace alone
+  --since TIME        traces with an entry of this time or later, such as 2026-01-31T12:00:00Z
+  --service NAME      traces with an entry by this principal, or service (the path of its
+                      SPIFFE ID)
+  --table             a table per trace, and a summary (the default)
+  --json              one JSON object per trace and line, and one for the summary
+  --fail-on FINDING   exit with 1 for these findings, separated by commas; "error" (the
+                      default), "warning" and "note" are all that are as grave; "none"
+  -h, --help          this text
+
+Exit status: 0 nothing that fails was found, 1 something was or nothing was selected,
+2 a path cannot be read, holds no span of Kest, or the command was used wrongly.
+`
+
+export const audit: Command = {
+  name: 'audit',
+  summary: 'prove lineage from exported spans',
+  help: HELP,
+
+  async run(argv, io): Promise<ExitCode> {
+    const { values, positionals: paths } = parseArguments(argv, OPTIONS)
+    if (values.help) {
+      await io.stdout.write(HELP)
+      return EXIT.holds
+    }
+    if (paths.length === 0) throw new UsageError('which files, or folders?')
+    if (values.json && values.table) throw new UsageError('--json or --table, not both')
+    const failing = failOn(values['fail-on'])
+    const selection = selectionOf(values)
+    const trust = sourcesOf(await readTrustOptions(values, io), 'the trust material')
+    await using one = new Audit({ trust })
+    await readAll(one, paths, io)
+    const { colors } = io.stdout
+    let judged = 0
+    for await (const report of one.traces(selection)) {
+      judged++
+      if (!io.stdout.isTerminal) io.status.show(() => `${judged} traces judged`)
+      await io.stdout.write(values.json ? reportJson(report) : reportText(report, colors))
+    }
+    io.status.clear()
+    const summary = one.summary()
+    if (summary.spans === 0) throw new InputError('no span of Kest is there')
+    await io.stdout.write(values.json ? summaryJson(summary) : summaryText(summary, colors))
+    const failed = judged === 0 || [...summary.findings.keys()].some((code) => failing.has(code))
+    return failed ? EXIT.fails : EXIT.holds
+  },
+}
+
+function selectionOf(values: { trace?: string; since?: string; service?: string }): TraceSelection {
+  const { trace, since, service } = values
+  return {
+    ...(trace === undefined ? {} : { trace: parseTraceId(trace) }),
+    ...(since === undefined ? {} : { since: parseTime('since', since) }),
+    ...(service === undefined ? {} : { service }),
+  }
+}
+
+async function readAll(one: Audit, paths: readonly string[], { status }: Io): Promise<void> {
+  try {
+    const size = await sizeOf(paths)
+    let read = 0
+    await one.read(readFiles(paths), (bytes) => {
+      read += bytes
+      status.show(() => `${Math.min(100, Math.floor((read / size) * 100))} % read`)
+    })
+    status.clear()
+  } catch (cause) {
+    if (!(cause instanceof KestError)) throw cause
+    throw new InputError(cause.message, { cause })
+  }
+}

@@ -1,0 +1,101 @@
+import { MockIdentityProvider } from '@kest/core/testing'
+import { describe, expect, it } from 'vitest'
+import { type MadeEntry, makeEntry } from '../../audit/dist/testing/make-entry.js'
+import { otlpLine, spanOf } from '../../audit/dist/testing/make-span.js'
+import { folder, kest, lines } from './support/kest.js'
+
+const identities = ['gateway', 'orders', 'payments'].map((name) => new MockIdentityProvider(name)) as [
+  MockIdentityProvider,
+  MockIdentityProvider,
+  MockIdentityProvider,
+]
+const keys = Object.fromEntries(identities.map((one) => [one.getWorkloadId(), [one.getPublicJwk()]]))
+
+function chain(): [MadeEntry, MadeEntry, MadeEntry] {
+  const [gateway, orders, payments] = identities
+  const first = makeEntry(gateway.current(), [])
+  const second = makeEntry(orders.current(), [first])
+  return [first, second, makeEntry(payments.current(), [second])]
+}
+
+function exported(...entries: readonly MadeEntry[]): string {
+  return entries.map((made) => `${otlpLine('any', [spanOf(made)])}\n`).join('')
+}
+
+const trust = { 'trust.json': { keys } }
+
+describe('kest audit', () => {
+  it('shows a table per trace and a summary, and succeeds when everything is proven', async () => {
+    const [first, second, third] = chain()
+    const path = await folder({ ...trust, 'spans.jsonl': exported(third, first, second) })
+    const run = await kest(['audit', `${path}/spans.jsonl`, '--trust', `${path}/trust.json`])
+    expect(run.stderr).toBe('')
+    expect(run.stdout).toContain(`trace ${first.entry.labels['trace_id']}: verified`)
+    const table = run.stdout.split('\n').slice(1, 6)
+    expect(table.map((line) => line.split('|')[0]?.trim().split('-')[0])).toEqual([
+      'Service',
+      '',
+      'gateway',
+      'orders',
+      'payments',
+    ])
+    expect(table[3]).toContain(`${first.hash.slice(0, 8)}…${first.hash.slice(-4)}`)
+    expect(run.stdout).toContain('1 traces: 1 verified')
+    expect(run.code).toBe(0)
+  })
+
+  it('fails when a parent was never exported, and says so in JSON too', async () => {
+    const [first, , third] = chain()
+    const path = await folder({ ...trust, 'spans.jsonl': exported(first, third) })
+    const run = await kest(['audit', path, '--trust', `${path}/trust.json`, '--json'])
+    expect(run.code).toBe(1)
+    expect(lines(run)).toMatchObject([
+      { verdict: 'incomplete', findings: [{ code: 'incomplete', severity: 'error' }] },
+      { summary: { traces: 1, findings: { incomplete: 1 } } },
+    ])
+    const lenient = await kest(['audit', path, '--trust', `${path}/trust.json`, '--fail-on', 'broken,cut'])
+    expect(lenient.code).toBe(0)
+  })
+
+  it('selects a trace, and fails when nothing is selected', async () => {
+    const [one, other] = [chain(), chain()]
+    const path = await folder({ 'keys.json': keys, 'spans.jsonl': exported(...one, ...other) })
+    const id = other[0].entry.labels['trace_id'] as string
+    const run = await kest([
+      'audit',
+      `${path}/spans.jsonl`,
+      '--keys',
+      `${path}/keys.json`,
+      '--json',
+      '--trace',
+      id,
+    ])
+    expect(lines(run)).toMatchObject([{ trace_id: id }, { summary: { traces: 1 } }])
+    const none = await kest([
+      'audit',
+      `${path}/spans.jsonl`,
+      '--keys',
+      `${path}/keys.json`,
+      '--trace',
+      'a'.repeat(32),
+    ])
+    expect(none.code).toBe(1)
+  })
+
+  it.each([
+    { args: ['spans.jsonl'], why: 'whose keys count?' },
+    { args: ['absent.jsonl', '--trust', 'trust.json'], why: 'absent.jsonl: it cannot be read: ENOENT' },
+    { args: ['trust.json', '--trust', 'trust.json'], why: 'no span of Kest is there' },
+    { args: ['spans.jsonl', '--trust', 'trust.json', '--fail-on', 'brokn'], why: 'did you mean broken?' },
+    { args: ['spans.jsonl', '--bundle', 'example.org'], why: 'expected TRUST-DOMAIN=FILE' },
+    {
+      args: ['spans.jsonl', '--trust', 'trust.json', '--since', 'yesterday'],
+      why: '--since: expected a time',
+    },
+  ])('says what is wrong: $why', async ({ args, why }) => {
+    const path = await folder({ ...trust, 'spans.jsonl': exported(...chain()) })
+    const run = await kest(['audit', ...args], { cwd: path })
+    expect(run.code).toBe(2)
+    expect(run.stderr).toContain(why)
+  })
+})
