@@ -44,7 +44,7 @@ describe.each(packages)('the package in $folder', ({ folder, manifest }) => {
   it('holds what was built and nothing else', async () => {
     const files = (await execute('tar', ['-tzf', tarball(folder)])).trim().split('\n')
     const expected =
-      /^package\/(package\.json|README\.md|LICENSE|bin\/[\w-]+\.js|schemas\/[\w-]+\.json|dist\/.+\.(js|js\.map|d\.ts|wasm))$/
+      /^package\/(package\.json|README\.md|LICENSE|bin\/[\w-]+\.js|schemas\/[\w-]+\.json|policies\/\w+\.(rego|wasm)|dist\/.+\.(js|js\.map|d\.ts|wasm))$/
     expect(files.filter((file) => !expected.test(file) || /\.test(-d)?\./.test(file))).toEqual([])
     expect(files).toEqual(
       expect.arrayContaining(['package/LICENSE', 'package/README.md', 'package/package.json']),

@@ -1,0 +1,5 @@
+export type { PolicyPaths } from './decision/policy-paths.js'
+export { POLICY_LIBRARY } from './library.js'
+export type { RegoWasmOptions } from './wasm/options.js'
+export { RegoWasmEngine } from './wasm/rego-wasm-engine.js'
+export type { Builtin } from './wasm/time-builtins.js'

@@ -1,0 +1,174 @@
+import { KestConfigError } from '@kest/core'
+import * as library from '@open-policy-agent/opa-wasm'
+import type { Builtin } from './time-builtins.js'
+
+type LoadedPolicy = library.LoadedPolicy
+/** The library's ES module has it in its default export, and its types have that not. */
+const { loadPolicySync } = (library as unknown as { readonly default: typeof library }).default
+
+const PAGE_BYTES = 65_536
+/** Those that opa-wasm brings. */
+const HOST_BUILTINS = [
+  'json.is_valid',
+  'regex.split',
+  'sprintf',
+  'yaml.is_valid',
+  'yaml.marshal',
+  'yaml.unmarshal',
+]
+/** In UTF-8, of one unit of a JavaScript string. */
+const MOST_BYTES_PER_UNIT = 3
+const TRUE = '[{"result":true}]'
+
+/** What `opa build -t wasm` exports, as far as it is used here: version 1.2 of its ABI. */
+interface Exports {
+  builtins(): number
+  opa_json_dump(value: number): number
+  opa_eval(
+    reserved: 0,
+    entrypoint: number,
+    data: number,
+    input: number,
+    inputLength: number,
+    heap: number,
+    format: 0,
+  ): number
+}
+
+/** What policies are run with. */
+export interface PolicySurroundings {
+  /** JSON. */
+  readonly data: string
+  readonly builtins: Readonly<Record<string, Builtin>>
+  readonly maxMemoryBytes: number
+}
+
+/**
+ * A module of compiled policies with its data, ready to be asked.
+ *
+ * The library instantiates, gives it data and serves its built-in functions. Asking is done here: the input is written
+ * once for several questions, and a plain `true` is read without making an object of it. Each question begins with the
+ * same heap, so that memory does not grow with their number.
+ */
+export class CompiledPolicy {
+  readonly #make: () => LoadedPolicy
+  #policy: LoadedPolicy
+  #memory: Buffer
+  #broken = false
+
+  /** @throws {KestConfigError} when it is of another ABI, needs functions that are not there, or does not fit */
+  constructor(module: WebAssembly.Module, { data, builtins, maxMemoryBytes }: PolicySurroundings) {
+    const maximum = Math.floor(maxMemoryBytes / PAGE_BYTES)
+    this.#make = () => {
+      const policy = loadPolicySync(module, { initial: Math.ceil(maximum / 16), maximum }, { ...builtins })
+      const { buffer, byteOffset, byteLength } = new TextEncoder().encode(data)
+      policy.setData(buffer.slice(byteOffset, byteOffset + byteLength))
+      return policy
+    }
+    try {
+      this.#policy = this.#make()
+    } catch (cause) {
+      throw new KestConfigError(`the policies cannot be loaded: ${messageOf(cause)}`, { cause })
+    }
+    if (!(this.#policy.minorVersion >= 2)) {
+      throw new KestConfigError('the policies were compiled by an OPA that is too old (ABI 1.2 is needed)')
+    }
+    this.#memory = Buffer.from(this.#policy.mem.buffer)
+    const missing = this.#builtins().filter(
+      (name) => !HOST_BUILTINS.includes(name) && !Object.hasOwn(builtins, name),
+    )
+    if (missing.length > 0) {
+      throw new KestConfigError(
+        `the policies call ${missing.join(', ')}, which the option "builtins" does not have`,
+      )
+    }
+  }
+
+  /** Paths that can be asked for, sorted. */
+  get entrypoints(): readonly string[] {
+    return Object.keys(this.#policy.entrypoints).sort()
+  }
+
+  /** The number by which a path is asked for; `undefined` when it cannot be. */
+  entrypoint(path: string): number | undefined {
+    const { entrypoints } = this.#policy
+    return Object.hasOwn(entrypoints, path) ? (entrypoints[path] as number) : undefined
+  }
+
+  /** Bytes that it holds now; grows with the largest question, and never beyond its bound. */
+  get memoryBytes(): number {
+    return this.#policy.mem.buffer.byteLength
+  }
+
+  /**
+   * Puts a question in place. What it answers asks it of one entry point, and is good until the next question.
+   *
+   * @returns asks; it answers the document, `undefined` when there is none, and throws what went wrong
+   */
+  ask(input: string): (entrypoint: number) => unknown {
+    if (this.#broken) this.#renew()
+    const policy = this.#policy
+    const { opa_eval } = this.#exports
+    const inputAt = policy.dataHeapPtr as number
+    this.#reserve(inputAt + input.length * MOST_BYTES_PER_UNIT)
+    const length = this.#memory.write(input, inputAt)
+    return (entrypoint) => {
+      let at: number
+      try {
+        at = opa_eval(0, entrypoint, policy.dataAddr, inputAt, length, inputAt + length, 0)
+      } catch (cause) {
+        // The stack of the module was not unwound: some hundred of these, and it would trap for ever.
+        this.#broken = true
+        throw new Error(messageOf(cause), { cause })
+      }
+      return documentOf(this.#textAt(at))
+    }
+  }
+
+  get #exports(): Exports {
+    return (this.#policy.wasmInstance as WebAssembly.Instance).exports as unknown as Exports
+  }
+
+  #renew(): void {
+    this.#policy = this.#make()
+    this.#memory = Buffer.from(this.#policy.mem.buffer)
+    this.#broken = false
+  }
+
+  /** @throws {RangeError} when memory may not grow so far */
+  #reserve(bytes: number): void {
+    const missing = bytes - this.#memory.length
+    if (missing > 0) this.#policy.mem.grow(Math.ceil(missing / PAGE_BYTES))
+    this.#view()
+  }
+
+  /** Growing memory detaches what looked at it. */
+  #view(): Buffer {
+    const { buffer } = this.#policy.mem
+    if (this.#memory.buffer !== buffer) this.#memory = Buffer.from(buffer)
+    return this.#memory
+  }
+
+  #textAt(address: number): string {
+    const memory = this.#view()
+    return memory.toString('utf8', address, memory.indexOf(0, address))
+  }
+
+  #builtins(): string[] {
+    const { builtins, opa_json_dump } = this.#exports
+    return Object.keys(JSON.parse(this.#textAt(opa_json_dump(builtins()))))
+  }
+}
+
+/** What a set of results holds; one entry point has one result at most. */
+function documentOf(results: string): unknown {
+  if (results === TRUE) return true
+  const [first] = JSON.parse(results) as readonly { readonly result?: unknown }[]
+  return first?.result
+}
+
+/** The library throws strings, and objects that are no errors. */
+function messageOf(thrown: unknown): string {
+  if (typeof thrown === 'object' && thrown !== null && 'message' in thrown) return String(thrown.message)
+  return String(thrown)
+}

@@ -1,0 +1,185 @@
+import {
+  type Decision,
+  KestConfigError,
+  type KestError,
+  type PolicyEngine,
+  type PolicyRequest,
+} from '@kest/core'
+import { denial, undecided } from '../decision/refusal.js'
+import { CompiledPolicy } from './compiled-policy.js'
+import { type RegoWasmOptions, type ResolvedRegoWasmOptions, resolveOptions } from './options.js'
+import { PolicySource, type ReadPolicies } from './policy-source.js'
+import { createTimeBuiltins } from './time-builtins.js'
+
+/**
+ * Policies in Rego, compiled to WebAssembly by `opa build -t wasm`, decided in this process.
+ *
+ * All named policies are asked, in order, until one does not allow. A policy is the entry point of its name, a rule or a
+ * package; one that is not there, or has no value, denies. Deciding is synchronous: it takes microseconds, and *no
+ * time-out interrupts it*, so that a policy must not loop over what a client can make large.
+ *
+ * The files are looked at every `reloadMs`. A change takes effect as a whole; what cannot be loaded is logged as an error
+ * and the policies from before stay in force.
+ *
+ * @example
+ * ```ts
+ * const engine = await RegoWasmEngine.load(new URL('../policies.tar.gz', import.meta.url))
+ * configure({ identity, engine, trust })
+ * ```
+ */
+export class RegoWasmEngine implements PolicyEngine {
+  readonly #source: PolicySource
+  readonly #options: ResolvedRegoWasmOptions
+  readonly #surroundings
+  /** Milliseconds since the epoch, the same for all that is asked at once. */
+  #now = 0
+  #taken: Promise<void> = Promise.resolve()
+  #policies: CompiledPolicy
+  #timer: NodeJS.Timeout | undefined
+  #reloads = 0
+  #error: KestError | null = null
+  #closed = false
+
+  private constructor(source: PolicySource, options: ResolvedRegoWasmOptions, read: ReadPolicies) {
+    this.#source = source
+    this.#options = options
+    const { maxMemoryBytes, builtins } = options
+    this.#surroundings = {
+      maxMemoryBytes,
+      builtins: { ...createTimeBuiltins(() => this.#now), ...builtins },
+    }
+    this.#policies = this.#make(read)
+    this.#lookAgain()
+  }
+
+  /**
+   * Loads policies from a `.wasm`, from the bundle in which it came, or from the bytes of either.
+   *
+   * @throws {KestConfigError} for what cannot be read or loaded, and for wrong options
+   */
+  static async load(
+    source: string | URL | Uint8Array,
+    options: RegoWasmOptions = {},
+  ): Promise<RegoWasmEngine> {
+    if (
+      !(source instanceof Uint8Array || source instanceof URL) &&
+      (typeof source !== 'string' || source === '')
+    ) {
+      throw new KestConfigError('RegoWasmEngine: expected a path, a file: URL, or bytes')
+    }
+    const resolved = resolveOptions(options, source)
+    const from = new PolicySource(source, resolved.dataFile, resolved.data)
+    return new RegoWasmEngine(from, resolved, await from.read())
+  }
+
+  evaluate(request: PolicyRequest): true | Decision {
+    const { policies, context } = request
+    if (this.#closed) throw undecided('ERR_KEST_ENGINE', policies, 'the engine was closed', request)
+    this.#now = this.#options.clock.now()
+    const compiled = this.#policies
+    const input = JSON.stringify(context)
+    const question = guard(policies, request, () => compiled.ask(input))
+    for (const policy of policies) {
+      const entrypoint = compiled.entrypoint(this.#options.pathOf(policy))
+      if (entrypoint === undefined) return denial(policy, 'there is no such policy')
+      const document = guard([policy], request, () => question(entrypoint))
+      if (document === true) continue
+      const decision = this.#options.read(document)
+      if (decision === null) {
+        throw undecided('ERR_KEST_ENGINE_ANSWER', [policy], 'its document is no decision', request)
+      }
+      if (!decision.allow) return denial(policy, decision.reason)
+    }
+    return true
+  }
+
+  /** Paths that policies can have, sorted. */
+  get entrypoints(): readonly string[] {
+    return this.#policies.entrypoints
+  }
+
+  /** How it is doing, for health checks and metrics: why the last change of the files did not take effect, if so. */
+  status(): { readonly reloads: number; readonly error: KestError | null; readonly memoryBytes: number } {
+    return { reloads: this.#reloads, error: this.#error, memoryBytes: this.#policies.memoryBytes }
+  }
+
+  /**
+   * Reads the files again, now.
+   *
+   * @throws {KestConfigError} when they cannot be loaded; the policies from before stay in force
+   */
+  async reload(): Promise<void> {
+    await this.#take(() => this.#source.read())
+  }
+
+  /** Decides no more. Idempotent. */
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  #make({ module, data }: ReadPolicies): CompiledPolicy {
+    const policies = new CompiledPolicy(module, { data, ...this.#surroundings })
+    const { required, pathOf } = this.#options
+    for (const policy of required) {
+      const path = pathOf(policy)
+      if (policies.entrypoint(path) !== undefined) continue
+      throw new KestConfigError(
+        `policy "${policy}": no entry point "${path}"; there is ${policies.entrypoints.join(', ')}`,
+      )
+    }
+    return policies
+  }
+
+  /** One after the other, so that what was read last counts. */
+  #take(read: () => Promise<ReadPolicies | undefined>): Promise<void> {
+    const taken = this.#taken.then(() => this.#takeNow(read))
+    this.#taken = taken.catch(() => {})
+    return taken
+  }
+
+  async #takeNow(read: () => Promise<ReadPolicies | undefined>): Promise<void> {
+    try {
+      const change = await read()
+      if (change === undefined) return
+      this.#policies = this.#make(change)
+    } catch (error) {
+      this.#error = error as KestError
+      throw error
+    }
+    this.#error = null
+    this.#reloads++
+    this.#options.logger.info({ entrypoints: this.entrypoints }, 'policies reloaded')
+  }
+
+  #lookAgain(): void {
+    const { reloadMs, logger } = this.#options
+    if (reloadMs === 0 || this.#closed) return
+    const look = (): void => {
+      const before = this.#error?.message
+      this.#take(() => this.#source.readChange()).then(
+        () => this.#lookAgain(),
+        (error: Error) => {
+          if (error.message !== before) {
+            logger.error({ err: error.message }, 'policies not reloaded: those from before stay in force')
+          }
+          this.#lookAgain()
+        },
+      )
+    }
+    this.#timer = setTimeout(look, reloadMs).unref()
+  }
+}
+
+/** @throws {PolicyDeniedError} `ERR_KEST_ENGINE`, for whatever is thrown */
+function guard<T>(policies: readonly string[], request: PolicyRequest, ask: () => T): T {
+  try {
+    return ask()
+  } catch (cause) {
+    throw undecided('ERR_KEST_ENGINE', policies, (cause as Error).message, request, cause)
+  }
+}
