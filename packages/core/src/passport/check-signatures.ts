@@ -6,6 +6,9 @@ import type { VerifyRules } from './verify-options.js'
 /** From so many signatures on, the thread pool is faster than this thread. */
 const POOL_FROM = 4
 
+/** So many are with the pool at once: its threads always find work, and no more is done in vain after a failure. */
+const IN_POOL = 32
+
 /** A signature that does not hold, or could not be checked. */
 export interface FailedSignature {
   readonly entry: BoundEntry
@@ -16,12 +19,16 @@ export interface FailedSignature {
  * Checks signatures: each must hold by a key of the entry's principal. Those that the cache remembers are not computed
  * again (K-CACHE). Once there are several, they are computed in the thread pool, beside what this thread goes on with;
  * a few wait until they are asked for.
+ *
+ * Once one has failed, those of later entries are not begun any more.
  */
 export class SignatureChecks {
   readonly #rules: VerifyRules
   readonly #begun = new Set<BoundEntry>()
   readonly #waiting: BoundEntry[] = []
-  readonly #running: Promise<FailedSignature | null>[] = []
+  readonly #lanes: Promise<void>[] = []
+  #busy = 0
+  #failed: FailedSignature | null = null
 
   constructor(rules: VerifyRules) {
     this.#rules = rules
@@ -34,27 +41,43 @@ export class SignatureChecks {
     if (isRemembered(entry, this.#rules)) return
     this.#waiting.push(entry)
     if (!this.#goesToPool()) return
-    for (const next of this.#waiting.splice(0)) this.#running.push(checkInPool(next, this.#rules))
+    while (this.#busy < IN_POOL && this.#waiting.length > 0) this.#lanes.push(this.#lane())
   }
 
-  /** The failure of the first entry that failed, in the order in which they were begun, not in which that was known. */
+  /** The failure of the first entry that failed: first in the passport, not in which that was known. */
   async firstFailure(): Promise<FailedSignature | null> {
-    const failures = await Promise.all(this.#running)
-    return failures.find((failed) => failed !== null) ?? this.#firstOfWaiting()
+    await Promise.all(this.#lanes)
+    for (const entry of this.#worthwhile()) this.#note(checkHere(entry, this.#rules))
+    return this.#failed
   }
 
   #goesToPool(): boolean {
     const { threads } = this.#rules
     if (threads !== 'auto') return threads === 'pool'
-    return this.#running.length > 0 || this.#waiting.length >= POOL_FROM
+    return this.#lanes.length > 0 || this.#waiting.length >= POOL_FROM
   }
 
-  #firstOfWaiting(): FailedSignature | null {
-    for (const entry of this.#waiting) {
-      const failed = checkHere(entry, this.#rules)
-      if (failed !== null) return failed
+  /** Takes one after the other to the pool, as long as there are any. */
+  async #lane(): Promise<void> {
+    this.#busy++
+    for (const entry of this.#worthwhile()) this.#note(await checkInPool(entry, this.#rules))
+    this.#busy--
+  }
+
+  /** Those that wait and may still matter. Keys may become known in another order than the passport's. */
+  *#worthwhile(): Generator<BoundEntry> {
+    while (this.#waiting.length > 0) {
+      const entry = this.#waiting.shift() as BoundEntry
+      if (this.#mayBeFirst(entry)) yield entry
     }
-    return null
+  }
+
+  #note(failed: FailedSignature | null): void {
+    if (failed !== null && this.#mayBeFirst(failed.entry)) this.#failed = failed
+  }
+
+  #mayBeFirst({ linked }: BoundEntry): boolean {
+    return this.#failed === null || linked.index < this.#failed.entry.linked.index
   }
 }
 

@@ -41,7 +41,9 @@ export class Proofs {
     }))
     for (const entry of entries) if (entry.proven) this.#signatures.begin(entry.bound)
     const failed = await this.#signatures.firstFailure()
-    if (failed === null) return { entries, failure: bound.failure }
+    // Those of later entries may have been begun before it was known that this one has no key.
+    if (failed === null || failed.entry.linked.index >= entries.length)
+      return { entries, failure: bound.failure }
     const { index, parsed } = failed.entry.linked
     const failure = atEntry(failed.error, index, parsed.entry.entry_id, 'ERR_KEST_SIGNATURE')
     return { entries: entries.slice(0, index), failure }

@@ -507,6 +507,40 @@ describe('verifyPassport', () => {
     })
   })
 
+  it.each(['pool', 'auto'] as const)(
+    'K-LIMIT stops computing signatures soon after one that does not hold (%s)',
+    async (threads) => {
+      let computed = 0
+      const counting: KeySource = {
+        ...everyone,
+        find: async (query) =>
+          (await everyone.find(query)).map(({ key, algorithms }) => ({
+            algorithms,
+            get key() {
+              computed++
+              return key
+            },
+          })),
+      }
+      const forged = Array.from({ length: 256 }, () => altered(chain({})[0] as SignedEntry, 2))
+      expect(await verdict(verify(forged, { trust: counting, threads }))).toMatchObject({
+        code: 'ERR_KEST_SIGNATURE',
+        index: 0,
+      })
+      expect(computed).toBeLessThanOrEqual(32)
+    },
+  )
+
+  it('names the first entry that fails, whichever key was known first', async () => {
+    const roots = ['hop1', 'hop2'].map((by) => altered(chain({ by })[0] as SignedEntry, 2))
+    const later = (ofHop1: KeySource): KeySource => ({
+      ...everyone,
+      find: (query) => (query.principal.endsWith('hop1') ? slow(ofHop1) : everyone).find(query),
+    })
+    expect(await refused(roots, { trust: later(everyone) })).toEqual(['ERR_KEST_SIGNATURE', 0])
+    expect(await refused(roots, { trust: later(trustIn()) })).toEqual(['ERR_KEST_KEY_UNKNOWN', 0])
+  })
+
   it('K-LIMIT bounds entries and bytes before anything is read', async () => {
     const passport = new Passport(Array(257).fill('x'))
     expect(await verdict(verifyPassport(passport, { trust: [] }))).toMatchObject({
