@@ -63,17 +63,12 @@ export function kestExpress<Req extends IncomingMessage = IncomingMessage>(
       return
     }
     const receive = async () => {
-      const switches = typeof switchIdentity === 'function' ? switchIdentity(req) : switchIdentity
-      // A promise, which is truthy, must not become a yes.
-      if (typeof switches !== 'boolean') {
-        throw new KestConfigError('kestExpress.switchIdentity: the function must answer true or false')
-      }
       return listener.receive({
         headers: req.headers,
         rawHeaders: req.rawHeaders,
         ...(listener.binding === 'mtls' && { peer: peerOf(req.socket) }),
         signal: departureOf(res),
-        switchIdentity: switches,
+        switchIdentity: typeof switchIdentity === 'function' ? answerOf(switchIdentity, req) : switchIdentity,
       })
     }
     receive().then(
@@ -81,6 +76,18 @@ export function kestExpress<Req extends IncomingMessage = IncomingMessage>(
       (error: unknown) => refuse(error, onError, res, next),
     )
   }
+}
+
+function answerOf<Req>(switchIdentity: (req: Req) => unknown, req: Req): boolean {
+  let answer: unknown
+  try {
+    answer = switchIdentity(req)
+  } catch (cause) {
+    throw misconfigured('kestExpress.switchIdentity: the function failed', cause)
+  }
+  // A promise, which is truthy, must not become a yes.
+  if (typeof answer === 'boolean') return answer
+  throw misconfigured('kestExpress.switchIdentity: the function must answer true or false')
 }
 
 /** Aborts when the connection closes before the response was written. */

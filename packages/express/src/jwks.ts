@@ -1,6 +1,6 @@
 import { getActiveKest, type IdentityProvider, jwksOf, type Kest, KestConfigError } from '@kest/core'
 import type { KestMiddleware } from './middleware.js'
-import { refuse } from './refuse.js'
+import { misconfigured, refuse } from './refuse.js'
 
 export interface KestJwksOptions {
   /** Default: the one made by `configure()`, which must have been called before. */
@@ -38,7 +38,7 @@ export function kestJwks(options: KestJwksOptions = {}): KestMiddleware {
     try {
       text = JSON.stringify(jwksOf(identity))
     } catch (error) {
-      refuse(error, 'respond', res, next)
+      refuse(misconfigured('kestJwks: the identity has no key to publish now', error), 'respond', res, next)
       return
     }
     res.setHeader('content-type', 'application/jwk-set+json')

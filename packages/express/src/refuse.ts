@@ -1,17 +1,16 @@
 import type { ServerResponse } from 'node:http'
-import { KestConfigError, KestError, toProblem } from '@kest/core'
+import { inspect } from 'node:util'
+import { KestConfigError, KestError, type Problem, toProblem } from '@kest/core'
 import type { OnError } from './exchange.js'
 import type { Next } from './middleware.js'
 
 /**
- * Ends the way of a request, so that nothing behind it runs. What is Kest's is answered here, or with
- * `onError: 'next'` given to the error handlers; errors of others (of a function in the options) always are.
+ * Ends the way of a request, so that nothing behind it runs: it is answered here, or with `onError: 'next'` by the
+ * application's error handlers.
  */
 export function refuse(error: unknown, onError: OnError, res: ServerResponse, next: Next): void {
-  const failure = asError(error)
-  const problem = onError === 'respond' ? toProblem(failure) : null
-  if (problem === null) next(failure)
-  else respond(res, problem)
+  if (onError === 'next') next(asError(error))
+  else respond(res, toProblem(error))
 }
 
 /** With nothing, `'route'` or `'router'`, which a function may throw as well, `next` would let the request go on. */
@@ -22,10 +21,7 @@ function asError(error: unknown): Error {
   })
 }
 
-function respond(
-  res: ServerResponse,
-  { status, headers, body }: NonNullable<ReturnType<typeof toProblem>>,
-): void {
+function respond(res: ServerResponse, { status, headers, body }: Problem): void {
   if (res.headersSent || res.destroyed) {
     // Another answer has begun, or nobody is there: it must not look complete.
     res.destroy()
@@ -44,11 +40,12 @@ const warned = new Set<string>()
  * A mistake in how the application was put together, found at a request. The process is told, once: the client learns
  * the code alone, and there may be no instance whose logger could be asked.
  */
-export function misconfigured(message: string): KestConfigError {
-  const error = new KestConfigError(message)
+export function misconfigured(message: string, cause?: unknown): KestConfigError {
+  const error = new KestConfigError(message, cause === undefined ? {} : { cause })
   if (!warned.has(message)) {
     warned.add(message)
-    process.emitWarning(message, { type: 'KestWarning', code: error.code })
+    const detail = cause === undefined ? '' : inspect(cause)
+    process.emitWarning(message, { type: 'KestWarning', code: error.code, detail })
   }
   return error
 }

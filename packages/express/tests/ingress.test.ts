@@ -218,14 +218,24 @@ describe.each(MAJORS)('kestExpress on Express $major', ({ express }) => {
     expect(JSON.parse(answer.body)).toMatchObject({ code: 'ERR_KEST_ENTRY_MALFORMED' })
   })
 
-  it('K-IDENT switchIdentity that does not answer true or false refuses the request', async () => {
+  it.each<[string, () => unknown]>([
+    ['answers neither true nor false', async () => true],
+    [
+      'throws',
+      () => {
+        throw Object.assign(new Error('no user in db7.internal'), { status: 404 })
+      },
+    ],
+  ])('K-IDENT switchIdentity that %s refuses the request', async (_what, switchIdentity) => {
     const { kest } = createService()
     const app = express()
-    const switchIdentity = (async () => true) as unknown as () => boolean
-    app.use(kestExpress({ kest, origin: 'internet', switchIdentity }))
+    app.use(kestExpress({ kest, origin: 'internet', switchIdentity: switchIdentity as () => boolean }))
     app.get('/x', (_req, res) => res.end())
     const { url } = await serve(app)
-    expect((await fetch(`${url}/x`)).status).toBe(500)
+    const answer = await fetch(`${url}/x`)
+    const text = await answer.text()
+    expect([answer.status, JSON.parse(text).code]).toEqual([500, 'ERR_KEST_CONFIG'])
+    expect(text).not.toContain('db7')
   })
 })
 

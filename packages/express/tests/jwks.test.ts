@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { type IdentityProvider, KestConfigError } from '@kest/core'
 import { MockIdentityProvider } from '@kest/core/testing'
 import { describe, expect, it } from 'vitest'
@@ -43,21 +44,28 @@ describe.each(MAJORS)('kestJwks on Express $major', ({ express }) => {
     name = 'after'
     expect(await kid()).not.toBe(before)
   })
+})
 
-  it('hands on what an identity throws', async () => {
+describe('kestJwks of an identity that fails', () => {
+  it('answers a code alone, and tells the process why', async () => {
     const identity: IdentityProvider & { getPublicJwk(): never } = {
       getWorkloadId: () => SERVICE,
       current: () => new MockIdentityProvider(SERVICE).current(),
       getPublicJwk: () => {
-        throw new Error('gone')
+        throw new Error('gone from hsm7.internal')
       },
     }
     const { kest } = createService({ identity })
-    const app = express()
-    app.set('env', 'test')
+    const app = MAJORS[0]!.express()
     app.get(PATH, kestJwks({ kest }))
     const { url } = await serve(app)
-    expect((await fetch(url + PATH)).status).toBe(500)
+    const warned = once(process, 'warning')
+    const answer = await fetch(url + PATH)
+    const text = await answer.text()
+    expect([answer.status, JSON.parse(text).code]).toEqual([500, 'ERR_KEST_CONFIG'])
+    expect(text).not.toContain('hsm7')
+    const [{ detail }] = (await warned) as [{ detail: string }]
+    expect(detail).toContain('gone from hsm7.internal')
   })
 })
 

@@ -6,16 +6,20 @@ import { currentState, getCurrentUser, KestConfigError, type KestState } from '@
 import { MockPolicyEngine } from '@kest/core/testing'
 import type { ErrorRequestHandler, Request } from 'express'
 import { describe, expect, it, vi } from 'vitest'
-import { kestExpress, protect } from '../src/index.js'
+import { kestExpress, type OnError, protect } from '../src/index.js'
 import { callerHeaders, createService, operationsOf } from './support/kest.js'
 import { MAJORS } from './support/majors.js'
 import { serve } from './support/server.js'
 
 describe.each(MAJORS)('protect on Express $major', ({ express, major }) => {
-  function setup(engine = new MockPolicyEngine(), options: Parameters<typeof createService>[0] = {}) {
+  function setup(
+    engine = new MockPolicyEngine(),
+    options: Parameters<typeof createService>[0] = {},
+    onError: OnError = 'respond',
+  ) {
     const service = createService({ engine, ...options })
     const app = express()
-    app.use(kestExpress({ kest: service.kest, origin: 'user_input' }))
+    app.use(kestExpress({ kest: service.kest, origin: 'user_input', onError }))
     return { ...service, app }
   }
 
@@ -213,15 +217,14 @@ describe.each(MAJORS)('protect on Express $major', ({ express, major }) => {
     })
 
     it.each([
-      ['an Error', new Error('mine')],
+      ['an Error', Object.assign(new Error('no order in db7.internal'), { status: 404 })],
       ['nothing', undefined],
       ['"route"', 'route'],
       ['"router"', 'router'],
       ['null', null],
-    ])(
-      'a function that throws %s ends the request in an error handler, never in a handler',
-      async (_what, thrown) => {
-        const { app } = setup()
+    ])('a function that throws %s ends the request, never in a handler', async (_what, thrown) => {
+      for (const onError of ['respond', 'next'] as const) {
+        const { app, logger } = setup(undefined, {}, onError)
         const handler = vi.fn((_req, res) => res.end('ran'))
         app.get(
           '/x',
@@ -234,15 +237,27 @@ describe.each(MAJORS)('protect on Express $major', ({ express, major }) => {
           handler,
         )
         app.get('/x', handler)
-        const onError: ErrorRequestHandler = (_error, _req, res, _next) => {
-          res.status(500).end('error handler')
+        const handled: unknown[] = []
+        const errorHandler: ErrorRequestHandler = (error, _req, res, _next) => {
+          handled.push(error)
+          res.status(418).end()
         }
-        app.use(onError)
+        app.use(errorHandler)
         const { url } = await serve(app)
         const answer = await fetch(`${url}/x`)
-        expect([answer.status, handler.mock.calls.length]).toEqual([500, 0])
-      },
-    )
+        expect(handler).not.toHaveBeenCalled()
+        if (onError === 'next') {
+          expect(answer.status).toBe(418)
+          expect(handled[0]).toSatisfy((error) => error === thrown || (error as Error).cause === thrown)
+        } else {
+          const text = await answer.text()
+          expect([answer.status, JSON.parse(text).code]).toEqual([500, 'ERR_KEST_CONFIG'])
+          expect(text).not.toContain('db7')
+          expect(handled).toEqual([])
+        }
+        if (thrown instanceof Error) expect(JSON.stringify(logger.records)).toMatch(/db7\.internal\\n.*at /)
+      }
+    })
   })
 
   describe('handlers', () => {

@@ -1,5 +1,6 @@
-import { jwksOf, type Kest, KestConfigError } from '@kest/core'
+import { jwksOf, type Kest, KestConfigError, toProblem } from '@kest/core'
 import type { FastifyInstance } from 'fastify'
+import { answer } from './refuse.js'
 
 /**
  * Serves the workload's public keys, as they are at each request, to whoever asks (RFC 7517 §5).
@@ -11,10 +12,18 @@ export function publishKeys(instance: FastifyInstance, url: string, { identity }
       'kestFastify.publishKeys: no identity is configured that has a public key to publish',
     )
   }
-  instance.get(url, { config: { kest: false } }, function kestPublishKeys(_request, reply) {
+  instance.get(url, { config: { kest: false } }, function kestPublishKeys(request, reply) {
+    let text: string
+    try {
+      text = JSON.stringify(jwksOf(identity))
+    } catch (error) {
+      request.log.error({ err: error }, 'the identity has no key to publish now')
+      answer(reply, toProblem(error))
+      return
+    }
     reply
       .headers({ 'content-type': 'application/jwk-set+json', 'cache-control': 'public, max-age=300' })
-      .send(Buffer.from(JSON.stringify(jwksOf(identity))))
+      .send(Buffer.from(text))
   })
 }
 

@@ -1,4 +1,4 @@
-import { KestConfigError, toProblem } from '@kest/core'
+import { KestError, type Problem, toProblem } from '@kest/core'
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 
 /** Tells the client a code and nothing more, or leaves the answer to Fastify's error handler. */
@@ -9,19 +9,27 @@ export function refuse(
   done: HookHandlerDoneFunction,
 ): void {
   if (reply.sent) return
-  // A function of the route may have thrown anything, and `done(undefined)` would let the request pass.
-  const failure =
-    error instanceof Error
-      ? error
-      : new KestConfigError('what a function threw is no error', { cause: error })
-  const problem = onError === 'respond' ? toProblem(failure) : null
-  if (problem === null) {
-    done(failure)
+  if (onError === 'next') {
+    done(asError(error))
     return
   }
-  // Bytes, so that no serializer of the route reshapes them.
-  const body = Buffer.from(JSON.stringify(problem.body))
-  reply.code(problem.status).headers(problem.headers).send(body)
+  answer(reply, toProblem(error))
+}
+
+/** Bytes, so that no serializer of the route reshapes them. */
+export function answer(reply: FastifyReply, { status, headers, body }: Problem): void {
+  reply
+    .code(status)
+    .headers(headers)
+    .send(Buffer.from(JSON.stringify(body)))
+}
+
+/** A function of the route may have thrown anything, and `done(undefined)` would let the request pass. */
+function asError(error: unknown): Error {
+  if (error instanceof Error) return error
+  return new KestError('ERR_KEST_CONFIG', 'a function in the options threw something that is not an Error', {
+    cause: error,
+  })
 }
 
 const warned = new WeakSet<object>()

@@ -140,12 +140,14 @@ describe("onError: 'next'", () => {
 })
 
 describe('a function of the route that fails', () => {
-  it.each<[string, unknown]>([
-    ['an error', Object.assign(new Error('no such order'), { statusCode: 404 })],
+  const thrown: [string, unknown][] = [
+    ['an error', Object.assign(new Error('no order in db7.internal'), { statusCode: 404 })],
     ['nothing', undefined],
     ['null', null],
     ['a text', 'oops'],
-  ])('by throwing %s keeps the handler from running', async (_name, thrown) => {
+  ]
+
+  it.each(thrown)('by throwing %s keeps the handler from running', async (_name, thrown) => {
     for (const later of [false, true]) {
       const world = new World()
       const app = await world.app()
@@ -157,10 +159,30 @@ describe('a function of the route that fails', () => {
           }
       app.get('/x', { config: { kest: { policy: 'test', resource } }, handler: run })
       const response = await app.inject('/x')
-      expect(response.statusCode).toBe(thrown instanceof Error ? 404 : 500)
+      expect([response.statusCode, response.json().code]).toEqual([500, 'ERR_KEST_CONFIG'])
+      expect(response.headers['content-type']).toBe('application/problem+json')
+      expect(response.body).not.toMatch(/db7|oops/)
       expect(run).not.toHaveBeenCalled()
       expect(world.signed()).toEqual([])
+      if (thrown instanceof Error)
+        expect(JSON.stringify(world.logger.records)).toMatch(/db7\.internal\\n.*at /)
     }
+  })
+
+  it.each(thrown)("with onError: 'next' hands %s on as an error", async (_name, thrown) => {
+    const app = await new World().app({ origin: 'user_input', onError: 'next' })
+    const run = vi.fn(async () => 'ran')
+    const handled: unknown[] = []
+    app.setErrorHandler((error, _request, reply) => {
+      handled.push(error)
+      return reply.code(418).send()
+    })
+    const user = () => Promise.reject(thrown)
+    app.get('/x', { config: { kest: { policy: 'test', user } }, handler: run })
+    expect((await app.inject('/x')).statusCode).toBe(418)
+    if (thrown instanceof Error) expect(handled).toEqual([thrown])
+    else expect(handled).toEqual([expect.objectContaining({ code: 'ERR_KEST_CONFIG', cause: thrown })])
+    expect(run).not.toHaveBeenCalled()
   })
 
   it('keeps the handler from running when what it gives is no such value', async () => {

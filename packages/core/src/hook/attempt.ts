@@ -1,6 +1,7 @@
 import { type KestEntry, LABEL } from '../entry/entry.js'
 import { KestError, PolicyDeniedError } from '../errors.js'
 import type { AuditSlot } from '../telemetry/audit-trail.js'
+import { describeError } from '../telemetry/describe-error.js'
 import type { AuditSpan } from '../telemetry/spans.js'
 import type { OperationDefinition } from './operation-definition.js'
 import type { HookRuntime } from './runtime.js'
@@ -46,7 +47,7 @@ export class Attempt {
         workload_id: this.#draft?.labels[LABEL.principal],
         policies: error instanceof PolicyDeniedError ? error.policies : this.#definition.policies,
         reason,
-        err: error instanceof Error ? error.message : String(error),
+        err: describeError(error),
       },
       'operation denied',
     )

@@ -578,6 +578,16 @@ describe('begin: what it emits', () => {
     expect(a?.entry.entry.labels['trace_id']).toBe(b?.entry.entry.labels['trace_id'])
   })
 
+  it('NF-OBS-01 logs why a function in the options failed', async () => {
+    const { kest, logger } = setUp()
+    const user = () => Promise.reject(new TypeError('no row'))
+    await expect(kest.begin({ ...root, user })).rejects.toThrow('no row')
+    expect(logger.records[0]?.details).toMatchObject({
+      code: '_OTHER',
+      err: expect.stringMatching(/^TypeError: no row\n +at /),
+    })
+  })
+
   it('K-AUDIT numbers the entries of an instance without a gap, also when a signature fails in between', async () => {
     let fail = false
     const signer: Signer = {

@@ -377,6 +377,26 @@ describe('K-FRESH', () => {
     expect(error).toMatchObject({ index: 0, entryId: expect.any(String) })
   })
 
+  it('logs also a failure that is none of its own, and refuses', async () => {
+    logger.error.mockClear()
+    const broken = {
+      now: () => {
+        throw new TypeError('no clock')
+      },
+    }
+    const receiving = listen({}, { clock: broken }).receive({ headers: headersOf(await chain({})) })
+    await expect(receiving).rejects.toThrow('no clock')
+    expect(logger.error).toHaveBeenCalledExactlyOnceWith(
+      {
+        code: '_OTHER',
+        index: null,
+        entry_id: null,
+        reason: expect.stringMatching(/^TypeError: no clock\n +at /),
+      },
+      expect.any(String),
+    )
+  })
+
   it('K-FRESH refuses a passport from the future, and not one that is just within the difference of clocks', async () => {
     await expectRefused(listen(), headersOf(await chain({ age: -60_001 })), 'ERR_KEST_FRESHNESS')
     expect(await listen().receive({ headers: headersOf(await chain({ age: -60_000 })) })).toBeDefined()

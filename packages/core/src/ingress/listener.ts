@@ -8,6 +8,7 @@ import type { IdentityProvider } from '../identity/provider.js'
 import type { Limits } from '../limits.js'
 import type { SignatureCache } from '../passport/signature-cache.js'
 import type { ResolvedPropagation } from '../propagation/options.js'
+import { describeError } from '../telemetry/describe-error.js'
 import type { Logger } from '../telemetry/logger.js'
 import { assertOneAuthorization } from './bearer.js'
 import {
@@ -146,18 +147,20 @@ function createInterceptor(deps: ListenerDeps, options: ResolvedListenerOptions)
     : createEdgeInterceptor(deps, origin)
 }
 
+/** An error that is not of Kest: as metrics name it, and as it is answered. */
+const UNNAMED = { code: '_OTHER', statusCode: 500 } as const
+
 /** The client learns a code; the operator, here, what it was. */
 async function logged<T>(logger: Logger, judge: () => Promise<T>): Promise<T> {
   try {
     return await judge()
   } catch (error) {
-    if (error instanceof KestError) {
-      const { index, entryId } =
-        error instanceof PassportVerificationError ? error : { index: null, entryId: null }
-      const details = { code: error.code, index, entry_id: entryId, reason: error.message }
-      if (error.statusCode >= 500) logger.error(details, 'inbound request not judged, and so refused')
-      else logger.warn(details, 'inbound request refused')
-    }
+    const { code, statusCode } = error instanceof KestError ? error : UNNAMED
+    const { index, entryId } =
+      error instanceof PassportVerificationError ? error : { index: null, entryId: null }
+    const details = { code, index, entry_id: entryId, reason: describeError(error) }
+    if (statusCode >= 500) logger.error(details, 'inbound request not judged, and so refused')
+    else logger.warn(details, 'inbound request refused')
     throw error
   }
 }

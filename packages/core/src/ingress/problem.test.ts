@@ -26,20 +26,22 @@ describe('toProblem', () => {
   })
 
   it('F-IC-05 asks for a token when one is missing or does not hold', () => {
-    const headers = toProblem(new KestError('ERR_KEST_TOKEN', 'expired'))?.headers
+    const headers = toProblem(new KestError('ERR_KEST_TOKEN', 'expired')).headers
     expect(headers).toHaveProperty('www-authenticate', 'Bearer error="invalid_token"')
-    expect(toProblem(new KestError('ERR_KEST_DENIED', 'no'))?.headers).not.toHaveProperty('www-authenticate')
+    expect(toProblem(new KestError('ERR_KEST_DENIED', 'no')).headers).not.toHaveProperty('www-authenticate')
   })
 
   it.each([
-    new Error('x'),
-    new TypeError('x'),
+    new Error('a secret'),
+    Object.assign(new TypeError('a secret'), { code: 'E_SECRET', statusCode: 404 }),
     { code: 'ERR_KEST_TIP', statusCode: 403 },
-    'x',
+    'a secret',
     null,
     undefined,
-  ])('leaves %s to the framework', (error) => {
-    expect(toProblem(error)).toBeNull()
+  ])('tells nothing of %s, which is not of Kest', (error) => {
+    const problem = toProblem(error)
+    expect(problem).toMatchObject({ status: 500, body: { code: 'ERR_KEST_CONFIG' } })
+    expect(JSON.stringify(problem)).not.toMatch(/secret/i)
   })
 
   it('survives an error of another version with a code it does not know', () => {

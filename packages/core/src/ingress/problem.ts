@@ -63,21 +63,19 @@ const TITLES: Readonly<Record<KestErrorCode, string>> = {
 }
 
 const CODE = /^ERR_KEST_[A-Z_]{1,64}$/
+const UNTOLD = { code: 'ERR_KEST_CONFIG', status: 500 } as const
 
 /**
- * What an adapter answers to an error of Kest's: problem+json with the error's code and a fixed title for it. Message,
- * cause and details stay with the operator.
+ * What an adapter answers to an error: problem+json with the error's code and a fixed title for it. Message, cause and
+ * details stay with the operator.
+ *
+ * What is not an error of Kest's was thrown by something in the configuration, such as a function among a route's
+ * options: 500 `ERR_KEST_CONFIG`.
  *
  * A 401 carries `WWW-Authenticate` (RFC 6750 §3). Nothing of it may be cached.
- *
- * @returns `null` for an error that is not Kest's: the framework has its own way with those.
  */
-export function toProblem(error: unknown): Problem | null {
-  if (!(error instanceof KestError)) return null
-  // The brand may be another version's: its codes are not ours, and its members are what they are.
-  const code = typeof error.code === 'string' && CODE.test(error.code) ? error.code : 'ERR_KEST_CONFIG'
-  const known = Number.isInteger(error.statusCode) && error.statusCode >= 400 && error.statusCode <= 599
-  const status = known ? error.statusCode : 500
+export function toProblem(error: unknown): Problem {
+  const { code, status } = error instanceof KestError ? told(error) : UNTOLD
   const title = Object.hasOwn(TITLES, code) ? TITLES[code] : 'The request is refused'
   return {
     status,
@@ -87,5 +85,14 @@ export function toProblem(error: unknown): Problem | null {
       ...(status === 401 && { 'www-authenticate': 'Bearer error="invalid_token"' }),
     },
     body: { type: `urn:kest:error:${code}`, title, status, code },
+  }
+}
+
+/** The brand may be another version's: its codes are not ours, and its members are what they are. */
+function told({ code, statusCode }: KestError): { readonly code: KestErrorCode; readonly status: number } {
+  const known = Number.isInteger(statusCode) && statusCode >= 400 && statusCode <= 599
+  return {
+    code: typeof code === 'string' && CODE.test(code) ? code : UNTOLD.code,
+    status: known ? statusCode : UNTOLD.status,
   }
 }
