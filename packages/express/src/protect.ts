@@ -93,7 +93,8 @@ export function authorize(
     refuse(misconfigured(`${NOT_RECEIVED}; route: ${route}`), 'respond', res, next)
     return
   }
-  const begin = async () => exchange.kest.begin(definition(), { state: exchange.state, args: [req] })
+  const isGone = () => res.headersSent || res.writableEnded || res.destroyed
+  const begin = async () => exchange.kest.begin(definition(), { state: exchange.state, args: [req], isGone })
   exchange.run(begin).then(
     (operation) => {
       exchange.enter(operation, req)

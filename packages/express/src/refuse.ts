@@ -6,9 +6,10 @@ import type { Next } from './middleware.js'
 
 /**
  * Ends the way of a request, so that nothing behind it runs: it is answered here, or with `onError: 'next'` by the
- * application's error handlers.
+ * application's error handlers. Where it has an answer already, as by a time-out, nobody is told.
  */
 export function refuse(error: unknown, onError: OnError, res: ServerResponse, next: Next): void {
+  if (res.writableEnded) return
   if (onError === 'next') next(asError(error))
   else respond(res, toProblem(error))
 }
@@ -23,7 +24,7 @@ function asError(error: unknown): Error {
 
 function respond(res: ServerResponse, { status, headers, body }: Problem): void {
   if (res.headersSent || res.destroyed) {
-    // Another answer has begun, or nobody is there: it must not look complete.
+    // Half of another answer is out, or nobody is there: it must not look complete.
     res.destroy()
     return
   }

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
-import { request } from 'node:http'
+import { request, type ServerResponse } from 'node:http'
 import { PassThrough, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { currentState, getCurrentUser, KestConfigError, type KestState } from '@kest/core'
 import { MockPolicyEngine } from '@kest/core/testing'
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import type { ErrorRequestHandler, Request } from 'express'
 import { describe, expect, it, vi } from 'vitest'
 import { kestExpress, type OnError, protect } from '../src/index.js'
@@ -481,6 +482,48 @@ describe.each(MAJORS)('protect on Express $major', ({ express, major }) => {
       expect(engine.requests).toHaveLength(1)
       expect(handler).not.toHaveBeenCalled()
     })
+
+    it.each<[string, (res: ServerResponse) => void]>([
+      ['has', (res) => res.writeHead(503).end('timed out')],
+      ['has begun to have', (res) => res.writeHead(503).write('timed ')],
+    ])(
+      'or %s an answer by somebody else: nothing is signed, and the handler does not run',
+      async (what, answer) => {
+        const asked = withResolvers<void>()
+        const decision = withResolvers<boolean>()
+        const engine = new MockPolicyEngine(() => {
+          asked.resolve(undefined)
+          return decision.promise
+        })
+        const exporter = new InMemorySpanExporter()
+        const spanProcessors = [new SimpleSpanProcessor(exporter)]
+        const tracerProvider = new BasicTracerProvider({ spanProcessors })
+        const { kest, logger } = createService({ engine, telemetry: { tracerProvider } })
+        const app = express()
+        app.use((_req, res, next) => {
+          asked.promise.then(() => answer(res), next)
+          next()
+        })
+        app.use(kestExpress({ kest, origin: 'user_input' }))
+        const handler = vi.fn()
+        app.get('/x', protect({ policy: 'p' }), handler)
+        const { url } = await serve(app)
+
+        const response = await fetch(`${url}/x`)
+        decision.resolve(true)
+
+        await vi.waitFor(() =>
+          expect(logger.records.map(({ details }) => details['code'])).toEqual(['ERR_KEST_ABORTED']),
+        )
+        expect(exporter.getFinishedSpans().map(({ attributes }) => attributes['kest.decision'])).toEqual([
+          'deny',
+        ])
+        expect(handler).not.toHaveBeenCalled()
+        expect(response.status).toBe(503)
+        // Another's answer stays as it is, if it was complete.
+        expect(await response.text().catch(() => 'cut off')).toBe(what === 'has' ? 'timed out' : 'cut off')
+      },
+    )
 
     it('while the handler works: the state’s signal aborts; it does not when the response was written', async () => {
       const { app } = setup()

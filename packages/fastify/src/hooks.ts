@@ -120,7 +120,8 @@ function kestAuthorize(
     return
   }
   exchange.run(() => {
-    scope.kest.begin(definition, { state: exchange.state, args: [request] }).then(
+    const isGone = () => reply.sent || reply.raw.headersSent
+    scope.kest.begin(definition, { state: exchange.state, args: [request], isGone }).then(
       (operation) => {
         exchange.enter(operation)
         exchange.run(done)

@@ -280,6 +280,22 @@ describe('begin: the lifecycle', () => {
     expect(key.used()).toBe(0)
   })
 
+  it('K-ORDER does not use the key for a caller who has an answer by the time that it is decided', async () => {
+    let answered = false
+    const key = watched()
+    const { kest } = setUp({
+      identity: key.identity,
+      engine: new MockPolicyEngine(() => {
+        answered = true
+        return true
+      }),
+    })
+    await expect(kest.begin(root, { isGone: () => answered })).rejects.toMatchObject({
+      code: 'ERR_KEST_ABORTED',
+    })
+    expect(key.used()).toBe(0)
+  })
+
   it('F-PE-04 runs an operation once', async () => {
     const { kest } = setUp()
     const operation = await kest.begin(root)
@@ -586,6 +602,45 @@ describe('begin: what it emits', () => {
       code: '_OTHER',
       err: expect.stringMatching(/^TypeError: no row\n +at /),
     })
+  })
+
+  it('K-SPAN K-AUDIT emits no entry whose caller left while it was signed, and leaves no gap', async () => {
+    let caller = new AbortController()
+    let leaves = false
+    const remote: Signer = {
+      workloadId: identity.getWorkloadId(),
+      header: identity.current().header,
+      local: false,
+      sign: async (input) => {
+        const signature = await identity.current().sign(input)
+        if (leaves) caller.abort()
+        return signature
+      },
+    }
+    const { exporter, provider } = tracing()
+    const { kest, logger } = setUp({
+      identity: { getWorkloadId: () => identity.getWorkloadId(), current: () => remote },
+      telemetry: { tracerProvider: provider },
+    })
+    const state = await kest.extract({}, { origin: 'system' })
+    const begun = async (left: boolean): Promise<Operation> => {
+      caller = new AbortController()
+      leaves = left
+      return kest.begin(child, { state, signal: caller.signal })
+    }
+    const first = await begun(false)
+    await expect(begun(true)).rejects.toMatchObject({ code: 'ERR_KEST_ABORTED' })
+    const second = await begun(false)
+    const numberOf = ({ entry }: Operation) => entry.entry.labels['kest.seq']?.split(':')[1]
+    expect([first, second].map(numberOf)).toEqual(['1', '2'])
+    expect(exporter.getFinishedSpans().map(({ attributes }) => attributes['kest.decision'])).toEqual([
+      'allow',
+      'deny',
+      'allow',
+    ])
+    expect(exporter.getFinishedSpans()[1]?.attributes).not.toHaveProperty('kest.signature')
+    expect(state.frame.lineage.length).toBe(0)
+    expect(logger.records.map(({ details }) => details['code'])).toEqual(['ERR_KEST_ABORTED'])
   })
 
   it('K-AUDIT numbers the entries of an instance without a gap, also when a signature fails in between', async () => {

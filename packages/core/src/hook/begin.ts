@@ -27,6 +27,8 @@ export interface BeginOptions {
   readonly state?: KestState | null
   /** Aborts when whoever asked has left; default: the state's. */
   readonly signal?: AbortSignal
+  /** Whether whoever asked has left, or has an answer already: asked beside the signal, which may come later. */
+  readonly isGone?: () => boolean
   /** What the definition's resolvers are given. */
   readonly args?: readonly unknown[]
 }
@@ -47,6 +49,10 @@ export async function begin(
   const frame = (state?.frame ?? new Frame()).fork()
   const { lineage } = frame
   const signal = options.signal ?? state?.signal ?? null
+  const throwIfGone = (): void => {
+    if (signal?.aborted || options.isGone?.())
+      throw new KestError('ERR_KEST_ABORTED', 'the caller left before the operation began')
+  }
   const attempt = new Attempt(runtime, definition)
   try {
     const resolved = definition.resolve(options.args ?? [])
@@ -81,7 +87,7 @@ export async function begin(
     }
 
     for (const { tier, policies } of plan.tiers) {
-      throwIfGone(signal)
+      throwIfGone()
       const request = { entryId: draft.entry_id, policies, context: policyContext(facts, tier, policies) }
       const allowed = decide(engines(tier), request, { timeoutMs: runtime.policyTimeoutMs, signal })
       if (isPromise(allowed)) await allowed
@@ -89,15 +95,18 @@ export async function begin(
     const reserving = runtime.auditTrail?.reserve(signal) ?? null
     const slot = isPromise(reserving) ? await reserving : reserving
     attempt.reserved(slot)
-    throwIfGone(signal)
+    throwIfGone()
 
-    const signing = sign(runtime, draft, signer, effective)
+    const signing = sign(runtime, draft, signer, effective, throwIfGone)
     const signed = isPromise(signing) ? await signing : signing
     frame.lineage = lineage.append(signed)
     span.allow(signed, frame.lineage)
     runtime.metrics.entrySigned()
     const recorded = slot?.recorded(spanContext?.spanId)
-    if (isPromise(recorded)) await recorded
+    if (isPromise(recorded)) {
+      await recorded
+      throwIfGone()
+    }
     return new Operation(signed, stateOf(frame, effective, state, signal))
   } catch (error) {
     attempt.denied(error)
@@ -176,11 +185,6 @@ function assertRoom(lineage: Lineage, runtime: HookRuntime): void {
   throw new KestError('ERR_KEST_LIMIT', `the passport is full: ${lineage.length} entries (K-LIMIT)`)
 }
 
-function throwIfGone(signal: AbortSignal | null): void {
-  if (signal?.aborted)
-    throw new KestError('ERR_KEST_ABORTED', 'the caller left before the operation was authorized')
-}
-
 /** Whose word counts for more trust or fewer taints, seen from this workload (K-EFF). */
 function rulesOf({ raisers }: HookRuntime, { workloadId: own }: Signer): EffectiveRules {
   return {
@@ -195,12 +199,17 @@ function sameDomain(principal: string, other: string): boolean {
   return domain !== undefined && domain === trustDomainOf(other)
 }
 
-/** Steps 8 and 11: after the last allow, and only then, the key is used. */
+/**
+ * Steps 8 and 11: after the last allow, and only then, the key is used. A remote signature takes its time: where nobody
+ * waits for the operation any more it will not run, so its entry is dropped before anybody has seen it, and its number
+ * goes to the next.
+ */
 function sign(
   runtime: HookRuntime,
   draft: EntryDraft,
   signer: Signer,
   effective: EffectiveValues,
+  throwIfGone: () => void,
 ): MaybePromise<VerifiedEntry> {
   const n = runtime.sequence.take()
   draft.labels[LABEL.seq] = runtime.sequence.label(n)
@@ -223,7 +232,13 @@ function sign(
   }
   try {
     const signing = signEntry(draft, signer, runtime.limits)
-    return isPromise(signing) ? signing.then(own, unsigned) : own(signing)
+    if (!isPromise(signing)) return own(signing)
+    return signing
+      .then((signed) => {
+        throwIfGone()
+        return own(signed)
+      })
+      .catch(unsigned)
   } catch (error) {
     return unsigned(error)
   }
