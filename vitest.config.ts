@@ -32,6 +32,7 @@ export default defineConfig({
       ...folders
         .filter(({ root }) => existsSync(`${root}/package.json`))
         .map(({ name, root }) => project(name, root)),
+      project('lab', 'lab'),
       // These measure, or are heavy: they wait until the others are done.
       project('bench', 'bench', 1),
       project('packaging', '.', 2),

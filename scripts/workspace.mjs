@@ -15,7 +15,7 @@ export function packageFolders() {
   const nested = ['packages', 'examples'].flatMap((parent) =>
     readdirSync(join(root, parent)).map((name) => `${parent}/${name}`),
   )
-  return [...nested, 'bench'].filter((folder) => existsSync(join(root, folder, 'package.json'))).sort()
+  return [...nested, 'bench', 'lab'].filter((folder) => existsSync(join(root, folder, 'package.json'))).sort()
 }
 
 /** Runs a command in the root, with its output shown; ends this process when it fails. */

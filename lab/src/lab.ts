@@ -1,0 +1,170 @@
+import { chmodSync, mkdtempSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { CHAIN, type Service } from './chain.js'
+import { configurationFile } from './files.js'
+import { createCollector } from './servers/collector.js'
+import type { Identities } from './servers/identities.js'
+import { createOpa } from './servers/opa.js'
+import { planIdentities } from './servers/plan-identities.js'
+import { compilePolicies } from './servers/rego-wasm.js'
+import { createServices } from './servers/services.js'
+import type { Daemon } from './supervisor/daemon.js'
+import { Ports } from './supervisor/ports.js'
+import { Programs } from './supervisor/programs.js'
+import { Supervisor } from './supervisor/supervisor.js'
+import type { Watch } from './supervisor/watch.js'
+
+const PORTS = 6
+
+export interface LabOptions {
+  /** Folder where programs are looked for first; `null` for `PATH` alone. */
+  readonly bin: string | null
+  /** Who gives identities; `null` for SPIRE where it can, otherwise the embedded Workload API. */
+  readonly identities: 'spire' | 'embedded' | null
+  /** Life of SVIDs. */
+  readonly ttlSeconds: number
+  /** Folder of the policies. */
+  readonly policies: string
+  /** Whether the services decide by themselves; otherwise they ask OPA. */
+  readonly inProcessPolicy: boolean
+  /** Where spans and logs are written. */
+  readonly out: string
+  /** Options of Node for the services. Default none. */
+  readonly nodeOptions?: readonly string[]
+  /** Told first of all whose identities they are. */
+  readonly announce: (identities: string) => void
+  /** Told what is ready, and how long that took. */
+  readonly progress: (text: string) => void
+}
+
+export type Urls = Readonly<Record<Service | 'opa' | 'collector', string>>
+
+/** The servers and the services, running. */
+export class Lab {
+  readonly identities: Identities
+  /** `null` where the services decide by themselves. */
+  readonly opa: Daemon | null
+  readonly collector: Daemon
+  readonly services: Readonly<Record<Service, Daemon>>
+  readonly urls: Urls
+  /** Where the Collector writes spans. */
+  readonly spansFile: string
+  readonly watch: Watch
+  readonly #supervisor: Supervisor
+  readonly #ports: Ports
+
+  private constructor(parts: Parts) {
+    this.identities = parts.identities
+    this.opa = parts.opa
+    this.collector = parts.collector
+    this.services = parts.services
+    this.urls = parts.urls
+    this.spansFile = parts.spansFile
+    this.watch = parts.supervisor.watch
+    this.#supervisor = parts.supervisor
+    this.#ports = parts.ports
+  }
+
+  /**
+   * Starts everything. When this resolves, all of it is ready.
+   *
+   * @throws {CannotRun} when a program is missing
+   * @throws {Failure} when something does not come up; then nothing of it is left
+   */
+  static async start(options: LabOptions, watch: Watch): Promise<Lab> {
+    const programs = new Programs(options.bin)
+    const { opa, otelcol } = programs.require('opa', 'otelcol')
+    const plan = planIdentities(programs, options.identities)
+    options.announce(plan.description)
+    const logs = join(options.out, 'logs')
+    await mkdir(logs, { recursive: true })
+    const ports = await Ports.reserve(PORTS)
+    const folder = temporaryFolder()
+    const supervisor = await Supervisor.start(logs, folder, watch)
+    try {
+      return await assemble({ opa, otelcol })
+    } catch (error) {
+      await supervisor.end()
+      await ports[Symbol.asyncDispose]()
+      throw error
+    }
+
+    async function assemble(files: { readonly opa: string; readonly otelcol: string }): Promise<Lab> {
+      const { ttlSeconds, policies, inProcessPolicy, nodeOptions = [] } = options
+      const url = (): string => `http://127.0.0.1:${ports.take()}`
+      const urls = { hop1: url(), hop2: url(), hop3: url(), opa: url(), collector: url() }
+      const spansFile = join(options.out, 'spans.jsonl')
+      const regoWasm = join(folder, 'policies.tar.gz')
+      const server = inProcessPolicy
+        ? null
+        : createOpa(supervisor, { program: files.opa, url: urls.opa, policies })
+      const collector = createCollector(supervisor, {
+        program: files.otelcol,
+        url: urls.collector,
+        spansFile,
+      })
+      const timed = timedBy(options.progress)
+      const [identities] = await Promise.all([
+        timed('identities', plan.start(supervisor, { folder, port: ports.take(), ttlSeconds })),
+        timed('policies', server?.start() ?? compilePolicies(files.opa, policies, regoWasm)),
+        timed('Collector', collector.start()),
+      ])
+      const services = createServices(supervisor, {
+        urls,
+        nodeOptions,
+        identityOf: (name) => identities.settingsOf(name),
+        env: {
+          ...(inProcessPolicy ? { REGO_WASM: regoWasm } : { OPA_URL: urls.opa }),
+          OTEL_EXPORTER_OTLP_ENDPOINT: urls.collector,
+          KEST_CONFIG: configurationFile('kest/deployment.yaml'),
+        },
+      })
+      await Promise.all(CHAIN.map((name) => timed(name, services[name].start())))
+      return new Lab({ identities, opa: server, collector, services, urls, spansFile, supervisor, ports })
+    }
+  }
+
+  /** The file of what a program has printed. */
+  logOf(name: Service | 'opa' | 'collector'): string {
+    return this.#supervisor.logOf(name)
+  }
+
+  /** Ends the services, then the servers, in good order, so that all spans are written. */
+  async stop(): Promise<void> {
+    await Promise.all(CHAIN.map((name) => this.services[name].stop()))
+    await Promise.all([this.collector.stop(), this.opa?.stop()])
+  }
+
+  /** When this resolves, nothing of it runs any more. Idempotent. */
+  async close(): Promise<void> {
+    await this.#supervisor.end()
+    await this.#ports[Symbol.asyncDispose]()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}
+
+type Parts = Pick<Lab, 'identities' | 'opa' | 'collector' | 'services' | 'urls' | 'spansFile'> & {
+  readonly supervisor: Supervisor
+  readonly ports: Ports
+}
+
+function timedBy(progress: LabOptions['progress']) {
+  return async <T>(what: string, work: Promise<T>): Promise<T> => {
+    const start = performance.now()
+    const result = await work
+    progress(`${what}: ready after ${((performance.now() - start) / 1000).toFixed(1)} s`)
+    return result
+  }
+}
+
+/** For sockets, whose paths must be short. Others may go through it, and list nothing. */
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'kest-lab-'))
+  chmodSync(folder, 0o711)
+  return folder
+}

@@ -1,0 +1,77 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** What time is spent on. */
+export const SHARES = [
+  'crypto',
+  'policy',
+  'export',
+  'Kest beside those',
+  'HTTP and the framework',
+  'garbage collection',
+] as const
+export type Share = (typeof SHARES)[number]
+
+interface CpuProfile {
+  readonly nodes: readonly ProfileNode[]
+  readonly samples: readonly number[]
+  readonly timeDeltas: readonly number[]
+}
+
+interface ProfileNode {
+  readonly id: number
+  readonly callFrame: { readonly functionName: string; readonly url: string }
+  readonly children?: readonly number[]
+}
+
+/** Frames that say what the time under them goes to; the innermost that says something counts. */
+const RULES: readonly (readonly [Share, (frame: ProfileNode['callFrame']) => boolean])[] = [
+  [
+    'crypto',
+    ({ url, functionName }) =>
+      url.startsWith('node:internal/crypto/') || /^(sign|verify)OneShot/.test(functionName),
+  ],
+  ['policy', ({ url }) => url.startsWith('wasm:') || /\/(packages\/opa|opa-wasm)\//.test(url)],
+  ['export', ({ url }) => /\/(packages\/telemetry|@opentelemetry\/[a-z-]+)\//.test(url)],
+  ['Kest beside those', ({ url }) => /\/packages\/(core|fastify|express|undici|spiffe)\//.test(url)],
+]
+
+function shareOfFrame(frame: ProfileNode['callFrame']): Share | undefined {
+  if (frame.functionName === '(garbage collector)') return 'garbage collection'
+  return RULES.find(([, matches]) => matches(frame))?.[0]
+}
+
+/** Not work: waiting, and what V8 calls so. */
+const IDLE = new Set(['(idle)', '(program)'])
+
+/**
+ * What the CPU time of services went to, by the profiles that `node --cpu-prof` wrote.
+ * @returns milliseconds
+ */
+export function sharesIn(folder: string): Readonly<Record<Share, number>> {
+  const shares = Object.fromEntries(SHARES.map((share) => [share, 0])) as Record<Share, number>
+  for (const name of readdirSync(folder).filter((file) => file.endsWith('.cpuprofile'))) {
+    add(JSON.parse(readFileSync(join(folder, name), 'utf8')) as CpuProfile, shares)
+  }
+  return shares
+}
+
+function add({ nodes, samples, timeDeltas }: CpuProfile, shares: Record<Share, number>): void {
+  const byId = new Map(nodes.map((node) => [node.id, node]))
+  const shareOf = new Map<number, Share | null>()
+  const visit = (node: ProfileNode, outer: Share): void => {
+    const { callFrame, children = [] } = node
+    const share = shareOfFrame(callFrame) ?? outer
+    shareOf.set(node.id, IDLE.has(callFrame.functionName) ? null : share)
+    for (const id of children) {
+      const child = byId.get(id)
+      if (child !== undefined) visit(child, share)
+    }
+  }
+  const root = nodes[0]
+  if (root !== undefined) visit(root, 'HTTP and the framework')
+  for (const [i, id] of samples.entries()) {
+    const share = shareOf.get(id)
+    if (share !== null && share !== undefined) shares[share] += (timeDeltas[i] ?? 0) / 1000
+  }
+}

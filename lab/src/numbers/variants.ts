@@ -1,0 +1,87 @@
+import { CHAIN, type Service } from '../chain.js'
+import { configurationFile } from '../files.js'
+import { createCollector } from '../servers/collector.js'
+import type { Identities } from '../servers/identities.js'
+import { createOpa } from '../servers/opa.js'
+import { createServices } from '../servers/services.js'
+import type { Daemon } from '../supervisor/daemon.js'
+import type { Ports } from '../supervisor/ports.js'
+import type { Supervisor } from '../supervisor/supervisor.js'
+
+/** How much of Kest a chain has. */
+export interface Variant {
+  readonly name: string
+  readonly folder: 'services' | 'numbers/bare'
+  readonly opa: boolean
+  readonly exports: boolean
+}
+
+export const BARE: Variant = {
+  name: 'bare: the same services without Kest',
+  folder: 'numbers/bare',
+  opa: false,
+  exports: false,
+}
+
+/** What is measured, beside each other in the same minutes. */
+export const VARIANTS: readonly Variant[] = [
+  BARE,
+  { name: 'Kest, policies in process', folder: 'services', opa: false, exports: false },
+  { name: 'Kest, OPA', folder: 'services', opa: true, exports: false },
+  { name: 'Kest, policies in process, export', folder: 'services', opa: false, exports: true },
+  { name: 'Kest, OPA, export', folder: 'services', opa: true, exports: true },
+]
+
+/** A chain of one variant, running. */
+export interface RunningVariant {
+  readonly variant: Variant
+  readonly url: string
+  /** The services, and what they use. */
+  readonly daemons: readonly Daemon[]
+}
+
+export interface VariantContext {
+  readonly supervisor: Supervisor
+  readonly ports: Ports
+  readonly identities: Identities
+  readonly programs: Readonly<Record<'opa' | 'otelcol', string>>
+  /** The compiled policies. */
+  readonly regoWasm: string
+  readonly spansFile: string
+  /** Options of Node for the services. */
+  readonly nodeOptions: readonly string[]
+}
+
+/** @param label tells its programs from those of other variants */
+export async function startVariant(
+  variant: Variant,
+  label: string,
+  { supervisor, ports, identities, programs, regoWasm, spansFile, nodeOptions }: VariantContext,
+): Promise<RunningVariant> {
+  const url = (): string => `http://127.0.0.1:${ports.take()}`
+  const urls = Object.fromEntries(CHAIN.map((name) => [name, url()])) as Record<Service, string>
+  const opaUrl = url()
+  const collectorUrl = url()
+  const policies = configurationFile('opa')
+  const servers = [
+    ...(variant.opa ? [createOpa(supervisor, { program: programs.opa, url: opaUrl, policies, label })] : []),
+    ...(variant.exports
+      ? [createCollector(supervisor, { program: programs.otelcol, url: collectorUrl, spansFile, label })]
+      : []),
+  ]
+  await Promise.all(servers.map((server) => server.start()))
+  const services = createServices(supervisor, {
+    urls,
+    label,
+    folder: variant.folder,
+    nodeOptions,
+    identityOf: (name) => (variant === BARE ? { env: {}, user: undefined } : identities.settingsOf(name)),
+    env: {
+      ...(variant.opa ? { OPA_URL: opaUrl } : { REGO_WASM: regoWasm }),
+      ...(variant.exports ? { OTEL_EXPORTER_OTLP_ENDPOINT: collectorUrl } : { OTEL_TRACES_EXPORTER: 'none' }),
+      KEST_CONFIG: configurationFile('kest/deployment.yaml'),
+    },
+  })
+  await Promise.all(Object.values(services).map((service) => service.start()))
+  return { variant, url: urls.hop1, daemons: [...Object.values(services), ...servers] }
+}

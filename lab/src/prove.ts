@@ -1,0 +1,99 @@
+import { join, relative } from 'node:path'
+import type { TrustDocument } from '@kest/core'
+import { type Audited, auditSpans, isComplete, itemOf } from './audit/audit.js'
+import { fileEvidence, writeJson } from './audit/evidence.js'
+import { auditRows, auditTable } from './audit/table.js'
+import { tamper } from './audit/tamper.js'
+import { TRUST_DOMAIN } from './chain.js'
+import { SHOWN_ITEM } from './demonstration.js'
+import { Failure } from './failure.js'
+import { OUT } from './files.js'
+import type { Report } from './report.js'
+import { until } from './supervisor/until.js'
+import type { Watch } from './supervisor/watch.js'
+
+const EXPORT_MS = 60_000
+
+/** What is to be proved, and by what. */
+export interface Exhibits {
+  readonly spansFile: string
+  /** Of the trust domain, a SPIFFE bundle document. */
+  readonly bundle: unknown
+  /** Requests that were answered. */
+  readonly answered: number
+  /** Where evidence is filed. */
+  readonly out: string
+}
+
+/** @throws {Failure} unless every request that was answered is proven, by every hop, and nothing is broken */
+export async function prove({ spansFile, bundle, answered, out }: Exhibits, report: Report): Promise<void> {
+  const audited = await auditSpans(spansFile, bundle, (trace) => itemOf(trace) === SHOWN_ITEM)
+  const trace = audited.traces.find(isComplete)
+  if (trace === undefined || trace.passport === null)
+    throw new Failure(`the request is not proven\n${described(audited)}`)
+  report.say(`\n${auditTable(trace.entries)}\n`)
+  report.fact('audit', { ...counts(audited), entries: auditRows(trace.entries) })
+  if (audited.complete !== answered || problems(audited) > 0)
+    throw new Failure(
+      `${answered} requests were answered, ${audited.complete} are proven\n${described(audited)}`,
+    )
+  report.say('SUCCESS: Distributed Merkle Lineage Verified.')
+  if (answered > 1) report.say(`So are all ${answered} requests that were answered.`)
+
+  const trust = { bundles: { [TRUST_DOMAIN]: bundle } } as TrustDocument
+  const evidenceFile = join(out, 'evidence.json')
+  const bundleFile = join(out, 'bundle.json')
+  await writeJson(bundleFile, bundle)
+  await writeJson(join(out, 'trust.json'), trust)
+  await fileEvidence(evidenceFile, trace.passport, trace.tips, trust)
+  // The newest, where one would look for it.
+  await fileEvidence(join(OUT, 'evidence.json'), trace.passport, trace.tips, trust)
+  report.fact('evidence', evidenceFile)
+  const anchor = `${TRUST_DOMAIN}=${here(bundleFile)}`
+  report.say(`Check it yourself: npx kest audit ${here(spansFile)} --bundle ${anchor}\n`)
+
+  report.say('Then somebody tampers with it:')
+  const found = await tamper(trace.entries, trace.tips, trust)
+  for (const { what, at, code, reason } of found) report.say(`FAILED: ${what}: ${at}: ${code}, ${reason}`)
+  report.fact('tampered', found)
+}
+
+/** While the services run: they export in batches, after a moment. */
+export async function untilExported({ spansFile, bundle, answered }: Exhibits, watch: Watch): Promise<void> {
+  const late = (): string => `not all of ${answered} requests were exported in ${EXPORT_MS / 1000} s`
+  await until(
+    async () => {
+      const { complete } = await auditSpans(spansFile, bundle, () => false)
+      return complete >= answered ? true : undefined
+    },
+    { timeoutMs: EXPORT_MS, late },
+    watch,
+  )
+}
+
+function problems({ summary: { verdicts } }: Audited): number {
+  return verdicts.broken + verdicts.incomplete
+}
+
+function counts({ summary, complete }: Audited): Readonly<Record<string, unknown>> {
+  const { spans, traces, verdicts, entries, denials, findings } = summary
+  return {
+    spans,
+    traces,
+    complete,
+    verdicts,
+    entry_count: entries,
+    denials,
+    findings: Object.fromEntries(findings),
+  }
+}
+
+function described(audited: Audited): string {
+  const general = audited.summary.general.map(({ code, message }) => `${code}: ${message}`)
+  return [JSON.stringify(counts(audited)), ...general.slice(0, 10)].join('\n')
+}
+
+/** As one would type it. */
+function here(file: string): string {
+  return relative('', file)
+}

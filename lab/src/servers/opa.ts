@@ -1,0 +1,39 @@
+import { Daemon } from '../supervisor/daemon.js'
+import type { Supervisor } from '../supervisor/supervisor.js'
+import { assertAnswers } from './ask.js'
+
+export interface OpaOptions {
+  readonly program: string
+  readonly url: string
+  /** Folder of its policies, which it follows. */
+  readonly policies: string
+  /** Tells it from others of its kind. Default none. */
+  readonly label?: string
+}
+
+/**
+ * What OPA is run with, here and in `docker/compose.yaml`.
+ * @param address host and port where it listens
+ */
+export function opaArguments(address: string, policies: string): readonly string[] {
+  return [
+    ...['run', '--server', `--addr=${address}`, '--authorization=basic', '--log-level=error'],
+    ...['--skip-version-check', '--watch', policies],
+  ]
+}
+
+/** OPA as in `docker/compose.yaml`. */
+export function createOpa(
+  supervisor: Supervisor,
+  { program, url, policies, label = '' }: OpaOptions,
+): Daemon {
+  return new Daemon(
+    {
+      name: `opa${label}`,
+      command: program,
+      args: opaArguments(new URL(url).host, policies),
+      check: () => assertAnswers(`${url}/health`),
+    },
+    supervisor,
+  )
+}

@@ -1,0 +1,44 @@
+// The first hop, an edge: users' requests begin here. Fastify, and the global fetch.
+import { configure } from '@kest/core'
+import { kestFastify } from '@kest/fastify'
+import { SPIREProvider } from '@kest/spiffe'
+import { patchGlobalFetch } from '@kest/undici'
+import { fastify } from 'fastify'
+import { createEngine } from './engine.js'
+import { forward, itemOf } from './item.js'
+import { endInGoodOrder } from './serve.js'
+import { readSettings, required } from './settings.js'
+import { createTelemetry } from './telemetry.js'
+
+const settings = readSettings(process.env)
+const next = required(settings.next, 'NEXT_URL')
+const identity = await SPIREProvider.connect()
+const engine = await createEngine(settings)
+const telemetry = createTelemetry('hop1', settings)
+
+configure({ identity, engine, telemetry })
+patchGlobalFetch({ propagateTo: [next.origin] })
+
+const app = fastify()
+await app.register(kestFastify, { origin: 'user_input', exclude: ['/health'] })
+app.get('/health', () => ({ status: 'ok' }))
+app.get('/', {
+  config: {
+    kest: {
+      policy: 'hop1/users_may_start',
+      resource: ({ url }) => ({ id: itemOf(url) }),
+      labels: ({ url }) => ({ item: itemOf(url) }),
+    },
+  },
+  async handler({ url }, reply) {
+    const response = await fetch(forward(next, url))
+    if (!response.ok) reply.code(502)
+    return { service: 'hop1', next: await response.json() }
+  },
+})
+
+await app.listen({ host: settings.host, port: settings.port })
+endInGoodOrder(app.server, async () => {
+  await telemetry.shutdown()
+  identity.close()
+})

@@ -1,0 +1,55 @@
+// The second hop, internal: a request without lineage is refused. Express, and a dispatcher of undici's.
+import { once } from 'node:events'
+import { configure } from '@kest/core'
+import { kestExpress, protect } from '@kest/express'
+import { createX509KeySource, SPIREProvider } from '@kest/spiffe'
+import { withKest } from '@kest/undici'
+import express, { type Request } from 'express'
+import { Agent, request } from 'undici'
+import { createEngine } from './engine.js'
+import { forward, itemOf } from './item.js'
+import { endInGoodOrder } from './serve.js'
+import { readSettings, required } from './settings.js'
+import { createTelemetry } from './telemetry.js'
+
+const settings = readSettings(process.env)
+const next = required(settings.next, 'NEXT_URL')
+const identity = await SPIREProvider.connect()
+const engine = await createEngine(settings)
+const telemetry = createTelemetry('hop2', settings)
+
+configure({
+  identity,
+  engine,
+  trust: createX509KeySource(identity.source),
+  telemetry,
+})
+const dispatcher = withKest(new Agent(), { propagateTo: [next.origin] })
+
+const app = express()
+app.disable('x-powered-by')
+app.get('/health', (_request, response) => {
+  response.json({ status: 'ok' })
+})
+app.use(kestExpress())
+app.get(
+  '/',
+  protect({
+    policy: 'hop2/from_hop1',
+    resource: ({ url }: Request) => ({ id: itemOf(url) }),
+    labels: ({ url }: Request) => ({ item: itemOf(url) }),
+  }),
+  async ({ url }, response) => {
+    const { statusCode, body } = await request(forward(next, url), { dispatcher })
+    if (statusCode !== 200) response.status(502)
+    response.json({ service: 'hop2', next: await body.json() })
+  },
+)
+
+const server = app.listen(settings.port, settings.host)
+await once(server, 'listening')
+endInGoodOrder(server, async () => {
+  await telemetry.shutdown()
+  await dispatcher.close()
+  identity.close()
+})

@@ -1,0 +1,58 @@
+/** What a service is told by its environment. Beside it, libraries read theirs: `SPIFFE_ENDPOINT_SOCKET`, `KEST_CONFIG`. */
+export interface Settings {
+  /** `HOST`, default `127.0.0.1`. */
+  readonly host: string
+  /** `PORT`, default 8000. */
+  readonly port: number
+  /** `NEXT_URL`: the service behind this one. */
+  readonly next: URL | null
+  /** `OPA_URL`: who decides. */
+  readonly opa: URL | null
+  /** `REGO_WASM`: a file that decides in this process instead, made by `opa build -t wasm`. */
+  readonly regoWasm: string | null
+  /** `OTEL_EXPORTER_OTLP_ENDPOINT`: where audit spans go. */
+  readonly collector: URL | null
+  /** `OTEL_TRACES_EXPORTER`: `otlp`, or `none` for no record at all, to measure what that costs. Default `otlp`. */
+  readonly exporter: 'otlp' | 'none'
+}
+
+/** @throws {Error} that names the variable */
+export function readSettings(env: NodeJS.ProcessEnv): Settings {
+  return {
+    host: text(env, 'HOST') ?? '127.0.0.1',
+    port: port(text(env, 'PORT') ?? '8000'),
+    next: url(env, 'NEXT_URL'),
+    opa: url(env, 'OPA_URL'),
+    regoWasm: text(env, 'REGO_WASM'),
+    collector: url(env, 'OTEL_EXPORTER_OTLP_ENDPOINT'),
+    exporter: exporter(text(env, 'OTEL_TRACES_EXPORTER') ?? 'otlp'),
+  }
+}
+
+/** For a service that cannot do without. */
+export function required<T>(value: T | null, name: string): T {
+  if (value === null) throw new Error(`${name}: must be set`)
+  return value
+}
+
+function text(env: NodeJS.ProcessEnv, name: string): string | null {
+  return env[name] || null
+}
+
+function port(value: string): number {
+  const number = Number(value)
+  if (/^\d+$/.test(value) && number <= 65_535) return number
+  throw new Error(`PORT: expected 0 to 65535, got ${JSON.stringify(value)}`)
+}
+
+function exporter(value: string): Settings['exporter'] {
+  if (value === 'otlp' || value === 'none') return value
+  throw new Error(`OTEL_TRACES_EXPORTER: expected otlp or none, got ${JSON.stringify(value)}`)
+}
+
+function url(env: NodeJS.ProcessEnv, name: string): URL | null {
+  const value = text(env, name)
+  if (value === null) return null
+  if (!URL.canParse(value)) throw new Error(`${name}: expected a URL, got ${JSON.stringify(value)}`)
+  return new URL(value)
+}

@@ -1,0 +1,19 @@
+import type { KestOptions } from '@kest/core'
+import { setupTelemetry } from '@kest/telemetry'
+import { required, type Settings } from './settings.js'
+
+/** Where a service's audit spans go, as `configure({ telemetry })` takes it. */
+export type ServiceTelemetry = NonNullable<KestOptions['telemetry']> & {
+  /** Exports what is left. */
+  shutdown(): Promise<void>
+}
+
+/**
+ * To the Collector. An operation waits, and is then refused, rather than that its record be lost. A span shows its own
+ * entry: the passport grows with the chain, and is put together from the entries.
+ */
+export function createTelemetry(serviceName: string, { collector, exporter }: Settings): ServiceTelemetry {
+  if (exporter === 'none') return { shutdown: async () => {} }
+  required(collector, 'OTEL_EXPORTER_OTLP_ENDPOINT')
+  return setupTelemetry({ serviceName, exporter: 'otlp', onOverflow: 'wait', passport: false })
+}
