@@ -7,7 +7,10 @@ import { join } from 'node:path'
 import { root } from './workspace.mjs'
 
 /** Files of WebAssembly, and the folders that each is compiled from. Entry points are what is annotated so. */
-const COMPILED = { 'packages/opa/policies/policy.wasm': ['packages/opa/policies'] }
+const COMPILED = {
+  'packages/opa/policies/policy.wasm': ['packages/opa/policies'],
+  'examples/three-hop/policies/policy.wasm': ['examples/three-hop/policies'],
+}
 
 const check = process.argv.includes('--check')
 const work = mkdtempSync(join(tmpdir(), 'kest-policies-'))

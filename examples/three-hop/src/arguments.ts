@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { CHAIN } from './chain.js'
 import { Failure } from './failure.js'
 
-const USAGE = 'usage: npm start -- [FOLDER] [--local-keys | --users UID,UID,UID]'
+const USAGE = 'usage: npm start -- [FOLDER] [--local-keys | --users UID,UID,UID] [--spans FILE]'
 
 /** What the demonstration is started with. */
 export interface Arguments {
@@ -14,12 +14,24 @@ export interface Arguments {
   readonly agent: string | null
   /** Users that the services run as, in the chain's order; none for the operator's own. */
   readonly users: readonly number[]
+  /** Who decides; `null` for each service itself. */
+  readonly opa: string | null
+  /** Whom spans are exported to; `null` for folders. */
+  readonly collector: Collector | null
+}
+
+/** An OpenTelemetry Collector. */
+export interface Collector {
+  /** Where it takes spans by OTLP/HTTP. */
+  readonly endpoint: string
+  /** The file that it writes them to, where the auditor finds them. */
+  readonly file: string
 }
 
 /** @throws {Failure} for what is not understood */
 export function parseArguments(argv: readonly string[], env: NodeJS.ProcessEnv): Arguments {
   const { values, positionals } = parse(argv)
-  const { 'local-keys': localKeys = false, users } = values
+  const { 'local-keys': localKeys = false, users, spans } = values
   const agent = env['SPIFFE_ENDPOINT_SOCKET'] || null
   if (positionals.length > 1) throw new Failure(`one folder is enough\n${USAGE}`)
   if (users !== undefined && (localKeys || agent === null))
@@ -29,6 +41,8 @@ export function parseArguments(argv: readonly string[], env: NodeJS.ProcessEnv):
     localKeys,
     agent: localKeys ? null : agent,
     users: users === undefined ? [] : parseUsers(users),
+    opa: env['OPA_URL'] || null,
+    collector: parseCollector(env['OTEL_EXPORTER_OTLP_ENDPOINT'] || null, spans),
   }
 }
 
@@ -37,7 +51,7 @@ function parse(argv: readonly string[]) {
     return parseArgs({
       args: [...argv],
       allowPositionals: true,
-      options: { 'local-keys': { type: 'boolean' }, users: { type: 'string' } },
+      options: { 'local-keys': { type: 'boolean' }, users: { type: 'string' }, spans: { type: 'string' } },
     })
   } catch (error) {
     throw new Failure(`${(error as Error).message}\n${USAGE}`)
@@ -51,4 +65,14 @@ function parseUsers(text: string): number[] {
       `--users: expected ${CHAIN.length} numeric user ids, got ${JSON.stringify(text)}\n${USAGE}`,
     )
   return users
+}
+
+/** The auditor reads what the Collector has written, so he must be told where. */
+function parseCollector(endpoint: string | null, file: string | undefined): Collector | null {
+  if (endpoint === null && file === undefined) return null
+  if (endpoint === null || file === undefined)
+    throw new Failure(
+      `--spans names the file that a Collector writes, OTEL_EXPORTER_OTLP_ENDPOINT the Collector: both or none\n${USAGE}`,
+    )
+  return { endpoint, file }
 }

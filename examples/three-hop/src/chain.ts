@@ -21,7 +21,7 @@ export function isService(name: unknown): name is Service {
   return (CHAIN as readonly unknown[]).includes(name)
 }
 
-/** Where a service exports its spans to. */
-export function spansFileOf(folder: string, service: string): string {
-  return join(folder, `${service}.spans.jsonl`)
+/** The folder that a service exports its spans to. */
+export function spansFolderOf(folder: string, service: string): string {
+  return join(folder, `${service}.spans`)
 }

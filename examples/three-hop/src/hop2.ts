@@ -1,6 +1,6 @@
 // The second hop, internal: a request without lineage is refused. Express, and a dispatcher of undici's.
 import { once } from 'node:events'
-import { configure, createFunctionEngine, createKeySource } from '@kest/core'
+import { configure, createKeySource } from '@kest/core'
 import { kestExpress, protect } from '@kest/express'
 import { createX509KeySource, SPIREProvider } from '@kest/spiffe'
 import { withKest } from '@kest/undici'
@@ -8,28 +8,28 @@ import express from 'express'
 import { Agent, request } from 'undici'
 import { createAuditTrail } from './hop/audit-trail.js'
 import { enlist, localKey, serve } from './hop/deployment.js'
+import { createEngine } from './hop/engine.js'
 
 const identity = localKey('spiffe://example.org/hop2') ?? (await SPIREProvider.connect())
-const { keys, next, spansFile } = await enlist(identity)
-const auditTrail = createAuditTrail('hop2', spansFile)
+const { keys, next, spans } = await enlist(identity)
+const auditTrail = createAuditTrail('hop2', spans)
 
 configure({
   identity,
-  engine: createFunctionEngine({
-    'hop2/from-hop1': ({ lineage }) => lineage.principals.at(-1) === 'spiffe://example.org/hop1',
-  }),
+  engine: await createEngine(),
   trust: identity instanceof SPIREProvider ? createX509KeySource(identity.source) : createKeySource(keys),
-  telemetry: { tracerProvider: auditTrail },
+  telemetry: auditTrail,
 })
 const dispatcher = withKest(new Agent(), { propagateTo: [next] })
 
 const app = express()
 app.use(kestExpress())
-app.get('/', protect({ policy: 'hop2/from-hop1' }), async (_request, response) => {
-  const { statusCode, body } = await request(next, { dispatcher })
-  if (statusCode !== 200) throw new Error(`the next service answered ${statusCode}`)
-  response.json({ service: 'hop2', next: await body.json() })
-})
+for (const path of ['/', '/confidential']) {
+  app.get(path, protect({ policy: 'hop2/from_hop1' }), async (_request, response) => {
+    const { statusCode, body } = await request(next + path, { dispatcher })
+    response.status(statusCode).json({ service: 'hop2', next: await body.json() })
+  })
+}
 
 const server = app.listen(0, '127.0.0.1')
 await once(server, 'listening')

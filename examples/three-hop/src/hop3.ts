@@ -1,29 +1,35 @@
 // The last hop, internal: a request without lineage is refused. Fastify.
-import { configure, createFunctionEngine, createKeySource } from '@kest/core'
+import { configure, createKeySource } from '@kest/core'
 import { kestFastify } from '@kest/fastify'
 import { createX509KeySource, SPIREProvider } from '@kest/spiffe'
 import { fastify } from 'fastify'
 import { createAuditTrail } from './hop/audit-trail.js'
 import { enlist, localKey, serve } from './hop/deployment.js'
+import { createEngine } from './hop/engine.js'
 
 const identity = localKey('spiffe://example.org/hop3') ?? (await SPIREProvider.connect())
-const { keys, spansFile } = await enlist(identity)
-const auditTrail = createAuditTrail('hop3', spansFile)
+const { keys, spans } = await enlist(identity)
+const auditTrail = createAuditTrail('hop3', spans)
 
 configure({
   identity,
-  engine: createFunctionEngine({
-    'hop3/two-hops-away': ({ lineage, trust_score }) => lineage.depth === 2 && trust_score >= 40,
-  }),
+  engine: await createEngine(),
   trust: identity instanceof SPIREProvider ? createX509KeySource(identity.source) : createKeySource(keys),
-  telemetry: { tracerProvider: auditTrail },
+  telemetry: auditTrail,
 })
 
 const app = fastify()
 await app.register(kestFastify)
-app.get('/', { config: { kest: { policy: 'hop3/two-hops-away' } } }, async () => {
+app.get('/', { config: { kest: { policy: 'hop3/two_hops_away' } } }, async () => {
   return { service: 'hop3', status: 'end_of_chain' }
 })
+app.get(
+  '/confidential',
+  { config: { kest: { policy: ['hop3/two_hops_away', 'hop3/confidential'] } } },
+  async () => {
+    return { service: 'hop3', status: 'what nobody has enough trust for' }
+  },
+)
 
 await app.listen({ host: '127.0.0.1', port: 0 })
 serve(app.server, auditTrail)

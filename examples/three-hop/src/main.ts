@@ -1,18 +1,18 @@
-// Three services, one request, one passport. This program is first the operator, who starts the services and sees to it
+// Three services, two requests, two passports. This program is first the operator, who starts the services and sees to it
 // that each has an identity; then a client; then the auditor, who has nothing but their spans and the trust bundle.
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { inspect, isDeepStrictEqual } from 'node:util'
+import { inspect } from 'node:util'
 import type { TrustDocument } from '@kest/core'
-import { type Arguments, parseArguments } from './arguments.js'
+import { type Arguments, type Collector, parseArguments } from './arguments.js'
+import type { VerifiedLineage } from './auditor/audit.js'
+import { awaitAudit } from './auditor/await-audit.js'
 import { fileEvidence } from './auditor/evidence.js'
-import { type RebuiltLineage, rebuildLineage } from './auditor/lineage.js'
-import { readSpans } from './auditor/spans.js'
 import { auditTable } from './auditor/table.js'
 import { withByteChanged, withoutEntry, withoutTail } from './auditor/tamper.js'
 import { faultOf } from './auditor/verdict.js'
-import { CHAIN } from './chain.js'
+import { CHAIN, spansFolderOf } from './chain.js'
 import { Failure } from './failure.js'
 import { connectAgent } from './operator/agent.js'
 import { Deployment } from './operator/deployment.js'
@@ -33,6 +33,7 @@ const RESULT = {
 const watch = new Watch(DEADLINE_MS)
 process.stdout.on('error', ({ message }) => watch.giveUp(new Failure(`standard output: ${message}`)))
 try {
+  const begun = Date.now()
   const wanted = parseArguments(process.argv.slice(2), process.env)
   const out = resolve(wanted.folder ?? OUT)
   await mkdir(out, { recursive: true })
@@ -40,7 +41,7 @@ try {
   for (const file of [evidenceFileOf(out), trustFileOf(out)]) await rm(file, { force: true })
   const trust = await operate(wanted, out)
   // From here on no service runs, and no authority.
-  const lineage = await watch.wait(audit(out, trust))
+  const lineage = await watch.wait(audit(out, spansOf(out, wanted.collector), trust, begun))
   await watch.wait(tamper(lineage, trust))
 } catch (error) {
   // When it was given up, that is the reason, and not what came of it.
@@ -51,16 +52,17 @@ try {
   watch.end()
 }
 
-/** Runs the services for one request. When this is over so are they, and their spans are written. */
+/** Runs the services for a few requests. When this is over so are they, and their spans are written. */
 async function operate(wanted: Arguments, out: string): Promise<TrustDocument> {
   const identities = await identitiesFor(wanted, out)
-  const deployment = new Deployment(out, identities, watch)
+  const deployment = new Deployment(out, identities, watch, wanted.collector)
   try {
     console.log(`Identities: ${identities.description}`)
     await deployment.start(CHAIN.map((name) => ({ name, program: programOf(name) })))
     for (const { name, pid, origin } of deployment.hops) console.log(`${name}: process ${pid}, ${origin}`)
     const [edge, ...internal] = deployment.hops as [HopProcess, ...HopProcess[]]
     await request(edge)
+    await requestConfidential(edge)
     for (const hop of internal) await requestWithoutLineage(hop)
     await deployment.stop()
     return deployment.trust
@@ -92,6 +94,19 @@ async function request({ name, origin }: HopProcess): Promise<void> {
   if (result !== JSON.stringify(RESULT, null, 2)) throw new Failure('the result is not what it should be')
 }
 
+/** What a user would like to do: hop1 and hop2 let him, and hop3 does not. */
+async function requestConfidential({ name, origin }: HopProcess): Promise<void> {
+  const response = await fetch(`${origin}/confidential`, { signal: watch.signal })
+  const result = (await response.json()) as {
+    readonly next?: { readonly next?: { readonly code?: unknown } }
+  }
+  console.log(
+    `A request to ${name} for what is confidential answers ${response.status}: ${JSON.stringify(result)}`,
+  )
+  if (response.status !== 403 || result.next?.next?.code !== 'ERR_KEST_DENIED')
+    throw new Failure('hop3 did not deny what is confidential')
+}
+
 /** What somebody tries who has found an internal service. */
 async function requestWithoutLineage({ name, origin }: HopProcess): Promise<void> {
   const response = await fetch(origin, { signal: watch.signal })
@@ -102,29 +117,51 @@ async function requestWithoutLineage({ name, origin }: HopProcess): Promise<void
   }
 }
 
-/** Rebuilds the passport from the exported spans, verifies it by public trust material alone, and files it as evidence. */
-async function audit(out: string, trust: TrustDocument): Promise<RebuiltLineage> {
-  const lineage = rebuildLineage(await readSpans(out))
-  const services = lineage.records.map(({ service }) => service)
-  console.log(`\n${auditTable(lineage.records)}\n`)
-  if (!isDeepStrictEqual(services, [...CHAIN])) {
-    throw new Failure(
-      `expected one entry each of ${CHAIN.join(', ')}, in this order; the spans have ${services.join(', ')}`,
-    )
-  }
-  const fault = await faultOf(lineage.passport, lineage, trust)
+/**
+ * Rebuilds the passports from the exported spans, verifies them by public trust material alone, and files that of the
+ * chain as evidence.
+ */
+async function audit(
+  out: string,
+  spans: readonly string[],
+  trust: TrustDocument,
+  since: number,
+): Promise<VerifiedLineage> {
+  const { lineages, denials } = await awaitAudit(spans, trust, since, watch.signal)
+  const chain = expectServices(lineages.get('GET /'), CHAIN)
+  console.log(`\n${auditTable(chain.entries)}\n`)
+  const fault = await faultOf(chain.passport, chain, trust)
   if (fault !== null) throw new Failure(`the lineage does not verify: ${fault.code}: ${fault.reason}`)
 
   const [evidenceFile, trustFile] = [evidenceFileOf(out), trustFileOf(out)]
   await writeFile(trustFile, `${JSON.stringify(trust, null, 2)}\n`)
-  await fileEvidence(evidenceFile, lineage, trust)
+  await fileEvidence(evidenceFile, chain, trust)
   console.log('SUCCESS: Distributed Merkle Lineage Verified.')
-  console.log(`Check it yourself: npx kest verify ${here(evidenceFile)} --trust ${here(trustFile)}\n`)
-  return lineage
+  console.log(`Check it yourself: npx kest verify ${here(evidenceFile)} --trust ${here(trustFile)}`)
+  console.log(`Audit it yourself: npx kest audit ${spans.map(here).join(' ')} --trust ${here(trustFile)}\n`)
+
+  // The first two services have acted, which is on record; the third has not, which is nothing that one could sign.
+  const denied = expectServices(lineages.get('GET /confidential'), CHAIN.slice(0, -1))
+  console.log(`What was done of the request that hop3 denied:\n\n${auditTable(denied.entries)}\n`)
+  const [denial, ...others] = denials
+  if (denial?.service !== 'hop3' || denial.code !== 'ERR_KEST_DENIED' || others.length > 0)
+    throw new Failure(`expected one denial, by hop3; there are ${denials.length}`)
+  console.log(
+    `DENIED: ${denial.service} says, unsigned: ${denial.operation}: ${denial.code}, ${denial.reason}\n`,
+  )
+  return chain
+}
+
+function expectServices(lineage: VerifiedLineage | undefined, expected: readonly string[]): VerifiedLineage {
+  const services = lineage?.entries.map(({ service }) => service) ?? []
+  if (lineage !== undefined && services.join() === expected.join()) return lineage
+  throw new Failure(
+    `expected one entry each of ${expected.join(', ')}, in this order; the spans have ${services.join(', ')}`,
+  )
 }
 
 /** Whatever is done to the passport afterwards, the auditor notices, and says at which entry. */
-async function tamper(lineage: RebuiltLineage, trust: TrustDocument): Promise<void> {
+async function tamper(lineage: VerifiedLineage, trust: TrustDocument): Promise<void> {
   const { passport } = lineage
   const attempts = [
     {
@@ -150,11 +187,16 @@ async function tamper(lineage: RebuiltLineage, trust: TrustDocument): Promise<vo
   for (const { what, passport, at, code } of attempts) {
     const fault = await faultOf(passport, lineage, trust)
     if (fault === null) throw new Failure(`${what}: nobody noticed`)
-    const { service, entry } = fault.record
-    console.log(`FAILED: ${what}: ${service}'s entry ${entry.entry.entry_id}: ${fault.code}, ${fault.reason}`)
+    const { service, entry } = fault.entry
+    console.log(`FAILED: ${what}: ${service}'s entry ${entry.entry_id}: ${fault.code}, ${fault.reason}`)
     if (fault.code !== code || service !== at)
       throw new Failure(`${what}: expected ${code} at the entry of ${at}`)
   }
+}
+
+/** Where the auditor finds the spans. */
+function spansOf(out: string, collector: Collector | null): readonly string[] {
+  return collector === null ? CHAIN.map((name) => spansFolderOf(out, name)) : [resolve(collector.file)]
 }
 
 function evidenceFileOf(out: string): string {

@@ -1,139 +1,138 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createKest, type Kest, type KestState, type Passport, type TrustDocument } from '@kest/core'
 import { MockIdentityProvider, MockPolicyEngine, RecordingLogger } from '@kest/core/testing'
-import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
-import fc from 'fast-check'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type RebuiltLineage, rebuildLineage } from '../src/auditor/lineage.js'
-import { type ExportedSpan, readSpans } from '../src/auditor/spans.js'
+import { setupTelemetry, type Telemetry } from '@kest/telemetry'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { auditSpans, type VerifiedLineage } from '../src/auditor/audit.js'
 import { auditTable } from '../src/auditor/table.js'
 import { withByteChanged, withoutEntry, withoutTail } from '../src/auditor/tamper.js'
 import { faultOf } from '../src/auditor/verdict.js'
-import { CHAIN, type KeyList, principalOf, type Service, spansFileOf } from '../src/chain.js'
+import { CHAIN, type KeyList, principalOf, spansFolderOf } from '../src/chain.js'
 
 const identities = CHAIN.map((service) => new MockIdentityProvider(principalOf(service)))
 const keys: KeyList = Object.fromEntries(identities.map((id) => [id.getWorkloadId(), [id.getPublicJwk()]]))
 const trust: TrustDocument = { keys }
 
-/** A service that exports its spans to memory. */
-class Recorder {
-  readonly kest: Kest
-  readonly engine = new MockPolicyEngine()
-  readonly #service: Service
-  readonly #exporter = new InMemorySpanExporter()
-
-  constructor(service: Service) {
-    this.#service = service
-    const spanProcessors = [new SimpleSpanProcessor(this.#exporter)]
-    this.kest = createKest({
-      identity: identities[CHAIN.indexOf(service)]!,
-      engine: this.engine,
-      telemetry: { tracerProvider: new BasicTracerProvider({ spanProcessors }) },
-      logger: new RecordingLogger(),
-    })
-  }
-
-  spans(): ExportedSpan[] {
-    return this.#exporter.getFinishedSpans().map(({ instrumentationScope, attributes }) => ({
-      service: this.#service,
-      scope: instrumentationScope.name,
-      attributes,
-    }))
-  }
-}
-
 const ROOT = { operation: 'GET /', policy: 'p', origin: 'user_input' } as const
 const NEXT = { operation: 'GET /', policy: 'p' } as const
 
+let out: string
+let trails: Telemetry[]
+let services: readonly [Kest, Kest, Kest]
+
+/** Services that export their spans as those of the demonstration do. */
+beforeEach(() => {
+  out = mkdtempSync(join(tmpdir(), 'kest-auditor-'))
+  trails = CHAIN.map((service) => {
+    const folder = spansFolderOf(out, service)
+    mkdirSync(folder)
+    return setupTelemetry({ serviceName: service, exporter: 'file', endpoint: folder })
+  })
+  services = CHAIN.map((_, index) =>
+    createKest({
+      identity: identities[index]!,
+      engine: new MockPolicyEngine(),
+      telemetry: trails[index]!,
+      logger: new RecordingLogger(),
+    }),
+  ) as [Kest, Kest, Kest]
+})
+
+afterEach(async () => {
+  await Promise.all(trails.map((trail) => trail.shutdown()))
+  rmSync(out, { recursive: true })
+})
+
 /** hop1 → hop2 → hop3 */
-async function chain(): Promise<ExportedSpan[]> {
-  const recorders = CHAIN.map((service) => new Recorder(service))
+async function chain(): Promise<void> {
   let state: KestState | undefined
-  for (const { kest } of recorders) {
+  for (const kest of services) {
     ;({ state } = await (state === undefined ? kest.begin(ROOT) : kest.begin(NEXT, { state })))
   }
-  return recorders.flatMap((recorder) => recorder.spans())
+  await flush()
 }
 
 /** hop1, then hop2 and hop3 side by side, then hop1 again. */
-async function diamond(): Promise<ExportedSpan[]> {
-  const recorders = CHAIN.map((service) => new Recorder(service))
-  const [hop1, hop2, hop3] = recorders.map(({ kest }) => kest) as [Kest, Kest, Kest]
+async function diamond(): Promise<void> {
+  const [hop1, hop2, hop3] = services
   const { state } = await hop1.begin(ROOT)
   const branches = await Promise.all([hop2.begin(NEXT, { state }), hop3.begin(NEXT, { state })])
   for (const branch of branches) branch.settle()
   await hop1.begin(NEXT, { state })
-  return recorders.flatMap((recorder) => recorder.spans())
+  await flush()
 }
 
-/** With attributes of one span replaced. */
-function forged(spans: readonly ExportedSpan[], index: number, attributes: object): ExportedSpan[] {
-  return spans.map((span, i) =>
-    i === index ? { ...span, attributes: { ...span.attributes, ...attributes } } : span,
+async function flush(): Promise<void> {
+  await Promise.all(trails.map((trail) => trail.forceFlush()))
+}
+
+function audit() {
+  return auditSpans(
+    CHAIN.map((service) => spansFolderOf(out, service)),
+    trust,
+    0,
   )
 }
 
-describe('rebuilding a lineage', () => {
-  it('orders entries by their hash links, whatever the order of the spans', async () => {
-    for (const spans of [await chain(), await diamond()]) {
-      await fc.assert(
-        fc.asyncProperty(fc.shuffledSubarray(spans, { minLength: spans.length }), async (shuffled) => {
-          const lineage = rebuildLineage(shuffled)
-          expect(lineage.records).toHaveLength(spans.length)
-          expect(lineage.tips).toHaveLength(1)
-          expect(await faultOf(lineage.passport, lineage, trust)).toBeNull()
-        }),
-      )
-    }
+async function lineageOf(operation: string): Promise<VerifiedLineage> {
+  return (await audit()).lineages.get(operation)!
+}
+
+/** Changes what a service has exported. */
+function edit(service: string, change: (text: string) => string): void {
+  const folder = spansFolderOf(out, service)
+  for (const name of readdirSync(folder)) {
+    const before = readFileSync(join(folder, name), 'utf8')
+    const after = change(before)
+    expect(after).not.toBe(before)
+    writeFileSync(join(folder, name), after)
+  }
+}
+
+describe('auditing what services have exported', () => {
+  it('has the entries of a request in the order of their links', async () => {
+    await chain()
+    const { entries, passport, tips } = await lineageOf('GET /')
+    expect(entries.map(({ service }) => service)).toEqual([...CHAIN])
+    expect(passport.entries).toEqual(entries.map(({ jws }) => jws))
+    expect(tips).toEqual([entries.at(-1)?.hash])
   })
 
-  it.each([
-    'kest.chain_tip',
-    'kest.entry_id',
-    'kest.operation',
-    'kest.parent_hash',
-    'kest.trust_score',
-    'kest.workload_id',
-  ])('believes the signed entry: another %s in the span is noticed', async (attribute) => {
-    const spans = forged(await chain(), 1, { [attribute]: 'something else' })
-    expect(() => rebuildLineage(spans)).toThrow(`hop2: the span's ${attribute} is not what its entry`)
-  })
-
-  it('notices an entry in the span of another service', async () => {
-    const spans = (await chain()).map((span) =>
-      span.service === 'hop2' ? { ...span, service: 'hop3' as const } : span,
+  it('believes the signed entry: a span that says something else is a fault', async () => {
+    await chain()
+    edit('hop2', (text) =>
+      text.replace('"intValue":"40"', '"intValue":"90"').replace('"intValue":40', '"intValue":90'),
     )
-    expect(() => rebuildLineage(spans)).toThrow(/^hop3: .* is one of "spiffe:\/\/example.org\/hop2"$/)
+    await expect(audit()).rejects.toThrow(/^a lineage is verified: .*trust_score/)
   })
 
-  it('refuses what is no entry', async () => {
-    for (const signature of [undefined, 7, 'a.b.c']) {
-      const spans = forged(await chain(), 0, { 'kest.signature': signature })
-      expect(() => rebuildLineage(spans)).toThrow(
-        expect.objectContaining({ name: 'PassportVerificationError' }),
-      )
-    }
+  it('misses what was not exported', async () => {
+    await chain()
+    edit('hop2', () => '')
+    await expect(audit()).rejects.toThrow(/^a lineage is /)
   })
 
-  it('takes denials, and spans of others, for no evidence', async () => {
-    const denied = new Recorder('hop1')
-    const { state } = await new Recorder('hop1').kest.begin(ROOT)
+  it('takes denials for no evidence, and lists them', async () => {
+    const [hop1, hop2] = services
+    const { state } = await hop1.begin(ROOT)
     const engine = new MockPolicyEngine({ p: false })
-    await expect(denied.kest.begin({ ...NEXT, engine }, { state })).rejects.toThrow()
-    expect(denied.spans()).toHaveLength(1)
-    const others = forged(await chain(), 0, {}).map((span) => ({ ...span, scope: 'another' }))
-    expect(rebuildLineage([...denied.spans(), ...others]).records).toEqual([])
+    await expect(hop2.begin({ ...NEXT, engine }, { state })).rejects.toThrow()
+    await flush()
+    const { lineages, denials } = await audit()
+    expect(lineages.get('GET /')?.entries.map(({ service }) => service)).toEqual(['hop1'])
+    expect(denials).toEqual([expect.objectContaining({ service: 'hop2', code: 'ERR_KEST_DENIED' })])
   })
 })
 
 describe('judging what somebody has made of a passport', () => {
-  let lineage: RebuiltLineage
+  let lineage: VerifiedLineage
   let passport: Passport
 
   beforeEach(async () => {
-    lineage = rebuildLineage(await chain())
+    await chain()
+    lineage = await lineageOf('GET /')
     passport = lineage.passport
   })
 
@@ -147,7 +146,7 @@ describe('judging what somebody has made of a passport', () => {
       expect(differingBytes(changed.entries[index]!, passport.entries[index]!)).toBe(1)
       expect(await faultOf(changed, lineage, trust)).toMatchObject({
         code: 'ERR_KEST_SIGNATURE',
-        record: { service },
+        entry: { service },
       })
     }
   })
@@ -155,11 +154,11 @@ describe('judging what somebody has made of a passport', () => {
   it('F-PA-06 finds the child of an entry that was removed', async () => {
     expect(await faultOf(withoutEntry(passport, 0), lineage, trust)).toMatchObject({
       code: 'ERR_KEST_PARENT_UNKNOWN',
-      record: { service: 'hop2' },
+      entry: { service: 'hop2' },
     })
     expect(await faultOf(withoutEntry(passport, 1), lineage, trust)).toMatchObject({
       code: 'ERR_KEST_PARENT_UNKNOWN',
-      record: { service: 'hop3' },
+      entry: { service: 'hop3' },
     })
   })
 
@@ -167,7 +166,7 @@ describe('judging what somebody has made of a passport', () => {
     for (const index of [2, 1, 0]) {
       expect(await faultOf(withoutTail(passport, index), lineage, trust)).toMatchObject({
         code: 'ERR_KEST_TIP',
-        record: { service: 'hop3' },
+        entry: { service: 'hop3' },
       })
     }
   })
@@ -177,7 +176,7 @@ describe('judging what somebody has made of a passport', () => {
     const swapped = { ...keys, [first]: keys[third]!, [third]: keys[first]! }
     expect(await faultOf(passport, lineage, { keys: swapped })).toMatchObject({
       code: 'ERR_KEST_SIGNATURE',
-      record: { service: 'hop1' },
+      entry: { service: 'hop1' },
     })
   })
 
@@ -193,32 +192,13 @@ describe('judging what somebody has made of a passport', () => {
 
 describe('the audit table', () => {
   it('has one line for each entry, with its parents', async () => {
-    const { records } = rebuildLineage(await diamond())
-    const table = auditTable(records).split('\n')
+    await diamond()
+    const { entries } = await lineageOf('GET /')
+    const table = auditTable(entries).split('\n')
     expect(table).toHaveLength(2 + 4)
-    const [root, a, b] = records.map(({ entry }) => `${entry.hash.slice(0, 8)}…${entry.hash.slice(-4)}`)
+    const [root, a, b] = entries.map(({ hash }) => `${hash.slice(0, 8)}…${hash.slice(-4)}`)
     const parents = table.slice(2).map((line) => line.split(' | ')[2]!.trim())
     expect(parents.slice(0, 3)).toEqual(['0', root, root])
     expect(new Set(parents[3]!.split(' '))).toEqual(new Set([a, b]))
-  })
-})
-
-describe('reading exported spans', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'kest-auditor-'))
-  beforeAll(() => {
-    for (const service of CHAIN) writeFileSync(spansFileOf(folder, service), '')
-  })
-  afterAll(() => rmSync(folder, { recursive: true }))
-
-  it.each([
-    ['{"service":"hop2","scope":"kest.core"', 'not a span of a service'],
-    ['null', 'not a span of a service'],
-    ['{"service":"hop4","scope":"kest.core","attributes":{}}', 'not a span of a service'],
-    ['{"service":"hop2","scope":7,"attributes":{}}', 'not a span'],
-    ['{"service":"hop2","scope":"kest.core","attributes":null}', 'not a span'],
-  ])('says where %s is not one', async (line, message) => {
-    const good = '{"service":"hop2","scope":"kest.core","attributes":{}}'
-    writeFileSync(spansFileOf(folder, 'hop2'), `${good}\n${line}\n`)
-    await expect(readSpans(folder)).rejects.toThrow(`hop2.spans.jsonl:2: ${message}`)
   })
 })

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { type Claims, readFiles } from '@kest/audit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AttestingAgent, startAttestingAgent } from './support/attesting-agent.js'
 import { isAlive } from './support/processes.js'
@@ -98,6 +99,30 @@ describe.each(Object.entries(modes))('the demonstration with identities of %s', 
     }
   })
 
+  it('TC-07 shows a request that hop3 denies: the chain reports it, and the record has what had run', async () => {
+    const problem = { status: 403, code: 'ERR_KEST_DENIED' }
+    const [answer] = lines.filter((line) => line.startsWith('A request to hop1 for what is confidential'))
+    expect(answer).toMatch(/ answers 403: /)
+    expect(JSON.parse(answer!.slice(answer!.indexOf('{')))).toEqual({
+      service: 'hop1',
+      next: { service: 'hop2', next: expect.objectContaining(problem) },
+    })
+    expect(answer).not.toContain('trust of 80')
+
+    expect(lines).toContain(
+      'DENIED: hop3 says, unsigned: GET /confidential: ERR_KEST_DENIED, hop3/confidential: what is confidential asks for a trust of 80',
+    )
+    const record = lines.slice(lines.indexOf('What was done of the request that hop3 denied:')).slice(4, 7)
+    const [first, second] = await Promise.all(['hop1', 'hop2'].map((hop) => spanOf(hop, 'GET /confidential')))
+    expect(record.map((line) => line.split('|')[1]?.trim())).toEqual([
+      first?.entryId,
+      second?.entryId,
+      undefined,
+    ])
+    expect(await spanOf('hop3', 'GET /confidential')).toMatchObject({ decision: 'deny' })
+    expect((await spanOf('hop3', 'GET /confidential')).signature).toBeUndefined()
+  })
+
   it('runs each service as a process of its own, on a port of its own, and leaves none behind', () => {
     const places = [...stdout.matchAll(/^(hop\d): process (\d+), http:\/\/127\.0\.0\.1:(\d+)$/gm)]
     expect(places.map(([, name]) => name)).toEqual(['hop1', 'hop2', 'hop3'])
@@ -106,24 +131,24 @@ describe.each(Object.entries(modes))('the demonstration with identities of %s', 
     expect(places.filter(([, , pid]) => isAlive(Number(pid)))).toEqual([])
   })
 
-  it('F-TE-01 F-TE-02 shows the audit table of what the services exported', () => {
+  it('F-TE-01 F-TE-02 shows the audit table of what the services exported', async () => {
     const table = cellsOfTable()
     expect(table[0]).toEqual(['Service', 'Entry ID', 'Parent Hash', 'signature'])
-    const spans = ['hop1', 'hop2', 'hop3'].map(onlySpan)
+    const spans = await Promise.all(['hop1', 'hop2', 'hop3'].map((hop) => spanOf(hop, 'GET /')))
     expect(table.slice(1)).toEqual(
-      spans.map((attributes, i) => {
-        const hash = attributes['kest.parent_hash']!
-        const signature = attributes['kest.signature']!.split('.')[2]!
+      spans.map((claims, i) => {
+        const hash = String(claims.parentHash)
+        const signature = String(claims.signature).split('.')[2]!
         return [
           `hop${i + 1}`,
-          attributes['kest.entry_id'],
+          claims.entryId,
           hash === '0' ? '0' : `${hash.slice(0, 8)}…${hash.slice(-4)}`,
           `${signature.slice(0, 8)}…${signature.slice(-4)}`,
         ]
       }),
     )
-    expect(spans.slice(1).map((span) => span['kest.parent_hash'])).toEqual(
-      spans.slice(0, -1).map((span) => span['kest.chain_tip']),
+    expect(spans.slice(1).map((span) => span.parentHash)).toEqual(
+      spans.slice(0, -1).map((span) => span.chainTip),
     )
     expect(
       Math.max(
@@ -183,8 +208,9 @@ describe.each(Object.entries(modes))('the demonstration with identities of %s', 
   })
 
   it('NF-SEC-01 writes no private key', () => {
-    for (const file of readdirSync(out)) {
-      expect(readFileSync(join(out, file), 'utf8'), file).not.toMatch(/"d":|PRIVATE/)
+    for (const file of readdirSync(out, { recursive: true, withFileTypes: true })) {
+      if (!file.isFile()) continue
+      expect(readFileSync(join(file.parentPath, file.name), 'utf8'), file.name).not.toMatch(/"d":|PRIVATE/)
     }
   })
 
@@ -205,9 +231,18 @@ describe.each(Object.entries(modes))('the demonstration with identities of %s', 
     return cells
   }
 
-  function onlySpan(hop: string): Record<string, string> {
-    const text = readFileSync(join(out, `${hop}.spans.jsonl`), 'utf8').trimEnd()
-    return JSON.parse(text).attributes
+  /** The one span that a service has exported of an operation. */
+  async function spanOf(hop: string, operation: string): Promise<Claims> {
+    const spans: Claims[] = []
+    for await (const batch of readFiles([join(out, `${hop}.spans`)])) {
+      expect(batch.findings).toEqual([])
+      for (const { service, claims } of batch.spans) {
+        expect(service).toBe(hop)
+        if (claims.operation === operation) spans.push(claims)
+      }
+    }
+    expect(spans).toHaveLength(1)
+    return spans[0]!
   }
 })
 

@@ -82,7 +82,7 @@ describe('a demonstration that goes wrong', () => {
     async (name) => {
       const hop = fork(path(`../dist/${name}.js`), ['--local-keys'], { execArgv: [], silent: true })
       await once(hop, 'message')
-      hop.send({ keys: {}, next: 'http://127.0.0.1:1', spansFile: join(folder, 'spans') })
+      hop.send({ keys: {}, next: 'http://127.0.0.1:1', spans: { exporter: 'file', endpoint: folder } })
       hop.disconnect()
       await once(hop, 'exit')
       expect(isAlive(hop.pid!)).toBe(false)

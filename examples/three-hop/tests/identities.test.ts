@@ -108,7 +108,7 @@ describe('with SPIFFE_ENDPOINT_SOCKET', () => {
       expect(stdout).toContain('SUCCESS: Distributed Merkle Lineage Verified.')
       expect(code).toBe(0)
       const owners = readdirSync(out).flatMap((file) =>
-        file.endsWith('.spans.jsonl') ? statSync(join(out, file)).uid : [],
+        file.endsWith('.spans') ? statSync(join(out, file)).uid : [],
       )
       expect(owners.sort()).toEqual(USERS)
     },
@@ -122,20 +122,22 @@ describe('with SPIFFE_ENDPOINT_SOCKET', () => {
 
 describe('what the demonstration is started with', () => {
   it.each([
-    [[], {}, { folder: null, localKeys: false, agent: null, users: [] }],
-    [['f'], { SPIFFE_ENDPOINT_SOCKET: '' }, { folder: 'f', localKeys: false, agent: null, users: [] }],
-    [
-      ['--local-keys'],
-      { SPIFFE_ENDPOINT_SOCKET: 'a' },
-      { folder: null, localKeys: true, agent: null, users: [] },
-    ],
+    [[], {}, {}],
+    [['f'], { SPIFFE_ENDPOINT_SOCKET: '', OPA_URL: '' }, { folder: 'f' }],
+    [['--local-keys'], { SPIFFE_ENDPOINT_SOCKET: 'a' }, { localKeys: true }],
     [
       ['--users', '1,2,3', 'f'],
       { SPIFFE_ENDPOINT_SOCKET: 'a' },
-      { folder: 'f', localKeys: false, agent: 'a', users: [1, 2, 3] },
+      { folder: 'f', agent: 'a', users: [1, 2, 3] },
+    ],
+    [
+      ['--spans', 's'],
+      { OTEL_EXPORTER_OTLP_ENDPOINT: 'c', OPA_URL: 'o' },
+      { opa: 'o', collector: { endpoint: 'c', file: 's' } },
     ],
   ])('is understood: %j with %j', (argv, env, expected) => {
-    expect(parseArguments(argv, env)).toEqual(expected)
+    const nothing = { folder: null, localKeys: false, agent: null, users: [], opa: null, collector: null }
+    expect(parseArguments(argv, env)).toEqual({ ...nothing, ...expected })
   })
 
   it.each([
@@ -146,6 +148,8 @@ describe('what the demonstration is started with', () => {
     [['--users', '1,2,3', '--local-keys'], { SPIFFE_ENDPOINT_SOCKET: 'a' }, /^--users is for an agent/],
     [['--users', '1,2'], { SPIFFE_ENDPOINT_SOCKET: 'a' }, /^--users: expected 3 numeric user ids, got "1,2"/],
     [['--users', '1,2,x'], { SPIFFE_ENDPOINT_SOCKET: 'a' }, /^--users: expected 3 numeric user ids/],
+    [['--spans', 's'], {}, /^--spans names the file that a Collector writes/],
+    [[], { OTEL_EXPORTER_OTLP_ENDPOINT: 'c' }, /^--spans names the file that a Collector writes/],
     [['--users', '1,,3'], { SPIFFE_ENDPOINT_SOCKET: 'a' }, /^--users: expected 3 numeric user ids/],
   ])('is refused: %j with %j', (argv, env, message) => {
     expect(() => parseArguments(argv, env)).toThrow(Failure)

@@ -1,15 +1,14 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { createEvidence, parseEvidence, type TrustDocument, verifyEvidence } from '@kest/core'
 import { createX509KeySource } from '@kest/spiffe'
-import type { RebuiltLineage } from './lineage.js'
+import type { VerifiedLineage } from './audit.js'
 
 /** Files the lineage away, for anyone to check later; and is the first to do so. */
 export async function fileEvidence(
   file: string,
-  lineage: RebuiltLineage,
+  { passport, tips }: VerifiedLineage,
   trust: TrustDocument,
 ): Promise<void> {
-  const { passport, tips } = lineage
   const evidence = createEvidence({ passport, trust, tip: tips, semantics: 'enforce' })
   await writeFile(file, `${JSON.stringify(evidence, null, 2)}\n`)
   const filed = parseEvidence(await readFile(file, 'utf8'))

@@ -1,10 +1,10 @@
-import type { AuditRecord } from './lineage.js'
+import type { AuditedEntry } from '@kest/audit'
 
 const COLUMNS = ['Service', 'Entry ID', 'Parent Hash', 'signature'] as const
 
 /** The audit table, its columns aligned. */
-export function auditTable(records: readonly AuditRecord[]): string {
-  const rows = [COLUMNS, ...records.map(toRow)]
+export function auditTable(entries: readonly AuditedEntry[]): string {
+  const rows = [COLUMNS, ...entries.map(toRow)]
   const widths = COLUMNS.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
   const lines = rows.map((row) =>
     row
@@ -16,7 +16,7 @@ export function auditTable(records: readonly AuditRecord[]): string {
   return [lines[0], rule, ...lines.slice(1)].join('\n')
 }
 
-function toRow({ service, entry: { jws, entry } }: AuditRecord): readonly string[] {
+function toRow({ service, jws, entry }: AuditedEntry): readonly string[] {
   return [
     service,
     entry.entry_id,

@@ -1,3 +1,4 @@
+import type { AuditedEntry } from '@kest/audit'
 import {
   keySourcesOf,
   type Passport,
@@ -6,13 +7,13 @@ import {
   verifyPassport,
 } from '@kest/core'
 import { createX509KeySource } from '@kest/spiffe'
-import type { AuditRecord, RebuiltLineage } from './lineage.js'
+import type { VerifiedLineage } from './audit.js'
 
 /** Why a passport does not hold, and which entry shows it. */
 export interface Fault {
   readonly code: string
   readonly reason: string
-  readonly record: AuditRecord
+  readonly entry: AuditedEntry
 }
 
 /**
@@ -23,10 +24,10 @@ export interface Fault {
  */
 export async function faultOf(
   passport: Passport,
-  lineage: RebuiltLineage,
+  lineage: VerifiedLineage,
   trust: TrustDocument,
 ): Promise<Fault | null> {
-  const { records, tips } = lineage
+  const { entries, tips } = lineage
   try {
     const sources = keySourcesOf(trust, { x509: createX509KeySource })
     await verifyPassport(passport, { trust: sources, tip: tips, semantics: 'enforce' })
@@ -34,10 +35,10 @@ export async function faultOf(
   } catch (error) {
     if (!(error instanceof PassportVerificationError)) throw error
     // Of a whole passport no entry is at fault: then it is the tip that is missing.
-    const record =
-      records.find(({ entry }) => entry.entry.entry_id === error.entryId) ??
-      records.find(({ entry }) => tips.includes(entry.hash) && !passport.entries.includes(entry.jws))
-    if (record === undefined) throw error
-    return { code: error.code, reason: error.message.replace(/^(entry \d+|passport): /, ''), record }
+    const entry =
+      entries.find(({ entry }) => entry.entry_id === error.entryId) ??
+      entries.find(({ hash, jws }) => tips.includes(hash) && !passport.entries.includes(jws))
+    if (entry === undefined) throw error
+    return { code: error.code, reason: error.message.replace(/^(entry \d+|passport): /, ''), entry }
   }
 }

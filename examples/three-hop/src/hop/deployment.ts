@@ -5,7 +5,7 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { LocalEd25519Provider } from '@kest/core'
 import type { SPIREProvider } from '@kest/spiffe'
-import type { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
+import type { Telemetry } from '@kest/telemetry'
 import type { Assignment } from './messages.js'
 import { tell } from './tell.js'
 
@@ -33,7 +33,7 @@ export async function enlist(identity: LocalEd25519Provider | SPIREProvider): Pr
 }
 
 /** Tells the operator where this hop is. It ends in good order when the operator says so, or is gone. */
-export function serve(server: Server, auditTrail: BasicTracerProvider): void {
+export function serve(server: Server, auditTrail: Telemetry): void {
   process.off('disconnect', endAtOnce)
   process.once('disconnect', () => {
     server.close()

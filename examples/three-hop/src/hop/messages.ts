@@ -15,8 +15,8 @@ export interface Assignment {
   readonly keys: KeyList
   /** Where the next hop is; `""` for the last one. */
   readonly next: string
-  /** Where to write spans. */
-  readonly spansFile: string
+  /** Where its spans go: into a folder, or to a Collector. */
+  readonly spans: { readonly exporter: 'file' | 'otlp'; readonly endpoint: string }
 }
 
 /** A hop, to the operator: I serve here. */

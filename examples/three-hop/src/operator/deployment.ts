@@ -1,7 +1,8 @@
-import { chownSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TrustDocument } from '@kest/core'
-import { spansFileOf } from '../chain.js'
+import type { Collector } from '../arguments.js'
+import { spansFolderOf } from '../chain.js'
 import type { Assignment } from '../hop/messages.js'
 import { HopProcess, type HopProgram } from './hop-process.js'
 import type { Identities } from './identities.js'
@@ -10,14 +11,19 @@ import type { Watch } from './watch.js'
 /** The hops of one chain, and who decides who each of them is. */
 export class Deployment {
   readonly #folder: string
+  readonly #collector: Collector | null
   readonly #identities: Identities
   readonly #watch: Watch
   readonly #hops: HopProcess[] = []
   #trust: TrustDocument = {}
 
-  /** @param folder for the hops' spans and logs */
-  constructor(folder: string, identities: Identities, watch: Watch) {
+  /**
+   * @param folder for the hops' spans and logs
+   * @param collector whom they export their spans to instead, if there is one
+   */
+  constructor(folder: string, identities: Identities, watch: Watch, collector: Collector | null = null) {
     this.#folder = folder
+    this.#collector = collector
     this.#identities = identities
     this.#watch = watch
   }
@@ -49,7 +55,7 @@ export class Deployment {
       const assignment: Assignment = {
         keys: Object.fromEntries(keys.slice(0, i)),
         next: this.#hops[i + 1]?.origin ?? '',
-        spansFile: spansFileOf(this.#folder, hop.name),
+        spans: this.#spansOf(hop.name),
       }
       await hop.assign(assignment)
     }
@@ -65,14 +71,19 @@ export class Deployment {
     await Promise.all(this.#hops.map((hop) => hop.kill()))
   }
 
+  #spansOf(name: string): Assignment['spans'] {
+    return this.#collector === null
+      ? { exporter: 'file', endpoint: spansFolderOf(this.#folder, name) }
+      : { exporter: 'otlp', endpoint: this.#collector.endpoint }
+  }
+
   #spawn(program: HopProgram): HopProcess {
     const settings = this.#identities.settingsOf(program.name)
-    const { user } = settings
-    if (user !== undefined) {
-      const spansFile = spansFileOf(this.#folder, program.name)
-      writeFileSync(spansFile, '')
-      chownSync(spansFile, user, user)
-    }
+    // What an earlier run has exported is none of this one's.
+    const spansFolder = spansFolderOf(this.#folder, program.name)
+    rmSync(spansFolder, { recursive: true, force: true })
+    mkdirSync(spansFolder)
+    if (settings.user !== undefined) chownSync(spansFolder, settings.user, settings.user)
     return new HopProcess(program, settings, join(this.#folder, `${program.name}.log`), this.#watch)
   }
 }
