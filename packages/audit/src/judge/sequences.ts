@@ -4,7 +4,7 @@ import { NumberSet } from './number-set.js'
 
 const LABEL_FORM = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([1-9]\d{0,14})$/
 /** Gaps of one process that are told apart. */
-const MAX_GAPS = 16
+const MAX_GAPS = 256
 
 /** An entry, as far as its number goes. */
 export interface NumberedEntry {

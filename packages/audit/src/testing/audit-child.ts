@@ -1,0 +1,30 @@
+// Audits a folder in a process of its own, and says what that took: node audit-child.js FOLDER KEYS-FILE MEMORY
+import { readFile } from 'node:fs/promises'
+import { createKeySource } from '@kest/core'
+import { Audit } from '../audit.js'
+import { readFiles } from '../read/files.js'
+import { LONGEST_LINE } from './write-export.js'
+
+const [folder = '', keys = '', memory = ''] = process.argv.slice(2)
+const trust = createKeySource(JSON.parse(await readFile(keys, 'utf8')))
+const start = performance.now()
+const findings: [traceId: string | null, codes: string[]][] = []
+await using audit = new Audit({ trust, memory: Number(memory) })
+await audit.read(readFiles([folder], { maxLineBytes: LONGEST_LINE }))
+const read = performance.now()
+for await (const report of audit.traces()) {
+  if (report.findings.length > 0) findings.push([report.traceId, report.findings.map(({ code }) => code)])
+}
+const summary = audit.summary()
+const said = {
+  spans: summary.spans,
+  traces: summary.traces,
+  denials: summary.denials,
+  counts: [...summary.findings],
+  findings,
+  readMs: Math.round(read - start),
+  elapsedMs: Math.round(performance.now() - start),
+  cpuMs: Math.round(Object.values(process.cpuUsage()).reduce((a, b) => a + b) / 1000),
+  maxRssMiB: Math.round(process.resourceUsage().maxRSS / 1024),
+}
+process.stdout.write(`${JSON.stringify(said)}\n`)
