@@ -1,4 +1,5 @@
 export { Audit, type AuditOptions, type AuditSummary } from './audit.js'
+export { type EvidenceOptions, evidenceOf } from './evidence.js'
 export {
   type AuditFinding,
   FINDING_CODES,
@@ -10,6 +11,7 @@ export type { AuditedEntry, Denial, EntryStatus, TraceReport, Verdict } from './
 export type { JudgeOptions } from './judge/options.js'
 export type { TraceSelection } from './judge/selection.js'
 export type { SpanBatch, SpanSource } from './read/batch.js'
+export { readEntries } from './read/entries.js'
 export { type ReadFilesOptions, readFiles, sizeOf } from './read/files.js'
 export { readSqlite } from './read/sqlite.js'
 export type { Claim, Claims, ExportedSpan, Place } from './span/exported-span.js'

@@ -7,6 +7,8 @@ import type { StatusLine } from './terminal/status-line.js'
 export interface Io {
   readonly stdin: Readable
   readonly stdout: Output
+  /** For what is not the result. */
+  readonly stderr: Output
   /** What is going on, for whoever waits at a terminal. */
   readonly status: StatusLine
 }

@@ -19,7 +19,7 @@ void main()
 async function main(): Promise<void> {
   let code: ExitCode = EXIT.unusable
   try {
-    code = await run(process.argv.slice(2), { stdin: process.stdin, stdout, status })
+    code = await run(process.argv.slice(2), { stdin: process.stdin, stdout, stderr, status })
   } catch (error) {
     if (error instanceof UsageError) await complain(error.message, 'See kest --help.')
     else if (error instanceof InputError) await complain(error.message)

@@ -3,11 +3,13 @@ import { suggestion } from './arguments/suggest.js'
 import { UsageError } from './arguments/usage-error.js'
 import type { Command, Io } from './command.js'
 import { audit } from './commands/audit.js'
+import { evidence } from './commands/evidence.js'
+import { graph } from './commands/graph.js'
 import { show } from './commands/show.js'
 import { verify } from './commands/verify.js'
 import { EXIT, type ExitCode } from './exit-code.js'
 
-const COMMANDS: readonly Command[] = [verify, show, audit]
+const COMMANDS: readonly Command[] = [verify, show, audit, evidence, graph]
 
 const HELP = `Usage: kest COMMAND [arguments]
 

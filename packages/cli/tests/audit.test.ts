@@ -1,28 +1,8 @@
-import { MockIdentityProvider } from '@kest/core/testing'
 import { describe, expect, it } from 'vitest'
-import { type MadeEntry, makeEntry } from '../../audit/dist/testing/make-entry.js'
-import { otlpLine, spanOf } from '../../audit/dist/testing/make-span.js'
 import { folder, kest, lines } from './support/kest.js'
+import { chain, exported, KEYS } from './support/spans.js'
 
-const identities = ['gateway', 'orders', 'payments'].map((name) => new MockIdentityProvider(name)) as [
-  MockIdentityProvider,
-  MockIdentityProvider,
-  MockIdentityProvider,
-]
-const keys = Object.fromEntries(identities.map((one) => [one.getWorkloadId(), [one.getPublicJwk()]]))
-
-function chain(): [MadeEntry, MadeEntry, MadeEntry] {
-  const [gateway, orders, payments] = identities
-  const first = makeEntry(gateway.current(), [])
-  const second = makeEntry(orders.current(), [first])
-  return [first, second, makeEntry(payments.current(), [second])]
-}
-
-function exported(...entries: readonly MadeEntry[]): string {
-  return entries.map((made) => `${otlpLine('any', [spanOf(made)])}\n`).join('')
-}
-
-const trust = { 'trust.json': { keys } }
+const trust = { 'trust.json': { keys: KEYS } }
 
 describe('kest audit', () => {
   it('shows a table per trace and a summary, and succeeds when everything is proven', async () => {
@@ -59,7 +39,7 @@ describe('kest audit', () => {
 
   it('selects a trace, and fails when nothing is selected', async () => {
     const [one, other] = [chain(), chain()]
-    const path = await folder({ 'keys.json': keys, 'spans.jsonl': exported(...one, ...other) })
+    const path = await folder({ 'keys.json': KEYS, 'spans.jsonl': exported(...one, ...other) })
     const id = other[0].entry.labels['trace_id'] as string
     const run = await kest([
       'audit',

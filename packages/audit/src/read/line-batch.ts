@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer'
-import { ATTRIBUTE } from '@kest/core'
 import { type FindingCode, finding } from '../finding.js'
-import { ClaimsReader, type ExportedSpan, type Place, placeText } from '../span/exported-span.js'
+import { type Place, placeText } from '../span/exported-span.js'
 import { readOtlpJson } from '../span/otlp-json.js'
 import { faultBatch, type SpanBatch } from './batch.js'
+import { spansOfEntries } from './entries.js'
 import type { Line } from './lines.js'
 
 /**
@@ -33,22 +33,8 @@ export function batchOf(line: Line, file: string): SpanBatch {
   return { ...read, findings: [], bytes: length }
 }
 
-/** Entries without spans around them: nothing but what is signed. */
 function entries(list: readonly string[], place: Place, bytes: number): SpanBatch {
-  const spans = list.map((signature): ExportedSpan => {
-    const reader = new ClaimsReader()
-    reader.add(ATTRIBUTE.signature, signature)
-    return {
-      name: '',
-      traceId: null,
-      spanId: null,
-      service: null,
-      claims: reader.claims,
-      receivedAt: null,
-      place,
-    }
-  })
-  return { spans, others: 0, findings: [], bytes }
+  return { spans: spansOfEntries(list, place), others: 0, findings: [], bytes }
 }
 
 /** What a writer that died left behind was never acknowledged. */

@@ -1,0 +1,42 @@
+import { Audit, type AuditOptions, readFiles, type SpanSource, type TraceReport } from '@kest/audit'
+import { KestError } from '@kest/core'
+import { UsageError } from '../arguments/usage-error.js'
+import { InputError } from '../files/input-error.js'
+
+/**
+ * The one trace that is asked for.
+ *
+ * @param trace its id; without, the only one there is
+ * @throws {InputError} when a path cannot be read, or the trace is not there
+ * @throws {UsageError} when there are several to choose from
+ */
+export async function auditOne(
+  paths: readonly string[],
+  trace: string | undefined,
+  options: AuditOptions,
+): Promise<TraceReport> {
+  return await only(readFiles(paths), trace, options)
+}
+
+/** As {@link auditOne}, of another source. */
+export async function only(
+  source: SpanSource,
+  trace: string | undefined,
+  options: AuditOptions,
+): Promise<TraceReport> {
+  await using audit = new Audit(options)
+  try {
+    await audit.read(source)
+  } catch (cause) {
+    if (cause instanceof KestError) throw new InputError(cause.message, { cause })
+    throw cause
+  }
+  let found: TraceReport | undefined
+  for await (const report of audit.traces(trace === undefined ? {} : { trace })) {
+    if (found !== undefined) throw new UsageError('which trace? there are several: --trace ID')
+    found = report
+  }
+  if (found === undefined)
+    throw new InputError(trace === undefined ? 'no span of Kest is there' : `there is no trace ${trace}`)
+  return found
+}

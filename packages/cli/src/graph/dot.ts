@@ -1,0 +1,29 @@
+import type { LineageGraph, NodeStatus } from './lineage-graph.js'
+
+const COLORS: Readonly<Record<NodeStatus, string>> = {
+  verified: 'color="#137333", fillcolor="#e6f4ea"',
+  signed: 'color="#b06000", fillcolor="#fef7e0"',
+  failed: 'color="#c5221f", fillcolor="#fce8e6"',
+  missing: 'color="#5f6368", fillcolor="#f1f3f4", style="rounded,filled,dashed"',
+}
+
+/** A digraph of Graphviz. */
+export function dotOf({ title, verdict, nodes, edges }: LineageGraph): string {
+  return [
+    'digraph lineage {',
+    `  graph [label=${quoted(`${title}: ${verdict}`)}, labelloc=t, rankdir=TB, fontname="sans-serif"]`,
+    '  node [shape=box, style="rounded,filled", fontname="sans-serif", fontsize=11]',
+    ...nodes.map(
+      ({ index, title: name, lines, status }) =>
+        `  n${index} [label=${quoted([name, ...lines].join('\n'))}, ${COLORS[status]}]`,
+    ),
+    ...edges.map(([parent, child]) => `  n${parent} -> n${child}`),
+    '}',
+    '',
+  ].join('\n')
+}
+
+/** Its own line ends are the only escapes in it: a backslash of somebody else stands for itself. */
+function quoted(text: string): string {
+  return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`
+}

@@ -1,0 +1,133 @@
+import type { AuditedEntry, TraceReport } from '@kest/audit'
+import { type KestEntry, ROOT_PARENT } from '@kest/core'
+import { shortHash } from '../show/short-hash.js'
+import { visible, visibleList } from '../terminal/escape.js'
+
+/** What is known of a node: as an audit says of entries, and `missing` for a parent that was never exported. */
+export type NodeStatus = AuditedEntry['status'] | 'missing'
+
+/** One entry of a picture. Its texts are visible characters, not yet escaped for a format. */
+export interface GraphNode {
+  /** Position, from 0. */
+  readonly index: number
+  readonly status: NodeStatus
+  readonly title: string
+  /** Below the title, the most important first. */
+  readonly lines: readonly string[]
+  /** Everything, for whoever looks closer. */
+  readonly details: readonly (readonly [label: string, value: string])[]
+}
+
+/** A lineage as a picture shows it. */
+export interface LineageGraph {
+  readonly title: string
+  readonly verdict: string
+  readonly nodes: readonly GraphNode[]
+  /** From parent to child, by position. */
+  readonly edges: readonly (readonly [parent: number, child: number])[]
+  /** What the audit found, the code first. */
+  readonly findings: readonly (readonly [code: string, text: string])[]
+}
+
+/** Nodes of which a picture can be made: one with more would be of no use to anyone. */
+export const MAX_NODES = 2_000
+
+/**
+ * The picture of a trace: facts from signed payloads, and whether they are proven.
+ * @param verdict in words
+ */
+export function graphOf({ traceId, entries, findings }: TraceReport, verdict: string): LineageGraph {
+  const nodes: GraphNode[] = entries.map(entryNode)
+  const byHash = new Map(entries.map(({ hash }, index) => [hash, index]))
+  const edges: [number, number][] = []
+  for (const [child, { entry }] of entries.entries()) {
+    for (const parent of entry.parent_ids) {
+      if (parent === ROOT_PARENT) continue
+      let index = byHash.get(parent)
+      if (index === undefined) {
+        index = nodes.length
+        byHash.set(parent, index)
+        nodes.push(missingNode(index, parent))
+      }
+      edges.push([index, child])
+    }
+  }
+  return {
+    title: traceId === null ? 'entries without a trace' : `trace ${traceId}`,
+    verdict,
+    nodes,
+    edges,
+    findings: findings.map(({ code, message }) => [code, visible(message)]),
+  }
+}
+
+const STATUS: Readonly<Record<NodeStatus, string>> = {
+  verified: 'verified',
+  signed: 'signed, its lineage not proven',
+  failed: 'does not hold',
+  missing: 'never exported',
+}
+
+function entryNode(one: AuditedEntry, index: number): GraphNode {
+  const { entry, status, service, trustScore, taints } = one
+  const policies = policiesOf(entry)
+  const trust = trustScore === null ? STATUS[status] : `trust ${trustScore}, ${STATUS[status]}`
+  return {
+    index,
+    status,
+    title: visible(service),
+    lines: [
+      visible(entry.operation),
+      trust,
+      ...(taints.length === 0 ? [] : [`taints: ${visibleList(taints)}`]),
+      ...(policies.length === 0 ? [] : [`policies: ${visibleList(policies)}`]),
+    ],
+    details: detailsOf(one, policies),
+  }
+}
+
+function missingNode(index: number, hash: string): GraphNode {
+  return {
+    index,
+    status: 'missing',
+    title: shortHash(hash),
+    lines: [STATUS.missing],
+    details: [
+      ['entry', hash],
+      ['verdict', STATUS.missing],
+    ],
+  }
+}
+
+function policiesOf({ policy_context: context }: KestEntry): string[] {
+  const { enterprise_policies, platform_policies, app_policies, function_policies } = context
+  return [...enterprise_policies, ...platform_policies, ...app_policies, ...function_policies]
+}
+
+function detailsOf(one: AuditedEntry, policies: readonly string[]): [string, string][] {
+  const { entry, hash, principal, status, trustScore, taints, identity, failure, tip, source } = one
+  const acts = Object.entries(identity ?? {}).flatMap(([name, value]) =>
+    value === null ? [] : `${name} ${value}`,
+  )
+  const time = new Date(entry.timestamp_ms)
+  const deviations = entry.policy_context.deviations.map(
+    ({ policy, approver }) => `${policy}, approved by ${approver}`,
+  )
+  const fields: [string, string | null][] = [
+    ['verdict', failure === null ? STATUS[status] : `${STATUS[status]} (${failure})`],
+    ['principal', visible(principal)],
+    ['operation', visible(entry.operation)],
+    ['trust', trustScore === null ? null : `${trustScore} (claimed ${entry.trust_score})`],
+    ['taints', taints.length === 0 ? null : visibleList(taints)],
+    ['policies', policies.length === 0 ? null : visibleList(policies)],
+    ['deviations', deviations.length === 0 ? null : visibleList(deviations)],
+    ['acts', acts.length === 0 ? null : acts.map(visible).join(', ')],
+    ['time', Number.isNaN(time.getTime()) ? String(entry.timestamp_ms) : time.toISOString()],
+    ['entry_id', visible(entry.entry_id)],
+    ['hash', hash],
+    ['parents', entry.parent_ids.join(' ')],
+    ['tip', tip ? 'yes' : null],
+    ['source', source === 'span' ? null : source === 'passport' ? 'a passport' : 'another trace'],
+  ]
+  return fields.filter((field): field is [string, string] => field[1] !== null)
+}

@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest'
+import { folder, kest } from './support/kest.js'
+import { chain, entryBy, exported, KEYS } from './support/spans.js'
+
+/** What breaks out of every format, where it is not escaped. */
+const HOSTILE = `"]; </title><script>alert(1)</script> --> \\" \u001b[31m & 'x' #quot; \u202e`
+
+describe('kest graph', () => {
+  it('F-TE-04 draws the lineage of a trace in Mermaid', async () => {
+    const [first, second, third] = chain()
+    const path = await folder({ 'keys.json': KEYS, 'spans.jsonl': exported(first, second, third) })
+    const run = await kest(['graph', 'spans.jsonl', '--keys', 'keys.json'], { cwd: path })
+    expect(run.code).toBe(0)
+    expect(run.stdout.split('\n').slice(2, 7)).toEqual([
+      '  n0["gateway<br/>GET /orders/:id<br/>trust 40, verified<br/>policies: orders/read"]:::verified',
+      expect.stringContaining('  n1["orders<br/>'),
+      expect.stringContaining('  n2["payments<br/>'),
+      '  n0 --> n1',
+      '  n1 --> n2',
+    ])
+  })
+
+  it('shows what does not hold, and what was never exported', async () => {
+    const [first, second, third] = chain()
+    const path = await folder({
+      'keys.json': KEYS,
+      'spans.jsonl': exported(first, third, entryBy('stranger', [first])),
+    })
+    const run = await kest(['graph', 'spans.jsonl', '--keys', 'keys.json', '-f', 'dot'], { cwd: path })
+    expect(run.stdout).toContain('never exported')
+    expect(run.stdout).toContain(second.hash.slice(0, 12))
+    expect(run.stdout).toContain('does not hold')
+  })
+
+  it("draws evidence: verified with keys of one's own, else consistent with its own (K-ANCHOR)", async () => {
+    const path = await folder({ 'keys.json': KEYS, 'spans.jsonl': exported(...chain()) })
+    await kest(['evidence', 'spans.jsonl', '--keys', 'keys.json', '-o', 'evidence.json'], { cwd: path })
+    const own = await kest(['graph', 'evidence.json', '-f', 'dot'], { cwd: path })
+    expect(own.stdout).toMatch(/label="trace [0-9a-f]{32}: consistent with its own keys"/)
+    const anchored = await kest(['graph', 'evidence.json', '-f', 'dot', '--keys', 'keys.json'], { cwd: path })
+    expect(anchored.stdout).toMatch(/label="trace [0-9a-f]{32}: verified"/)
+  })
+
+  it.each(['mermaid', 'dot', 'svg', 'html'])(
+    'K-AUDIT escapes what strangers wrote for where it is shown: %s',
+    async (format) => {
+      const hostile = entryBy('gateway', [], {
+        operation: HOSTILE,
+        added_taints: [HOSTILE],
+        taints: [HOSTILE],
+      })
+      const path = await folder({ 'keys.json': KEYS, 'spans.jsonl': exported(hostile) })
+      const { code, stdout } = await kest(['graph', 'spans.jsonl', '--keys', 'keys.json', '-f', format], {
+        cwd: path,
+      })
+      expect(code).toBe(0)
+      // In DOT that is text like any other, as long as it stays within its quotes.
+      if (format === 'dot') expect(stdout).toMatch(/^ {2}n0 \[label="(?:[^"\\]|\\.)*", color="#137333"/m)
+      else expect(stdout).not.toContain('<script>alert')
+      expect(stdout).not.toContain('\u001b')
+      expect(stdout).not.toContain('\u202e')
+      expect(stdout).toContain('alert')
+    },
+  )
+
+  it('makes the same picture of the same spans', async () => {
+    const [first, second, third] = chain()
+    const path = await folder({
+      'keys.json': KEYS,
+      'a.jsonl': exported(first, second, third),
+      'b.jsonl': exported(third, first, second),
+    })
+    const pictures = await Promise.all(
+      ['a', 'b'].map((name) =>
+        kest(['graph', `${name}.jsonl`, '--keys', 'keys.json', '-f', 'svg'], { cwd: path }),
+      ),
+    )
+    expect(pictures[0]?.stdout).toBe(pictures[1]?.stdout)
+  })
+})
