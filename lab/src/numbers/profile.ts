@@ -14,6 +14,8 @@ export type Share = (typeof SHARES)[number]
 
 interface CpuProfile {
   readonly nodes: readonly ProfileNode[]
+  /** Microseconds of the monotonic clock. */
+  readonly startTime: number
   readonly samples: readonly number[]
   readonly timeDeltas: readonly number[]
 }
@@ -32,7 +34,10 @@ const RULES: readonly (readonly [Share, (frame: ProfileNode['callFrame']) => boo
       url.startsWith('node:internal/crypto/') || /^(sign|verify)OneShot/.test(functionName),
   ],
   ['policy', ({ url }) => url.startsWith('wasm:') || /\/(packages\/opa|opa-wasm)\//.test(url)],
-  ['export', ({ url }) => /\/(packages\/telemetry|@opentelemetry\/[a-z-]+)\//.test(url)],
+  [
+    'export',
+    ({ url }) => /\/(packages\/telemetry|@opentelemetry\/(sdk|otlp|resources|core)[a-z-]*)\//.test(url),
+  ],
   ['Kest beside those', ({ url }) => /\/packages\/(core|fastify|express|undici|spiffe)\//.test(url)],
 ]
 
@@ -46,17 +51,20 @@ const IDLE = new Set(['(idle)', '(program)'])
 
 /**
  * What the CPU time of services went to, by the profiles that `node --cpu-prof` wrote.
+ *
+ * @param from what came before is left out, microseconds of the monotonic clock, which all processes have in common
  * @returns milliseconds
  */
-export function sharesIn(folder: string): Readonly<Record<Share, number>> {
+export function sharesIn(folder: string, from: number): Readonly<Record<Share, number>> {
   const shares = Object.fromEntries(SHARES.map((share) => [share, 0])) as Record<Share, number>
   for (const name of readdirSync(folder).filter((file) => file.endsWith('.cpuprofile'))) {
-    add(JSON.parse(readFileSync(join(folder, name), 'utf8')) as CpuProfile, shares)
+    add(JSON.parse(readFileSync(join(folder, name), 'utf8')) as CpuProfile, from, shares)
   }
   return shares
 }
 
-function add({ nodes, samples, timeDeltas }: CpuProfile, shares: Record<Share, number>): void {
+function add(profile: CpuProfile, from: number, shares: Record<Share, number>): void {
+  const { nodes, samples, timeDeltas } = profile
   const byId = new Map(nodes.map((node) => [node.id, node]))
   const shareOf = new Map<number, Share | null>()
   const visit = (node: ProfileNode, outer: Share): void => {
@@ -70,8 +78,11 @@ function add({ nodes, samples, timeDeltas }: CpuProfile, shares: Record<Share, n
   }
   const root = nodes[0]
   if (root !== undefined) visit(root, 'HTTP and the framework')
+  let now = profile.startTime
   for (const [i, id] of samples.entries()) {
+    const delta = timeDeltas[i] ?? 0
+    now += delta
     const share = shareOf.get(id)
-    if (share !== null && share !== undefined) shares[share] += (timeDeltas[i] ?? 0) / 1000
+    if (now >= from && share !== null && share !== undefined) shares[share] += delta / 1000
   }
 }

@@ -4,7 +4,8 @@ import type { Supervisor } from './supervisor.js'
 import { until } from './until.js'
 
 const UP_MS = 60_000
-const GRACE_MS = 10_000
+/** Longer than a service takes to finish requests and to export what is left. */
+const GRACE_MS = 20_000
 
 export interface DaemonOptions extends ProgramOptions {
   /** Throws while it is not ready. */
