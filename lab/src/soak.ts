@@ -34,7 +34,7 @@ export async function soak(
 ): Promise<number> {
   const { urls, watch } = lab
   const load = { url: urls.hop1, concurrency, signal: watch.signal }
-  const capacity = await sendLoad({ ...load, amount: { seconds: CAPACITY_SECONDS } })
+  const capacity = await sendLoad({ ...load, amount: { seconds: Math.min(CAPACITY_SECONDS, soakSeconds) } })
   report.say(`\nCapacity: ${describeLoad(capacity)}`)
   const rate = SHARE * capacity.perSecond
   const since = Date.now()
