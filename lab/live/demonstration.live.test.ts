@@ -73,7 +73,7 @@ describe('npm run lab', () => {
     )
     const reports = runs.map(({ stdout }) => JSON.parse(stdout))
     expect(reports).toMatchObject([{ ok: true }, { ok: true }])
-    const urls = reports.flatMap((report) => Object.values(report.urls))
+    const urls = reports.flatMap(({ places }) => places.map(({ url }: { url: string }) => url))
     expect(new Set(urls).size).toBe(urls.length)
     expect(readdirSync(temporary)).toEqual([])
   })
@@ -85,15 +85,40 @@ describe('npm run lab', () => {
       () => run.stdout().includes('All of it keeps running'),
       60_000,
     )
-    const [, hop1] = /^hop1: (\S+)$/m.exec(run.stdout()) ?? []
+    const [, hop1] = /^hop1: (\S+), process/m.exec(run.stdout()) ?? []
     const response = await fetch(`${hop1}/?item=later`)
     expect([response.status, await response.text()]).toEqual([200, JSON.stringify(JSON.parse(RESULT))])
+    // What somebody takes away is missed, and nothing else.
+    process.kill(pidOf('opa', run.stdout()), 'SIGKILL')
+    await until('it is told', () => run.stdout().includes('opa ended early (SIGKILL)'))
+    expect((await fetch(`${hop1}/?item=denied`)).status).toBe(503)
     process.kill(run.pid, 'SIGINT')
     expect(await run.ended).toMatchObject({ code: 0 })
     expect(readdirSync(temporary)).toEqual([])
     await expect(fetch(String(hop1))).rejects.toThrow()
     // What was asked meanwhile is in the trail, too.
     expect(readFileSync(join(out, 'spans.jsonl'), 'utf8')).toContain('kest.signature')
+  })
+
+  it('exits 1 when a server dies while it is needed, says so, and leaves nothing behind', async () => {
+    const run = runMain(['--out', out, '--identities', 'embedded', '--requests', '100000'], env)
+    await until('it is under load', () => run.stdout().includes('A request to hop3'), 60_000)
+    process.kill(pidOf('collector', run.stdout()), 'SIGKILL')
+    const { code, stdout, stderr } = await run.ended
+    expect(stderr).toContain('lab: collector ended early (SIGKILL)')
+    expect(stdout).not.toContain('SUCCESS')
+    expect(code).toBe(1)
+    expect(readdirSync(temporary)).toEqual([])
+  })
+
+  it('exits by the convention when it is interrupted while it starts, and leaves nothing behind', async () => {
+    const run = runMain(['--out', out, '--identities', 'embedded'], env)
+    await until('it starts', () => readdirSync(temporary).length > 0)
+    process.kill(run.pid, 'SIGTERM')
+    const { code, stderr } = await run.ended
+    expect(stderr).toContain('stopped by SIGTERM')
+    expect(code).toBe(143)
+    expect(readdirSync(temporary)).toEqual([])
   })
 
   it('leaves nothing behind when it is killed', async () => {
@@ -103,7 +128,7 @@ describe('npm run lab', () => {
       () => run.stdout().includes('All of it keeps running'),
       60_000,
     )
-    const [, hop1] = /^hop1: (\S+)$/m.exec(run.stdout()) ?? []
+    const [, hop1] = /^hop1: (\S+), process/m.exec(run.stdout()) ?? []
     process.kill(run.pid, 'SIGKILL')
     await run.ended
     await until('its folder is gone', () => readdirSync(temporary).length === 0)
@@ -143,6 +168,10 @@ function expectTheChain({ code, stdout, stderr }: Run): void {
     'ERR_KEST_PARENT_UNKNOWN',
     'ERR_KEST_TIP',
   ])
+}
+
+function pidOf(name: string, stdout: string): number {
+  return Number(new RegExp(`^${name}: \\S+, process (\\d+)$`, 'm').exec(stdout)?.[1])
 }
 
 /** Somebody else checks it, later. */

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CHAIN, type Service } from './chain.js'
+import type { Failure } from './failure.js'
 import { configurationFile } from './files.js'
 import { createCollector } from './servers/collector.js'
 import type { Identities } from './servers/identities.js'
@@ -124,6 +125,25 @@ export class Lab {
       await Promise.all(CHAIN.map((name) => timed(name, services[name].start())))
       return new Lab({ identities, opa: server, collector, services, urls, spansFile, supervisor, ports })
     }
+  }
+
+  /** From now on, what ends by itself ends alone. */
+  goOnWithout(tell: (failure: Failure) => void): void {
+    this.#supervisor.onEarlyEnd = tell
+  }
+
+  /** What runs, and where. */
+  get places(): readonly { readonly name: string; readonly pid: number | undefined; readonly url: string }[] {
+    const daemons = {
+      ...this.services,
+      ...(this.opa === null ? {} : { opa: this.opa }),
+      collector: this.collector,
+    }
+    return Object.entries(daemons).map(([name, { pid }]) => ({
+      name,
+      pid,
+      url: this.urls[name as keyof Urls],
+    }))
   }
 
   /** The file of what a program has printed. */

@@ -63,8 +63,8 @@ async function run(wanted: Arguments, report: Report, watch: Watch): Promise<voi
     watch,
   )
   try {
-    for (const [name, url] of Object.entries(lab.urls)) report.say(`${name}: ${url}`)
-    report.fact('urls', lab.urls)
+    for (const { name, pid, url } of lab.places) report.say(`${name}: ${url}, process ${pid}`)
+    report.fact('places', lab.places)
     await demonstrate(lab, report)
     let answered = 1
     if (wanted.requests > 0) answered += await load(lab, wanted, report)
@@ -103,7 +103,9 @@ async function load(lab: Lab, { requests, concurrency }: Arguments, report: Repo
 }
 
 /** Until somebody interrupts it, which is how it should end. */
-async function keep({ watch }: Lab, report: Report): Promise<void> {
+async function keep(lab: Lab, report: Report): Promise<void> {
+  const { watch } = lab
+  lab.goOnWithout(({ message }) => report.say(message))
   report.say('All of it keeps running. Ctrl-C stops it.')
   await watch.wait(new Promise(() => {})).catch((reason: unknown) => {
     if (watch.exitCode === undefined) throw reason

@@ -1,7 +1,7 @@
 import { join, relative } from 'node:path'
 import type { TrustDocument } from '@kest/core'
 import { type Audited, auditSpans, isComplete, itemOf } from './audit/audit.js'
-import { fileEvidence, writeJson } from './audit/evidence.js'
+import { copyWhole, fileEvidence, writeJson } from './audit/evidence.js'
 import { auditRows, auditTable } from './audit/table.js'
 import { tamper } from './audit/tamper.js'
 import { TRUST_DOMAIN } from './chain.js'
@@ -46,8 +46,8 @@ export async function prove({ spansFile, bundle, answered, out }: Exhibits, repo
   await writeJson(bundleFile, bundle)
   await writeJson(join(out, 'trust.json'), trust)
   await fileEvidence(evidenceFile, trace.passport, trace.tips, trust)
-  // The newest, where one would look for it.
-  await fileEvidence(join(OUT, 'evidence.json'), trace.passport, trace.tips, trust)
+  // The newest, where one would look for it. Another lab may have been there first, or be there next.
+  await copyWhole(evidenceFile, join(OUT, 'evidence.json'))
   report.fact('evidence', evidenceFile)
   const anchor = `${TRUST_DOMAIN}=${here(bundleFile)}`
   report.say(`Check it yourself: npx kest audit ${here(spansFile)} --bundle ${anchor}\n`)

@@ -48,11 +48,11 @@ export class Daemon {
     await until(isReady, { timeoutMs: UP_MS, late }, this.#supervisor.watch)
   }
 
-  /** Ends it in good order. @throws {Failure} when it does not end so */
+  /** Ends it in good order, unless it has ended already. @throws {Failure} when it does not end so */
   async stop(): Promise<void> {
-    const how = await this.#program?.stop(GRACE_MS)
-    if (how !== undefined && how !== 'exit code 0')
-      throw new Failure(`${this.name} did not end in good order (${how})`)
+    if (this.#program === undefined || this.#program.hasEnded) return
+    const how = await this.#program.stop(GRACE_MS)
+    if (how !== 'exit code 0') throw new Failure(`${this.name} did not end in good order (${how})`)
   }
 
   /** As a crash would. */

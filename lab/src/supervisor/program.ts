@@ -26,16 +26,30 @@ export class Program {
   readonly #child: ChildProcess
   readonly #watch: Watch
   #mayEnd = false
+  #hasEnded = false
 
-  /** @param logFile where everything goes that it prints; what is there is kept */
-  constructor(options: ProgramOptions, logFile: string, watch: Watch) {
+  /**
+   * @param logFile where everything goes that it prints; what is there is kept
+   * @param onEarlyEnd told when it ends and was not to
+   */
+  constructor(
+    options: ProgramOptions,
+    logFile: string,
+    watch: Watch,
+    onEarlyEnd: (failure: Failure) => void,
+  ) {
     this.name = options.name
     this.#watch = watch
     this.#child = start(options, logFile)
     this.ended = endOf(this.#child).then((how) => {
-      if (!this.#mayEnd) watch.giveUp(new Failure(`${this.name} ended early (${how})${lastWords(logFile)}`))
+      this.#hasEnded = true
+      if (!this.#mayEnd) onEarlyEnd(new Failure(`${this.name} ended early (${how})${lastWords(logFile)}`))
       return how
     })
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded
   }
 
   /** `undefined` when it could not be started. */

@@ -10,6 +10,8 @@ import type { Watch } from './watch.js'
 /** Starts programs, and sees to it that none of them outlives the lab, whichever way that ends. */
 export class Supervisor {
   readonly watch: Watch
+  /** What is done when a program ends by itself. Default: the lab gives up. */
+  onEarlyEnd: (failure: Failure) => void
   readonly #logs: string
   readonly #warden: ChildProcess
   readonly #programs = new Set<Program>()
@@ -17,6 +19,7 @@ export class Supervisor {
 
   private constructor(logs: string, warden: ChildProcess, watch: Watch) {
     this.watch = watch
+    this.onEarlyEnd = (failure) => watch.giveUp(failure)
     this.#logs = logs
     this.#warden = warden
   }
@@ -39,7 +42,8 @@ export class Supervisor {
   /** @throws {Failure} when the lab is over */
   spawn(options: ProgramOptions): Program {
     if (this.#over) throw new Failure(`${options.name} was not started: the lab is over`)
-    const program = new Program(options, this.logOf(options.name), this.watch)
+    const onEarlyEnd = (failure: Failure): void => this.onEarlyEnd(failure)
+    const program = new Program(options, this.logOf(options.name), this.watch, onEarlyEnd)
     const { pid } = program
     if (pid !== undefined) {
       this.#tell({ group: pid, ended: false })
