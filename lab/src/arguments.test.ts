@@ -40,10 +40,11 @@ it('reads every option', () => {
 })
 
 it.each(['--rotate 1', '--requests 0', '--requests many', '--identities none', '--unknown', 'word'])(
-  'refuses %s, and says how it is used',
+  'refuses %s, and names it',
   (words) => {
+    const [option = ''] = words.split(' ')
     const parse = () => parseArguments(words.split(' '))
     expect(parse).toThrow(CannotRun)
-    expect(parse).toThrow(/usage: npm run lab/)
+    expect(parse).toThrow(option)
   },
 )

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { parseCount } from './count.js'
 import { CannotRun } from './failure.js'
 import { configurationFile } from './files.js'
 
@@ -47,10 +48,10 @@ export function parseArguments(argv: readonly string[]): Arguments {
     identities,
     inProcessPolicy: values['in-process-policy'] ?? false,
     policies: values.policies ?? configurationFile('opa'),
-    ttlSeconds: count('--rotate', values.rotate, 3600, 2),
-    requests: count('--requests', values.requests, 0, 1),
-    concurrency: count('--concurrency', values.concurrency, 10, 1),
-    soakSeconds: count('--soak', values.soak, 0, 1),
+    ttlSeconds: parseCount('--rotate', values.rotate, 3600, 2),
+    requests: parseCount('--requests', values.requests, 0, 1),
+    concurrency: parseCount('--concurrency', values.concurrency, 10, 1),
+    soakSeconds: parseCount('--soak', values.soak, 0, 1),
     keep: values.keep ?? false,
     json: values.json ?? false,
     help: values.help ?? false,
@@ -81,13 +82,6 @@ function parse(argv: readonly string[]) {
   } catch (error) {
     throw wrong((error as Error).message)
   }
-}
-
-function count(name: string, text: string | undefined, otherwise: number, least: number): number {
-  if (text === undefined) return otherwise
-  const value = /^\d{1,8}$/.test(text) ? Number(text) : Number.NaN
-  if (value >= least) return value
-  throw wrong(`${name}: expected a whole number from ${least} on, got ${JSON.stringify(text)}`)
 }
 
 function wrong(why: string): CannotRun {

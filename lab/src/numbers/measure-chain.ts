@@ -3,13 +3,14 @@ import { CHAIN } from '../chain.js'
 import { sendLoad } from '../client/load.js'
 import { Failure } from '../failure.js'
 import type { Daemon } from '../supervisor/daemon.js'
+import type { Bench } from './bench.js'
 import { cpuMillisecondsOf } from './cpu-time.js'
 import { median } from './statistics.js'
-import { BARE, type RunningVariant, type Variant } from './variants.js'
+import { BARE, type RunningVariant, stopVariant, type Variant } from './variants.js'
 
 /** How the chains are loaded. */
 export interface ChainPlan {
-  /** Of load, for each variant, before anything counts: until what runs often is compiled. */
+  /** Requests to each variant before anything counts: what runs often is compiled by then. */
   readonly warmUp: number
   readonly rounds: number
   /** Of load, for each variant in each round. */
@@ -37,12 +38,30 @@ type Round = Omit<ChainFigure, 'variant' | 'ofBare'>
 
 /** Loads each chain in turn, round by round, so that all of them see the same minutes of the machine. */
 export async function measureChains(
-  chains: readonly RunningVariant[],
+  bench: Bench,
+  variants: readonly Variant[],
   plan: ChainPlan,
   progress: (text: string) => void,
 ): Promise<ChainFigure[]> {
+  const chains: RunningVariant[] = []
+  for (const variant of variants) chains.push(await bench.start(variant))
+  const { warmUp, concurrency, signal } = plan
+  for (const { url, variant } of chains) {
+    progress(`warming up ${variant.name}`)
+    await sendLoad({ url, concurrency, amount: { requests: warmUp }, signal })
+  }
+  const rounds = await runRounds(chains, plan, progress)
+  for (const chain of chains) await stopVariant(chain)
+  const bare = rounds[variants.indexOf(BARE)] ?? []
+  return variants.map((variant, i) => summarize(variant, rounds[i] ?? [], bare))
+}
+
+async function runRounds(
+  chains: readonly RunningVariant[],
+  plan: ChainPlan,
+  progress: (text: string) => void,
+): Promise<Round[][]> {
   const rounds = chains.map((): Round[] => [])
-  for (const chain of chains) await loadOnce(chain, { ...plan, seconds: plan.warmUp })
   for (let round = 0; round < plan.rounds; round++) {
     for (const [i, chain] of chains.entries()) {
       const figure = await loadOnce(chain, plan)
@@ -50,24 +69,24 @@ export async function measureChains(
       rounds[i]?.push(figure)
     }
   }
-  const bare = rounds[chains.findIndex(({ variant }) => variant === BARE)] ?? []
-  return chains.map(({ variant }, i) => {
-    const own = rounds[i] ?? []
-    const of = (pick: (round: Round) => number): number => median(own.map(pick))
-    return {
-      variant,
-      perSecond: of(({ perSecond }) => perSecond),
-      ofBare: median(own.map(({ perSecond }, round) => perSecond / (bare[round]?.perSecond ?? Number.NaN))),
-      p50: of(({ p50 }) => p50),
-      p99: of(({ p99 }) => p99),
-      alone: of(({ alone }) => alone),
-      cpu: {
-        services: of(({ cpu }) => cpu.services),
-        servers: of(({ cpu }) => cpu.servers),
-        client: of(({ cpu }) => cpu.client),
-      },
-    }
-  })
+  return rounds
+}
+
+function summarize(variant: Variant, own: readonly Round[], bare: readonly Round[]): ChainFigure {
+  const of = (pick: (round: Round) => number): number => median(own.map(pick))
+  return {
+    variant,
+    perSecond: of(({ perSecond }) => perSecond),
+    ofBare: median(own.map(({ perSecond }, i) => perSecond / (bare[i]?.perSecond ?? Number.NaN))),
+    p50: of(({ p50 }) => p50),
+    p99: of(({ p99 }) => p99),
+    alone: of(({ alone }) => alone),
+    cpu: {
+      services: of(({ cpu }) => cpu.services),
+      servers: of(({ cpu }) => cpu.servers),
+      client: of(({ cpu }) => cpu.client),
+    },
+  }
 }
 
 async function loadOnce(chain: RunningVariant, plan: ChainPlan): Promise<Round> {

@@ -52,6 +52,11 @@ export interface VariantContext {
   readonly nodeOptions: readonly string[]
 }
 
+/** The services first: they export to the servers what is left. */
+export async function stopVariant({ daemons }: RunningVariant): Promise<void> {
+  for (const daemon of daemons) await daemon.stop()
+}
+
 /** @param label tells its programs from those of other variants */
 export async function startVariant(
   variant: Variant,

@@ -1,0 +1,16 @@
+import { expect, it } from 'vitest'
+import { CannotRun } from '../failure.js'
+import { parseArguments } from './arguments.js'
+
+it('measures for some minutes, and writes nothing, unless told otherwise', () => {
+  expect(parseArguments([])).toMatchObject({ warmUp: 10_000, rounds: 5, seconds: 10, write: false })
+  expect(parseArguments('--warm-up 10 --rounds 2 --write'.split(' '))).toMatchObject({
+    warmUp: 10,
+    rounds: 2,
+    write: true,
+  })
+})
+
+it.each(['--rounds 0', '--seconds 1.5', '--everything'])('refuses %s', (words) => {
+  expect(() => parseArguments(words.split(' '))).toThrow(CannotRun)
+})

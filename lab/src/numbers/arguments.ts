@@ -1,0 +1,62 @@
+import { parseArgs } from 'node:util'
+import { parseCount } from '../count.js'
+import { CannotRun } from '../failure.js'
+
+export const USAGE = `usage: npm run lab:numbers -- [OPTIONS]
+
+Measures what Kest costs on the services of the lab, and prints tables.
+
+  --bin FOLDER        where opa and otelcol are looked for before PATH
+  --warm-up N         requests to each chain before anything counts; default 10000
+  --rounds N          default 5
+  --seconds N         of load for each chain in each round; default 10
+  --concurrency N     requests at once; default 16
+  --repetitions N     of the chain in one process; default 300
+  --write             puts the tables and the plot into docs`
+
+export interface NumbersArguments {
+  readonly bin: string | null
+  readonly warmUp: number
+  readonly rounds: number
+  readonly seconds: number
+  readonly concurrency: number
+  readonly repetitions: number
+  readonly write: boolean
+  readonly help: boolean
+}
+
+/** @throws {CannotRun} for what is not understood */
+export function parseArguments(argv: readonly string[]): NumbersArguments {
+  const values = parse(argv)
+  return {
+    bin: values.bin ?? null,
+    warmUp: parseCount('--warm-up', values['warm-up'], 10_000, 1),
+    rounds: parseCount('--rounds', values.rounds, 5, 1),
+    seconds: parseCount('--seconds', values.seconds, 10, 1),
+    concurrency: parseCount('--concurrency', values.concurrency, 16, 1),
+    repetitions: parseCount('--repetitions', values.repetitions, 300, 1),
+    write: values.write ?? false,
+    help: values.help ?? false,
+  }
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        bin: { type: 'string' },
+        'warm-up': { type: 'string' },
+        rounds: { type: 'string' },
+        seconds: { type: 'string' },
+        concurrency: { type: 'string' },
+        repetitions: { type: 'string' },
+        write: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    })
+    return values
+  } catch (error) {
+    throw new CannotRun(`${(error as Error).message}\n\n${USAGE}`)
+  }
+}
