@@ -10,7 +10,8 @@ export type KestInterceptor = <F extends (options: never, handler: never) => boo
  * `compose(dns, kest, retry, redirect)`. What follows redirects comes after Kest, so that Kest is asked for each hop;
  * before it, its redirects are refused (K-REDIRECT). What replaces the host by an address comes before.
  *
- * @param options as for {@link withKest}
+ * @param options as for {@link withKest}. An interceptor does not see what it is composed on: on a `Client` or a `Pool`,
+ *   which send every request to their one place, state `origin`, or a request that names another is judged by that one.
  * @throws {KestConfigError} for options that are missing, unknown or wrong
  *
  * @example

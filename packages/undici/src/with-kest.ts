@@ -1,4 +1,5 @@
 import { KestConfigError } from '@kest/core'
+import { destinationOf } from './destination.js'
 import { propagating } from './dispatch.js'
 import { type Dispatchable, dispatchOf, isDispatchable } from './dispatcher.js'
 import { assertOptions, createSender, type PropagationRule, type Sender } from './sender.js'
@@ -7,8 +8,8 @@ import { parseOrigin } from './target.js'
 /** Options of {@link withKest} and of {@link kestInterceptor}. */
 export interface DispatcherOptions extends PropagationRule {
   /**
-   * Where the dispatcher goes, when it goes to one place: a `Client` or a `Pool` does not say it by itself. Requests
-   * that name another origin are refused then. Default: each request says its own.
+   * Where the dispatcher goes, when it goes to one place. Requests that name another origin are refused then. Default:
+   * of a `Client` or a `Pool` that `withKest` is given, its own; else each request says it.
    */
   readonly origin?: string | URL | undefined
 }
@@ -34,7 +35,7 @@ export function resolveDispatcherOptions(
  * @param options.propagateTo which origins receive the passport; required (K-SCOPE)
  * @param options.hop whether each request carries a token of the sender (K-HOP); default `false`
  * @param options.kest default: the instance of `configure()`, as it is at the time of each request
- * @param options.origin for a `Client` or a `Pool`: where it goes
+ * @param options.origin where the dispatcher goes, when it goes to one place and is no `Client` or `Pool` itself
  * @throws {KestConfigError} for options that are missing, unknown or wrong. A request that must not be sent fails with
  *   a `KestError`: `ERR_KEST_TOO_LARGE`, `ERR_KEST_CACHE`, `ERR_KEST_OUTBOUND`, `ERR_KEST_BAGGAGE`, `ERR_KEST_IDENTITY`,
  *   `ERR_KEST_CONFIG`
@@ -47,7 +48,7 @@ export function resolveDispatcherOptions(
 export function withKest<D extends Dispatchable>(dispatcher: D, options: DispatcherOptions): D {
   if (!isDispatchable(dispatcher)) throw new KestConfigError('withKest: expected a dispatcher')
   const { sender, origin } = resolveDispatcherOptions('withKest', options)
-  return withSender(dispatcher, sender, origin)
+  return withSender(dispatcher, sender, destinationOf(dispatcher, origin))
 }
 
 /** {@link withKest} with a rule that was checked. */

@@ -1,8 +1,18 @@
 import { once } from 'node:events'
-import { createKest, currentState } from '@kest/core'
+import { createKest, currentState, KestConfigError } from '@kest/core'
 import { context, propagation } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
-import { Agent, Client, type Dispatcher, fetch, interceptors, MockAgent, Pool, request } from 'undici'
+import {
+  Agent,
+  BalancedPool,
+  Client,
+  type Dispatcher,
+  fetch,
+  interceptors,
+  MockAgent,
+  Pool,
+  request,
+} from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { withKest } from '../src/index.js'
 import { redirecting, showsKest, startServer, type TestServer } from './support/server.js'
@@ -109,15 +119,63 @@ describe('withKest', () => {
     },
   )
 
-  it('K-SCOPE refuses a request whose origin a Pool does not say', async () => {
+  it('K-SCOPE knows where a Pool goes, which its requests do not say', async () => {
     const pool = agent(withKest(new Pool(hop2.origin), rule()))
+    await within('orders.list', async () => drain(await pool.request({ path: '/', method: 'GET' })))
+    expect(await operationsIn(hop2.received[0]!.headers)).toEqual(['orders.list'])
+  })
+
+  it('K-SCOPE refuses a request whose origin a dispatcher does not say', async () => {
+    const inner = agent(new Pool(hop2.origin))
+    const plain = { dispatch: inner.dispatch.bind(inner) } as Dispatcher
+    const pool = withKest(plain, rule())
     await expect(
-      within('orders.list', () => pool.request({ path: '/', method: 'GET' })),
+      within(
+        'orders.list',
+        () =>
+          new Promise((resolve, reject) =>
+            pool.dispatch(
+              { path: '/', method: 'GET' },
+              { onResponseEnd: resolve, onResponseError: (_, error) => reject(error) },
+            ),
+          ),
+      ),
     ).rejects.toMatchObject({
       code: 'ERR_KEST_OUTBOUND',
       message: expect.stringContaining('"origin"'),
     })
     expect(hop2.received).toEqual([])
+  })
+
+  it.each<[string, (origin: string) => Dispatcher]>([
+    ['a Pool', (origin) => new Pool(origin)],
+    ['a Client', (origin) => new Client(origin)],
+    ['a Pool with interceptors', (origin) => new Pool(origin).compose(interceptors.retry())],
+  ])(
+    'K-SCOPE %s goes to its own origin, whatever a request says: another is refused',
+    async (_name, make) => {
+      const elsewhere = agent(withKest(make(stranger.origin), rule()))
+      await expect(
+        within('orders.list', () => request(hop2.origin, { dispatcher: elsewhere })),
+      ).rejects.toMatchObject({ code: 'ERR_KEST_OUTBOUND' })
+      expect(stranger.received).toEqual([])
+      const there = agent(withKest(make(hop2.origin), rule()))
+      await within('orders.list', async () => drain(await request(`${hop2.origin}/x`, { dispatcher: there })))
+      expect(await operationsIn(hop2.received[0]!.headers)).toEqual(['orders.list'])
+    },
+  )
+
+  it('K-SCOPE refuses an origin that is not the one that a Pool goes to', async () => {
+    const pool = agent(new Pool(stranger.origin))
+    expect(() => withKest(pool, { ...rule(), origin: hop2.origin })).toThrow(KestConfigError)
+  })
+
+  it('K-SCOPE refuses a BalancedPool, which goes to several places and says none of them', async () => {
+    const pool = agent(new BalancedPool([stranger.origin]))
+    expect(() => withKest(pool, rule())).toThrow(/origin/)
+    const stated = agent(withKest(new BalancedPool([hop2.origin]), { ...rule(), origin: hop2.origin }))
+    await within('orders.list', async () => drain(await request(hop2.origin, { dispatcher: stated })))
+    expect(hop2.received).toHaveLength(1)
   })
 
   it('K-SCOPE refuses a request for another origin than the one a dispatcher goes to', async () => {
