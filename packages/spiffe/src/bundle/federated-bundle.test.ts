@@ -5,7 +5,18 @@ import { RecordingLogger } from '@kest/core/testing'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { makeAuthority, makeSvid, until } from '../../tests/support/material.js'
 import type { Authority } from '../dev-authority/authority.js'
+import {
+  basicConstraints,
+  extendedKeyUsage,
+  extension,
+  issueCertificate,
+  keyUsage,
+  name,
+} from '../dev-authority/certificate.js'
+import * as der from '../dev-authority/der.js'
+import { generateKeys } from '../dev-authority/keys.js'
 import { splitCertificates } from '../x509/certificate.js'
+import { OID } from '../x509/oid.js'
 import { type FederatedBundleOptions, followBundleEndpoint } from './federated-bundle.js'
 import type { PolledBundleSource } from './polled-bundle.js'
 
@@ -41,17 +52,46 @@ function document(sequence: number, ...authorities: readonly Authority[]): Recor
   return { keys, spiffe_sequence: sequence }
 }
 
-function pem(der: Uint8Array, label: string): string {
-  return `-----BEGIN ${label}-----\n${Buffer.from(der).toString('base64')}\n-----END ${label}-----\n`
+function pem(bytes: Uint8Array, label: string): string {
+  return `-----BEGIN ${label}-----\n${Buffer.from(bytes).toString('base64')}\n-----END ${label}-----\n`
 }
 
 /** A bundle endpoint whose certificate is an SVID. */
 async function serve(by: Authority = authority, id = ENDPOINT): Promise<string> {
   const { x509Svid, x509SvidKey } = await makeSvid(by, id)
   const cert = splitCertificates(x509Svid, 8)
-    .map((der) => pem(der, 'CERTIFICATE'))
+    .map((certificate) => pem(certificate, 'CERTIFICATE'))
     .join('')
-  const own = createServer({ cert, key: pem(x509SvidKey, 'PRIVATE KEY') }, (request, response) => {
+  return await serveAs(cert, pem(x509SvidKey, 'PRIVATE KEY'))
+}
+
+/** A bundle endpoint whose certificate is for its address, as those of the Web are for a name. */
+async function serveWeb(by: Authority): Promise<string> {
+  const { publicKey, privateKey } = await generateKeys('ec-p256')
+  const address = der.tagged(7, Buffer.of(127, 0, 0, 1))
+  const leaf = issueCertificate(
+    {
+      subject: name({ organization: 'Web' }),
+      publicKey,
+      notBefore: Date.now() - 10_000,
+      notAfter: Date.now() + 3_600_000,
+      extensions: [
+        keyUsage(['digitalSignature']),
+        extendedKeyUsage([OID.serverAuth]),
+        basicConstraints(false),
+        extension(OID.subjectAltName, false, der.sequence(address)),
+      ],
+    },
+    by.issuer,
+  )
+  return await serveAs(
+    pem(leaf, 'CERTIFICATE'),
+    privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+  )
+}
+
+async function serveAs(cert: string, key: string): Promise<string> {
+  const own = createServer({ cert, key }, (request, response) => {
     requests++
     answer(request, response)
   })
@@ -164,6 +204,27 @@ describe('a bundle endpoint with https_spiffe', () => {
 })
 
 describe('a bundle endpoint with https_web', () => {
+  it('is followed when a stated authority vouches for it, through a change of its bundle', async () => {
+    const web = await makeAuthority('web.example')
+    let current = document(1, authority)
+    answer = says(() => current)
+    const profile = { type: 'https_web', ca: pem(web.root, 'CERTIFICATE') } as const
+    const followed = await follow(await serveWeb(web), { profile })
+    expect(followed.getX509Bundle('partner.example')?.has(authority.root)).toBe(true)
+    current = document(2, rogue)
+    await until(() => followed.getX509Bundle('partner.example')?.has(rogue.root) === true)
+    expect(followed.getX509Bundle('partner.example')?.has(authority.root)).toBe(false)
+  })
+
+  it('is refused, and asked nothing, when a stated authority is another than vouches for it', async () => {
+    const web = await makeAuthority('web.example')
+    answer = says(() => document(1, authority))
+    const profile = { type: 'https_web', ca: pem(rogue.root, 'CERTIFICATE') } as const
+    const url = await serveWeb(web)
+    expect(await reasonOf(follow(url, { profile, connectTimeoutMs: 200 }))).toBe('ERR_SPIFFE_UNAVAILABLE')
+    expect(requests).toBe(0)
+  })
+
   it('is refused when nobody whom Node trusts vouches for it', async () => {
     answer = says(() => document(1, authority))
     const url = await serve()

@@ -12,7 +12,7 @@ import { X509Bundle } from './x509-bundle.js'
 export type EndpointProfile =
   | {
       readonly type: 'https_web'
-      /** PEM; default: the authorities that Node trusts. */
+      /** PEM, of a private authority say; default: those that Node trusts, which `NODE_EXTRA_CA_CERTS` adds to. */
       readonly ca?: string | readonly string[]
     }
   | {
