@@ -22,6 +22,7 @@ export {
 } from './mtls/connector.js'
 export type { MtlsSource, PeerRules } from './mtls/peer-rules.js'
 export { createMtlsServer } from './mtls/server.js'
+export { createMtlsServerFactory, type MtlsServerFactory } from './mtls/server-factory.js'
 export { SPIREProvider } from './provider/spire-provider.js'
 export { BundleSource } from './source/bundle-source.js'
 export type { SourceOptions } from './source/client-of.js'

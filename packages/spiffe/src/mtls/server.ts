@@ -29,9 +29,7 @@ const SERVER_OPTIONS: Readonly<TlsOptions> = Object.freeze({
  * ```ts
  * const rules = { authorize: memberOf('example.org') }
  * createMtlsServer(source, rules, (tls) => https.createServer(tls, app)).listen(8443)
- * const fastify = Fastify({
- *   serverFactory: (handler) => createMtlsServer(source, rules, (tls) => https.createServer(tls, handler)),
- * })
+ * const fastify = Fastify({ serverFactory: createMtlsServerFactory(source, rules) })
  * ```
  */
 export function createMtlsServer<S extends Server>(
