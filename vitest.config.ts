@@ -24,8 +24,10 @@ export default defineConfig({
   test: {
     environment: 'node',
     watch: false,
-    testTimeout: 10_000,
-    hookTimeout: 30_000,
+    // Machines that are busy, with few processors: what is waited for is a condition, and this is when to stop.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 20_000, interval: 10 } },
     // What is built runs as it is published, untouched by the test runner.
     server: { deps: { external: [/\/dist\//] } },
     projects: [

@@ -441,7 +441,7 @@ describe.each(MAJORS)('protect on Express $major', ({ express, major }) => {
       )
       const { url } = await serve(app)
       await (await fetch(`${url}/x`)).text()
-      await vi.waitFor(() => expect(operationsOf(received!)).toEqual(['outer', 'inner']))
+      await expect.poll(() => operationsOf(received!)).toEqual(['outer', 'inner'])
     })
 
     it('are as many as the routes it goes through', async () => {
@@ -475,9 +475,9 @@ describe.each(MAJORS)('protect on Express $major', ({ express, major }) => {
       await asked.promise
       outgoing.destroy()
 
-      await vi.waitFor(() =>
-        expect(logger.records.map(({ details }) => details['code'])).toEqual(['ERR_KEST_ABORTED']),
-      )
+      await expect
+        .poll(() => logger.records.map(({ details }) => details['code']))
+        .toEqual(['ERR_KEST_ABORTED'])
       expect(told?.aborted).toBe(true)
       expect(engine.requests).toHaveLength(1)
       expect(handler).not.toHaveBeenCalled()
@@ -512,9 +512,9 @@ describe.each(MAJORS)('protect on Express $major', ({ express, major }) => {
         const response = await fetch(`${url}/x`)
         decision.resolve(true)
 
-        await vi.waitFor(() =>
-          expect(logger.records.map(({ details }) => details['code'])).toEqual(['ERR_KEST_ABORTED']),
-        )
+        await expect
+          .poll(() => logger.records.map(({ details }) => details['code']))
+          .toEqual(['ERR_KEST_ABORTED'])
         expect(exporter.getFinishedSpans().map(({ attributes }) => attributes['kest.decision'])).toEqual([
           'deny',
         ])
@@ -540,10 +540,10 @@ describe.each(MAJORS)('protect on Express $major', ({ express, major }) => {
       await (await fetch(`${url}/quick`)).text()
       const outgoing = request(`${url}/slow`).on('error', () => {})
       outgoing.end()
-      await vi.waitFor(() => expect(signals).toHaveLength(2))
+      await expect.poll(() => signals).toHaveLength(2)
       outgoing.destroy()
 
-      await vi.waitFor(() => expect(signals.map(({ aborted }) => aborted)).toEqual([false, true]))
+      await expect.poll(() => signals.map(({ aborted }) => aborted)).toEqual([false, true])
     })
 
     it('before the ingress middleware saw it: no operation begins', async () => {
@@ -558,9 +558,9 @@ describe.each(MAJORS)('protect on Express $major', ({ express, major }) => {
       outgoing.end()
       await once(server, 'request')
       outgoing.destroy()
-      await vi.waitFor(() =>
-        expect(logger.records.map(({ details }) => details['code'])).toEqual(['ERR_KEST_ABORTED']),
-      )
+      await expect
+        .poll(() => logger.records.map(({ details }) => details['code']))
+        .toEqual(['ERR_KEST_ABORTED'])
       expect(engine.requests).toEqual([])
       expect(handler).not.toHaveBeenCalled()
     })

@@ -450,7 +450,7 @@ describe.each(MAJORS)('wrapRouter on Express $major', ({ express, major }) => {
     app.use(router)
     const { url } = await serve(app)
     await (await fetch(`${url}/x`)).text()
-    await vi.waitFor(() => expect(operationsOf(received!)).toEqual(['GET /x']))
+    await expect.poll(() => operationsOf(received!)).toEqual(['GET /x'])
   })
 })
 

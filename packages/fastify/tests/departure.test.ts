@@ -38,7 +38,7 @@ describe('a client that leaves', () => {
     await left
     await wait(5)
     decide()
-    await vi.waitFor(() => expect(world.denied()).toEqual(['GET /x']))
+    await expect.poll(() => world.denied()).toEqual(['GET /x'])
     await wait(5)
     expect(world.signed()).toEqual([])
     expect(run).not.toHaveBeenCalled()
@@ -63,7 +63,7 @@ describe('a client that leaves', () => {
     await arrived.promise
     socket.destroy()
     await judged.promise
-    await vi.waitFor(() => expect(world.denied()).toEqual(['GET /x']))
+    await expect.poll(() => world.denied()).toEqual(['GET /x'])
     expect(run).not.toHaveBeenCalled()
   })
 
@@ -127,7 +127,7 @@ it('a request that timed out while its operation was being decided runs no handl
   expect(await (await response).text()).toBe('timed out')
   await wait(5)
   decide()
-  await vi.waitFor(() => expect(world.denied()).toEqual(['GET /x']))
+  await expect.poll(() => world.denied()).toEqual(['GET /x'])
   await wait(5)
   expect(world.signed()).toEqual([])
   expect(run).not.toHaveBeenCalled()
@@ -144,5 +144,5 @@ it('K-FLOW an operation joins the frame of its request when the response is over
   const response = await fetch(`${address}/x`)
   const { frame } = await received.promise
   expect(await response.text()).toBe('ran')
-  await vi.waitFor(() => expect(frame.lineage.tips.map(({ entry }) => entry.operation)).toEqual(['GET /x']))
+  await expect.poll(() => frame.lineage.tips.map(({ entry }) => entry.operation)).toEqual(['GET /x'])
 })

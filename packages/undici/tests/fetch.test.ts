@@ -171,7 +171,7 @@ describe.each(fetches)('createKestFetch around %s', (name, inner) => {
     for (const [index, call] of calls.entries()) {
       const controller = new AbortController()
       const rejected = expect(within('orders.list', () => call(controller.signal))).rejects.toBe(reason)
-      await vi.waitFor(() => expect(hop2.received).toHaveLength(index + 1), { interval: 5 })
+      await expect.poll(() => hop2.received).toHaveLength(index + 1)
       controller.abort(reason)
       await rejected
     }

@@ -166,7 +166,7 @@ describe('the deployment’s policies', () => {
       })
     })
     const underWay = kest.begin(definition)
-    await vi.waitFor(() => expect(engine.requests).toHaveLength(1))
+    await expect.poll(() => engine.requests).toHaveLength(1)
     engine.requests.length = 0
     writeFileSync(file, 'policies: { enterprise: [stricter] }')
     await vi.waitFor(

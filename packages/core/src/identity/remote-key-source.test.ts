@@ -183,7 +183,7 @@ describe('createRemoteKeySource', () => {
     const trust = source({ timeoutMs: 200 })
     const start = performance.now()
     expect((await failure(kids(trust))).code).toBe('ERR_KEST_KEYS_UNAVAILABLE')
-    expect(performance.now() - start).toBeLessThan(2000)
+    expect(performance.now() - start).toBeLessThan(10_000)
   })
 
   it('K-PRINCIPAL follows no redirect', async () => {

@@ -224,7 +224,7 @@ describe('verification of tokens', () => {
   })
 
   it('reads 10 MB of rubbish in no time', async () => {
-    const start = performance.now()
+    const started = process.cpuUsage()
     await expectRefused(
       verifier({ maxTokenBytes: 20_000_000 }),
       `Bearer ${'='.repeat(10_000_000)}`,
@@ -235,7 +235,7 @@ describe('verification of tokens', () => {
       `Bearer${' '.repeat(10_000_000)}a,`,
       /one token/,
     )
-    expect(performance.now() - start).toBeLessThan(1000)
+    expect(process.cpuUsage(started).user).toBeLessThan(2_000_000)
   })
 
   it.each([
