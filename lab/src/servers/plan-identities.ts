@@ -42,7 +42,7 @@ export function planIdentities(programs: Programs, wanted: 'spire' | 'embedded' 
       start: (supervisor, options) => startSpire(supervisor, { ...options, users, programs: spire }),
     }
   return {
-    description: `SVIDs of the embedded Workload API, which attests nothing (${obstacle ?? 'as was asked for'})`,
+    description: `SVIDs of the embedded Workload API, which attests nothing (${wanted === 'embedded' ? 'as was asked for' : obstacle})`,
     start: (supervisor, options) => startEmbedded(supervisor, { ...options, users }),
   }
 }
