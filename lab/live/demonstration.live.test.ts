@@ -109,6 +109,8 @@ describe('npm run lab', () => {
     expect(stdout).not.toContain('SUCCESS')
     expect(code).toBe(1)
     expect(readdirSync(temporary)).toEqual([])
+    // What it has left behind in its folder does not matter to the next one.
+    expectTheChain(await runMain(['--out', out, '--identities', 'embedded'], env).ended)
   })
 
   it('exits by the convention when it is interrupted while it starts, and leaves nothing behind', async () => {

@@ -1,6 +1,6 @@
 // The trusted chain on real servers: starts them, is a client, then the auditor, who has nothing but the Collector's file
 // and the trust bundle; and stops everything, whichever way it ends.
-import { mkdir, mkdtemp } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { inspect } from 'node:util'
 import { type Arguments, parseArguments, USAGE } from './arguments.js'
@@ -13,6 +13,9 @@ import { prove, untilExported } from './prove.js'
 import { Report } from './report.js'
 import { MEMORY_PROBE, soak } from './soak.js'
 import { Watch } from './supervisor/watch.js'
+
+/** What a run leaves in its folder. */
+const WRITTEN = ['spans.jsonl', 'logs', 'evidence.json', 'bundle.json', 'trust.json']
 
 process.exitCode = await main(process.argv.slice(2))
 
@@ -85,12 +88,14 @@ async function run(wanted: Arguments, report: Report, watch: Watch): Promise<voi
 }
 
 async function folderFor(wanted: string | null): Promise<string> {
-  if (wanted !== null) {
-    await mkdir(wanted, { recursive: true })
-    return resolve(wanted)
+  if (wanted === null) {
+    await mkdir(OUT, { recursive: true })
+    return await mkdtemp(join(OUT, 'run-'))
   }
-  await mkdir(OUT, { recursive: true })
-  return await mkdtemp(join(OUT, 'run-'))
+  await mkdir(wanted, { recursive: true })
+  // What an earlier run has proved says nothing of this one.
+  for (const name of WRITTEN) await rm(join(wanted, name), { recursive: true, force: true })
+  return resolve(wanted)
 }
 
 async function load(lab: Lab, { requests, concurrency }: Arguments, report: Report): Promise<number> {
