@@ -87,6 +87,13 @@ export { PassportVerifier } from './passport/verifier.js'
 export { verifyPassport } from './passport/verify.js'
 export { type EntryVerdict, verifyEntries } from './passport/verify-entries.js'
 export type { VerifyOptions } from './passport/verify-options.js'
+export {
+  type CachedPolicyEngine,
+  cacheDecisions,
+  type DecisionCacheOptions,
+  type DecisionCacheStats,
+} from './policy/decision-cache.js'
+export type { IgnorableField } from './policy/decision-key.js'
 export type { Decision, PolicyContext, PolicyEngine, PolicyRequest, PolicyTier } from './policy/engine.js'
 export { createFunctionEngine, type PolicyFunction } from './policy/function-engine.js'
 export type { Policies } from './policy/policies.js'

@@ -55,6 +55,8 @@ export interface Decision {
  * answering anything else deny with an error of their own (NF-SEC-03).
  */
 export interface PolicyEngine {
+  /** Another number when decisions may have changed, such as after new policies were loaded: what was cached is asked anew. */
+  readonly generation?: number
   /** `signal` aborts when the time is up or the caller has left. */
   evaluate(
     request: PolicyRequest,

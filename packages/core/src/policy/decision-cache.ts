@@ -1,0 +1,228 @@
+import { type Clock, systemClock } from '../clock.js'
+import { KestConfigError } from '../errors.js'
+import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import { DecisionFlight } from './decision-flight.js'
+import { decisionKeys, IGNORABLE_FIELDS, type IgnorableField, withhold } from './decision-key.js'
+import type { Decision, PolicyEngine, PolicyRequest } from './engine.js'
+
+export interface DecisionCacheOptions {
+  /**
+   * What decisions do not depend on. It is left out of the key, and withheld from the engine: a policy that reads it all
+   * the same finds nothing there. Required, because `environment.parent_hash` differs with every request: an engine that
+   * may see it is asked again each time.
+   */
+  readonly ignore: readonly IgnorableField[]
+  /** How long an allow is kept, milliseconds. Default 5,000. */
+  readonly ttlMs?: number
+  /** How long a denial is kept, milliseconds; 0 keeps none. Default: as long as an allow. */
+  readonly deniedTtlMs?: number
+  /** Decisions at a time; the oldest goes first. Default 10,000. */
+  readonly max?: number
+  readonly clock?: Clock
+}
+
+/** What a cache did so far. */
+export interface DecisionCacheStats {
+  /** Kept now, the expired ones among them. */
+  readonly decisions: number
+  readonly hits: number
+  /** Questions that the engine was asked. */
+  readonly misses: number
+  /** Questions that waited for the answer to another. */
+  readonly joined: number
+}
+
+/** An engine that remembers. Made by {@link cacheDecisions}. */
+export interface CachedPolicyEngine extends PolicyEngine {
+  /**
+   * Forgets what was decided: all of it, or what a policy had a part in. What is under way is not kept when it comes.
+   * Call it when policies, or the data behind them, have changed.
+   */
+  invalidate(policy?: string): void
+  stats(): DecisionCacheStats
+}
+
+/** Longer keys are not kept, so that strangers cannot fill memory with attributes. */
+const MAX_KEY_LENGTH = 8_192
+const OPTIONS: readonly string[] = ['ignore', 'ttlMs', 'deniedTtlMs', 'max', 'clock']
+
+/**
+ * Puts a cache before an engine. A decision is kept under all that the engine could see of the question, and given again
+ * only to the very same one. Equal questions that come while one is under way share its answer; one of them that leaves
+ * takes nothing from the others. What is no decision (an error, a time-out, a malformed answer) is never kept.
+ *
+ * Within its time a kept decision does not notice that the world behind the policy has changed: the hour, the engine's
+ * data, its policies. {@link CachedPolicyEngine.invalidate} forgets; an engine that has a `generation` is asked anew when
+ * that changes. The engine must not decide by `entryId`, which differs with every request.
+ *
+ * @throws {KestConfigError} for options that are missing, unknown or wrong
+ *
+ * @example
+ * ```ts
+ * const engine = cacheDecisions(new OPAPolicyEngine({ url }), {
+ *   ignore: ['environment.parent_hash', 'object.attributes'],
+ *   ttlMs: 10_000,
+ *   deniedTtlMs: 1_000,
+ * })
+ * configure({ identity, engine, trust })
+ * ```
+ */
+export function cacheDecisions(engine: PolicyEngine, options: DecisionCacheOptions): CachedPolicyEngine {
+  return new DecisionCache(engine, options)
+}
+
+interface Kept {
+  readonly answer: boolean | Decision
+  readonly policies: readonly string[]
+  readonly since: number
+  readonly ttlMs: number
+}
+
+interface UnderWay {
+  readonly flight: DecisionFlight
+  readonly policies: readonly string[]
+}
+
+class DecisionCache implements CachedPolicyEngine {
+  readonly #engine: PolicyEngine
+  readonly #ignored: ReadonlySet<IgnorableField>
+  readonly #keyOf: (request: PolicyRequest) => string
+  readonly #ttlMs: number
+  readonly #deniedTtlMs: number
+  readonly #max: number
+  readonly #clock: Clock
+  readonly #kept = new Map<string, Kept>()
+  readonly #underWay = new Map<string, UnderWay>()
+  #hits = 0
+  #misses = 0
+  #joined = 0
+
+  constructor(engine: PolicyEngine, options: DecisionCacheOptions) {
+    if (typeof engine?.evaluate !== 'function') fail('expected an engine')
+    if (typeof options !== 'object' || options === null) fail('expected options')
+    for (const name of Object.keys(options)) {
+      if (!OPTIONS.includes(name)) fail(`unknown option "${name}"`)
+    }
+    const { ignore, ttlMs = 5_000, deniedTtlMs = ttlMs, max = 10_000, clock = systemClock } = options
+    if (!Array.isArray(ignore)) fail('ignore: expected a list of fields, which may be empty')
+    for (const field of ignore) {
+      if (!IGNORABLE_FIELDS.includes(field)) {
+        fail(`ignore: "${String(field)}" is none of ${IGNORABLE_FIELDS.join(', ')}`)
+      }
+    }
+    if (typeof clock?.now !== 'function') fail('clock: expected an object with a method now()')
+    this.#engine = engine
+    this.#ignored = new Set(ignore)
+    this.#keyOf = decisionKeys(this.#ignored)
+    this.#ttlMs = integer('ttlMs', ttlMs, 1)
+    this.#deniedTtlMs = integer('deniedTtlMs', deniedTtlMs, 0)
+    this.#max = integer('max', max, 1)
+    this.#clock = clock
+  }
+
+  get generation(): number {
+    return this.#engine.generation ?? 0
+  }
+
+  evaluate(
+    request: PolicyRequest,
+    options: { readonly signal: AbortSignal },
+  ): MaybePromise<boolean | Decision> {
+    const { generation } = this.#engine
+    const key = generation === undefined ? this.#keyOf(request) : `${generation}/${this.#keyOf(request)}`
+    const kept = this.#kept.get(key)
+    if (kept !== undefined) {
+      const age = this.#clock.now() - kept.since
+      if (age >= 0 && age < kept.ttlMs) {
+        this.#hits++
+        return kept.answer
+      }
+      this.#kept.delete(key)
+    }
+    const other = this.#underWay.get(key)
+    if (other !== undefined) {
+      this.#joined++
+      return other.flight.join(request, options.signal)
+    }
+    this.#misses++
+    return this.#ask(key, request, options)
+  }
+
+  invalidate(policy?: string): void {
+    for (const all of [this.#kept, this.#underWay]) {
+      for (const [key, { policies }] of all) {
+        if (policy === undefined || policies.includes(policy)) all.delete(key)
+      }
+    }
+  }
+
+  stats(): DecisionCacheStats {
+    return { decisions: this.#kept.size, hits: this.#hits, misses: this.#misses, joined: this.#joined }
+  }
+
+  close(): MaybePromise<void> {
+    this.invalidate()
+    return this.#engine.close?.()
+  }
+
+  #ask(
+    key: string,
+    request: PolicyRequest,
+    { signal }: { readonly signal: AbortSignal },
+  ): MaybePromise<boolean | Decision> {
+    const { policies } = request
+    const asked = { ...request, context: withhold(request.context, this.#ignored) }
+    const forget = (): void => {
+      if (this.#underWay.get(key) === own) this.#underWay.delete(key)
+    }
+    const own: UnderWay = { flight: new DecisionFlight(forget), policies }
+    const answer = this.#engine.evaluate(asked, own.flight)
+    if (!isPromise(answer)) return this.#keep(key, policies, answer)
+    if (key.length <= MAX_KEY_LENGTH) this.#underWay.set(key, own)
+    own.flight.start(
+      answer.then(
+        (settled) => {
+          if (this.#underWay.get(key) !== own) return settled
+          this.#underWay.delete(key)
+          return this.#keep(key, policies, settled)
+        },
+        (error: unknown) => {
+          forget()
+          throw error
+        },
+      ),
+    )
+    return own.flight.join(request, signal)
+  }
+
+  /** What is no decision goes on as it is, to be judged by who asked. */
+  #keep(key: string, policies: readonly string[], answer: boolean | Decision): boolean | Decision {
+    const decision = decisionOf(answer)
+    if (decision === undefined || key.length > MAX_KEY_LENGTH) return answer
+    const allowed = decision === true || (decision !== false && decision.allow)
+    const ttlMs = allowed ? this.#ttlMs : this.#deniedTtlMs
+    if (ttlMs === 0) return decision
+    this.#kept.delete(key)
+    if (this.#kept.size >= this.#max) this.#kept.delete(this.#kept.keys().next().value as string)
+    this.#kept.set(key, { answer: decision, policies, since: this.#clock.now(), ttlMs })
+    return decision
+  }
+}
+
+/** A copy that nobody can change. */
+function decisionOf(answer: unknown): boolean | Decision | undefined {
+  if (typeof answer === 'boolean') return answer
+  if (typeof answer !== 'object' || answer === null) return undefined
+  const { allow, reason } = answer as Decision
+  if (typeof allow !== 'boolean') return undefined
+  return Object.freeze(typeof reason === 'string' ? { allow, reason } : { allow })
+}
+
+function integer(name: string, value: number, least: number): number {
+  if (Number.isSafeInteger(value) && value >= least) return value
+  return fail(`${name}: expected an integer from ${least}, got ${String(value)}`)
+}
+
+function fail(message: string): never {
+  throw new KestConfigError(`cacheDecisions: ${message}`)
+}
