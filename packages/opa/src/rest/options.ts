@@ -1,0 +1,144 @@
+import type { SecureContextOptions } from 'node:tls'
+import { KestConfigError, type MaybePromise } from '@kest/core'
+import type { buildConnector } from 'undici'
+import { createPathOf, type PolicyPaths } from '../decision/policy-paths.js'
+import { createDecisionReader, type DecisionReader } from '../decision/read-decision.js'
+import { assertKnown, toInteger } from '../options.js'
+
+/** Which OPA is asked, and how. */
+export interface OPAOptions {
+  /** Where it serves: `http://127.0.0.1:8181`, with a path when it is behind a proxy that has one. */
+  readonly url: string | URL
+  /** The Unix socket that it serves on; `url` then says the scheme and the name alone. */
+  readonly socketPath?: string
+  /** For `Authorization: Bearer`; a function is asked for each question, so that the token may change. */
+  readonly token?: string | (() => MaybePromise<string>)
+  /** Client certificate, and whom to trust: as `node:tls` takes them. */
+  readonly tls?: Pick<SecureContextOptions, 'ca' | 'cert' | 'key' | 'minVersion'>
+  /** Connects in place of undici: what `createMtlsConnector` of `@kest/spiffe` answers. */
+  readonly connect?: buildConnector.connector
+  /** Paths of documents by the name of the policy. Default: the name itself: `orders/read` is `data.orders.read`. */
+  readonly paths?: PolicyPaths
+  /** Where the decision lies in a document, for all policies or by name. Default: it is a boolean, or has `allow`. */
+  readonly decisionPath?: string | Readonly<Record<string, string>>
+  /**
+   * Whether several policies are asked in one round trip, by OPA's Query API (`POST /v1/query`), which whoever guards OPA
+   * must allow. Default `false`: each has a question of its own, in order, until one does not allow.
+   */
+  readonly batch?: boolean
+  /** For all that is asked at once, milliseconds. Default 1,000. */
+  readonly timeoutMs?: number
+  /** Bytes of an answer. Default 65,536. */
+  readonly maxAnswerBytes?: number
+  /** Connections that are kept open at most. Default 128. */
+  readonly connections?: number
+}
+
+/** Options as they hold. */
+export interface ResolvedOPAOptions {
+  readonly url: URL
+  readonly pathOf: (policy: string) => string
+  readonly readerOf: (policy: string) => DecisionReader
+  readonly authorization: () => MaybePromise<string | null>
+  readonly connect: buildConnector.connector | buildConnector.BuildOptions
+  readonly batch: boolean
+  readonly timeoutMs: number
+  readonly maxAnswerBytes: number
+  readonly connections: number
+}
+
+const WHERE = 'OPAPolicyEngine'
+const KNOWN = [
+  'url',
+  'socketPath',
+  'token',
+  'tls',
+  'connect',
+  'paths',
+  'decisionPath',
+  'batch',
+  'timeoutMs',
+  'maxAnswerBytes',
+  'connections',
+]
+/** A longer delay overflows a timer, which then fires at once. */
+const LONGEST_MS = 0x7fffffff
+/** RFC 6750 §2.1. */
+const TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/
+
+/** @throws {KestConfigError} */
+export function resolveOptions(options: OPAOptions): ResolvedOPAOptions {
+  assertKnown(WHERE, options, KNOWN)
+  const { paths, decisionPath, batch = false } = options
+  if (typeof batch !== 'boolean') throw new KestConfigError(`${WHERE}.batch: expected a boolean`)
+  return {
+    url: toUrl(options.url),
+    pathOf: createPathOf(WHERE, paths),
+    readerOf: createReaderOf(decisionPath),
+    authorization: createAuthorization(options.token),
+    connect: connectorOf(options),
+    batch,
+    timeoutMs: toInteger(`${WHERE}.timeoutMs`, options.timeoutMs ?? 1_000, 1, LONGEST_MS),
+    maxAnswerBytes: toInteger(`${WHERE}.maxAnswerBytes`, options.maxAnswerBytes ?? 65_536, 1),
+    connections: toInteger(`${WHERE}.connections`, options.connections ?? 128, 1),
+  }
+}
+
+function toUrl(url: unknown): URL {
+  const parsed = typeof url === 'string' || url instanceof URL ? tryUrl(`${url}`) : null
+  const plain =
+    parsed !== null &&
+    /^https?:$/.test(parsed.protocol) &&
+    `${parsed.username}${parsed.password}${parsed.search}${parsed.hash}` === ''
+  if (plain) return parsed
+  throw new KestConfigError(`${WHERE}.url: expected http: or https:, without credentials, query or fragment`)
+}
+
+function tryUrl(url: string): URL | null {
+  return URL.canParse(url) ? new URL(url) : null
+}
+
+function createReaderOf(decisionPath: OPAOptions['decisionPath']): (policy: string) => DecisionReader {
+  if (decisionPath === undefined || typeof decisionPath === 'string') {
+    const reader = createDecisionReader(WHERE, decisionPath)
+    return () => reader
+  }
+  if (typeof decisionPath !== 'object' || decisionPath === null) {
+    throw new KestConfigError(`${WHERE}.decisionPath: expected a string, or a record of strings`)
+  }
+  const standard = createDecisionReader(WHERE)
+  const readers = new Map(
+    Object.entries(decisionPath).map(([policy, path]) => [policy, createDecisionReader(WHERE, path)]),
+  )
+  return (policy) => readers.get(policy) ?? standard
+}
+
+function createAuthorization(token: OPAOptions['token']): () => MaybePromise<string | null> {
+  if (token === undefined) return () => null
+  if (typeof token === 'function') {
+    return async () => bearer(await token())
+  }
+  const authorization = bearer(token)
+  return () => authorization
+}
+
+/** Never shows what it is given. */
+function bearer(token: unknown): string {
+  if (typeof token === 'string' && TOKEN.test(token)) return `Bearer ${token}`
+  throw new KestConfigError(`${WHERE}.token: expected a bearer token (RFC 6750)`)
+}
+
+function connectorOf({ socketPath, tls, connect }: OPAOptions): ResolvedOPAOptions['connect'] {
+  if (connect !== undefined && (tls !== undefined || socketPath !== undefined)) {
+    throw new KestConfigError(
+      `${WHERE}.connect: connects by itself; tls and socketPath mean nothing beside it`,
+    )
+  }
+  if (connect !== undefined && typeof connect !== 'function') {
+    throw new KestConfigError(`${WHERE}.connect: expected a connector of undici's`)
+  }
+  if (socketPath !== undefined && (typeof socketPath !== 'string' || socketPath === '')) {
+    throw new KestConfigError(`${WHERE}.socketPath: expected a path`)
+  }
+  return connect ?? { ...tls, ...(socketPath === undefined ? {} : { socketPath }) }
+}
