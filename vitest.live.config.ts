@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
 
-const folders = ['lab', ...readdirSync('packages').map((name) => `packages/${name}`)]
+const folders = ['examples/three-hop', 'lab', ...readdirSync('packages').map((name) => `packages/${name}`)]
 
 /**
  * Against real servers and other implementations, which are installed for it: `.ci/run`, or `scripts/live-tools.sh` and
@@ -22,7 +22,7 @@ export default defineConfig({
       .map((root) => ({
         extends: true as const,
         test: {
-          name: root.replace('packages/', ''),
+          name: root.replace(/^.*\//, ''),
           root,
           include: ['live/**/*.live.test.ts'],
           globalSetup: existsSync(`${root}/live/support/setup.ts`) ? ['live/support/setup.ts'] : [],

@@ -58,6 +58,9 @@ async function operate(wanted: Arguments, out: string): Promise<TrustDocument> {
   const deployment = new Deployment(out, identities, watch, wanted.collector)
   try {
     console.log(`Identities: ${identities.description}`)
+    console.log(
+      `Policies: ${wanted.opa === null ? 'Rego, in each service' : `Rego, by the OPA at ${wanted.opa}`}`,
+    )
     await deployment.start(CHAIN.map((name) => ({ name, program: programOf(name) })))
     for (const { name, pid, origin } of deployment.hops) console.log(`${name}: process ${pid}, ${origin}`)
     const [edge, ...internal] = deployment.hops as [HopProcess, ...HopProcess[]]

@@ -1,11 +1,12 @@
 import { fileURLToPath } from 'node:url'
 import type { PolicyEngine } from '@kest/core'
-import { RegoWasmEngine } from '@kest/opa'
+import { OPAPolicyEngine, RegoWasmEngine } from '@kest/opa'
 
 /** The Rego in `policies/`, compiled: `npm run policies` makes it anew. */
 const POLICIES = fileURLToPath(new URL('../../policies/policy.wasm', import.meta.url))
 
-/** Decides in this process. */
+/** Decides in this process, or asks the OPA that `OPA_URL` names, which has the same policies. */
 export async function createEngine(): Promise<PolicyEngine> {
-  return await RegoWasmEngine.load(POLICIES)
+  const url = process.env['OPA_URL'] || null
+  return url === null ? await RegoWasmEngine.load(POLICIES) : new OPAPolicyEngine({ url })
 }
