@@ -3,7 +3,7 @@ import { CannotRun } from '../failure.js'
 import { parseArguments } from './arguments.js'
 
 it('measures for some minutes, and writes nothing, unless told otherwise', () => {
-  expect(parseArguments([])).toMatchObject({ warmUp: 10_000, rounds: 5, seconds: 10, write: false })
+  expect(parseArguments([])).toMatchObject({ warmUp: 6_000, rounds: 4, seconds: 8, write: false })
   expect(parseArguments('--warm-up 10 --rounds 2 --write'.split(' '))).toMatchObject({
     warmUp: 10,
     rounds: 2,

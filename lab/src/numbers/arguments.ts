@@ -7,9 +7,9 @@ export const USAGE = `usage: npm run lab:numbers -- [OPTIONS]
 Measures what Kest costs on the services of the lab, and prints tables.
 
   --bin FOLDER        where opa and otelcol are looked for before PATH
-  --warm-up N         requests to each chain before anything counts; default 10000
-  --rounds N          default 5
-  --seconds N         of load for each chain in each round; default 10
+  --warm-up N         requests to each chain before anything counts; default 6000
+  --rounds N          default 4
+  --seconds N         of load for each chain in each round; default 8
   --concurrency N     requests at once; default 16
   --repetitions N     of the chain in one process; default 300
   --write             puts the tables and the plot into docs`
@@ -30,9 +30,9 @@ export function parseArguments(argv: readonly string[]): NumbersArguments {
   const values = parse(argv)
   return {
     bin: values.bin ?? null,
-    warmUp: parseCount('--warm-up', values['warm-up'], 10_000, 1),
-    rounds: parseCount('--rounds', values.rounds, 5, 1),
-    seconds: parseCount('--seconds', values.seconds, 10, 1),
+    warmUp: parseCount('--warm-up', values['warm-up'], 6_000, 1),
+    rounds: parseCount('--rounds', values.rounds, 4, 1),
+    seconds: parseCount('--seconds', values.seconds, 8, 1),
     concurrency: parseCount('--concurrency', values.concurrency, 16, 1),
     repetitions: parseCount('--repetitions', values.repetitions, 300, 1),
     write: values.write ?? false,

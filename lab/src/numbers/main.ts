@@ -1,6 +1,6 @@
 // What Kest costs: measures, prints tables, and with --write puts them into docs/performance.md.
 import { writeFileSync } from 'node:fs'
-import { availableParallelism, cpus } from 'node:os'
+import { availableParallelism, cpus, loadavg } from 'node:os'
 import { inspect } from 'node:util'
 import { Failure } from '../failure.js'
 import { configurationFile } from '../files.js'
@@ -42,21 +42,24 @@ async function main(argv: readonly string[]): Promise<number> {
 async function measure(wanted: NumbersArguments, watch: Watch): Promise<void> {
   const progress = (text: string): void => console.error(`  ${text}`)
   const plan = { ...wanted, signal: watch.signal }
+  const load = loadavg()[0]?.toFixed(1) ?? '?'
   await using bench = await Bench.open(wanted.bin, progress, watch)
   const chain = chainTable(await measureChains(bench, VARIANTS, plan, progress))
   const shares = sharesTable(await profile(bench, PROFILED, plan))
   progress('the chain in one process')
   const lengths = await measureLengths(LONGEST, wanted.repetitions)
-  const parts = { machine: machine(wanted), chain, shares, length: lengthTable(lengths) }
+  const parts = { machine: machine(wanted, load), chain, shares, length: lengthTable(lengths) }
   console.log(Object.values(parts).join('\n\n'))
   if (!wanted.write) return
   fillIn(DOCUMENT, parts)
   writeFileSync(PLOT, lengthPlot(lengths))
 }
 
-function machine({ rounds, seconds, concurrency }: NumbersArguments): string {
+/** @param load what the machine had to do beside */
+function machine({ rounds, seconds, concurrency }: NumbersArguments, load: string): string {
   const cores = `${availableParallelism()} cores (${cpus()[0]?.model.trim()})`
-  return `Node ${process.version} on ${cores}; ${rounds} rounds of ${seconds} s, ${concurrency} requests at once.`
+  const plan = `${rounds} rounds of ${seconds} s, ${concurrency} requests at once`
+  return `Node ${process.version} on ${cores}; ${plan}. Load of the machine before: ${load}.`
 }
 
 function lengthPlot(figures: readonly LengthFigure[]): string {
