@@ -1,0 +1,106 @@
+import type { Decision, PolicyDeniedError, PolicyEngine, PolicyRequest } from '@kest/core'
+import { Pool } from 'undici'
+import { formatUid } from '../entity-types.js'
+import { flatContext } from '../flat-context.js'
+import { judge, undecided } from '../refusal.js'
+import { type CedarPolicyOptions, type ResolvedCedarPolicyOptions, resolveOptions } from './options.js'
+import { AnswerTooLongError, type Posted, postJson } from './post-json.js'
+import { readAnswer } from './read-answer.js'
+
+/**
+ * Policies in Cedar, asked of a Cedar Agent: one request for each policy, in order, until one does not allow. The mapping is
+ * that of {@link CedarWasmEngine}, and the whole context is sent. Only the decision `"Allow"` allows.
+ *
+ * It has connections of its own, kept alive: nothing of Kest's, or of instrumentation's fetch, goes along. No retry.
+ *
+ * @example
+ * ```ts
+ * const engine = new CedarPolicyEngine({ url: 'http://127.0.0.1:8180/v1' })
+ * configure({ identity, engine, trust })
+ * ```
+ */
+export class CedarPolicyEngine implements PolicyEngine {
+  readonly #options: ResolvedCedarPolicyOptions
+  readonly #pool: Pool
+
+  /** @throws {KestConfigError} for options that are missing, unknown or wrong */
+  constructor(options: CedarPolicyOptions) {
+    this.#options = resolveOptions(options)
+    const { origin, connections, tls } = this.#options
+    this.#pool = new Pool(origin, { connections, ...(tls === undefined ? {} : { connect: tls }) })
+  }
+
+  /**
+   * @throws {PolicyDeniedError} by rejecting: `ERR_KEST_ENGINE` (unreachable, another status than 200, attributes that Cedar
+   *   cannot hold, an allow beside policies that failed), `ERR_KEST_ENGINE_TIMEOUT`, `ERR_KEST_ENGINE_ANSWER` (no decision,
+   *   or too long)
+   */
+  async evaluate(
+    request: PolicyRequest,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<true | Decision> {
+    const { names } = this.#options
+    const call = {
+      principal: formatUid(names.principal(request.context)),
+      resource: formatUid(names.resource(request.context)),
+      context: this.#contextOf(request),
+    }
+    for (const policy of request.policies) {
+      const body = JSON.stringify({ ...call, action: formatUid(names.action(policy)) })
+      const { status, body: text } = await this.#post(policy, body, request, signal)
+      if (status !== 200) throw undecided('ERR_KEST_ENGINE', policy, `the agent answered ${status}`, request)
+      const answer = readAnswer(text)
+      if (answer === undefined) {
+        throw undecided('ERR_KEST_ENGINE_ANSWER', policy, 'the agent answered no decision', request)
+      }
+      const denial = judge(policy, answer, request)
+      if (denial !== undefined) return denial
+    }
+    return true
+  }
+
+  /** Ends the connections, and with them what is under way. Idempotent. */
+  async close(): Promise<void> {
+    if (!this.#pool.destroyed) await this.#pool.destroy()
+  }
+
+  #contextOf(request: PolicyRequest): ReturnType<typeof flatContext> {
+    try {
+      return flatContext(request.context)
+    } catch (cause) {
+      const [first] = request.policies
+      throw undecided('ERR_KEST_ENGINE', first as string, (cause as Error).message, request, cause)
+    }
+  }
+
+  async #post(policy: string, body: string, request: PolicyRequest, signal: AbortSignal): Promise<Posted> {
+    const { path, headers, timeoutMs, maxAnswerBytes } = this.#options
+    const late = AbortSignal.timeout(timeoutMs)
+    try {
+      return await postJson(this.#pool, body, {
+        path,
+        headers,
+        maxAnswerBytes,
+        signal: AbortSignal.any([signal, late]),
+      })
+    } catch (cause) {
+      // Whoever left knows why.
+      if (signal.aborted) throw signal.reason
+      if (late.aborted) {
+        throw undecided(
+          'ERR_KEST_ENGINE_TIMEOUT',
+          policy,
+          `no decision within ${timeoutMs} ms`,
+          request,
+          cause,
+        )
+      }
+      throw unanswered(policy, cause, request)
+    }
+  }
+}
+
+function unanswered(policy: string, cause: unknown, request: PolicyRequest): PolicyDeniedError {
+  const code = cause instanceof AnswerTooLongError ? 'ERR_KEST_ENGINE_ANSWER' : 'ERR_KEST_ENGINE'
+  return undecided(code, policy, (cause as Error).message, request, cause)
+}

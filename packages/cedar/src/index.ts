@@ -1,0 +1,6 @@
+export { CedarPolicyEngine } from './agent/cedar-policy-engine.js'
+export type { CedarPolicyOptions } from './agent/options.js'
+export { contextSchema } from './context-schema.js'
+export type { EntityTypes } from './entity-types.js'
+export { CedarWasmEngine, type CedarWasmOptions } from './wasm/cedar-wasm-engine.js'
+export type { Source } from './wasm/source.js'

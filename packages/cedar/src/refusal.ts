@@ -1,0 +1,40 @@
+import { type Decision, PolicyDeniedError, type PolicyRequest } from '@kest/core'
+
+/** What Cedar answered for one action, whoever ran it. */
+export interface CedarAnswer {
+  readonly allow: boolean
+  /** Ids of the policies that decided. */
+  readonly reasons: readonly string[]
+  /** What policies failed with. Cedar goes on without those. */
+  readonly errors: readonly string[]
+}
+
+/**
+ * A decision out of an answer; `undefined` when it allows.
+ *
+ * @throws {PolicyDeniedError} `ERR_KEST_ENGINE` for an allow beside errors: what failed may have been what forbids
+ */
+export function judge(policy: string, answer: CedarAnswer, request: PolicyRequest): Decision | undefined {
+  const { allow, reasons, errors } = answer
+  if (allow && errors.length === 0) return undefined
+  const failed = errors.length === 0 ? '' : `; failed: ${errors.join('; ')}`
+  if (allow)
+    throw undecided('ERR_KEST_ENGINE', policy, `allowed beside policies that failed${failed}`, request)
+  const denied = reasons.length === 0 ? 'no policy permits it' : `forbidden by ${reasons.join(', ')}`
+  return { allow: false, reason: `${policy}: ${denied}${failed}` }
+}
+
+/** That a policy could not be decided, and why. */
+export function undecided(
+  code: 'ERR_KEST_ENGINE' | 'ERR_KEST_ENGINE_TIMEOUT' | 'ERR_KEST_ENGINE_ANSWER',
+  policy: string,
+  why: string,
+  { entryId }: Pick<PolicyRequest, 'entryId'>,
+  cause?: unknown,
+): PolicyDeniedError {
+  return new PolicyDeniedError(code, `${policy}: ${why}`, {
+    policies: [policy],
+    entryId,
+    ...(cause === undefined ? {} : { cause }),
+  })
+}

@@ -1,0 +1,127 @@
+import { type Decision, KestConfigError, type PolicyEngine, type PolicyRequest } from '@kest/core'
+import type { CedarValue } from '../cedar-value.js'
+import { EntityNames, type EntityTypes, formatUid } from '../entity-types.js'
+import { flatContext } from '../flat-context.js'
+import { assertKnown } from '../options.js'
+import { type CedarAnswer, judge, undecided } from '../refusal.js'
+import { type Cedar, loadCedar } from './cedar.js'
+import { describe, refuse } from './diagnostics.js'
+import { loadRules, type Rules } from './load-rules.js'
+import type { Source } from './source.js'
+
+export interface CedarWasmOptions {
+  /** Cedar policies: text, or files. Required, and at least one policy. */
+  readonly policies: Source | readonly Source[]
+  /**
+   * A schema in Cedar's own syntax: text, or files, which are put together. With it, policies and entities are checked when
+   * the engine is loaded, and an action that it does not declare is denied. `contextSchema()` describes Kest's context.
+   */
+  readonly schema?: Source | readonly Source[]
+  /** Entities in Cedar's JSON: a list, its text, or its file. */
+  readonly entities?: Source | readonly unknown[]
+  /** Default: `Workload`, `Action`, `Resource`. */
+  readonly entityTypes?: EntityTypes
+}
+
+const WHERE = 'CedarWasmEngine'
+let engines = 0
+
+/**
+ * Policies in Cedar, decided in this process. They are parsed once.
+ *
+ * A policy of Kest is an action of Cedar: `orders/read` asks for `Action::"orders/read"`, of the principal
+ * `Workload::"<workload>"` and the resource `Resource::"<object id>"`, with the flat context. All named policies are asked,
+ * in order, until one does not allow. A denial's reason names the policies that decided, by their ids.
+ *
+ * Cedar goes on without a policy that fails, such as one that reads an attribute that is not there. An allow beside such a
+ * failure is none: what failed may have been what forbids (`ERR_KEST_ENGINE`).
+ *
+ * Deciding is synchronous, and takes about as long as a signature.
+ *
+ * @example
+ * ```ts
+ * const engine = await CedarWasmEngine.load({ policies: new URL('../orders.cedar', import.meta.url) })
+ * configure({ identity, engine, trust })
+ * ```
+ */
+export class CedarWasmEngine implements PolicyEngine {
+  readonly #cedar: Cedar
+  readonly #rules: Rules
+  readonly #names: EntityNames
+  /** By which Cedar keeps our policies. */
+  readonly #id: string
+  #closed = false
+
+  private constructor(cedar: Cedar, rules: Rules, names: EntityNames) {
+    this.#cedar = cedar
+    this.#rules = rules
+    this.#names = names
+    this.#id = `kest-${++engines}`
+    const answer = cedar.preparsePolicySet(this.#id, { staticPolicies: rules.policies })
+    if (answer.type === 'failure') refuse('policies', answer.errors)
+  }
+
+  /**
+   * Reads, parses and checks policies, schema and entities.
+   *
+   * @throws {KestConfigError} naming what is not right, with Cedar's diagnostics: unreadable files; text that is no Cedar,
+   *   with line and column; policies or entities that do not fit the schema; wrong or unknown options
+   */
+  static async load(options: CedarWasmOptions): Promise<CedarWasmEngine> {
+    assertKnown(WHERE, options, ['policies', 'schema', 'entities', 'entityTypes'])
+    if (options.policies === undefined) throw new KestConfigError(`${WHERE}.policies: required`)
+    const names = new EntityNames(WHERE, options.entityTypes)
+    const cedar = await loadCedar()
+    return new CedarWasmEngine(cedar, await loadRules(cedar, options), names)
+  }
+
+  /** @throws {PolicyDeniedError} `ERR_KEST_ENGINE` when a policy cannot be decided */
+  evaluate(request: PolicyRequest): true | Decision {
+    const [first] = request.policies
+    if (this.#closed) throw undecided('ERR_KEST_ENGINE', first as string, 'the engine was closed', request)
+    let context: Record<string, CedarValue>
+    try {
+      context = flatContext(request.context, this.#rules.context)
+    } catch (cause) {
+      throw undecided('ERR_KEST_ENGINE', first as string, (cause as Error).message, request, cause)
+    }
+    for (const policy of request.policies) {
+      const denial = judge(policy, this.#ask(policy, context, request), request)
+      if (denial !== undefined) return denial
+    }
+    return true
+  }
+
+  /** Forgets the policies; nothing is decided after that. Idempotent. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#cedar.preparsePolicySet(this.#id, {})
+  }
+
+  #ask(policy: string, context: Record<string, CedarValue>, request: PolicyRequest): CedarAnswer {
+    const principal = this.#names.principal(request.context)
+    const action = this.#names.action(policy)
+    const resource = this.#names.resource(request.context)
+    if (!this.#rules.declares(action)) {
+      return { allow: false, reasons: [], errors: [`${formatUid(action)} is not in the schema`] }
+    }
+    const answer = this.#cedar.statefulIsAuthorized({
+      principal,
+      action,
+      resource,
+      context: context as Parameters<Cedar['statefulIsAuthorized']>[0]['context'],
+      preparsedPolicySetId: this.#id,
+      entities: this.#rules.entities.reachable([principal, action, resource]),
+    })
+    if (answer.type === 'failure') {
+      throw undecided('ERR_KEST_ENGINE', policy, answer.errors.map(describe).join('; '), request)
+    }
+    const { decision, diagnostics } = answer.response
+    return {
+      allow: decision === 'allow',
+      reasons: diagnostics.reason,
+      errors: diagnostics.errors.map(({ policyId, error }) => `${policyId}: ${describe(error)}`),
+    }
+  }
+}

@@ -1,0 +1,256 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createKest, type PolicyRequest } from '@kest/core'
+import { MockIdentityProvider, RecordingLogger } from '@kest/core/testing'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { CedarPolicyEngine, type CedarPolicyOptions } from '../src/index.js'
+import { requestOf } from './support/requests.js'
+
+/** What cedar-agent 0.2.0 answers, after its source: `schemas/authorization.rs`, `errors/response.rs`. */
+const ALLOW = { decision: 'Allow', diagnostics: { reason: ['readers'], errors: [] } }
+const FORBIDDEN = { decision: 'Deny', diagnostics: { reason: ['no-secrets'], errors: [] } }
+const UNPERMITTED = { decision: 'Deny', diagnostics: { reason: [], errors: [] } }
+const BAD_REQUEST = { reason: 'Bad Request', description: 'The content in the request …', code: 400 }
+
+interface Seen {
+  readonly method: string | undefined
+  readonly url: string | undefined
+  readonly headers: IncomingMessage['headers']
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+type Answer = (response: ServerResponse, body: Seen['body']) => void
+
+const json =
+  (answer: unknown, status = 200): Answer =>
+  (response) =>
+    void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer))
+
+/** An agent that answers as told, and an engine that asks it. */
+async function agent(answer: Answer, options: Partial<CedarPolicyOptions> = {}) {
+  const seen: Seen[] = []
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk as Buffer)
+    const body = JSON.parse(Buffer.concat(chunks).toString('utf8'))
+    seen.push({ method: request.method, url: request.url, headers: request.headers, body })
+    answer(response, body)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const engine = new CedarPolicyEngine({
+    url: `http://127.0.0.1:${port}/v1`,
+    timeoutMs: 60_000,
+    ...options,
+  })
+  onTestFinished(async () => {
+    await engine.close()
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  })
+  return { engine, seen, port, server }
+}
+
+const signal = () => new AbortController().signal
+const ask = (engine: CedarPolicyEngine, request: PolicyRequest = requestOf('orders/read')) =>
+  engine.evaluate(request, { signal: signal() })
+
+describe('a Cedar Agent', () => {
+  it('K-FLAT is asked with principal, action, resource and the flat context', async () => {
+    const { engine, seen } = await agent(json(ALLOW), { authorization: 'key' })
+    const attributes = { owner: 'alice', trust_score: 100, note: null }
+    const request = requestOf('orders/"read"', { object: { id: 'a\\b', attributes } })
+    expect(await ask(engine, request)).toBe(true)
+    const [{ method, url, headers, body } = {} as Seen] = seen
+    expect([method, url, headers.authorization, headers['content-type']]).toEqual([
+      'POST',
+      '/v1/is_authorized',
+      'key',
+      'application/json',
+    ])
+    expect(headers).not.toHaveProperty('baggage')
+    expect(body).toMatchObject({
+      principal: 'Workload::"spiffe://kest.test/orders"',
+      action: 'Action::"orders/\\"read\\""',
+      resource: 'Resource::"a\\\\b"',
+      context: { trust_score: 40, user: 'alice', attributes: { owner: 'alice', trust_score: 100 } },
+    })
+    expect(Object.keys(body).sort()).toEqual(['action', 'context', 'principal', 'resource'])
+  })
+
+  it.each<[string, unknown, unknown]>([
+    ['Allow', ALLOW, true],
+    ['Allow without diagnostics', { decision: 'Allow' }, true],
+    ['Deny of a policy', FORBIDDEN, { allow: false, reason: 'orders/read: forbidden by no-secrets' }],
+    ['Deny of none', UNPERMITTED, { allow: false, reason: 'orders/read: no policy permits it' }],
+  ])('answers %s', async (_, answer, expected) => {
+    const { engine } = await agent(json(answer))
+    expect(await ask(engine)).toEqual(expected)
+  })
+
+  it('F-PE-03 is asked for each policy, until one does not allow', async () => {
+    const { engine, seen } = await agent((response, { action }) =>
+      json(action === 'Action::"b"' ? UNPERMITTED : ALLOW)(response, {}),
+    )
+    expect(await ask(engine, requestOf(['a', 'b', 'c']))).toMatchObject({ allow: false })
+    expect(seen.map(({ body }) => body['action'])).toEqual(['Action::"a"', 'Action::"b"'])
+  })
+
+  it.each<[string, Answer, string]>([
+    [
+      'allows beside an error',
+      json({ decision: 'Allow', diagnostics: { reason: [], errors: ['x'] } }),
+      'ERR_KEST_ENGINE',
+    ],
+    ['answers 400', json(BAD_REQUEST, 400), 'ERR_KEST_ENGINE'],
+    ['answers 500 with a decision', json(ALLOW, 500), 'ERR_KEST_ENGINE'],
+    ['answers 204', (response) => void response.writeHead(204).end(), 'ERR_KEST_ENGINE'],
+    [
+      'sends elsewhere',
+      (response) => void response.writeHead(307, { location: '/v1/x' }).end(),
+      'ERR_KEST_ENGINE',
+    ],
+    ['hangs up', (response) => void response.destroy(), 'ERR_KEST_ENGINE'],
+    [
+      'hangs up mid-answer',
+      (response) => {
+        response.writeHead(200, { 'content-length': '1000' })
+        response.write('{"decision":"Allow"', () => response.destroy())
+      },
+      'ERR_KEST_ENGINE',
+    ],
+    ['answers half', (response) => void response.end('{"decision":"Allow"'), 'ERR_KEST_ENGINE_ANSWER'],
+    ['answers nothing', (response) => void response.end(), 'ERR_KEST_ENGINE_ANSWER'],
+    ['answers in small letters', json({ decision: 'allow' }), 'ERR_KEST_ENGINE_ANSWER'],
+    ['answers true', json(true), 'ERR_KEST_ENGINE_ANSWER'],
+    ['answers a list', json([ALLOW]), 'ERR_KEST_ENGINE_ANSWER'],
+    ['answers of the wrong type', json({ decision: true }), 'ERR_KEST_ENGINE_ANSWER'],
+    [
+      'has odd diagnostics',
+      json({ decision: 'Allow', diagnostics: { errors: 'none' } }),
+      'ERR_KEST_ENGINE_ANSWER',
+    ],
+    ['answers 10 MB', json({ ...ALLOW, more: 'x'.repeat(10_000_000) }), 'ERR_KEST_ENGINE_ANSWER'],
+  ])('NF-SEC-03 that %s denies', async (_, answer, code) => {
+    const { engine, seen } = await agent(answer)
+    await expect(ask(engine)).rejects.toMatchObject({
+      name: 'PolicyDeniedError',
+      code,
+      statusCode: 503,
+      policies: ['orders/read'],
+      entryId: 'entry-1',
+    })
+    expect(seen).toHaveLength(1)
+  })
+
+  it.each<[string, Answer]>([
+    ['never answers', () => {}],
+    [
+      'drips',
+      (response) => {
+        response.writeHead(200)
+        const timer = setInterval(() => response.write(' '), 5)
+        response.once('close', () => clearInterval(timer))
+      },
+    ],
+  ])('NF-SEC-03 that %s denies when the time is up, and is hung up on', async (_, answer) => {
+    let closed = false
+    const { engine } = await agent(
+      (response, body) => {
+        response.once('close', () => {
+          closed = true
+        })
+        answer(response, body)
+      },
+      { timeoutMs: 100 },
+    )
+    await expect(ask(engine)).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE_TIMEOUT' })
+    await vi.waitFor(() => expect(closed).toBe(true), { timeout: 10_000 })
+  })
+
+  it('NF-SEC-03 that is not there denies', async () => {
+    const { engine, server } = await agent(json(ALLOW))
+    server.closeAllConnections()
+    await new Promise<void>((resolve) => server.close(() => resolve()))
+    await expect(ask(engine)).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE' })
+  })
+
+  it('NF-SEC-03 is not asked about attributes that Cedar cannot hold', async () => {
+    const { engine, seen } = await agent(json(ALLOW))
+    const request = requestOf('p', { object: { attributes: { price: 1.5 } } })
+    await expect(ask(engine, request)).rejects.toMatchObject({
+      code: 'ERR_KEST_ENGINE',
+      message: expect.stringContaining('attributes.price'),
+    })
+    expect(seen).toEqual([])
+  })
+
+  it('is hung up on when the caller leaves', async () => {
+    let closed = false
+    const { engine, seen } = await agent((response) => {
+      response.once('close', () => {
+        closed = true
+      })
+    })
+    const caller = new AbortController()
+    const gone = new Error('gone')
+    const answer = engine.evaluate(requestOf('p'), { signal: caller.signal })
+    await vi.waitFor(() => expect(seen).toHaveLength(1), { timeout: 10_000 })
+    caller.abort(gone)
+    await expect(answer).rejects.toBe(gone)
+    await vi.waitFor(() => expect(closed).toBe(true), { timeout: 10_000 })
+  })
+
+  it('decides nothing any more once its engine is closed', async () => {
+    const { engine } = await agent(json(ALLOW))
+    await engine.close()
+    await engine.close()
+    await expect(ask(engine)).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE' })
+  })
+
+  it('TC-07 TC-08 keeps an operation from running', async () => {
+    const { engine } = await agent((response, { action }) =>
+      json(action === 'Action::"yes"' ? ALLOW : FORBIDDEN)(response, {}),
+    )
+    const kest = createKest({
+      identity: new MockIdentityProvider('orders'),
+      engine,
+      policyTimeoutMs: 60_000,
+      logger: new RecordingLogger(),
+    })
+    const run = vi.fn()
+    const protect = (policy: string | readonly [string, ...string[]]) =>
+      kest.verified({ operation: 'read', policy, origin: 'system' }, run)
+    await protect('yes')()
+    expect(run).toHaveBeenCalledOnce()
+    for (const policy of ['no', ['yes', 'no']] as const) {
+      await expect(protect(policy)()).rejects.toMatchObject({
+        code: 'ERR_KEST_DENIED',
+        reason: 'no: forbidden by no-secrets',
+      })
+    }
+    expect(run).toHaveBeenCalledOnce()
+  })
+})
+
+describe('CedarPolicyEngine', () => {
+  it.each<[unknown, RegExp]>([
+    [undefined, /expected an object of options/],
+    [{}, /url: expected an http/],
+    [{ url: 'cedar' }, /url/],
+    [{ url: 'ftp://127.0.0.1' }, /url/],
+    [{ url: 'http://127.0.0.1/?a' }, /without a query/],
+    [{ url: 'http://user:key@127.0.0.1/' }, /use authorization/],
+    [{ url: 'http://127.0.0.1', authorization: 'a\nb' }, /authorization/],
+    [{ url: 'http://127.0.0.1', timeoutMs: 0 }, /timeoutMs/],
+    [{ url: 'http://127.0.0.1', maxAnswerBytes: 1.5 }, /maxAnswerBytes/],
+    [{ url: 'http://127.0.0.1', connections: -1 }, /connections/],
+    [{ url: 'http://127.0.0.1', tls: true }, /tls/],
+    [{ url: 'http://127.0.0.1', token: 'a' }, /unknown option "token"/],
+    [{ url: 'http://127.0.0.1', entityTypes: { principal: '1' } }, /entityTypes/],
+  ])('refuses %j', (options, message) => {
+    expect(() => new CedarPolicyEngine(options as CedarPolicyOptions)).toThrow(
+      expect.objectContaining({ code: 'ERR_KEST_CONFIG', message: expect.stringMatching(message) }),
+    )
+  })
+})
