@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { Programs } from '../src/supervisor/programs.js'
 import { isAlive, until } from '../tests/support/processes.js'
-import { temporaryFolder } from './support/lab.js'
+import { PATIENCE_MS, temporaryFolder } from './support/lab.js'
 import { type Run, runMain } from './support/run-main.js'
 
 const RESULT = `{
@@ -44,7 +44,7 @@ beforeEach(async () => {
   env = { ...process.env, TMPDIR: temporary }
 })
 
-describe('npm run lab', () => {
+describe('npm run lab', { timeout: PATIENCE_MS }, () => {
   it.each([
     ['OPA and the embedded Workload API', ['--identities', 'embedded']],
     ['policies in process', ['--identities', 'embedded', '--in-process-policy']],
@@ -54,17 +54,13 @@ describe('npm run lab', () => {
     await expectEvidence()
   })
 
-  it.skipIf(why !== '')(
-    `shows it with SPIRE${why}`,
-    async () => {
-      const run = await runMain(['--out', out, '--identities', 'spire'], env).ended
-      expectTheChain(run)
-      expect(run.stdout).toMatch(/^Identities: SVIDs of SPIRE/)
-      expect(readdirSync(temporary)).toEqual([])
-      await expectEvidence()
-    },
-    180_000,
-  )
+  it.skipIf(why !== '')(`shows it with SPIRE${why}`, async () => {
+    const run = await runMain(['--out', out, '--identities', 'spire'], env).ended
+    expectTheChain(run)
+    expect(run.stdout).toMatch(/^Identities: SVIDs of SPIRE/)
+    expect(readdirSync(temporary)).toEqual([])
+    await expectEvidence()
+  })
 
   it('runs twice at once on one machine', async () => {
     const outs = [out, await temporaryFolder()]

@@ -10,7 +10,7 @@ import { configurationFile } from '../src/files.js'
 import type { Lab } from '../src/lab.js'
 import { Programs } from '../src/supervisor/programs.js'
 import { until } from '../src/supervisor/until.js'
-import { copiedPolicies, endAndAudit, startLab } from './support/lab.js'
+import { copiedPolicies, endAndAudit, PATIENCE_MS, startLab } from './support/lab.js'
 
 const CHANGE_MS = 20_000
 
@@ -23,53 +23,69 @@ async function untilAnswered(lab: Lab, status: number): Promise<void> {
   )
 }
 
-it('F-PE-03 decides by a policy that was changed while everything runs', async () => {
-  const policies = await copiedPolicies()
-  const lab = await startLab({ policies })
-  const file = join(policies, 'hop3.rego')
-  const before = readFileSync(file, 'utf8')
-  await untilAnswered(lab, 200)
-  await replace(file, before.replace('input.object.id != "sealed"', 'input.object.id != "changing"'))
-  await untilAnswered(lab, 502)
-  await replace(file, before)
-  await untilAnswered(lab, 200)
-})
+it(
+  'F-PE-03 decides by a policy that was changed while everything runs',
+  async () => {
+    const policies = await copiedPolicies()
+    const lab = await startLab({ policies })
+    const file = join(policies, 'hop3.rego')
+    const before = readFileSync(file, 'utf8')
+    await untilAnswered(lab, 200)
+    await replace(file, before.replace('input.object.id != "sealed"', 'input.object.id != "changing"'))
+    await untilAnswered(lab, 502)
+    await replace(file, before)
+    await untilAnswered(lab, 200)
+  },
+  PATIENCE_MS,
+)
 
-it('lets nobody replace a policy by its REST API', async () => {
-  const { urls } = await startLab()
-  const rewrite = await fetch(`${urls.opa}/v1/policies/hop3`, { method: 'PUT', body: 'package hop3' })
-  expect(rewrite.status).toBe(401)
-  expect((await fetch(`${urls.opa}/v1/policies`)).status).toBe(401)
-  expect((await fetch(`${urls.opa}/v1/data/system`, { method: 'POST', body: '{}' })).status).toBe(401)
-})
+it(
+  'lets nobody replace a policy by its REST API',
+  async () => {
+    const { urls } = await startLab()
+    const rewrite = await fetch(`${urls.opa}/v1/policies/hop3`, { method: 'PUT', body: 'package hop3' })
+    expect(rewrite.status).toBe(401)
+    expect((await fetch(`${urls.opa}/v1/policies`)).status).toBe(401)
+    expect((await fetch(`${urls.opa}/v1/data/system`, { method: 'POST', body: '{}' })).status).toBe(401)
+  },
+  PATIENCE_MS,
+)
 
-it('NF-SEC-03 refuses everything while OPA is not there, and goes on when it is back', async () => {
-  const lab = await startLab()
-  const { urls, watch, opa } = lab
-  expect(await ask(urls.hop1, 'before', watch)).toMatchObject({ status: 200 })
-  await opa?.kill()
-  const { status, body } = await ask(urls.hop1, 'without', watch)
-  expect([status, codeOf(body)]).toEqual([503, 'ERR_KEST_ENGINE'])
-  await opa?.start()
-  expect(await ask(urls.hop1, 'after', watch)).toMatchObject({ status: 200 })
-  const { complete, summary } = await endAndAudit(lab)
-  expect(complete).toBe(2)
-  expect(summary.verdicts).toMatchObject({ broken: 0, incomplete: 0 })
-})
+it(
+  'NF-SEC-03 refuses everything while OPA is not there, and goes on when it is back',
+  async () => {
+    const lab = await startLab()
+    const { urls, watch, opa } = lab
+    expect(await ask(urls.hop1, 'before', watch)).toMatchObject({ status: 200 })
+    await opa?.kill()
+    const { status, body } = await ask(urls.hop1, 'without', watch)
+    expect([status, codeOf(body)]).toEqual([503, 'ERR_KEST_ENGINE'])
+    await opa?.start()
+    expect(await ask(urls.hop1, 'after', watch)).toMatchObject({ status: 200 })
+    const { complete, summary } = await endAndAudit(lab)
+    expect(complete).toBe(2)
+    expect(summary.verdicts).toMatchObject({ broken: 0, incomplete: 0 })
+  },
+  PATIENCE_MS,
+)
 
-it('asks OPA for its health as compose does', async () => {
-  const { urls } = await startLab()
-  const { services } = parse(readFileSync(configurationFile('compose.yaml'), 'utf8'), { merge: true })
-  const [, , ...args] = services.opa.healthcheck.test as string[]
-  const { opa } = new Programs(null).require('opa')
-  const check = (host: string) =>
-    promisify(execFile)(
-      opa,
-      args.map((word) => word.replace('127.0.0.1:8181', host)),
-    )
-  await expect(check(new URL(urls.opa).host)).resolves.toBeDefined()
-  await expect(check('127.0.0.1:1')).rejects.toThrow()
-})
+it(
+  'asks OPA for its health as compose does',
+  async () => {
+    const { urls } = await startLab()
+    const { services } = parse(readFileSync(configurationFile('compose.yaml'), 'utf8'), { merge: true })
+    const [, , ...args] = services.opa.healthcheck.test as string[]
+    const { opa } = new Programs(null).require('opa')
+    const check = (host: string) =>
+      promisify(execFile)(
+        opa,
+        args.map((word) => word.replace('127.0.0.1:8181', host)),
+      )
+    await expect(check(new URL(urls.opa).host)).resolves.toBeDefined()
+    await expect(check('127.0.0.1:1')).rejects.toThrow()
+  },
+  PATIENCE_MS,
+)
 
 /** At once: OPA must not see half of it. */
 async function replace(file: string, text: string): Promise<void> {
