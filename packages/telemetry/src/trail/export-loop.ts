@@ -33,7 +33,10 @@ export class ExportLoop {
   /** Not in the context of the request that happened to start it: neither its tracing nor its memory. */
   readonly #scope = new AsyncResource('kest.audit')
   #running = false
-  #hurry = false
+  /** Of the destination, in a row. */
+  #failures = 0
+  /** Flushes that are waited for. */
+  #flushes = 0
   #abandoned = false
 
   constructor(parts: ExportLoopParts) {
@@ -43,7 +46,7 @@ export class ExportLoop {
   /** There is something in the queue. */
   wake(): void {
     if (this.#running) {
-      if (this.#parts.queue.size === this.#parts.batchSize) this.#alarm.ring()
+      if (this.#failures === 0 && this.#parts.queue.size === this.#parts.batchSize) this.#alarm.ring()
       return
     }
     this.#running = true
@@ -65,12 +68,12 @@ export class ExportLoop {
       )
     const waiting = new Waiting({ timeoutMs, signal: null }, late, late, () => queue.forget(waiting))
     queue.awaitSpan(queue.last, waiting)
-    this.#hurry = true
+    this.#flushes += 1
     this.#alarm.ring()
     try {
       await waiting.done
     } finally {
-      this.#hurry = false
+      this.#flushes -= 1
     }
   }
 
@@ -95,22 +98,27 @@ export class ExportLoop {
   }
 
   async #run(): Promise<void> {
-    const { queue, batchSize, delayMs, backoff, report } = this.#parts
-    let failures = 0
+    const { queue, batchSize, report } = this.#parts
     while (queue.size > 0) {
-      if (failures > 0) await this.#alarm.sleep(backoff(failures))
-      else if (!this.#hurry && queue.size < batchSize) await this.#alarm.sleep(delayMs)
+      await this.#alarm.sleep(this.#pause())
       if (this.#abandoned) return
       try {
         await this.#export(queue.first(batchSize))
-        failures = 0
+        this.#failures = 0
       } catch (error) {
         if (this.#abandoned) return
-        failures += 1
+        this.#failures += 1
         report.failed(error, queue.size)
       }
     }
     this.#running = false
+  }
+
+  /** Never none at all: a span that ends costs its operation nothing but its place in the queue. */
+  #pause(): number {
+    const { queue, batchSize, delayMs, backoff } = this.#parts
+    if (this.#failures > 0) return backoff(this.#failures)
+    return this.#flushes > 0 || queue.size >= batchSize ? 0 : delayMs
   }
 
   async #export(batch: readonly ReadableSpan[]): Promise<void> {

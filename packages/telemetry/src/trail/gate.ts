@@ -11,75 +11,74 @@ export interface GateOptions {
   readonly waitTimeoutMs: number
 }
 
-/** Lets an operation go on when its record is safe: it has room in the queue, or is exported. */
+/** Lets an operation go on when its record is safe: there is room for it in the queue, or it is exported. */
 export class Gate implements AuditTrail {
-  readonly #queue: SpanQueue
-  readonly #options: GateOptions
+  readonly queue: SpanQueue
+  readonly options: GateOptions
   #closed = false
 
   constructor(queue: SpanQueue, options: GateOptions) {
-    this.#queue = queue
-    this.#options = options
+    this.queue = queue
+    this.options = options
+  }
+
+  get closed(): boolean {
+    return this.#closed
   }
 
   reserve(signal: AbortSignal | null): MaybePromise<AuditSlot> {
     if (this.#closed) throw unavailable('the audit trail is shut down')
-    if (this.#queue.reserve()) return new Slot(this.#queue, this.#options, signal)
-    const { onFull, waitTimeoutMs } = this.#options
-    if (onFull === 'deny') throw unavailable('the queue of the audit trail is full')
-    const late = () => unavailable(`no room in the queue of the audit trail within ${waitTimeoutMs} ms`)
-    const waiting = waitOn(this.#queue, this.#options, signal, late)
-    this.#queue.awaitRoom(waiting)
-    return waiting.done.then(() => new Slot(this.#queue, this.#options, signal))
+    if (this.queue.reserve()) return new Slot(this, signal)
+    if (this.options.onFull === 'deny') throw unavailable('the queue of the audit trail is full')
+    const waiting = waitAt(this, signal, 'no room in the queue of the audit trail')
+    this.queue.awaitRoom(waiting)
+    return waiting.done.then(() => new Slot(this, signal))
   }
 
   /** From now on every operation is refused, also those that wait. */
   close(): void {
     this.#closed = true
-    this.#queue.close(unavailable('the audit trail is shut down'))
+    this.queue.close(unavailable('the audit trail is shut down'))
   }
 }
 
 class Slot implements AuditSlot {
-  readonly #queue: SpanQueue
-  readonly #options: GateOptions
+  readonly #gate: Gate
   readonly #signal: AbortSignal | null
   #released = false
 
-  constructor(queue: SpanQueue, options: GateOptions, signal: AbortSignal | null) {
-    this.#queue = queue
-    this.#options = options
+  constructor(gate: Gate, signal: AbortSignal | null) {
+    this.#gate = gate
     this.#signal = signal
   }
 
   recorded(spanId: string | undefined): MaybePromise<void> {
-    const number = this.#queue.numberOf(spanId)
+    const { queue, options, closed } = this.#gate
+    const number = queue.numberOf(spanId)
     this.release()
     if (number === null) {
+      if (closed) throw unavailable('the audit trail was shut down meanwhile')
       throw new KestConfigError(
         'the audit span did not come to the audit trail: configure({ telemetry }) with what setupTelemetry gave',
       )
     }
-    if (!this.#options.confirm) return undefined
-    const late = () => unavailable(`the record was not exported within ${this.#options.waitTimeoutMs} ms`)
-    const waiting = waitOn(this.#queue, this.#options, this.#signal, late)
-    this.#queue.awaitSpan(number, waiting)
+    if (!options.confirm) return undefined
+    const waiting = waitAt(this.#gate, this.#signal, 'the record was not exported')
+    queue.awaitSpan(number, waiting)
     return waiting.done
   }
 
   release(): void {
     if (this.#released) return
     this.#released = true
-    this.#queue.release()
+    this.#gate.queue.release()
   }
 }
 
-function waitOn(
-  queue: SpanQueue,
-  { waitTimeoutMs: timeoutMs }: GateOptions,
-  signal: AbortSignal | null,
-  late: () => KestError,
-): Waiting {
+/** @throws {KestError} `ERR_KEST_ABORTED` when the caller has left already */
+function waitAt({ queue, options }: Gate, signal: AbortSignal | null, what: string): Waiting {
+  const { waitTimeoutMs: timeoutMs } = options
+  const late = () => unavailable(`${what} within ${timeoutMs} ms`)
   const left = () => new KestError('ERR_KEST_ABORTED', 'the caller left before the operation was recorded')
   if (signal?.aborted) throw left()
   return new Waiting({ timeoutMs, signal }, late, left, (waiting) => queue.forget(waiting))

@@ -28,7 +28,6 @@ export class AuditSpanProcessor implements SpanProcessor {
 
   onEnd(span: ReadableSpan): void {
     if (span.instrumentationScope.name !== SCOPE) return
-    // A denial has no reservation, and takes none away.
     const denied = span.attributes[ATTRIBUTE.decision] === 'deny'
     if (this.#closed) this.#report.dropped(1, 'shutdown')
     else if (!this.#queue.push(span, !denied)) this.#report.dropped(1, denied ? 'denial' : 'overflow')

@@ -33,11 +33,15 @@ export class SpanQueue {
   }
 
   /**
-   * @param reserved whether room may have been reserved for it
+   * What is no evidence takes no room that is reserved, and no more than half of all: whoever sends requests that are
+   * denied shall not push out the records of those that were not.
+   *
+   * @param evidence whether it is the record of an operation
    * @returns whether there was room
    */
-  push(span: ReadableSpan, reserved: boolean): boolean {
-    if (this.size + (reserved ? 0 : this.#reserved) >= this.capacity) return false
+  push(span: ReadableSpan, evidence: boolean): boolean {
+    const room = evidence ? this.capacity - this.size : (this.capacity >> 1) - this.size - this.#reserved
+    if (room <= 0) return false
     this.#spans.push(span)
     this.#last += 1
     return true

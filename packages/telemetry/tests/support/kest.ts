@@ -1,4 +1,4 @@
-import { createKest, type Kest, type KestOptions } from '@kest/core'
+import { createKest, type IdentityProvider, type Kest, type KestOptions, type Signer } from '@kest/core'
 import { MockIdentityProvider, MockPolicyEngine, RecordingLogger } from '@kest/core/testing'
 
 export const root = { operation: 'orders.read', policy: 'yes', origin: 'system' } as const
@@ -13,4 +13,16 @@ export function kestWith(telemetry: KestOptions['telemetry'], options: KestOptio
     ...(telemetry === undefined ? {} : { telemetry }),
     ...options,
   })
+}
+
+/** An identity that signs as told; by default as it should. */
+export function signingBy(sign: (proper: Signer['sign']) => Signer['sign']): IdentityProvider {
+  const { header, sign: proper } = new MockIdentityProvider('spiffe://telemetry.test/slow').current()
+  const signer: Signer = {
+    workloadId: 'spiffe://telemetry.test/slow',
+    header,
+    local: true,
+    sign: sign(proper),
+  }
+  return { getWorkloadId: () => signer.workloadId, current: () => signer }
 }
