@@ -1,0 +1,104 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { RecordingLogger } from '@kest/core/testing'
+import { setupTelemetry, type TelemetryOptions } from '@kest/telemetry'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { temporaryFolder } from './support/folder.js'
+import { kestWith, root } from './support/kest.js'
+import { filesIn, linesIn, signaturesOf, spansIn, spansOf } from './support/spans.js'
+import { WRITING_SERVICE } from './support/writing-service.js'
+
+/** A disk of 64 KiB, all of it taken; `null` where this process may not mount one. */
+function fullDisk(): { readonly folder: string; free(): void } | null {
+  const disk = temporaryFolder()
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk], { stdio: 'ignore' })
+  } catch {
+    return null
+  }
+  onTestFinished(() => {
+    execFileSync('umount', [disk])
+  })
+  const filler = join(disk, 'filler')
+  try {
+    writeFileSync(filler, Buffer.alloc(1 << 20))
+  } catch {
+    // It is full.
+  }
+  return { folder: join(disk, 'audit'), free: () => rmSync(filler) }
+}
+
+describe('a full disk', () => {
+  let mountable = true
+  beforeAll(() => {
+    mountable = process.getuid?.() === 0 && spawnSync('mount', ['--version']).status === 0
+    if (!mountable)
+      console.warn('!! No disk is filled: only root may mount one. A limited file stands in for it.')
+  })
+
+  function setUp(options: TelemetryOptions) {
+    const disk = fullDisk()
+    if (disk === null) return null
+    const logger = new RecordingLogger()
+    const telemetry = setupTelemetry({
+      serviceName: 'orders',
+      exporter: 'file',
+      endpoint: disk.folder,
+      logger,
+      ...options,
+    })
+    return { disk, logger, telemetry, kest: kestWith(telemetry) }
+  }
+
+  it('refuses operations that wait for their record, until there is room on it', async (test) => {
+    const it = setUp({ fsync: 'always', waitTimeoutMs: 200 })
+    if (it === null) return test.skip('a disk cannot be mounted here')
+    await expect(it.kest.begin(root)).rejects.toMatchObject({ code: 'ERR_KEST_AUDIT_UNAVAILABLE' })
+    expect(it.logger.records[0]).toMatchObject({
+      level: 'error',
+      message: 'audit spans cannot be exported; they are kept and tried again',
+      details: { err: expect.stringContaining('ENOSPC') },
+    })
+    it.disk.free()
+    await it.telemetry.forceFlush()
+    await it.kest.begin(root)
+    await it.telemetry.shutdown()
+    expect(filesIn(it.disk.folder)).toHaveLength(1)
+    expect(signaturesOf(spansIn(it.disk.folder))).toHaveLength(2)
+    expect(it.telemetry.counts.dropped).toEqual({ overflow: 0, denial: 0, refused: 0, shutdown: 0 })
+  })
+
+  it("with 'drop', lets them run, and counts what the queue cannot hold", async (test) => {
+    const it = setUp({ onOverflow: 'drop', queueSize: 10, exportDelayMs: 0 })
+    if (it === null) return test.skip('a disk cannot be mounted here')
+    for (let n = 0; n < 25; n += 1) await it.kest.begin(root)
+    expect(it.telemetry.counts).toMatchObject({ accepted: 10, exported: 0, dropped: { overflow: 15 } })
+    it.disk.free()
+    await it.telemetry.shutdown()
+    expect(linesIn(it.disk.folder).flatMap(spansOf)).toHaveLength(10)
+  })
+})
+
+it('a file that may not grow: what does not fit is cut off, and what was acknowledged is whole', () => {
+  const endpoint = join(temporaryFolder(), 'audit')
+  mkdirSync(endpoint)
+  const options = JSON.stringify({ exporter: 'file', endpoint, fsync: 'always', waitTimeoutMs: 500 })
+  const { stdout, stderr, status } = spawnSync(
+    'sh',
+    ['-c', 'ulimit -f 128; exec "$0" "$@"', process.execPath, WRITING_SERVICE, options],
+    { encoding: 'utf8', timeout: 60_000 },
+  )
+  expect(status).toBe(1)
+  expect(stderr).toContain('EFBIG')
+  expect(stderr).toContain('ERR_KEST_AUDIT_UNAVAILABLE')
+  const [file = '', ...others] = filesIn(endpoint)
+  expect(others).toEqual([])
+  const text = readFileSync(join(endpoint, file), 'utf8')
+  expect(text.endsWith('\n')).toBe(true)
+  const written = linesIn(endpoint).flatMap(spansOf)
+  const hashes = new Set(written.map(({ attributes }) => attributes['kest.chain_tip']))
+  const acknowledged = stdout.split('\n').slice(0, -1)
+  expect(acknowledged.length).toBeGreaterThan(0)
+  expect(acknowledged.filter((hash) => !hashes.has(hash))).toEqual([])
+})
