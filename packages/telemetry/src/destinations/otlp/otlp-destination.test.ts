@@ -1,0 +1,202 @@
+import { RecordingLogger } from '@kest/core/testing'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { kestWith, root } from '../../../tests/support/kest.js'
+import { Receiver } from '../../../tests/support/receiver.js'
+import { spansOf } from '../../../tests/support/spans.js'
+import type { TelemetryOptions } from '../../setup/options.js'
+import { setupTelemetry } from '../../setup/setup-telemetry.js'
+
+afterEach(() => vi.unstubAllEnvs())
+
+function setUp(options: TelemetryOptions) {
+  const logger = new RecordingLogger()
+  // A time-out that leaves the exporter no room for retries of its own.
+  const telemetry = setupTelemetry({
+    serviceName: 'orders',
+    logger,
+    timeoutMs: 500,
+    exportDelayMs: 0,
+    flushTimeoutMs: 20_000,
+    ...options,
+  })
+  return { logger, telemetry, kest: kestWith(telemetry) }
+}
+
+function operationsIn({ received }: Receiver): string[] {
+  return received
+    .flatMap(({ body }) => spansOf(body.toString()))
+    .map(({ attributes }) => attributes['kest.operation'] as string)
+}
+
+describe('OTLP', () => {
+  it('F-TE-03 posts to the endpoint that is stated', async () => {
+    const receiver = await Receiver.listen()
+    const { telemetry, kest } = setUp({ endpoint: receiver.origin, headers: { 'x-tenant': 'a' } })
+    await kest.begin(root)
+    await telemetry.shutdown()
+    const [request] = receiver.received
+    expect(request?.path).toBe('/v1/traces')
+    expect(request?.headers).toMatchObject({ 'content-type': 'application/json', 'x-tenant': 'a' })
+    expect(spansOf(String(request?.body))).toMatchObject([
+      { service: 'orders', name: 'kest.verified.orders.read' },
+    ])
+  })
+
+  it('takes a path as it is', async () => {
+    const receiver = await Receiver.listen()
+    const { telemetry, kest } = setUp({ endpoint: `${receiver.origin}/tenant/a` })
+    await kest.begin(root)
+    await telemetry.shutdown()
+    expect(receiver.received.map(({ path }) => path)).toEqual(['/tenant/a'])
+  })
+
+  it.each([
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', '/base', '/base/v1/traces'],
+    ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', '/own', '/own'],
+  ])('F-TE-03 respects %s, and what belongs to it', async (name, path, expected) => {
+    const receiver = await Receiver.listen()
+    vi.stubEnv(name, receiver.origin + path)
+    vi.stubEnv('OTEL_EXPORTER_OTLP_HEADERS', 'authorization=Bearer%20x,x-a=1')
+    vi.stubEnv('OTEL_EXPORTER_OTLP_TRACES_HEADERS', 'x-a=2')
+    vi.stubEnv('OTEL_EXPORTER_OTLP_COMPRESSION', 'gzip')
+    vi.stubEnv('OTEL_EXPORTER_OTLP_PROTOCOL', 'http/protobuf')
+    const { telemetry, kest } = setUp({})
+    await kest.begin(root)
+    await telemetry.shutdown()
+    const [request] = receiver.received
+    expect(request?.path).toBe(expected)
+    expect(request?.headers).toMatchObject({
+      authorization: 'Bearer x',
+      'x-a': '2',
+      'content-encoding': 'gzip',
+      'content-type': 'application/x-protobuf',
+    })
+  })
+
+  it('what is stated goes before the environment', async () => {
+    const receiver = await Receiver.listen()
+    vi.stubEnv('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'http://127.0.0.1:1/elsewhere')
+    vi.stubEnv('OTEL_EXPORTER_OTLP_PROTOCOL', 'http/protobuf')
+    const { telemetry, kest } = setUp({ endpoint: receiver.origin, protocol: 'http/json' })
+    await kest.begin(root)
+    await telemetry.shutdown()
+    expect(receiver.received[0]?.headers['content-type']).toBe('application/json')
+  })
+
+  it('respects OTEL_EXPORTER_OTLP_TIMEOUT', async () => {
+    const receiver = await Receiver.listen()
+    receiver.answer = () => null
+    vi.stubEnv('OTEL_EXPORTER_OTLP_TIMEOUT', '50')
+    const logger = new RecordingLogger()
+    const telemetry = setupTelemetry({
+      serviceName: 'x',
+      endpoint: receiver.origin,
+      logger,
+      flushTimeoutMs: 300,
+    })
+    await kestWith(telemetry).begin(root)
+    await expect.poll(() => logger.records[0]?.details['err'], { timeout: 5000 }).toMatch(/timed out/)
+    receiver.answer = () => ({ status: 200 })
+    await telemetry.shutdown()
+  })
+})
+
+describe('a receiver', () => {
+  it.each<[string, (receiver: Receiver) => void | Promise<void>, RegExp]>([
+    ['that refuses connections', (receiver) => receiver.close(), /ECONNREFUSED/],
+    ['that hangs', (receiver) => void (receiver.answer = () => null), /timed out/],
+    [
+      'that answers 500',
+      (receiver) => void (receiver.answer = () => ({ status: 500 })),
+      /Internal Server Error/,
+    ],
+    ['that answers 503', (receiver) => void (receiver.answer = () => ({ status: 503 })), /retryable/],
+    ['that does not know us', (receiver) => void (receiver.answer = () => ({ status: 401 })), /Unauthorized/],
+    ['at another path', (receiver) => void (receiver.answer = () => ({ status: 404 })), /Not Found/],
+  ])('%s loses nothing: the spans are kept, and come when it is back', async (_, breakIt, message) => {
+    const receiver = await Receiver.listen()
+    const { port } = receiver
+    await breakIt(receiver)
+    const { telemetry, kest, logger } = setUp({ endpoint: `http://127.0.0.1:${port}`, timeoutMs: 100 })
+    for (let n = 0; n < 3; n += 1) await kest.begin(root)
+    await expect.poll(() => logger.records.length, { timeout: 5000 }).toBe(1)
+    expect(logger.records[0]).toMatchObject({
+      level: 'error',
+      message: 'audit spans cannot be exported; they are kept and tried again',
+      details: {
+        destination: `OTLP http://127.0.0.1:${port}/v1/traces`,
+        err: expect.stringMatching(message),
+      },
+    })
+    let back = receiver
+    if (receiver.received.length === 0) back = await Receiver.listen(port)
+    else {
+      receiver.received.length = 0
+      receiver.answer = () => ({ status: 200 })
+    }
+    await telemetry.shutdown()
+    expect(operationsIn(back)).toHaveLength(3)
+    expect(telemetry.counts).toMatchObject({ exported: 3, dropped: { overflow: 0, refused: 0, shutdown: 0 } })
+    expect(logger.records.at(-1)?.message).toBe('audit spans are exported again')
+  })
+
+  it('that hangs costs operations nothing with ‘drop’, and refuses them with ‘deny’', async () => {
+    const receiver = await Receiver.listen()
+    receiver.answer = () => null
+    const [dropping, denying] = (['drop', 'deny'] as const).map((onOverflow) =>
+      setUp({ endpoint: receiver.origin, onOverflow, queueSize: 4, flushTimeoutMs: 50 }),
+    )
+    for (let n = 0; n < 10; n += 1) await dropping?.kest.begin(root)
+    expect(dropping?.telemetry.counts.dropped.overflow).toBe(6)
+    for (let n = 0; n < 4; n += 1) await denying?.kest.begin(root)
+    await expect(denying?.kest.begin(root)).rejects.toMatchObject({ code: 'ERR_KEST_AUDIT_UNAVAILABLE' })
+    expect(denying?.telemetry.counts.dropped.overflow).toBe(0)
+    await Promise.allSettled([dropping?.telemetry.shutdown(), denying?.telemetry.shutdown()])
+    expect(denying?.telemetry.counts.dropped.shutdown).toBe(4)
+  })
+
+  it('that refuses one span loses that one, and takes the others', async () => {
+    const receiver = await Receiver.listen()
+    receiver.answer = ({ body }) => ({ status: body.includes('"poison"') ? 400 : 200, body: 'bad value' })
+    const { telemetry, kest, logger } = setUp({ endpoint: receiver.origin, exportDelayMs: 10_000 })
+    for (let n = 0; n < 9; n += 1) await kest.begin({ ...root, operation: n === 5 ? 'poison' : 'fine' })
+    await expect(telemetry.forceFlush()).resolves.toBeUndefined()
+    expect(telemetry.counts).toMatchObject({ accepted: 9, exported: 8, dropped: { refused: 1 } })
+    expect(logger.records).toMatchObject(
+      [
+        {
+          level: 'error',
+          message: 'audit spans were lost',
+          details: { lost: { refused: 1 }, err: /400.*bad value/ },
+        },
+      ].map((record) => ({
+        ...record,
+        details: { ...record.details, err: expect.stringMatching(record.details.err) },
+      })),
+    )
+    await telemetry.shutdown()
+  })
+
+  it('that says it took only some is believed', async () => {
+    const receiver = await Receiver.listen()
+    receiver.answer = () => ({
+      status: 200,
+      body: '{"partialSuccess":{"rejectedSpans":"2","errorMessage":"quota"}}',
+    })
+    const { telemetry, kest, logger } = setUp({ endpoint: receiver.origin, exportDelayMs: 10_000 })
+    for (let n = 0; n < 5; n += 1) await kest.begin(root)
+    await telemetry.forceFlush().catch(() => {})
+    expect(receiver.received).toHaveLength(1)
+    expect(telemetry.counts).toMatchObject({ exported: 3, dropped: { refused: 2 } })
+    expect(logger.records[0]?.details).toMatchObject({ lost: { refused: 2 }, err: 'quota' })
+    await telemetry.shutdown()
+  })
+
+  it('that refuses the record of an operation that waits for it refuses the operation', async () => {
+    const receiver = await Receiver.listen()
+    receiver.answer = () => ({ status: 400 })
+    const { telemetry, kest } = setUp({ endpoint: receiver.origin, confirm: true, waitTimeoutMs: 20_000 })
+    await expect(kest.begin(root)).rejects.toMatchObject({ code: 'ERR_KEST_AUDIT_UNAVAILABLE' })
+    await telemetry.shutdown()
+  })
+})
