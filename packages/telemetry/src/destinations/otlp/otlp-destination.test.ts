@@ -104,15 +104,41 @@ describe('OTLP', () => {
 describe('a receiver', () => {
   it.each<[string, (receiver: Receiver) => void | Promise<void>, RegExp]>([
     ['that refuses connections', (receiver) => receiver.close(), /ECONNREFUSED/],
-    ['that hangs', (receiver) => void (receiver.answer = () => null), /timed out/],
+    [
+      'that hangs',
+      (receiver) => {
+        receiver.answer = () => null
+      },
+      /timed out/,
+    ],
     [
       'that answers 500',
-      (receiver) => void (receiver.answer = () => ({ status: 500 })),
+      (receiver) => {
+        receiver.answer = () => ({ status: 500 })
+      },
       /Internal Server Error/,
     ],
-    ['that answers 503', (receiver) => void (receiver.answer = () => ({ status: 503 })), /retryable/],
-    ['that does not know us', (receiver) => void (receiver.answer = () => ({ status: 401 })), /Unauthorized/],
-    ['at another path', (receiver) => void (receiver.answer = () => ({ status: 404 })), /Not Found/],
+    [
+      'that answers 503',
+      (receiver) => {
+        receiver.answer = () => ({ status: 503 })
+      },
+      /retryable/,
+    ],
+    [
+      'that does not know us',
+      (receiver) => {
+        receiver.answer = () => ({ status: 401 })
+      },
+      /Unauthorized/,
+    ],
+    [
+      'at another path',
+      (receiver) => {
+        receiver.answer = () => ({ status: 404 })
+      },
+      /Not Found/,
+    ],
   ])('%s loses nothing: the spans are kept, and come when it is back', async (_, breakIt, message) => {
     const receiver = await Receiver.listen()
     const { port } = receiver
