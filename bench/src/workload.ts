@@ -11,6 +11,7 @@ import {
   type Operation,
   type OperationDefinition,
 } from '@kest/core'
+import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
 import type { Work } from './figure.js'
 
 /** Kinds of key that are measured. */
@@ -62,6 +63,17 @@ export function createWorkload(kind: KeyKind = 'Ed25519', options: KestOptions =
       return operation
     },
   }
+}
+
+/** A provider whose spans record everything and go nowhere. */
+export function recording(): KestOptions {
+  const processor = {
+    onStart: () => {},
+    onEnd: () => {},
+    forceFlush: () => Promise.resolve(),
+    shutdown: () => Promise.resolve(),
+  }
+  return { telemetry: { tracerProvider: new BasicTracerProvider({ spanProcessors: [processor] }) } }
 }
 
 /** A state that a request of its own would have: what happens in it does not show in `state`. */

@@ -1,7 +1,6 @@
 import type { KestOptions } from '@kest/core'
-import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
 import type { TimeFigure } from '../figure.js'
-import { createWorkload, type KeyKind, rawSign, requestState } from '../workload.js'
+import { createWorkload, type KeyKind, rawSign, recording, requestState } from '../workload.js'
 
 interface HookCase {
   readonly name: string
@@ -34,17 +33,6 @@ function hookFigure({ name, kind = 'Ed25519', target, after = 0, options }: Hook
       return { floor: rawSign(workload, (await workload.chain(after + 1)).entry.jws), subject: hook }
     },
   }
-}
-
-/** A provider whose spans record everything and go nowhere: what an exporter costs is not ours. */
-function recording(): KestOptions {
-  const processor = {
-    onStart: nothing,
-    onEnd: nothing,
-    forceFlush: () => Promise.resolve(),
-    shutdown: () => Promise.resolve(),
-  }
-  return { telemetry: { tracerProvider: new BasicTracerProvider({ spanProcessors: [processor] }) } }
 }
 
 function nothing(): void {}
