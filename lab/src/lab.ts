@@ -18,6 +18,8 @@ import { Supervisor } from './supervisor/supervisor.js'
 import type { Watch } from './supervisor/watch.js'
 
 const PORTS = 6
+/** How often it says what it waits for. */
+const WAITING_MS = 5_000
 
 export interface LabOptions {
   /** Folder where programs are looked for first; `null` for `PATH` alone. */
@@ -36,7 +38,7 @@ export interface LabOptions {
   readonly nodeOptions?: readonly string[]
   /** Told first of all whose identities they are. */
   readonly announce: (identities: string) => void
-  /** Told what is ready, and how long that took. */
+  /** Told what is ready, and how long that took; and what is not yet. */
   readonly progress: (text: string) => void
 }
 
@@ -176,9 +178,15 @@ type Parts = Pick<Lab, 'identities' | 'opa' | 'collector' | 'services' | 'urls' 
 function timedBy(progress: LabOptions['progress']) {
   return async <T>(what: string, work: Promise<T>): Promise<T> => {
     const start = performance.now()
-    const result = await work
-    progress(`${what}: ready after ${((performance.now() - start) / 1000).toFixed(1)} s`)
-    return result
+    const seconds = (digits: number): string => ((performance.now() - start) / 1000).toFixed(digits)
+    const waiting = setInterval(() => progress(`${what}: not ready after ${seconds(0)} s`), WAITING_MS)
+    try {
+      const result = await work
+      progress(`${what}: ready after ${seconds(1)} s`)
+      return result
+    } finally {
+      clearInterval(waiting)
+    }
   }
 }
 

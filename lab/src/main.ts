@@ -60,7 +60,7 @@ async function run(wanted: Arguments, report: Report, watch: Watch): Promise<voi
         report.say(`Identities: ${identities}`)
         report.fact('identities', identities)
       },
-      progress: (text) => console.error(`  ${text}`),
+      progress,
       ...(wanted.soakSeconds > 0 ? { nodeOptions: MEMORY_PROBE } : {}),
     },
     watch,
@@ -71,7 +71,7 @@ async function run(wanted: Arguments, report: Report, watch: Watch): Promise<voi
     await demonstrate(lab, report)
     let answered = 1
     if (wanted.requests > 0) answered += await load(lab, wanted, report)
-    if (wanted.soakSeconds > 0) answered += await soak(lab, wanted, report)
+    if (wanted.soakSeconds > 0) answered += await soak(lab, wanted, report, progress)
     const exhibits = { spansFile: lab.spansFile, bundle: await lab.identities.bundle(), answered, out }
     if (wanted.keep) {
       await untilExported(exhibits, watch)
@@ -87,6 +87,11 @@ async function run(wanted: Arguments, report: Report, watch: Watch): Promise<voi
   }
 }
 
+/** Apart from what the lab reports: for whoever waits. */
+function progress(text: string): void {
+  console.error(`  ${text}`)
+}
+
 async function folderFor(wanted: string | null): Promise<string> {
   if (wanted === null) {
     await mkdir(OUT, { recursive: true })
@@ -100,7 +105,10 @@ async function folderFor(wanted: string | null): Promise<string> {
 
 async function load(lab: Lab, { requests, concurrency }: Arguments, report: Report): Promise<number> {
   const { urls, watch } = lab
-  const result = await sendLoad({ url: urls.hop1, concurrency, amount: { requests }, signal: watch.signal })
+  const result = await sendLoad({
+    ...{ url: urls.hop1, concurrency, progress, signal: watch.signal },
+    amount: { requests },
+  })
   report.say(`\n${requests} requests, ${concurrency} at once: ${describeLoad(result)}`)
   report.fact('load', { concurrency, ...result })
   if (result.failed > 0) throw new Failure(`${result.failed} requests failed: ${result.failures.join('; ')}`)

@@ -31,9 +31,10 @@ export async function soak(
   lab: Lab,
   { soakSeconds, concurrency }: Arguments,
   report: Report,
+  progress: (text: string) => void,
 ): Promise<number> {
   const { urls, watch } = lab
-  const load = { url: urls.hop1, concurrency, signal: watch.signal }
+  const load = { url: urls.hop1, concurrency, progress, signal: watch.signal }
   const capacity = await sendLoad({ ...load, amount: { seconds: Math.min(CAPACITY_SECONDS, soakSeconds) } })
   report.say(`\nCapacity: ${describeLoad(capacity)}`)
   const rate = SHARE * capacity.perSecond

@@ -11,6 +11,8 @@ export interface Load {
   readonly amount: { readonly requests: number } | { readonly seconds: number }
   /** So many per second. Default as many as the chain takes. */
   readonly rate?: number
+  /** Told every five seconds how far it has come. */
+  readonly progress?: (text: string) => void
   /** Ends it early: what was done until then is what comes out. */
   readonly signal: AbortSignal
 }
@@ -37,9 +39,17 @@ export interface Latency {
 
 const EXPECTED = JSON.stringify(RESULT)
 const TIMEOUT_MS = 30_000
+const PROGRESS_MS = 5_000
 
 /** Sends requests, each for an item of its own, and looks at every answer. */
-export async function sendLoad({ url, concurrency, amount, rate, signal }: Load): Promise<LoadResult> {
+export async function sendLoad({
+  url,
+  concurrency,
+  amount,
+  rate,
+  progress,
+  signal,
+}: Load): Promise<LoadResult> {
   const pool = new Pool(url, { connections: concurrency, pipelining: 1, headersTimeout: TIMEOUT_MS })
   const latencies = createHistogram()
   const failures = new Set<string>()
@@ -62,7 +72,9 @@ export async function sendLoad({ url, concurrency, amount, rate, signal }: Load)
   async function worker(): Promise<void> {
     while (begun < most && performance.now() < end && !signal.aborted) await one(begun++)
   }
+  const telling = setInterval(() => progress?.(`${begun} requests, ${failed} failed`), PROGRESS_MS)
   await Promise.all(Array.from({ length: concurrency }, worker))
+  clearInterval(telling)
   const seconds = (performance.now() - start) / 1000
   await pool.close()
   const at = (percentile: number): number => latencies.percentile(percentile) / 1000
