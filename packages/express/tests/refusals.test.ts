@@ -192,6 +192,26 @@ describe.each(MAJORS)('bad input on Express $major', ({ express }) => {
   })
 })
 
+describe.each(MAJORS)('a denial with a reason on Express $major', ({ express }) => {
+  it('tells it to the log, and over the wire to nobody', async () => {
+    const { kest, logger } = createService({
+      engine: new MockPolicyEngine(() => ({ allow: false, reason: 'embargo list 7' })),
+    })
+    const app = express()
+    const handler = vi.fn()
+    app.use(kestExpress({ kest, origin: 'user_input' }))
+    app.get('/x', protect({ policy: 'p' }), handler)
+    const { port } = await serve(app)
+    const answer = await raw(port, ['GET /x HTTP/1.1'])
+    expect(answer.body).toContain('ERR_KEST_DENIED')
+    expect(answer.head + answer.body).not.toContain('embargo')
+    expect(logger.records).toContainEqual(
+      expect.objectContaining({ details: expect.objectContaining({ reason: 'embargo list 7' }) }),
+    )
+    expect(handler).not.toHaveBeenCalled()
+  })
+})
+
 /** A header with a token as that issuer would sign it, good for a minute. */
 async function bearer(issuer: MockIdentityProvider, claims: object): Promise<string> {
   const { header, sign } = issuer.current()

@@ -103,6 +103,21 @@ describe('a refusal', () => {
     expect([response.statusCode, response.body]).toEqual([403, ''])
   })
 
+  it('tells the reason to the log and the span, and over the wire to nobody', async () => {
+    const world = new World(() => ({ allow: false, reason: 'embargo list 7' }))
+    const { app, run } = await appOf(world)
+    const response = await fetch(`${await app.listen({ host: '127.0.0.1', port: 0 })}/x`)
+    expect(response.status).toBe(403)
+    expect((await response.text()) + JSON.stringify([...response.headers])).not.toContain('embargo')
+    expect(world.logger.records).toContainEqual(
+      expect.objectContaining({ details: expect.objectContaining({ reason: 'embargo list 7' }) }),
+    )
+    expect(world.spans().map(({ attributes }) => attributes['kest.decision.reason'])).toEqual([
+      'embargo list 7',
+    ])
+    expect(run).not.toHaveBeenCalled()
+  })
+
   it('is logged for the operator, with what was asked', async () => {
     const world = new World(false)
     const { app } = await appOf(world)
