@@ -2,7 +2,7 @@
 export type Work = () => unknown
 
 /** What a figure belongs to, in the order of the table. */
-export type Group = 'sign' | 'hook' | 'verify' | 'propagate' | 'ingress' | 'hop' | 'memory'
+export type Group = 'sign' | 'policy' | 'hook' | 'verify' | 'propagate' | 'ingress' | 'hop' | 'memory'
 
 interface Described {
   readonly group: Group

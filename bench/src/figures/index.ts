@@ -9,6 +9,7 @@ import { joseSign } from './jose-sign.js'
 import { joseVerify } from './jose-verify.js'
 import { memory } from './memory.js'
 import { outboundCompressed, outboundJson } from './outbound.js'
+import { cachedAfter5, cachedAtRoot, cedarInProcess } from './policy.js'
 import { sign, signP256 } from './sign.js'
 import { svidFirstSight, svidSign, svidVerify } from './svid.js'
 import { verified } from './verified.js'
@@ -22,6 +23,9 @@ export const FIGURES: readonly Figure[] = [
   svidSign,
   hopMake,
   hopMakeP256,
+  cedarInProcess,
+  cachedAtRoot,
+  cachedAfter5,
   hookAtRoot,
   hookRecording,
   exportLatency,
