@@ -80,6 +80,7 @@ async function run(wanted: Arguments, report: Report, watch: Watch): Promise<voi
       await lab.stop()
     } else {
       await lab.stop()
+      progress('auditing')
       await prove(exhibits, report)
     }
   } finally {
