@@ -1,0 +1,193 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { createKest, type PolicyEngine } from '@kest/core'
+import { MockIdentityProvider, RecordingLogger } from '@kest/core/testing'
+import { kestFastify } from '@kest/fastify'
+import { type OPAOptions, OPAPolicyEngine, POLICY_LIBRARY, RegoWasmEngine } from '@kest/opa'
+import { fastify } from 'fastify'
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { requestOf } from '../tests/support/context.js'
+import { LIBRARY_CASES, PARAMETERS } from '../tests/support/library-cases.js'
+
+const POLICIES = fileURLToPath(new URL('../policies', import.meta.url))
+const SCRIPT = fileURLToPath(new URL('../../../scripts/policies.mjs', import.meta.url))
+const UP_MS = 30_000
+
+/** OPA's own authorization: whoever has the token may ask for data, and nothing else. */
+const AUTHZ = `package system.authz
+
+default allow := false
+
+allow if {
+	input.identity == "c2VjcmV0"
+	input.path[0] == "v1"
+	input.path[1] in ["data", "query"]
+	input.method == "POST"
+}
+
+allow if input.path == ["health"]
+`
+
+let folder: string
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'kest-opa-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  await writeFile(join(folder, 'data.json'), JSON.stringify(PARAMETERS))
+})
+
+it('what is committed is what the policies compile to, and their own tests hold', async () => {
+  await promisify(execFile)(process.execPath, [SCRIPT, '--check'])
+})
+
+describe('the library, by OPA as in process', () => {
+  it.each([
+    ['over TCP', {}],
+    ['over TCP, several at once', { batch: true }],
+  ])('%s', async (_, options) => {
+    const engine = engineAt(await startOpa(), options)
+    const wasm = await RegoWasmEngine.load(POLICY_LIBRARY, { data: PARAMETERS, reloadMs: 0 })
+    for (const [policy, context, allow] of LIBRARY_CASES) {
+      const request = requestOf([`kest/${policy}`, 'kest/business_hours'], context)
+      const decision = await engine.evaluate(request, { signal: new AbortController().signal })
+      expect(decision === true, `${policy} ${JSON.stringify(context)}`).toBe(allow)
+      expect(wasm.evaluate(request) === true).toBe(allow)
+      // Of several at once it is not known which is undefined.
+      if (policy !== 'no_such_policy') expect(decision).toEqual(wasm.evaluate(request))
+    }
+  })
+
+  it('over a Unix socket', async () => {
+    const socketPath = join(folder, 'opa.sock')
+    await startOpa({ addr: `unix://${socketPath}` })
+    const engine = engineAt('http://opa', { socketPath })
+    await untilHealthy(engine)
+    const [policy, context] = LIBRARY_CASES[0] as (typeof LIBRARY_CASES)[number]
+    const { signal } = new AbortController()
+    expect(await engine.evaluate(requestOf(`kest/${policy}`, context), { signal })).toBe(true)
+  })
+})
+
+describe('a service that asks OPA', () => {
+  it('TC-07 an operation that is denied does not run', async () => {
+    const url = await startOpa()
+    expect(await askThrough(engineAt(url), 'kest/required_hops')).toEqual([403, 'ERR_KEST_DENIED', 0])
+    expect(await askThrough(engineAt(url), 'no/such/policy')).toEqual([403, 'ERR_KEST_DENIED', 0])
+    expect(await askThrough(engineAt(url), 'kest/business_hours')).toEqual([200, undefined, 1])
+  })
+
+  it('TC-08 allow and deny is deny', async () => {
+    const url = await startOpa()
+    const policies = ['kest/business_hours', 'kest/required_hops'] as const
+    expect(await askThrough(engineAt(url), policies)).toEqual([403, 'ERR_KEST_DENIED', 0])
+    expect(await askThrough(engineAt(url, { batch: true }), policies)).toEqual([403, 'ERR_KEST_DENIED', 0])
+  })
+
+  it('TC-09 an OPA that is gone is an error', async () => {
+    const opa = await startOpaProcess()
+    const engine = engineAt(opa.url)
+    expect(await askThrough(engine, 'kest/business_hours')).toEqual([200, undefined, 1])
+    await opa.kill()
+    expect(await askThrough(engine, 'kest/business_hours')).toEqual([503, 'ERR_KEST_ENGINE', 0])
+    await expect(engine.health()).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE' })
+  })
+
+  it('shows its token to an OPA that asks for one', async () => {
+    const authz = join(folder, 'authz.rego')
+    await writeFile(authz, AUTHZ)
+    const url = await startOpa({ args: ['--authentication=token', '--authorization=basic', authz] })
+    const token = 'c2VjcmV0'
+    expect(await askThrough(engineAt(url, { token }), 'kest/business_hours')).toEqual([200, undefined, 1])
+    for (const options of [{}, { token: 'another' }])
+      expect(await askThrough(engineAt(url, options), 'kest/business_hours')).toEqual([
+        503,
+        'ERR_KEST_ENGINE',
+        0,
+      ])
+  })
+})
+
+function engineAt(url: string, options: Omit<OPAOptions, 'url'> = {}): OPAPolicyEngine {
+  const engine = new OPAPolicyEngine({ url, timeoutMs: 10_000, ...options })
+  onTestFinished(() => engine.close())
+  return engine
+}
+
+/** @returns status, code, and how often the operation ran */
+async function askThrough(engine: PolicyEngine, policy: string | readonly [string, ...string[]]) {
+  const kest = createKest({
+    identity: new MockIdentityProvider('spiffe://example.org/orders'),
+    engine,
+    policyTimeoutMs: 10_000,
+    logger: new RecordingLogger(),
+  })
+  const app = fastify()
+  await app.register(kestFastify, { kest, origin: 'user_input' })
+  let runs = 0
+  app.get('/', { config: { kest: { policy } } }, () => ({ runs: ++runs }))
+  const response = await app.inject('/')
+  await app.close()
+  return [response.statusCode, response.json().code, runs]
+}
+
+interface OpaSettings {
+  readonly addr?: string
+  readonly args?: readonly string[]
+}
+
+async function startOpa(settings: OpaSettings = {}): Promise<string> {
+  return (await startOpaProcess(settings)).url
+}
+
+/** Ends with the test, or before. */
+async function startOpaProcess({ addr, args = [] }: OpaSettings = {}) {
+  const port = addr === undefined ? await freePort() : 0
+  const url = `http://127.0.0.1:${port}`
+  const server = ['run', '--server', '--skip-version-check', '--log-level', 'error']
+  const files = ['--ignore', '*_test.rego', '--ignore', '*.wasm', POLICIES, join(folder, 'data.json')]
+  const child = spawn('opa', [...server, '--addr', addr ?? `127.0.0.1:${port}`, ...args, ...files], {
+    stdio: 'ignore',
+  })
+  try {
+    await once(child, 'spawn')
+  } catch (cause) {
+    throw new Error('opa is not on PATH: scripts/live-tools.sh installs it', { cause })
+  }
+  const kill = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exited
+  }
+  onTestFinished(kill)
+  if (addr === undefined) await untilHealthy(engineAt(url))
+  return { url, kill }
+}
+
+async function untilHealthy(engine: OPAPolicyEngine): Promise<void> {
+  const late = Date.now() + UP_MS
+  for (;;) {
+    try {
+      await engine.health()
+      return
+    } catch (cause) {
+      if (Date.now() > late) throw new Error(`OPA is not healthy after ${UP_MS} ms`, { cause })
+    }
+    await delay(50)
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}

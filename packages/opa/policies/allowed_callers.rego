@@ -1,0 +1,41 @@
+package kest
+
+# METADATA
+# title: Allowed callers
+# description: |
+#   Whoever acted last, by the verified lineage, may call this. Where an operation begins a lineage there is no caller, which
+#   is allowed only if `roots` says so.
+#
+#   Reads `lineage.principals` (verified entries only), `environment.is_root` and `object.id`.
+#
+#   Parameters, `data.kest.parameters.allowed_callers`:
+#     callers     principals; one that ends with /* stands for all below it
+#     operations  principals for an object of this id, instead; may be left out
+#     roots       whether operations without a caller are allowed; default false
+# entrypoint: true
+default allowed_callers := {"allow": false, "reason": "allowed callers: there is no caller"}
+
+allowed_callers if {
+	input.environment.is_root
+	data.kest.parameters.allowed_callers.roots == true
+} else if {
+	some pattern in callers_wanted
+	is_caller(last_principal, pattern)
+} else := {"allow": false, "reason": concat("", ["allowed callers: not ", last_principal])} if {
+	last_principal
+}
+
+last_principal := input.lineage.principals[count(input.lineage.principals) - 1]
+
+callers_wanted := object.get(
+	object.get(data.kest.parameters.allowed_callers, "operations", {}),
+	input.object.id,
+	object.get(data.kest.parameters.allowed_callers, "callers", []),
+)
+
+is_caller(principal, pattern) if principal == pattern
+
+is_caller(principal, pattern) if {
+	endswith(pattern, "/*")
+	startswith(principal, trim_suffix(pattern, "*"))
+}

@@ -1,0 +1,31 @@
+package kest
+
+# METADATA
+# title: Separation of duties by user
+# description: |
+#   Whoever asked for something does not approve it: the user of this operation is none of those whom the object names.
+#
+#   Reads `subject.user` and `object.attributes`.
+#
+#   Parameters, `data.kest.parameters.separation_of_duties`:
+#     attributes  of the object, each a user or a list of users who have had a duty
+# entrypoint: true
+default separation_of_duties := {"allow": false, "reason": "separation of duties: no user, or no attribute that is named in data.kest.parameters.separation_of_duties"}
+
+separation_of_duties if {
+	is_string(input.subject.user)
+	count(duty_attributes) > 0
+	every attribute in duty_attributes {
+		users := users_of(input.object.attributes[attribute])
+		not input.subject.user in users
+	}
+} else := {"allow": false, "reason": "separation of duties: the user has had a duty before"} if {
+	some attribute in duty_attributes
+	input.subject.user in users_of(input.object.attributes[attribute])
+}
+
+duty_attributes := data.kest.parameters.separation_of_duties.attributes
+
+users_of(value) := {value} if is_string(value)
+
+users_of(value) := {user | some user in value} if is_array(value)
