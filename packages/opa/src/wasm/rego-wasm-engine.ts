@@ -98,6 +98,11 @@ export class RegoWasmEngine implements PolicyEngine {
     return this.#policies.entrypoints
   }
 
+  /** Counts the changes that took effect, so that a cache of decisions asks anew after each. */
+  get generation(): number {
+    return this.#reloads
+  }
+
   /** How it is doing, for health checks and metrics: why the last change of the files did not take effect, if so. */
   status(): { readonly reloads: number; readonly error: KestError | null; readonly memoryBytes: number } {
     return { reloads: this.#reloads, error: this.#error, memoryBytes: this.#policies.memoryBytes }
