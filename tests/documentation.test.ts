@@ -1,0 +1,56 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { expect, it } from 'vitest'
+
+const ROOT = resolve(import.meta.dirname, '..')
+const NOT_OURS = new Set(['node_modules', 'dist', 'out', '.git'])
+
+const pages = markdownIn(ROOT)
+
+it.each(pages.map((page) => [relative(ROOT, page), page]))('every link of %s leads somewhere', (_, page) => {
+  const dead = linksOf(readFileSync(page, 'utf8')).filter((link) => !leadsSomewhere(page, link))
+  expect(dead).toEqual([])
+})
+
+it('finds a page that is not there, and a heading', () => {
+  const page = join(ROOT, 'README.md')
+  expect(leadsSomewhere(page, 'no-such-page.md')).toBe(false)
+  expect(leadsSomewhere(page, '#no-such-heading')).toBe(false)
+  expect(leadsSomewhere(page, 'README.md#two-commands')).toBe(true)
+})
+
+function markdownIn(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) return NOT_OURS.has(entry.name) ? [] : markdownIn(path)
+    return entry.name.endsWith('.md') ? [path] : []
+  })
+}
+
+/** Those to other sites are theirs to keep. */
+function linksOf(text: string): string[] {
+  const prose = text.replaceAll(/^```.*?^```/gms, '')
+  return [...prose.matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, target]) => target as string)
+    .filter((target) => !/^[a-z]+:/.test(target))
+}
+
+function leadsSomewhere(page: string, link: string): boolean {
+  const [path = '', heading] = link.split('#')
+  const target = path === '' ? page : resolve(dirname(page), path)
+  if (!existsSync(target)) return false
+  if (heading === undefined) return true
+  const shown = statSync(target).isDirectory() ? join(target, 'README.md') : target
+  return headingsOf(readFileSync(shown, 'utf8')).includes(heading)
+}
+
+/** As GitHub makes anchors of headings. */
+function headingsOf(text: string): string[] {
+  return [...text.replaceAll(/^```.*?^```/gms, '').matchAll(/^#+ +(.+)$/gm)].map(([, heading]) =>
+    (heading as string)
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .trim()
+      .replaceAll(/\s/g, '-'),
+  )
+}
