@@ -9,7 +9,7 @@ import { joseSign } from './jose-sign.js'
 import { joseVerify } from './jose-verify.js'
 import { memory } from './memory.js'
 import { outboundCompressed, outboundJson } from './outbound.js'
-import { cachedAfter5, cachedAtRoot, cedarInProcess } from './policy.js'
+import { cachedAfter5, cachedAtRoot, cedarInProcess, regoInProcess } from './policy.js'
 import { sign, signP256 } from './sign.js'
 import { svidFirstSight, svidSign, svidVerify } from './svid.js'
 import { verified } from './verified.js'
@@ -23,6 +23,7 @@ export const FIGURES: readonly Figure[] = [
   svidSign,
   hopMake,
   hopMakeP256,
+  regoInProcess,
   cedarInProcess,
   cachedAtRoot,
   cachedAfter5,

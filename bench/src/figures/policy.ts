@@ -1,5 +1,6 @@
 import { CedarWasmEngine } from '@kest/cedar'
 import { cacheDecisions, type PolicyEngine, type PolicyRequest } from '@kest/core'
+import { POLICY_LIBRARY, RegoWasmEngine } from '@kest/opa'
 import type { TimeFigure } from '../figure.js'
 import { createWorkload, rawSign, requestState } from '../workload.js'
 
@@ -16,6 +17,10 @@ interface PolicyCase {
 const SIGNAL = Object.freeze({ signal: new AbortController().signal })
 const CEDAR = `@id("orders")
 permit(principal, action == Action::"orders/read", resource) when { context.trust_score > 0 };`
+
+/** A policy of the library, with its parameters. */
+const REGO = 'kest/minimum_trust'
+const DATA = { kest: { parameters: { minimum_trust: { score: 1 } } } }
 
 /** Questions to an engine, which it answers at once; the context is that of a real operation. */
 function policyFigure({ name, target, after, times = 1, engine: make }: PolicyCase): TimeFigure {
@@ -58,6 +63,14 @@ export const cedarInProcess: TimeFigure = policyFigure({
   target: 1,
   after: 5,
   engine: () => CedarWasmEngine.load({ policies: CEDAR }),
+})
+export const regoInProcess: TimeFigure = policyFigure({
+  name: '4 decisions by Rego in process, after 5 entries',
+  target: 1,
+  times: 4,
+  after: 5,
+  engine: () =>
+    RegoWasmEngine.load(POLICY_LIBRARY, { data: DATA, reloadMs: 0, paths: { 'orders/read': REGO } }),
 })
 export const cachedAtRoot: TimeFigure = policyFigure({
   name: '20 cached decisions, at a root',
