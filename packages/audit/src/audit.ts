@@ -2,9 +2,9 @@ import { tmpdir } from 'node:os'
 import { entryHash, KestConfigError, type Limits, ROOT_PARENT } from '@kest/core'
 import type { AuditFinding, FindingCode } from './finding.js'
 import { lineageKey } from './group/lineage-key.js'
+import type { Partition, TraceSpans } from './group/partition.js'
 import { splitByLinks } from './group/split-by-links.js'
 import { Spool, type SpoolOptions } from './group/spool.js'
-import { type TraceSpans, tracesOf } from './group/traces.js'
 import type { TraceReport, Verdict } from './judge/audited-entry.js'
 import { tryParse } from './judge/collect.js'
 import { judgeTrace } from './judge/judge-trace.js'
@@ -13,7 +13,7 @@ import { type JudgeOptions, type JudgeRules, resolveJudgeOptions } from './judge
 import { isSelected, type TraceSelection } from './judge/selection.js'
 import { Sequences } from './judge/sequences.js'
 import type { SpanSource } from './read/batch.js'
-import type { ExportedSpan } from './span/exported-span.js'
+import type { Claims, ExportedSpan } from './span/exported-span.js'
 
 /** Traces that are judged at once, so that the thread pool always has signatures to verify. */
 const IN_FLIGHT = 64
@@ -168,7 +168,7 @@ export class Audit {
   /** Traces that want nothing of others. Those that do are judged when all entries are known. */
   async *#whole({ trace: only }: TraceSelection, deferred: Deferred): AsyncGenerator<Drafted> {
     for await (const partition of this.#spool.partitions()) {
-      for (const trace of tracesOf(partition)) {
+      for (const trace of partition.traces()) {
         if (only !== undefined && trace.traceId !== only) continue
         const drafts = this.#draft(trace, NO_ENTRIES)
         const wanted = drafts.flatMap(({ draft }) => [...draft.wanted])
@@ -183,7 +183,7 @@ export class Audit {
 
   async *#linked({ traces }: Deferred, foreign: Foreign): AsyncGenerator<Drafted> {
     for await (const partition of this.#spool.partitions()) {
-      for (const trace of tracesOf(partition))
+      for (const trace of partition.traces())
         if (traces.has(trace.traceId)) yield* this.#draft(trace, foreign)
     }
   }
@@ -200,8 +200,8 @@ export class Audit {
     const found = new Map<string, string>()
     for (let open = wanted; open.size > 0; ) {
       const parents = new Set<string>()
-      for await (const { records } of this.#spool.partitions()) {
-        for (const { signature } of records.map(({ span }) => span.claims)) {
+      for await (const partition of this.#spool.partitions()) {
+        for (const { signature } of claimsIn(partition)) {
           if (typeof signature !== 'string') continue
           const hash = entryHash(signature)
           if (!open.has(hash)) continue
@@ -277,6 +277,10 @@ function withForeign(spans: readonly ExportedSpan[], foreign: Foreign, limits: L
     }
     if (added.size === before) return draft
   }
+}
+
+function* claimsIn(partition: Partition): Generator<Claims> {
+  for (const { spans } of partition.traces()) for (const { claims } of spans) yield claims
 }
 
 function parentsIn(jws: string, limits: Limits): readonly string[] {

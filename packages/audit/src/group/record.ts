@@ -1,4 +1,4 @@
-import type { Claims, ExportedSpan } from '../span/exported-span.js'
+import type { Claim, Claims, ExportedSpan } from '../span/exported-span.js'
 
 /** A span, and the trace that it was put into. */
 export interface SpanRecord {
@@ -6,35 +6,109 @@ export interface SpanRecord {
   readonly span: ExportedSpan
 }
 
-/** What each record costs beside its text, roughly. */
-const OVERHEAD = 512
-
-/** About how many bytes of memory a record takes. */
-export function weightOf({ span }: SpanRecord): number {
-  let weight = OVERHEAD + span.name.length
-  for (const claim of Object.values(span.claims)) if (typeof claim === 'string') weight += claim.length
-  return weight
+/**
+ * A record as bytes: how long it is and its three parts are, then the parts: what is small, as JSON; the entry; the
+ * passport. These two are most of it, and lie there as they are, so that neither is written or read as JSON.
+ */
+export interface EncodedRecord {
+  readonly json: string
+  readonly signature: string
+  readonly passport: string
+  /** Of the whole frame. */
+  readonly bytes: number
 }
 
-/** One line of JSON. */
-export function encodeRecord({ key, span }: SpanRecord): string {
-  const { name, traceId, spanId, service, claims, receivedAt, place } = span
-  return `${JSON.stringify([key, name, traceId, spanId, service, claims, receivedAt, place.file, place.line])}\n`
-}
+const HEADER = 16
+/** Length of a part that is absent. */
+const ABSENT = 0xffffffff
 
-type Encoded = readonly [
+type Small = readonly [
   key: string,
   name: string,
   traceId: string | null,
   spanId: string | null,
   service: string | null,
-  claims: Claims,
   receivedAt: number | null,
   file: string,
   line: number | null,
+  claims: Claims,
 ]
 
-export function decodeRecord(line: string): SpanRecord {
-  const [key, name, traceId, spanId, service, claims, receivedAt, file, number] = JSON.parse(line) as Encoded
-  return { key, span: { name, traceId, spanId, service, claims, receivedAt, place: { file, line: number } } }
+export function encodeRecord({ key, span }: SpanRecord): EncodedRecord {
+  const { name, traceId, spanId, service, receivedAt, place } = span
+  const { signature, passport, ...claims } = span.claims
+  const small: Small = [
+    key,
+    name,
+    traceId,
+    spanId,
+    service,
+    receivedAt,
+    place.file,
+    place.line,
+    { ...claims, ...notText('signature', signature), ...notText('passport', passport) },
+  ]
+  const json = JSON.stringify(small)
+  const texts = { signature: textOf(signature), passport: textOf(passport) }
+  const bytes =
+    HEADER + Buffer.byteLength(json) + Buffer.byteLength(texts.signature) + Buffer.byteLength(texts.passport)
+  return { json, ...texts, bytes }
+}
+
+/** Writes it where there is room for all of its bytes. */
+export function writeRecord(
+  { json, signature, passport, bytes }: EncodedRecord,
+  to: Buffer,
+  at: number,
+): void {
+  let end = at + HEADER
+  to.writeUInt32LE(bytes, at)
+  for (const [i, text] of [json, signature, passport].entries()) {
+    const length = to.write(text, end)
+    to.writeUInt32LE(i > 0 && length === 0 ? ABSENT : length, at + 4 * (i + 1))
+    end += length
+  }
+}
+
+/** Bytes of the frame at a position; `undefined` when there is not even its length. */
+export function frameLength(bytes: Buffer, at: number): number | undefined {
+  return at + 4 <= bytes.length ? bytes.readUInt32LE(at) : undefined
+}
+
+export function readRecord(bytes: Buffer, at: number): SpanRecord {
+  const texts: (string | undefined)[] = []
+  let start = at + HEADER
+  for (let part = 1; part <= 3; part++) {
+    const length = bytes.readUInt32LE(at + 4 * part)
+    if (length === ABSENT) texts.push(undefined)
+    else {
+      texts.push(bytes.toString('utf8', start, start + length))
+      start += length
+    }
+  }
+  const [json = '', signature, passport] = texts
+  const [key, name, traceId, spanId, service, receivedAt, file, line, others] = JSON.parse(json) as Small
+  const claims = {
+    ...others,
+    ...(signature === undefined ? {} : { signature }),
+    ...(passport === undefined ? {} : { passport }),
+  }
+  return { key, span: { name, traceId, spanId, service, claims, receivedAt, place: { file, line } } }
+}
+
+/** The trace alone: the first member of the JSON. Keys are hex, or nothing. */
+export function readKey(bytes: Buffer, at: number): string {
+  const start = at + HEADER + 2
+  return bytes.toString('latin1', start, bytes.indexOf(QUOTE, start))
+}
+
+const QUOTE = 0x22
+
+function textOf(claim: Claim | undefined): string {
+  return typeof claim === 'string' ? claim : ''
+}
+
+/** What is no text, or an empty one, is small. */
+function notText(name: 'signature' | 'passport', claim: Claim | undefined): Claims {
+  return claim === undefined || (typeof claim === 'string' && claim !== '') ? {} : { [name]: claim }
 }
