@@ -18,6 +18,7 @@ interface Record {
 export class PathCache {
   readonly #max: number
   readonly #records = new Map<string, Record>()
+  readonly #thumbprints = new WeakMap<readonly string[], string>()
 
   /** @throws {KestConfigError} unless `max` is a positive integer */
   constructor(max: number = DEFAULT_MAX) {
@@ -35,12 +36,22 @@ export class PathCache {
    * @param generation of the bundles that `find` sees
    */
   get(x5c: readonly string[], generation: number, find: () => Path): Path {
-    const key = hash('sha256', x5c.join(' '), 'base64')
+    const key = this.#thumbprintOf(x5c)
     const known = this.#records.get(key)
     this.#records.delete(key)
     const record = known?.generation === generation ? known : { generation, path: find() }
     if (this.#records.size >= this.#max) this.#records.delete(this.#records.keys().next().value as string)
     this.#records.set(key, record)
     return record.path
+  }
+
+  /** Entries of one workload share their header, and so the list of its certificates. */
+  #thumbprintOf(x5c: readonly string[]): string {
+    const known = this.#thumbprints.get(x5c)
+    if (known !== undefined) return known
+    const thumbprint = hash('sha256', x5c.join(' '), 'base64')
+    // In a list that is not frozen others may be put.
+    if (Object.isFrozen(x5c)) this.#thumbprints.set(x5c, thumbprint)
+    return thumbprint
   }
 }
