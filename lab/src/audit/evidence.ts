@@ -16,6 +16,7 @@ export async function fileEvidence(
 
 /** Whole or not at all, as {@link writeJson}. */
 export async function copyWhole(from: string, to: string): Promise<void> {
+  await mkdir(dirname(to), { recursive: true })
   const partial = partOf(to)
   await copyFile(from, partial)
   await rename(partial, to)
