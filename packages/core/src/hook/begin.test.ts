@@ -1,6 +1,9 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { trace } from '@opentelemetry/api'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createKest, type Kest } from '../config/kest.js'
 import type { KestOptions } from '../config/options.js'
 import { getCurrentAgent, getCurrentTask, getCurrentUser } from '../context/accessors.js'
@@ -12,6 +15,7 @@ import type { IdentityProvider, Signer } from '../identity/provider.js'
 import { DEFAULT_LIMITS } from '../limits.js'
 import { verifyPassport } from '../passport/verify.js'
 import type { PolicyContext, PolicyEngine } from '../policy/engine.js'
+import { createFunctionEngine } from '../policy/function-engine.js'
 import { FakeClock } from '../testing/fake-clock.js'
 import { MockPolicyEngine } from '../testing/mock-engine.js'
 import { RecordingLogger } from '../testing/recording-logger.js'
@@ -551,6 +555,71 @@ describe('begin: what it emits', () => {
       'error.type': 'ERR_KEST_DENIED',
     })
     expect(span?.attributes).not.toHaveProperty('kest.signature')
+  })
+
+  it('K-AUDIT a reason goes to span and log, cut where it is long, and is the reason of this decision alone', async () => {
+    const { exporter, provider } = tracing()
+    const { kest, logger } = setUp({
+      telemetry: { tracerProvider: provider },
+      engine: createFunctionEngine({
+        owner: () => ({ allow: true, reason: 'alice owns it' }),
+        silent: () => true,
+        long: () => ({ allow: true, reason: 'x'.repeat(5_000) }),
+        no: () => false,
+        never: () => ({ allow: false, reason: 'y'.repeat(5_000) }),
+      }),
+    })
+    for (const policy of ['owner', 'silent', 'long'] as const) await kest.begin({ ...root, policy })
+    for (const policy of [['owner', 'no'], 'never'] as const) {
+      await expect(kest.begin({ ...root, policy })).rejects.toMatchObject({ code: 'ERR_KEST_DENIED' })
+    }
+    const reasons = exporter.getFinishedSpans().map(({ attributes }) => attributes['kest.decision.reason'])
+    const cut = (letter: string) => `${letter.repeat(1_023)}…`
+    expect(reasons).toEqual(['alice owns it', undefined, cut('x'), undefined, cut('y')])
+    expect(logger.records.map(({ level, details }) => [level, details['reason']])).toEqual([
+      ['debug', 'alice owns it'],
+      ['debug', cut('x')],
+      ['warn', undefined],
+      ['warn', cut('y')],
+    ])
+    const [span] = exporter.getFinishedSpans()
+    expect(logger.records[0]).toMatchObject({
+      message: 'policies allowed',
+      details: {
+        operation: 'root',
+        entry_id: span?.attributes['kest.entry_id'],
+        workload_id: 'spiffe://hook.test/service',
+        tier: 'function',
+        policies: ['owner'],
+      },
+    })
+  })
+
+  it('F-PE-07 K-AUDIT the span has the reasons of every tier that gave one, in order', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'kest-reasons-'))
+    onTestFinished(() => {
+      vi.unstubAllEnvs()
+      rmSync(folder, { recursive: true })
+    })
+    writeFileSync(join(folder, 'kest.yaml'), 'policies: { enterprise: [ent], platform: [silent] }')
+    vi.stubEnv('KEST_CONFIG', join(folder, 'kest.yaml'))
+    const { exporter, provider } = tracing()
+    const { kest, logger } = setUp({
+      telemetry: { tracerProvider: provider },
+      engine: createFunctionEngine({
+        ent: () => ({ allow: true, reason: 'no embargo' }),
+        silent: () => true,
+        own: async () => ({ allow: true, reason: 'alice owns it' }),
+      }),
+    })
+    await kest.begin({ ...root, policy: 'own' })
+    await kest.close()
+    expect(exporter.getFinishedSpans()[0]?.attributes).toMatchObject({
+      'kest.decision': 'allow',
+      'kest.decision.reason': 'no embargo; alice owns it',
+    })
+    const allowed = logger.records.filter(({ message }) => message === 'policies allowed')
+    expect(allowed.map(({ details }) => details['tier'])).toEqual(['enterprise', 'function'])
   })
 
   it('K-SPAN an operation that throws keeps its entry, and is an event of the span around it', async () => {

@@ -90,7 +90,8 @@ export async function begin(
       throwIfGone()
       const request = { entryId: draft.entry_id, policies, context: policyContext(facts, tier, policies) }
       const allowed = decide(engines(tier), request, { timeoutMs: runtime.policyTimeoutMs, signal })
-      if (isPromise(allowed)) await allowed
+      const reason = isPromise(allowed) ? await allowed : allowed
+      if (reason !== undefined) attempt.allowed(tier, policies, reason)
     }
     const reserving = runtime.auditTrail?.reserve(signal) ?? null
     const slot = isPromise(reserving) ? await reserving : reserving
@@ -100,7 +101,7 @@ export async function begin(
     const signing = sign(runtime, draft, signer, effective, throwIfGone)
     const signed = isPromise(signing) ? await signing : signing
     frame.lineage = lineage.append(signed)
-    span.allow(signed, frame.lineage)
+    span.allow(signed, frame.lineage, attempt.reason)
     runtime.metrics.entrySigned()
     const recorded = slot?.recorded(spanContext?.spanId)
     if (isPromise(recorded)) {

@@ -51,6 +51,15 @@ describe('decide', () => {
     }
   })
 
+  it('returns why the engine allowed, when it says so', async () => {
+    for (const reason of [undefined, 'owner']) {
+      const answer = { allow: true, ...(reason === undefined ? {} : { reason }) }
+      for (const evaluate of [() => answer, async () => answer]) {
+        expect(await decide(engine(evaluate), request, { timeoutMs: 1000, signal: null })).toBe(reason)
+      }
+    }
+  })
+
   it('keeps the reason apart from the message', async () => {
     const error = await outcome(() => ({ allow: false, reason: 'embargo list 7' }))
     expect(error).toMatchObject({ reason: 'embargo list 7' })

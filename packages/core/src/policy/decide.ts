@@ -12,6 +12,7 @@ export interface DecideOptions {
 /**
  * Asks once, without a retry (SPEC §11.1). Returns only when the engine allowed; there is no other way past.
  *
+ * @returns why it allowed, if it says so
  * @throws {PolicyDeniedError} `ERR_KEST_DENIED` (the answer is no), `ERR_KEST_ENGINE` (it threw),
  * `ERR_KEST_ENGINE_TIMEOUT`, `ERR_KEST_ENGINE_ANSWER` (not a decision).
  * @throws {KestError} `ERR_KEST_ABORTED` when `signal` aborts first.
@@ -20,7 +21,7 @@ export function decide(
   engine: PolicyEngine,
   request: PolicyRequest,
   options: DecideOptions,
-): MaybePromise<void> {
+): MaybePromise<string | undefined> {
   const question = new Question(options.signal)
   let answer: MaybePromise<unknown>
   try {
@@ -81,17 +82,16 @@ class Question {
   }
 }
 
-function judge(answer: unknown, request: PolicyRequest): void {
-  if (answer === true) return
+function judge(answer: unknown, request: PolicyRequest): string | undefined {
+  if (answer === true) return undefined
   if (answer === false) throw denied('ERR_KEST_DENIED', 'a policy denied the operation', request)
   if (typeof answer !== 'object' || answer === null || typeof (answer as Decision).allow !== 'boolean') {
     throw denied('ERR_KEST_ENGINE_ANSWER', 'the engine answered something that is not a decision', request)
   }
-  const { allow, reason } = answer as Decision
-  if (allow) return
-  throw denied('ERR_KEST_DENIED', 'a policy denied the operation', request, {
-    ...(typeof reason === 'string' ? { reason } : {}),
-  })
+  const { allow, reason: words } = answer as Decision
+  const reason = typeof words === 'string' ? words : undefined
+  if (allow) return reason
+  throw denied('ERR_KEST_DENIED', 'a policy denied the operation', request, { reason })
 }
 
 /** What an engine threw. A refusal that it typed itself keeps its code. */
@@ -104,7 +104,7 @@ function denied(
   code: PolicyDeniedError['code'] & ConstructorParameters<typeof PolicyDeniedError>[0],
   message: string,
   request: PolicyRequest,
-  details: { readonly cause?: unknown; readonly reason?: string } = {},
+  details: { readonly cause?: unknown; readonly reason?: string | undefined } = {},
 ): PolicyDeniedError {
   const { policies, entryId } = request
   return new PolicyDeniedError(code, `${message}: ${policies.join(', ')}`, { ...details, policies, entryId })

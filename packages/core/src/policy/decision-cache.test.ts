@@ -85,6 +85,12 @@ describe('a kept decision', () => {
     }
   })
 
+  it('keeps no more of a reason than is told', async () => {
+    const { cache } = cached(() => ({ allow: true, reason: 'x'.repeat(60_000) }))
+    await asks(cache)
+    expect(asks(cache)).toEqual({ allow: true, reason: `${'x'.repeat(1_023)}…` })
+  })
+
   it('cannot be changed by who gets it', async () => {
     const answer = { allow: false, reason: 'no' }
     const { cache } = cached(() => answer)

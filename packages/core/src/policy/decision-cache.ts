@@ -4,6 +4,7 @@ import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import { DecisionFlight } from './decision-flight.js'
 import { decisionKeys, IGNORABLE_FIELDS, type IgnorableField, withhold } from './decision-key.js'
 import type { Decision, PolicyEngine, PolicyRequest } from './engine.js'
+import { toReason } from './reason.js'
 
 export interface DecisionCacheOptions {
   /**
@@ -213,9 +214,10 @@ class DecisionCache implements CachedPolicyEngine {
 function decisionOf(answer: unknown): boolean | Decision | undefined {
   if (typeof answer === 'boolean') return answer
   if (typeof answer !== 'object' || answer === null) return undefined
-  const { allow, reason } = answer as Decision
+  const { allow, reason: words } = answer as Decision
   if (typeof allow !== 'boolean') return undefined
-  return Object.freeze(typeof reason === 'string' ? { allow, reason } : { allow })
+  const reason = toReason(words)
+  return Object.freeze(reason === undefined ? { allow } : { allow, reason })
 }
 
 function integer(name: string, value: number, least: number): number {

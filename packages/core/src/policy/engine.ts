@@ -44,7 +44,10 @@ export interface PolicyRequest {
   readonly context: PolicyContext
 }
 
-/** A decision with its reason. The reason goes to the log and the span, never to the client. */
+/**
+ * A decision with its reason. The reason goes to the log (of a denial as a warning, of an allow for debugging) and to the
+ * span, as far as 1,024 characters; never to the client.
+ */
 export interface Decision {
   readonly allow: boolean
   readonly reason?: string

@@ -1,6 +1,7 @@
 import { KestConfigError } from '../errors.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { Decision, PolicyContext, PolicyEngine } from './engine.js'
+import { joinReasons, toReason } from './reason.js'
 
 /** A policy written as a function of what policies see. */
 export type PolicyFunction = (context: PolicyContext) => MaybePromise<boolean | Decision>
@@ -27,21 +28,30 @@ export function createFunctionEngine(policies: Readonly<Record<string, PolicyFun
     names: readonly string[],
     from: number,
     context: PolicyContext,
+    said?: string,
   ): MaybePromise<boolean | Decision> => {
+    let reason = said
     for (let index = from; index < names.length; index++) {
       const name = names[index] as string
       const policy = functions.get(name)
       if (policy === undefined) return { allow: false, reason: `no policy "${name}"` }
       const answer = policy(context)
       if (isPromise(answer))
-        return answer.then((settled) => (allows(settled) ? ask(names, index + 1, context) : settled))
+        return answer.then((settled) =>
+          allows(settled) ? ask(names, index + 1, context, joinReasons(reason, reasonOf(settled))) : settled,
+        )
       if (!allows(answer)) return answer
+      reason = joinReasons(reason, reasonOf(answer))
     }
-    return true
+    return reason === undefined ? true : { allow: true, reason }
   }
   return { evaluate: (request) => ask(request.policies, 0, request.context) }
 }
 
 function allows(answer: boolean | Decision): boolean {
   return answer === true || (typeof answer === 'object' && answer?.allow === true)
+}
+
+function reasonOf(answer: boolean | Decision): string | undefined {
+  return typeof answer === 'object' ? toReason(answer.reason) : undefined
 }

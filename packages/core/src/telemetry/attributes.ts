@@ -19,7 +19,7 @@ export const ATTRIBUTE = Object.freeze({
   chainTip: 'kest.chain_tip',
   /** `allow` or `deny`. */
   decision: 'kest.decision',
-  /** Why it was denied, in the engine's words. */
+  /** Why, in the engine's words; of an allow, those of all tiers that gave any. */
   reason: 'kest.decision.reason',
   /** OpenTelemetry's own name for the class of an error; here our code. */
   errorType: 'error.type',

@@ -65,7 +65,7 @@ export class AuditSpan {
   }
 
   /** The operation was authorized, and this is its record. `lineage` ends with `signed`. */
-  allow(signed: VerifiedEntry, lineage: Lineage): void {
+  allow(signed: VerifiedEntry, lineage: Lineage, reason: string | undefined): void {
     if (this.#span.isRecording()) {
       this.#describe(signed.entry)
       this.#span.setAttributes({
@@ -73,6 +73,7 @@ export class AuditSpan {
         [ATTRIBUTE.chainTip]: signed.hash,
         [ATTRIBUTE.decision]: 'allow',
       })
+      if (reason !== undefined) this.#span.setAttribute(ATTRIBUTE.reason, reason)
       // Compact strings hold nothing that JSON escapes.
       if (this.#passport) this.#span.setAttribute(ATTRIBUTE.passport, `["${lineage.strings().join('","')}"]`)
     }

@@ -26,7 +26,8 @@ function lineOf(span: ReadableSpan): string {
     entry: attributes[ATTRIBUTE.entryId],
     ...(allowed
       ? { trust: attributes[ATTRIBUTE.trustScore], tip: attributes[ATTRIBUTE.chainTip] }
-      : { error: attributes[ATTRIBUTE.errorType], reason: attributes[ATTRIBUTE.reason] }),
+      : { error: attributes[ATTRIBUTE.errorType] }),
+    reason: attributes[ATTRIBUTE.reason],
     parents: attributes[ATTRIBUTE.parentHash],
     trace: span.spanContext().traceId,
   }
