@@ -88,7 +88,8 @@ export async function begin(
 
     for (const { tier, policies } of plan.tiers) {
       throwIfGone()
-      const request = { entryId: draft.entry_id, policies, context: policyContext(facts, tier, policies) }
+      const context = policyContext(facts, tier, policies)
+      const request = Object.freeze({ entryId: draft.entry_id, policies, context })
       const allowed = decide(engines(tier), request, { timeoutMs: runtime.policyTimeoutMs, signal })
       const reason = isPromise(allowed) ? await allowed : allowed
       if (reason !== undefined) attempt.allowed(tier, policies, reason)

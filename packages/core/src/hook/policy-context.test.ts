@@ -5,14 +5,19 @@ import { Ajv } from 'ajv'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import schema from '../../schemas/policy-context.json' with { type: 'json' }
 import { createKest } from '../config/kest.js'
+import { createKeySource } from '../identity/keys.js'
 import { MockIdentityProvider } from '../identity/mock.js'
+import { verifyPassport } from '../passport/verify.js'
 import type { PolicyContext, PolicyRequest } from '../policy/engine.js'
 import { buildPassport } from '../testing/build-passport.js'
+import { FakeClock } from '../testing/fake-clock.js'
 import { MockPolicyEngine } from '../testing/mock-engine.js'
 import { RecordingLogger } from '../testing/recording-logger.js'
 import type { OperationOptions } from './operation-options.js'
 
 const WORKLOAD = 'spiffe://kest.test/orders'
+const identity = new MockIdentityProvider(WORKLOAD)
+const trust = createKeySource({ [WORKLOAD]: [identity.getPublicJwk()] })
 const ajv = new Ajv({ allErrors: true })
 const described = ajv.compile(schema)
 
@@ -52,8 +57,28 @@ deviations: [{ policy: plat, tier: platform, scope: read, reason: migration, app
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 }
 
+/** Tries every change to a value and to all within it; answers how many objects it tried to change. */
+function vandalize(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  const target = value as Record<string, unknown>
+  const names = Object.keys(target)
+  const inside = names.map((name) => vandalize(target[name]))
+  const changes = [
+    () => Object.assign(target, { extra: 'x' }),
+    () => Object.setPrototypeOf(target, { extra: 'x' }),
+    ...names.flatMap((name) => [
+      () => delete target[name],
+      () => Object.assign(target, { [name]: 'x' }),
+      () => Object.defineProperty(target, name, { value: 'x' }),
+    ]),
+    ...(Array.isArray(value) ? [() => value.push('x')] : []),
+  ]
+  for (const change of changes) expect(change).toThrow(TypeError)
+  return inside.reduce((all, one) => all + one, 1)
+}
+
 /** Paths of all that could be changed. */
-function thawed(value: unknown, path = 'context'): readonly string[] {
+function thawed(value: unknown, path = 'request'): readonly string[] {
   if (typeof value !== 'object' || value === null) return []
   const inside = Object.entries(value).flatMap(([key, member]) => thawed(member, `${path}.${key}`))
   return Object.isFrozen(value) ? inside : [path, ...inside]
@@ -76,10 +101,10 @@ describe('what a policy sees', () => {
     if (deployed) deploy()
     const requests = await asked(options)
     expect(requests).toHaveLength(deployed ? 12 : 3)
-    for (const { context } of requests) {
-      described(context)
+    for (const request of requests) {
+      described(request.context)
       expect(described.errors ?? []).toEqual([])
-      expect(thawed(context)).toEqual([])
+      expect(thawed(request)).toEqual([])
     }
   })
 
@@ -143,6 +168,42 @@ describe('what a policy sees', () => {
         classifications: ['system', 'confidential'],
       },
     })
+  })
+
+  it('cannot be written to by an engine: neither the next one, nor entry and passport, are told other things', async () => {
+    deploy()
+    /** What is the same whenever it happens. */
+    const lasting = (value: unknown): string =>
+      JSON.stringify(value)
+        .replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'uuid')
+        .replaceAll(/[0-9a-f]{32,64}/g, 'hex')
+    const told = async (engine: MockPolicyEngine): Promise<readonly string[]> => {
+      const clock = new FakeClock(1_790_000_000_000)
+      const kest = createKest({ identity, engine, trust, logger: new RecordingLogger(), clock })
+      const options = { policy: ['p', 'q'], resource, user: 'bob', addedTaints: ['z', 'a'] } as const
+      const root = await kest.begin({ ...options, operation: 'first', origin: 'system' })
+      const { entry, passport } = await kest.begin({ ...options, operation: 'read' }, { state: root.state })
+      await kest.close()
+      const { entries } = await verifyPassport(passport, { trust })
+      return [lasting(entry.entry), lasting(entries.map((one) => one.entry)), lasting(engine.requests)]
+    }
+    let objects = 0
+    const vandal = new MockPolicyEngine((request) => {
+      objects += vandalize(request)
+      return true
+    })
+    expect(await told(vandal)).toEqual(await told(new MockPolicyEngine()))
+    expect(vandal.requests.map(({ context }) => context.environment.policy_tier)).toEqual([
+      'enterprise',
+      'platform',
+      'application',
+      'function',
+      'enterprise',
+      'platform',
+      'application',
+      'function',
+    ])
+    expect(objects).toBeGreaterThan(8 * 12)
   })
 
   it('is refused by its JSON Schema with a member more or less', async () => {

@@ -172,7 +172,7 @@ class DecisionCache implements CachedPolicyEngine {
     { signal }: { readonly signal: AbortSignal },
   ): MaybePromise<boolean | Decision> {
     const { policies } = request
-    const asked = { ...request, context: withhold(request.context, this.#ignored) }
+    const asked = Object.freeze({ ...request, context: withhold(request.context, this.#ignored) })
     const forget = (): void => {
       if (this.#underWay.get(key) === own) this.#underWay.delete(key)
     }

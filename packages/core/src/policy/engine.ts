@@ -37,6 +37,7 @@ export interface PolicyContext {
   readonly lineage: LineageSummary
 }
 
+/** One question: the policies of one tier. Frozen, to the last member of the context. */
 export interface PolicyRequest {
   readonly entryId: string
   /** Non-empty; all of them must allow (F-PE-03). */
