@@ -35,6 +35,16 @@ allow if {
 allow if input.path == ["health"]
 `
 
+/** Says why, whatever it decides. */
+const OUTSPOKEN = `package orders
+
+# METADATA
+# entrypoint: true
+default read := {"allow": false, "reason": "nobody"}
+
+read := {"allow": true, "reason": concat(" is ", [input.subject.user, "on call"])} if input.subject.user == "alice"
+`
+
 let folder: string
 
 beforeEach(async () => {
@@ -73,6 +83,23 @@ describe('the library, by OPA as in process', () => {
     const { signal } = new AbortController()
     expect(await engine.evaluate(requestOf(`kest/${policy}`, context), { signal })).toBe(true)
   })
+})
+
+it('says why a policy allows, by OPA as in process', async () => {
+  const rego = join(folder, 'orders.rego')
+  await writeFile(rego, OUTSPOKEN)
+  const bundle = join(folder, 'bundle.tar.gz')
+  await promisify(execFile)('opa', ['build', '-t', 'wasm', '-e', 'orders/read', '-o', bundle, rego])
+  const wasm = await RegoWasmEngine.load(bundle, { reloadMs: 0 })
+  const opa = engineAt(await startOpa({ args: [rego] }))
+  for (const [user, decision] of [
+    ['alice', { allow: true, reason: 'orders/read: alice is on call' }],
+    ['bob', { allow: false, reason: 'orders/read: nobody' }],
+  ] as const) {
+    const request = requestOf('orders/read', { subject: { user } })
+    expect(wasm.evaluate(request)).toEqual(decision)
+    expect(await opa.evaluate(request, { signal: new AbortController().signal })).toEqual(decision)
+  }
 })
 
 describe('a service that asks OPA', () => {

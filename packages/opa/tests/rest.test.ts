@@ -41,7 +41,12 @@ describe('asking OPA', () => {
 
   it.each([
     ['true', { result: true }, true],
-    ['allow: true', { result: { allow: true, reason: 'x' } }, true],
+    ['allow: true', { result: { allow: true } }, true],
+    [
+      'a reason to allow',
+      { result: { allow: true, reason: ['owner', 'on call'] } },
+      { allow: true, reason: 'orders/read: owner; on call' },
+    ],
     ['false', { result: false }, { allow: false, reason: 'orders/read' }],
     ['a reason', { result: { allow: false, reason: 'no' } }, { allow: false, reason: 'orders/read: no' }],
     ['an undefined document', {}, { allow: false, reason: 'orders/read: undefined' }],
@@ -54,6 +59,18 @@ describe('asking OPA', () => {
   ])('understands %s', async (_, body, decision) => {
     const opa = await scriptedOpa((response) => json(response, body))
     expect(await ask(engineAt(opa.url), 'orders/read')).toEqual(decision)
+  })
+
+  it.each([[false], [true]])('says why each policy allows, when it knows (batch: %s)', async (batch) => {
+    const documents = { a: { allow: true, reason: 'owner' }, b: true, c: { allow: true, reason: 'on call' } }
+    const opa = await scriptedOpa((response, { path }) => {
+      const batched = [{ p0: documents.a, p1: documents.b, p2: documents.c }]
+      result(batch ? batched : documents[path.at(-1) as 'a' | 'b' | 'c'])(response)
+    })
+    expect(await ask(engineAt(opa.url, { batch }), ['a', 'b', 'c'])).toEqual({
+      allow: true,
+      reason: 'a: owner; c: on call',
+    })
   })
 
   it('TC-08 asks all policies, in order, until one does not allow', async () => {

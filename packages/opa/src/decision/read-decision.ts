@@ -35,7 +35,7 @@ export function createDecisionReader(where: string, path = ''): DecisionReader {
     }
     if (value === undefined) return { allow: false, reason: reasonOf(beside) ?? UNDEFINED }
     if (typeof value !== 'boolean') return null
-    const reason = value ? undefined : reasonOf(beside)
+    const reason = reasonOf(beside)
     return reason === undefined ? { allow: value } : { allow: value, reason }
   }
 }

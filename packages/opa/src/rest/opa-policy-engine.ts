@@ -1,5 +1,6 @@
 import { type Decision, KestError, type PolicyEngine, type PolicyRequest } from '@kest/core'
 import { Pool } from 'undici'
+import { alsoAllowed, isDenied } from '../decision/allowed.js'
 import { UNDEFINED } from '../decision/read-decision.js'
 import { denial, undecided } from '../decision/refusal.js'
 import { Deadline, TimeIsUp } from './deadline.js'
@@ -49,13 +50,14 @@ export class OPAPolicyEngine implements PolicyEngine {
     using deadline = new Deadline(signal, this.#options.timeoutMs)
     if (this.#options.batch && request.policies.length > 1) return await this.#askAll(request, deadline)
     const body = JSON.stringify({ input: request.context })
+    let decision: true | Decision = true
     for (const policy of request.policies) {
       const path = this.#options.pathOf(policy).split('/').map(encodeURIComponent).join('/')
       const question = { policies: [policy], path: `/v1/data/${path}`, body }
-      const decision = this.#judge(policy, await this.#ask(question, request, deadline), request)
-      if (decision !== true) return decision
+      decision = this.#judge(policy, await this.#ask(question, request, deadline), request, decision)
+      if (isDenied(decision)) break
     }
-    return true
+    return decision
   }
 
   /**
@@ -94,11 +96,12 @@ export class OPAPolicyEngine implements PolicyEngine {
       throw undecided('ERR_KEST_ENGINE_ANSWER', policies, 'its answer is none to the query', request)
     }
     if (documents === null) return denial(policies.join(', '), UNDEFINED)
+    let decision: true | Decision = true
     for (const [index, policy] of policies.entries()) {
-      const decision = this.#judge(policy, documents[index], request)
-      if (decision !== true) return decision
+      decision = this.#judge(policy, documents[index], request, decision)
+      if (isDenied(decision)) break
     }
-    return true
+    return decision
   }
 
   /** @returns `result`, whatever it is */
@@ -148,12 +151,18 @@ export class OPAPolicyEngine implements PolicyEngine {
     return await exchange(this.#pool, { ...question, path, headers }, maxAnswerBytes, deadline.signal)
   }
 
-  #judge(policy: string, document: unknown, request: PolicyRequest): true | Decision {
+  /** @param before what the policies before it decided, which is that they allow */
+  #judge(
+    policy: string,
+    document: unknown,
+    request: PolicyRequest,
+    before: true | Decision,
+  ): true | Decision {
     const decision = this.#options.readerOf(policy)(document)
     if (decision === null) {
       throw undecided('ERR_KEST_ENGINE_ANSWER', [policy], 'its document is no decision', request)
     }
-    return decision.allow ? true : denial(policy, decision.reason)
+    return decision.allow ? alsoAllowed(before, policy, decision.reason) : denial(policy, decision.reason)
   }
 }
 

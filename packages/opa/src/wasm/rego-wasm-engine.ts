@@ -5,6 +5,7 @@ import {
   type PolicyEngine,
   type PolicyRequest,
 } from '@kest/core'
+import { alsoAllowed } from '../decision/allowed.js'
 import { denial, undecided } from '../decision/refusal.js'
 import { CompiledPolicy } from './compiled-policy.js'
 import { type RegoWasmOptions, type ResolvedRegoWasmOptions, resolveOptions } from './options.js'
@@ -79,6 +80,7 @@ export class RegoWasmEngine implements PolicyEngine {
     const compiled = this.#policies
     const input = JSON.stringify(context)
     const question = guard(policies, request, () => compiled.ask(input))
+    let allowed: true | Decision = true
     for (const policy of policies) {
       const entrypoint = compiled.entrypoint(this.#options.pathOf(policy))
       if (entrypoint === undefined) return denial(policy, 'there is no such policy')
@@ -89,8 +91,9 @@ export class RegoWasmEngine implements PolicyEngine {
         throw undecided('ERR_KEST_ENGINE_ANSWER', [policy], 'its document is no decision', request)
       }
       if (!decision.allow) return denial(policy, decision.reason)
+      allowed = alsoAllowed(allowed, policy, decision.reason)
     }
-    return true
+    return allowed
   }
 
   /** Paths that policies can have, sorted. */
