@@ -40,10 +40,12 @@ function policyFigure({ name, target, after, times = 1, engine: make }: PolicyCa
       if (after > 0) await workload.kest.begin(workload.child, { state: requestState(before.state) })
       const { context, ...request } = asked.at(-1) as PolicyRequest
       // A new object for each question, as each operation has.
-      const ask = (): unknown => engine.evaluate({ ...request, context: { ...context } }, SIGNAL)
-      if ((await ask()) !== true) throw new Error('the policy of the benchmark does not allow')
+      const ask = () => engine.evaluate({ ...request, context: { ...context } }, SIGNAL)
+      const decision = await ask()
+      if (decision !== true && (decision === false || !decision.allow))
+        throw new Error('the policy of the benchmark does not allow')
       const subject = (): void => {
-        for (let i = 0; i < times; i++) ask()
+        for (let i = 0; i < times; i++) void ask()
       }
       return { floor: rawSign(workload, before.entry.jws), subject }
     },

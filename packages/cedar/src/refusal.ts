@@ -10,13 +10,23 @@ export interface CedarAnswer {
 }
 
 /**
- * A decision out of an answer; `undefined` when it allows.
+ * A decision out of an answer, with the policies that decided.
  *
+ * @param before what the policies of Kest before this one decided, which is that they allow
  * @throws {PolicyDeniedError} `ERR_KEST_ENGINE` for an allow beside errors: what failed may have been what forbids
  */
-export function judge(policy: string, answer: CedarAnswer, request: PolicyRequest): Decision | undefined {
+export function judge(
+  policy: string,
+  answer: CedarAnswer,
+  request: PolicyRequest,
+  before: Decision | undefined,
+): Decision {
   const { allow, reasons, errors } = answer
-  if (allow && errors.length === 0) return undefined
+  if (allow && errors.length === 0) {
+    if (reasons.length === 0) return before ?? { allow }
+    const permitted = `${policy}: permitted by ${reasons.join(', ')}`
+    return { allow, reason: before?.reason === undefined ? permitted : `${before.reason}; ${permitted}` }
+  }
   const failed = errors.length === 0 ? '' : `; failed: ${errors.join('; ')}`
   if (allow)
     throw undecided('ERR_KEST_ENGINE', policy, `allowed beside policies that failed${failed}`, request)

@@ -60,7 +60,7 @@ describe('a Cedar Agent', () => {
     const { engine, seen } = await agent(json(ALLOW), { authorization: 'key' })
     const attributes = { owner: 'alice', trust_score: 100, note: null }
     const request = requestOf('orders/"read"', { object: { id: 'a\\b', attributes } })
-    expect(await ask(engine, request)).toBe(true)
+    expect(await ask(engine, request)).toMatchObject({ allow: true })
     const [{ method, url, headers, body } = {} as Seen] = seen
     expect([method, url, headers.authorization, headers['content-type']]).toEqual([
       'POST',
@@ -79,8 +79,8 @@ describe('a Cedar Agent', () => {
   })
 
   it.each<[string, unknown, unknown]>([
-    ['Allow', ALLOW, true],
-    ['Allow without diagnostics', { decision: 'Allow' }, true],
+    ['Allow', ALLOW, { allow: true, reason: 'orders/read: permitted by readers' }],
+    ['Allow without diagnostics', { decision: 'Allow' }, { allow: true }],
     ['Deny of a policy', FORBIDDEN, { allow: false, reason: 'orders/read: forbidden by no-secrets' }],
     ['Deny of none', UNPERMITTED, { allow: false, reason: 'orders/read: no policy permits it' }],
   ])('answers %s', async (_, answer, expected) => {

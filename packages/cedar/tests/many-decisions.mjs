@@ -33,8 +33,7 @@ function ask(n) {
     trust_score: 50,
     lineage: { depth: 0, principals: [], operations: [], classifications: [] },
   }
-  if (cache.evaluate({ entryId: 'e', policies: ['p'], context }, { signal }) !== true)
-    throw new Error('denied')
+  if (!cache.evaluate({ entryId: 'e', policies: ['p'], context }, { signal }).allow) throw new Error('denied')
 }
 
 function inUse() {

@@ -47,9 +47,12 @@ const schema = [
 ]
 
 describe('a decision by Cedar in process', () => {
-  it('is an allow when a policy permits and none forbids', async () => {
+  it('is an allow when a policy permits and none forbids, with its id', async () => {
     const engine = await load({ policies: read })
-    expect(engine.evaluate(requestOf('orders/read'))).toBe(true)
+    expect(engine.evaluate(requestOf('orders/read'))).toEqual({
+      allow: true,
+      reason: 'orders/read: permitted by readers',
+    })
   })
 
   it('is a denial with the ids of the policies that decided', async () => {
@@ -70,7 +73,10 @@ describe('a decision by Cedar in process', () => {
     const engine = await load({
       policies: `${read} permit(principal, action == Action::"orders/list", resource);`,
     })
-    expect(engine.evaluate(requestOf(['orders/list', 'orders/read']))).toBe(true)
+    expect(engine.evaluate(requestOf(['orders/list', 'orders/read']))).toEqual({
+      allow: true,
+      reason: 'orders/list: permitted by policy2; orders/read: permitted by readers',
+    })
     for (const names of [
       ['orders/list', 'orders/write'],
       ['orders/write', 'orders/list'],
@@ -96,7 +102,9 @@ describe('a decision by Cedar in process', () => {
       };`,
     })
     const attributes = { owner: 'alice', lines: [{ sku: 'a', count: 2, note: null }] }
-    expect(engine.evaluate(requestOf('orders/read', { object: { attributes } }))).toBe(true)
+    expect(engine.evaluate(requestOf('orders/read', { object: { attributes } }))).toMatchObject({
+      allow: true,
+    })
     for (const other of [
       { object: { id: 'order/8', attributes } },
       { object: { attributes: { ...attributes, owner: 'bob' } } },
@@ -130,7 +138,9 @@ describe('a decision by Cedar in process', () => {
     expect(error).toMatchObject({ code: 'ERR_KEST_ENGINE', statusCode: 503, entryId: 'entry-1' })
     expect((error as Error).message).toMatch(message)
     const unread = { owner: 'bob', price: 1.5, parts: [null] } as never
-    expect(engine.evaluate(requestOf('orders/read', { object: { attributes: unread } }))).toBe(true)
+    expect(engine.evaluate(requestOf('orders/read', { object: { attributes: unread } }))).toMatchObject({
+      allow: true,
+    })
   })
 
   it('NF-SEC-03 is none when a policy permits beside one that failed: that may have been what forbids', async () => {
@@ -142,7 +152,7 @@ describe('a decision by Cedar in process', () => {
     expect(error).toMatchObject({ code: 'ERR_KEST_ENGINE', policies: ['orders/read'] })
     expect((error as Error).message).toMatch(/embargo: .*country/)
     const allowed = { object: { attributes: { country: 'DE' } } }
-    expect(engine.evaluate(requestOf('orders/read', allowed))).toBe(true)
+    expect(engine.evaluate(requestOf('orders/read', allowed))).toMatchObject({ allow: true })
   })
 
   it('is a denial when the policy that failed was the one to permit, and says so', async () => {
@@ -194,8 +204,9 @@ describe('a decision by Cedar in process', () => {
         const failed = diagnostics.errors.length > 0
         const expected = decision === 'deny' ? 'deny' : failed ? 'none' : 'allow'
         const got = outcome(engine, request)
+        const allowed = (got as { allow?: boolean }).allow === true
         seen.add(expected)
-        expect(got === true ? 'allow' : got instanceof PolicyDeniedError ? 'none' : 'deny').toBe(expected)
+        expect(allowed ? 'allow' : got instanceof PolicyDeniedError ? 'none' : 'deny').toBe(expected)
       }),
       { numRuns: 1_000, seed: 5 },
     )
@@ -229,7 +240,7 @@ describe('entities', () => {
     ['their file', () => ({ file: file('entities.json', JSON.stringify(entities)) })],
   ])('are given as %s: groups, attributes, and what those lead to', async (_, given) => {
     const engine = await load({ policies, entities: given() as never })
-    expect(engine.evaluate(requestOf('p'))).toBe(true)
+    expect(engine.evaluate(requestOf('p'))).toMatchObject({ allow: true })
     const without = await load({
       policies,
       entities: entities.filter(({ uid }) => (uid as { id?: string }).id !== 'shop'),
@@ -239,7 +250,7 @@ describe('entities', () => {
 
   it('of a schema are its groups of actions', async () => {
     const engine = await load({ policies: 'permit(principal, action in Action::"reads", resource);', schema })
-    expect(engine.evaluate(requestOf(['orders/read', 'orders/list']))).toBe(true)
+    expect(engine.evaluate(requestOf(['orders/read', 'orders/list']))).toMatchObject({ allow: true })
   })
 
   it.each<[string, unknown, RegExp]>([
@@ -274,7 +285,7 @@ describe('policies', () => {
       ],
     })
     const by = (user: string) => engine.evaluate(requestOf('orders/read', { subject: { user } }))
-    expect(by('alice')).toBe(true)
+    expect(by('alice')).toMatchObject({ allow: true })
     for (const [user, id] of [
       ['eve', 'policy2'],
       ['mallory', 'policy3'],
@@ -341,7 +352,7 @@ describe('policies', () => {
 
   it('under a schema decide nothing that it does not declare', async () => {
     const engine = await load({ policies: 'permit(principal, action, resource);', schema })
-    expect(engine.evaluate(requestOf('orders/read'))).toBe(true)
+    expect(engine.evaluate(requestOf('orders/read'))).toMatchObject({ allow: true })
     expect(engine.evaluate(requestOf('orders/raed'))).toEqual({
       allow: false,
       reason: expect.stringContaining('Action::"orders/raed" is not in the schema'),
@@ -351,7 +362,7 @@ describe('policies', () => {
   it('of one engine are not those of another, and are gone when it is closed', async () => {
     const open = await load({ policies: 'permit(principal, action, resource);' })
     const shut = await load({ policies: 'forbid(principal, action, resource);' })
-    expect([open, shut].map((engine) => engine.evaluate(requestOf('p')) === true)).toEqual([true, false])
+    expect([open, shut].map((engine) => engine.evaluate(requestOf('p')).allow)).toEqual([true, false])
     open.close()
     open.close()
     expect(outcome(open, requestOf('p'))).toMatchObject({ code: 'ERR_KEST_ENGINE' })

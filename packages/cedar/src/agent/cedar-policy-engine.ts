@@ -35,16 +35,14 @@ export class CedarPolicyEngine implements PolicyEngine {
    *   cannot hold, an allow beside policies that failed), `ERR_KEST_ENGINE_TIMEOUT`, `ERR_KEST_ENGINE_ANSWER` (no decision,
    *   or too long)
    */
-  async evaluate(
-    request: PolicyRequest,
-    { signal }: { readonly signal: AbortSignal },
-  ): Promise<true | Decision> {
+  async evaluate(request: PolicyRequest, { signal }: { readonly signal: AbortSignal }): Promise<Decision> {
     const { names } = this.#options
     const call = {
       principal: formatUid(names.principal(request.context)),
       resource: formatUid(names.resource(request.context)),
       context: this.#contextOf(request),
     }
+    let decision: Decision | undefined
     for (const policy of request.policies) {
       const body = JSON.stringify({ ...call, action: formatUid(names.action(policy)) })
       const { status, body: text } = await this.#post(policy, body, request, signal)
@@ -53,10 +51,10 @@ export class CedarPolicyEngine implements PolicyEngine {
       if (answer === undefined) {
         throw undecided('ERR_KEST_ENGINE_ANSWER', policy, 'the agent answered no decision', request)
       }
-      const denial = judge(policy, answer, request)
-      if (denial !== undefined) return denial
+      decision = judge(policy, answer, request, decision)
+      if (!decision.allow) break
     }
-    return true
+    return decision as Decision
   }
 
   /** Ends the connections, and with them what is under way. Idempotent. */

@@ -76,7 +76,7 @@ export class CedarWasmEngine implements PolicyEngine {
   }
 
   /** @throws {PolicyDeniedError} `ERR_KEST_ENGINE` when a policy cannot be decided */
-  evaluate(request: PolicyRequest): true | Decision {
+  evaluate(request: PolicyRequest): Decision {
     const [first] = request.policies
     if (this.#closed) throw undecided('ERR_KEST_ENGINE', first as string, 'the engine was closed', request)
     let context: Record<string, CedarValue>
@@ -85,11 +85,12 @@ export class CedarWasmEngine implements PolicyEngine {
     } catch (cause) {
       throw undecided('ERR_KEST_ENGINE', first as string, (cause as Error).message, request, cause)
     }
+    let decision: Decision | undefined
     for (const policy of request.policies) {
-      const denial = judge(policy, this.#ask(policy, context, request), request)
-      if (denial !== undefined) return denial
+      decision = judge(policy, this.#ask(policy, context, request), request, decision)
+      if (!decision.allow) break
     }
-    return true
+    return decision as Decision
   }
 
   /** Forgets the policies; nothing is decided after that. Idempotent. */
