@@ -37,6 +37,17 @@ describe('the entities of a question', () => {
     )
   })
 
+  it.each([
+    ["o'brien", String.raw`R::"o\'brien"`],
+    ['a"b\\c', String.raw`R::"a\"b\\c"`],
+    ['\t\r\n\0\u007f', String.raw`R::"\t\r\n\0\u{7f}"`],
+    ['\u200b\u00a0\ue000', String.raw`R::"\u{200b}\u{a0}\u{e000}"`],
+    ['\u0301e\u0301', 'R::"\\u{301}e\u0301"'],
+    [' é 😀 ', 'R::" é 😀 "'],
+  ])('are written in the one spelling that an agent takes: %j', (id, text) => {
+    expect(formatUid({ type: 'R', id })).toBe(text)
+  })
+
   it('are written so that Cedar reads the same id, whatever it holds', async () => {
     const cedar = await loadCedar()
     fc.assert(

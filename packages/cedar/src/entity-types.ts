@@ -51,12 +51,23 @@ export class EntityNames {
   }
 }
 
-/** As Cedar writes it: `Action::"orders/read"`. */
+/** What `escape_debug` of Rust escapes: what does not print, and a mark that has nothing to stand on. */
+const ESCAPED = /^\p{Grapheme_Extend}|["'\\]|(?! )[\p{C}\p{Z}]/gu
+const SHORT: ReadonlyMap<string, string> = new Map([
+  ['\0', '\\0'],
+  ['\t', '\\t'],
+  ['\n', '\\n'],
+  ['\r', '\\r'],
+  ['"', '\\"'],
+  ["'", "\\'"],
+  ['\\', '\\\\'],
+])
+
+/** As Cedar writes it: `Action::"orders/read"`. An agent refuses every other spelling, such as a bare apostrophe. */
 export function formatUid({ type, id }: EntityUid): string {
-  return `${type}::"${id.replaceAll(/[\\"\p{Cc}]/gu, escaped)}"`
+  return `${type}::"${id.replaceAll(ESCAPED, escaped)}"`
 }
 
 function escaped(character: string): string {
-  if (character === '\\' || character === '"') return `\\${character}`
-  return `\\u{${(character.codePointAt(0) as number).toString(16)}}`
+  return SHORT.get(character) ?? `\\u{${(character.codePointAt(0) as number).toString(16)}}`
 }

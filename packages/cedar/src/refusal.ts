@@ -21,7 +21,9 @@ export function judge(
   request: PolicyRequest,
   before: Decision | undefined,
 ): Decision {
-  const { allow, reasons, errors } = answer
+  const { allow } = answer
+  // Cedar has them as sets, in any order.
+  const [reasons, errors] = [answer.reasons.toSorted(), answer.errors.toSorted()]
   if (allow && errors.length === 0) {
     if (reasons.length === 0) return before ?? { allow }
     const permitted = `${policy}: permitted by ${reasons.join(', ')}`
