@@ -1,16 +1,20 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
 import { createKest, type PolicyRequest } from '@kest/core'
 import { MockIdentityProvider, RecordingLogger } from '@kest/core/testing'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { CedarPolicyEngine, type CedarPolicyOptions } from '../src/index.js'
+import { inProcess, outcomeOf } from './support/outcome.js'
+import { readRecording } from './support/recording.js'
 import { requestOf } from './support/requests.js'
+import { CASES } from './support/table.js'
 
-/** What cedar-agent 0.2.0 answers, after its source: `schemas/authorization.rs`, `errors/response.rs`. */
-const ALLOW = { decision: 'Allow', diagnostics: { reason: ['readers'], errors: [] } }
-const FORBIDDEN = { decision: 'Deny', diagnostics: { reason: ['no-secrets'], errors: [] } }
-const UNPERMITTED = { decision: 'Deny', diagnostics: { reason: [], errors: [] } }
-const BAD_REQUEST = { reason: 'Bad Request', description: 'The content in the request …', code: 400 }
+const recording = readRecording()
+const recorded = (name: string): object => recording.cases[name]?.at(0)?.answer as object
+const ALLOW = recorded('enough trust')
+const FORBIDDEN = recorded('a taint that is forbidden')
+const UNPERMITTED = recorded('too little trust')
 
 interface Seen {
   readonly method: string | undefined
@@ -81,6 +85,11 @@ describe('a Cedar Agent', () => {
   it.each<[string, unknown, unknown]>([
     ['Allow', ALLOW, { allow: true, reason: 'orders/read: permitted by readers' }],
     ['Allow without diagnostics', { decision: 'Allow' }, { allow: true }],
+    [
+      'Allow for two policies, in any order',
+      { decision: 'Allow', diagnostics: { reason: ['b', 'a'], errors: [] } },
+      { allow: true, reason: 'orders/read: permitted by a, b' },
+    ],
     ['Deny of a policy', FORBIDDEN, { allow: false, reason: 'orders/read: forbidden by no-secrets' }],
     ['Deny of none', UNPERMITTED, { allow: false, reason: 'orders/read: no policy permits it' }],
   ])('answers %s', async (_, answer, expected) => {
@@ -102,7 +111,8 @@ describe('a Cedar Agent', () => {
       json({ decision: 'Allow', diagnostics: { reason: [], errors: ['x'] } }),
       'ERR_KEST_ENGINE',
     ],
-    ['answers 400', json(BAD_REQUEST, 400), 'ERR_KEST_ENGINE'],
+    ['answers 400', json(recording.malformed.answer, 400), 'ERR_KEST_ENGINE'],
+    ['answers 401', json(recording.unauthorized.answer, 401), 'ERR_KEST_ENGINE'],
     ['answers 500 with a decision', json(ALLOW, 500), 'ERR_KEST_ENGINE'],
     ['answers 204', (response) => void response.writeHead(204).end(), 'ERR_KEST_ENGINE'],
     [
@@ -230,6 +240,20 @@ describe('a Cedar Agent', () => {
       })
     }
     expect(run).toHaveBeenCalledOnce()
+  })
+})
+
+describe(`${recording.of}, as it was recorded`, () => {
+  const exchanges = Object.values(recording.cases).flat()
+
+  it.each(Object.entries(CASES))('decides as Cedar in process does: %s', async (name, one) => {
+    const { engine, seen } = await agent((response, body) => {
+      const exchange = exchanges.find(({ asked }) => isDeepStrictEqual(asked, body))
+      json(exchange?.answer, exchange?.status)(response, body)
+    })
+    expect(await outcomeOf(engine, one)).toEqual(one.outcome)
+    expect(seen.map(({ body }) => body)).toEqual(recording.cases[name]?.map(({ asked }) => asked))
+    expect(await outcomeOf(await inProcess(), one)).toEqual(one.outcome)
   })
 })
 

@@ -7,6 +7,7 @@ export interface Asked {
   readonly environment?: Partial<PolicyContext['environment']>
   readonly lineage?: PolicyContext['lineage']
   readonly trust_score?: number
+  readonly identity?: string
 }
 
 export function contextOf({
@@ -15,10 +16,11 @@ export function contextOf({
   environment,
   lineage,
   trust_score = 40,
+  identity = 'spiffe://kest.test/orders',
 }: Asked = {}): PolicyContext {
   return {
     subject: {
-      workload: 'spiffe://kest.test/orders',
+      workload: identity,
       user: 'alice',
       agent: null,
       task: null,
@@ -38,7 +40,7 @@ export function contextOf({
       classification: 'system',
       ...environment,
     },
-    identity: 'spiffe://kest.test/orders',
+    identity,
     trust_score,
     lineage: lineage ?? {
       depth: 2,
