@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os'
 import { entryHash, KestConfigError, type Limits, ROOT_PARENT } from '@kest/core'
 import type { AuditFinding, FindingCode } from './finding.js'
 import { lineageKey } from './group/lineage-key.js'
-import type { Partition, TraceSpans } from './group/partition.js'
+import type { TraceSpans } from './group/partition.js'
 import { splitByLinks } from './group/split-by-links.js'
 import { Spool, type SpoolOptions } from './group/spool.js'
 import type { TraceReport, Verdict } from './judge/audited-entry.js'
@@ -13,10 +13,10 @@ import { type JudgeOptions, type JudgeRules, resolveJudgeOptions } from './judge
 import { isSelected, type TraceSelection } from './judge/selection.js'
 import { Sequences } from './judge/sequences.js'
 import type { SpanSource } from './read/batch.js'
-import type { Claims, ExportedSpan } from './span/exported-span.js'
+import type { ExportedSpan } from './span/exported-span.js'
 
-/** Traces that are judged at once, so that the thread pool always has signatures to verify. */
-const IN_FLIGHT = 64
+/** Entries that are judged at once. Enough that the threads of the pool are woken seldom, few enough to be garbage soon. */
+const IN_FLIGHT = 256
 /** Findings that are of no trace and that are kept; the others are counted. */
 const MAX_FINDINGS = 1_000
 
@@ -201,8 +201,7 @@ export class Audit {
     for (let open = wanted; open.size > 0; ) {
       const parents = new Set<string>()
       for await (const partition of this.#spool.partitions()) {
-        for (const { signature } of claimsIn(partition)) {
-          if (typeof signature !== 'string') continue
+        for (const signature of partition.signatures()) {
           const hash = entryHash(signature)
           if (!open.has(hash)) continue
           found.set(hash, signature)
@@ -215,14 +214,16 @@ export class Audit {
   }
 
   async *#judgeAll(drafts: AsyncIterable<Drafted>, selection: TraceSelection): AsyncGenerator<TraceReport> {
-    const running: Promise<TraceReport>[] = []
-    for await (const { traceId, draft, dropped } of drafts) {
-      const report = judgeTrace(traceId, draft, dropped, this.#rules)
-      // Whoever leaves the loop early does not wait for it.
-      report.catch(() => undefined)
-      running.push(report)
-      if (running.length >= IN_FLIGHT)
-        yield* this.#counted(await (running.shift() as typeof report), selection)
+    let running: Promise<TraceReport>[] = []
+    for await (const drafted of chunks(drafts)) {
+      // All at once: to wake the threads of the pool for each takes longer than what they then do.
+      const begun = drafted.map(({ traceId, draft, dropped }) =>
+        judgeTrace(traceId, draft, dropped, this.#rules),
+      )
+      // Whoever leaves the loop early does not wait for them.
+      for (const report of begun) report.catch(() => undefined)
+      for (const report of running) yield* this.#counted(await report, selection)
+      running = begun
     }
     for (const report of running) yield* this.#counted(await report, selection)
   }
@@ -265,6 +266,20 @@ interface Drafted {
   readonly dropped: number
 }
 
+async function* chunks(drafts: AsyncIterable<Drafted>): AsyncGenerator<Drafted[]> {
+  let chunk: Drafted[] = []
+  let entries = 0
+  for await (const drafted of drafts) {
+    chunk.push(drafted)
+    entries += drafted.draft.nodes.size
+    if (entries < IN_FLIGHT) continue
+    yield chunk
+    chunk = []
+    entries = 0
+  }
+  if (chunk.length > 0) yield chunk
+}
+
 /** A lineage with what it builds on in other traces, and what that builds on. */
 function withForeign(spans: readonly ExportedSpan[], foreign: Foreign, limits: Limits): LineageDraft {
   const added = new Set<string>()
@@ -277,10 +292,6 @@ function withForeign(spans: readonly ExportedSpan[], foreign: Foreign, limits: L
     }
     if (added.size === before) return draft
   }
-}
-
-function* claimsIn(partition: Partition): Generator<Claims> {
-  for (const { spans } of partition.traces()) for (const { claims } of spans) yield claims
 }
 
 function parentsIn(jws: string, limits: Limits): readonly string[] {

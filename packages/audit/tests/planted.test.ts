@@ -6,19 +6,12 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { FINDING_CODES } from '../src/finding.js'
+import type { AuditSaid } from '../src/testing/audit-child.js'
 import { type WrittenExport, writeExport } from '../src/testing/write-export.js'
 
 const CHILD = fileURLToPath(new URL('../dist/testing/audit-child.js', import.meta.url))
 const TRACES = 5_000
 const EACH = 20
-
-interface Said {
-  readonly spans: number
-  readonly denials: number
-  readonly counts: readonly [code: string, count: number][]
-  readonly findings: readonly [traceId: string, codes: string[]][]
-  readonly maxRssMiB: number
-}
 
 describe('an audit of 5,000 traces with 20 of every defect', () => {
   let folder: string
@@ -52,15 +45,15 @@ describe('an audit of 5,000 traces with 20 of every defect', () => {
   })
 
   /** In a process of its own: the memory of this one is the generator's. */
-  async function audit(memory: number): Promise<Said> {
+  async function audit(memory: number): Promise<AuditSaid> {
     const args = [CHILD, join(folder, 'spans'), join(folder, 'keys.json'), String(memory)]
     const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 67_108_864 })
-    return JSON.parse(stdout) as Said
+    return JSON.parse(stdout) as AuditSaid
   }
 })
 
 function sorted(
-  findings: Iterable<readonly [traceId: string, codes: readonly string[]]>,
+  findings: Iterable<readonly [traceId: string | null, codes: readonly string[]]>,
 ): Record<string, string[]> {
   return Object.fromEntries([...findings].map(([traceId, codes]) => [traceId, [...codes].sort()]))
 }

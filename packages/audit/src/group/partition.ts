@@ -1,6 +1,6 @@
 import type { ExportedSpan } from '../span/exported-span.js'
 import { UNTRACED } from './lineage-key.js'
-import { frameLength, readKey, readRecord } from './record.js'
+import { frameLength, readKey, readRecord, readSignature } from './record.js'
 
 /** The spans of one trace, as far as they could be kept. */
 export interface TraceSpans {
@@ -20,6 +20,14 @@ export class Partition {
   constructor(bytes: Buffer, dropped: ReadonlyMap<string, number> = new Map()) {
     this.#bytes = bytes
     this.#dropped = dropped
+  }
+
+  /** Every `kest.signature` there is. */
+  *signatures(): Generator<string> {
+    for (const at of frames(this.#bytes)) {
+      const signature = readSignature(this.#bytes, at)
+      if (signature !== undefined) yield signature
+    }
   }
 
   *traces(): Generator<TraceSpans> {

@@ -96,6 +96,14 @@ export function readRecord(bytes: Buffer, at: number): SpanRecord {
   return { key, span: { name, traceId, spanId, service, claims, receivedAt, place: { file, line } } }
 }
 
+/** The entry alone; `undefined` when it has none. */
+export function readSignature(bytes: Buffer, at: number): string | undefined {
+  const length = bytes.readUInt32LE(at + 8)
+  if (length === ABSENT) return undefined
+  const start = at + HEADER + bytes.readUInt32LE(at + 4)
+  return bytes.toString('utf8', start, start + length)
+}
+
 /** The trace alone: the first member of the JSON. Keys are hex, or nothing. */
 export function readKey(bytes: Buffer, at: number): string {
   const start = at + HEADER + 2

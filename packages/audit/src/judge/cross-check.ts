@@ -2,7 +2,7 @@ import { LABEL, SPAN_PREFIX } from '@kest/core'
 import { type AuditFinding, finding } from '../finding.js'
 import { type ExportedSpan, placeText } from '../span/exported-span.js'
 import type { JudgedNode } from './judged-node.js'
-import { type LineageDraft, parsePassportText } from './lineage-draft.js'
+import type { LineageDraft } from './lineage-draft.js'
 import type { JudgeRules } from './options.js'
 import { parentHashes } from './order.js'
 import { timeFinding } from './time.js'
@@ -12,12 +12,11 @@ import { timeFinding } from './time.js'
  * nothing is compared: neither side is a fact.
  */
 export function crossCheck(
-  { unusablePassports }: LineageDraft,
+  { passports }: LineageDraft,
   nodes: readonly JudgedNode[],
   rules: JudgeRules,
 ): AuditFinding[] {
   const hashes = new Map(nodes.map(({ parsed }) => [parsed.jws, parsed.hash]))
-  const unusable = new Set(unusablePassports)
   const findings: AuditFinding[] = []
   for (const node of nodes) {
     if (node.status === 'failed') continue
@@ -28,9 +27,7 @@ export function crossCheck(
         const message = `the span says something else than its entry: ${names.join(', ')}`
         findings.push(finding('attribute-differs', message, details))
       }
-      const passport = unusable.has(span)
-        ? 'the passport in the span cannot be read'
-        : passportDifference(span, node, hashes, rules)
+      const passport = passportDifference(passports.get(span), node, hashes)
       if (passport !== null) findings.push(finding('passport-differs', passport, details))
       const time = timeFinding(span, node, rules)
       if (time !== null) findings.push(finding('time', time, details))
@@ -60,13 +57,12 @@ function differences({ claims, name, traceId, spanId }: ExportedSpan, { parsed }
 
 /** A passport ends with the span's own entry, and has that one's parents. */
 function passportDifference(
-  { claims }: ExportedSpan,
+  entries: readonly string[] | null | undefined,
   node: JudgedNode,
   hashes: ReadonlyMap<string, string>,
-  { limits }: JudgeRules,
 ): string | null {
-  if (claims.passport === undefined) return null
-  const entries = parsePassportText(claims.passport, limits) ?? []
+  if (entries === undefined) return null
+  if (entries === null) return 'the passport in the span cannot be read'
   if (entries.at(-1) !== node.parsed.jws) return 'the passport in the span does not end with its entry'
   const held = new Set(entries.map((jws) => hashes.get(jws)))
   if (held.has(undefined)) return 'the passport in the span holds an entry that does not hold'

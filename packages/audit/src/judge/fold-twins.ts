@@ -14,16 +14,20 @@ export interface Folded {
  */
 export function foldTwins(judged: readonly JudgedNode[]): Folded {
   const named = new Set(judged.flatMap(parentHashes))
-  const byContent = new Map<string, JudgedNode>()
-  const byId = new Map<string, JudgedNode>()
+  const byId = new Map<string, SameId>()
   const findings: AuditFinding[] = []
   const folded = new Set<JudgedNode>()
   for (const node of judged) {
     if (node.status === 'failed') continue
     if (node.spans.length > 1)
       findings.push(finding('duplicated', `it was exported ${node.spans.length} times`, detailsOf(node)))
-    const content = node.parsed.signingInput.toString('latin1')
-    const twin = byContent.get(content)
+    const { entry_id: id } = node.parsed.entry
+    const same = byId.get(id)
+    if (same === undefined) {
+      byId.set(id, new SameId(node))
+      continue
+    }
+    const twin = same.get(node)
     if (twin !== undefined) {
       findings.push(
         finding('duplicated', 'it came with two valid signatures, and is one entry', detailsOf(node)),
@@ -31,21 +35,44 @@ export function foldTwins(judged: readonly JudgedNode[]): Folded {
       // Both may be built on; then both stay, for their children's sake.
       if (!named.has(node.parsed.hash)) folded.add(node)
       else if (!named.has(twin.parsed.hash)) folded.add(twin)
-      if (!folded.has(node)) byContent.set(content, node)
+      if (!folded.has(node)) same.set(node)
       continue
     }
-    byContent.set(content, node)
-    const { entry_id: id } = node.parsed.entry
-    const other = byId.get(id)
-    if (other === undefined) byId.set(id, node)
-    else
-      findings.push(
-        finding(
-          'entry-id-repeated',
-          `its entry_id is also that of entry ${other.parsed.hash}`,
-          detailsOf(node),
-        ),
-      )
+    same.set(node)
+    findings.push(
+      finding(
+        'entry-id-repeated',
+        `its entry_id is also that of entry ${same.first.parsed.hash}`,
+        detailsOf(node),
+      ),
+    )
   }
   return { nodes: judged.filter((node) => !folded.has(node)), findings }
+}
+
+/** Entries with one `entry_id`, by what is signed. Mostly there is one, and its content need not be looked at. */
+class SameId {
+  readonly first: JudgedNode
+  #byContent: Map<string, JudgedNode> | undefined
+
+  constructor(first: JudgedNode) {
+    this.first = first
+  }
+
+  get(node: JudgedNode): JudgedNode | undefined {
+    return this.#contents().get(contentOf(node))
+  }
+
+  set(node: JudgedNode): void {
+    this.#contents().set(contentOf(node), node)
+  }
+
+  #contents(): Map<string, JudgedNode> {
+    this.#byContent ??= new Map([[contentOf(this.first), this.first]])
+    return this.#byContent
+  }
+}
+
+function contentOf({ parsed }: JudgedNode): string {
+  return parsed.signingInput.toString('latin1')
 }

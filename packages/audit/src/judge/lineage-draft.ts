@@ -5,8 +5,8 @@ import { parentHashes } from './order.js'
 
 /** A trace before it is verified: its entries, and what they name that is not there. */
 export interface LineageDraft extends Collected {
-  /** Passports of spans that cannot be read, or that hold what is no entry. */
-  readonly unusablePassports: ExportedSpan[]
+  /** The entries of each span's passport; `null` where it cannot be read, or holds what is no entry. */
+  readonly passports: ReadonlyMap<ExportedSpan, readonly string[] | null>
   /** Hashes that entries name as parents, or spans as tips, and that this trace has not, or only in a passport. */
   readonly wanted: ReadonlySet<string>
 }
@@ -24,8 +24,11 @@ export function draftLineage(
 ): LineageDraft {
   const collected = collect(spans, limits)
   for (const jws of foreign) addForeign(collected, jws, limits)
-  const unusablePassports = spans.filter((span) => !recover(collected, span, limits))
-  return { ...collected, unusablePassports, wanted: wantedBy(collected, spans) }
+  const passports = new Map<ExportedSpan, readonly string[] | null>()
+  for (const span of spans) {
+    if (span.claims.passport !== undefined) passports.set(span, recover(collected, span, limits))
+  }
+  return { ...collected, passports, wanted: wantedBy(collected, spans) }
 }
 
 function addForeign({ nodes }: Collected, jws: string, limits: Limits): void {
@@ -34,23 +37,21 @@ function addForeign({ nodes }: Collected, jws: string, limits: Limits): void {
   if ('jws' in parsed) nodes.set(jws, { parsed, spans: [], source: 'foreign' })
 }
 
-/** @returns whether the passport is one, or the span has none */
-function recover({ nodes }: Collected, { claims }: ExportedSpan, limits: Limits): boolean {
-  const { passport } = claims
-  if (passport === undefined) return true
-  const entries = parsePassportText(passport, limits)
-  if (entries === undefined) return false
+/** @returns what the passport of a span holds; `null` when it is none */
+function recover({ nodes }: Collected, { claims }: ExportedSpan, limits: Limits): readonly string[] | null {
+  const entries = parsePassportText(claims.passport, limits)
+  if (entries === undefined) return null
   for (const jws of entries) {
     if (nodes.has(jws)) continue
     const parsed = tryParse(jws, limits)
-    if (!('jws' in parsed)) return false
+    if (!('jws' in parsed)) return null
     nodes.set(jws, { parsed, spans: [], source: 'passport' })
   }
-  return true
+  return entries
 }
 
 /** Of a passport only its strings. */
-export function parsePassportText(text: unknown, limits: Limits): readonly string[] | undefined {
+function parsePassportText(text: unknown, limits: Limits): readonly string[] | undefined {
   if (typeof text !== 'string' || text.length > limits.passportBytes || text.includes('{')) return undefined
   try {
     const value: unknown = JSON.parse(text)

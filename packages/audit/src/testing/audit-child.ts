@@ -5,6 +5,20 @@ import { Audit } from '../audit.js'
 import { readFiles } from '../read/files.js'
 import { LONGEST_LINE } from './write-export.js'
 
+/** What it prints, as JSON. */
+export interface AuditSaid {
+  readonly spans: number
+  readonly traces: number
+  readonly denials: number
+  readonly counts: readonly [code: string, count: number][]
+  readonly findings: readonly [traceId: string | null, codes: readonly string[]][]
+  readonly readMs: number
+  readonly elapsedMs: number
+  /** Of all threads. */
+  readonly cpuMs: number
+  readonly maxRssMiB: number
+}
+
 const [folder = '', keys = '', memory = ''] = process.argv.slice(2)
 const trust = createKeySource(JSON.parse(await readFile(keys, 'utf8')))
 const start = performance.now()
@@ -16,7 +30,7 @@ for await (const report of audit.traces()) {
   if (report.findings.length > 0) findings.push([report.traceId, report.findings.map(({ code }) => code)])
 }
 const summary = audit.summary()
-const said = {
+const said: AuditSaid = {
   spans: summary.spans,
   traces: summary.traces,
   denials: summary.denials,
