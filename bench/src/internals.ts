@@ -1,4 +1,10 @@
-/** Parts of core that it does not export: what is measured by itself here, callers only have as a part of more. */
+/** Parts of core and of the audit that they do not export: what is measured by itself here, callers only have as a part of more. */
+export type { AuditSaid } from '../../packages/audit/dist/testing/audit-child.js'
+export {
+  LONGEST_LINE,
+  type WrittenExport,
+  writeExport,
+} from '../../packages/audit/dist/testing/write-export.js'
 export { createHopToken } from '../../packages/core/dist/binding/hop-token.js'
 export { createSenderCheck } from '../../packages/core/dist/binding/sender-check.js'
 export { Frame } from '../../packages/core/dist/context/frame.js'
