@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setupTelemetry, type TelemetryOptions } from '@kest/telemetry'
@@ -10,7 +12,7 @@ const SERVICE = 'bench'
 interface ExportCase {
   readonly name: string
   readonly target?: number
-  readonly options: () => TelemetryOptions
+  readonly options: () => TelemetryOptions | Promise<TelemetryOptions>
 }
 
 /** The hook with an audit trail behind it, beside the hook whose spans are recorded and go nowhere. */
@@ -22,7 +24,7 @@ function exportFigure({ name, target, options }: ExportCase): TimeFigure {
     floor: 'the hook, with a recording SDK',
     ...(target === undefined ? {} : { target }),
     async prepare() {
-      const telemetry = setupTelemetry({ serviceName: SERVICE, ...options() })
+      const telemetry = setupTelemetry({ serviceName: SERVICE, ...(await options()) })
       return {
         floor: hookWith(createWorkload('Ed25519', recording())),
         subject: hookWith(createWorkload('Ed25519', { telemetry })),
@@ -55,6 +57,17 @@ function writing(): TelemetryOptions {
   return { exporter: 'file', endpoint, fsync: 'never', onOverflow: 'wait', waitTimeoutMs: 60_000 }
 }
 
+/** A Collector that takes the connection and never answers: the queue is full soon, and what does not fit is dropped. */
+async function hanging(): Promise<TelemetryOptions> {
+  const server = createServer((socket) => socket.resume())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return { exporter: 'otlp', endpoint: `http://127.0.0.1:${port}`, onOverflow: 'drop', logger: QUIET }
+}
+
+const QUIET = Object.freeze({ debug() {}, info() {}, warn() {}, error() {} })
+
 function nothing(): void {}
 
 export const exportLatency: TimeFigure = exportFigure({
@@ -66,4 +79,10 @@ export const exportLatency: TimeFigure = exportFigure({
 export const exportFile: TimeFigure = exportFigure({
   name: 'the whole hook, and its span written to a file',
   options: writing,
+})
+/** What an operation waits for does not depend on whether anybody takes its span. */
+export const exportHanging: TimeFigure = exportFigure({
+  name: 'the whole hook, its Collector hanging',
+  target: 1.1,
+  options: hanging,
 })

@@ -1,6 +1,6 @@
 import type { Figure } from '../figure.js'
 import { baggageParse, baggageReadCompressed, baggageReadJson } from './baggage.js'
-import { exportFile, exportLatency } from './export.js'
+import { exportFile, exportHanging, exportLatency } from './export.js'
 import { fastifyHop, fastifyHopCold } from './fastify-hop.js'
 import { hookAfter5, hookAfter100, hookAtRoot, hookP256, hookRecording } from './hook.js'
 import { hopCheck, hopCheckP256, hopMake, hopMakeP256 } from './hop-token.js'
@@ -31,6 +31,7 @@ export const FIGURES: readonly Figure[] = [
   hookRecording,
   exportLatency,
   exportFile,
+  exportHanging,
   hookAfter5,
   hookAfter100,
   verified,
