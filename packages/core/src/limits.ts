@@ -28,16 +28,22 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   rsaMaxBits: 4096,
 })
 
+/** What came out here before: it is asked for again with every request. */
+const resolved = new WeakSet<Partial<Limits>>([DEFAULT_LIMITS])
+
 /**
  * Fills in the defaults.
  * @throws {KestConfigError} for an unknown limit or one that is not a positive safe integer.
  */
-export function resolveLimits(limits: Partial<Limits> = {}): Limits {
+export function resolveLimits(limits: Partial<Limits> = DEFAULT_LIMITS): Limits {
+  if (resolved.has(limits)) return limits as Limits
   for (const [name, value] of Object.entries(limits)) {
     if (!Object.hasOwn(DEFAULT_LIMITS, name)) throw new KestConfigError(`limits: unknown limit "${name}"`)
     if (!Number.isSafeInteger(value) || (value as number) < 1) {
       throw new KestConfigError(`limits.${name}: expected a positive integer, got ${String(value)}`)
     }
   }
-  return Object.freeze({ ...DEFAULT_LIMITS, ...limits })
+  const whole = Object.freeze({ ...DEFAULT_LIMITS, ...limits })
+  resolved.add(whole)
+  return whole
 }

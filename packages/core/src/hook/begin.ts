@@ -17,7 +17,7 @@ import { draftEntry, type EntryDraft } from './draft.js'
 import { Operation } from './operation.js'
 import type { OperationDefinition } from './operation-definition.js'
 import type { OperationValues } from './operation-options.js'
-import { policyContext } from './policy-context.js'
+import { policyContexts } from './policy-context.js'
 import { randomTraceId } from './random.js'
 import type { HookRuntime } from './runtime.js'
 
@@ -78,18 +78,21 @@ export async function begin(
     })
     attempt.drafted(draft)
     const effective = effectiveOf(draft, lineage.tips, rulesOf(runtime, signer))
-    const facts = {
+    const contextOf = policyContexts({
       entry: draft,
       effective,
       lineage,
       source: origin ?? 'internal',
       plan,
-    }
+    })
 
     for (const { tier, policies } of plan.tiers) {
       throwIfGone()
-      const context = policyContext(facts, tier, policies)
-      const request = Object.freeze({ entryId: draft.entry_id, policies, context })
+      const request = Object.freeze({
+        entryId: draft.entry_id,
+        policies,
+        context: contextOf(tier, policies),
+      })
       const allowed = decide(engines(tier), request, { timeoutMs: runtime.policyTimeoutMs, signal })
       const reason = isPromise(allowed) ? await allowed : allowed
       if (reason !== undefined) attempt.allowed(tier, policies, reason)

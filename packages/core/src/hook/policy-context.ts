@@ -18,39 +18,45 @@ export interface PolicyFacts {
   readonly plan: PolicyPlan
 }
 
-/** What the policies of one tier see (SPEC §7), frozen to the last member. */
-export function policyContext(
-  facts: PolicyFacts,
-  tier: PolicyTier,
-  policies: readonly string[],
-): PolicyContext {
-  const { entry, effective, lineage, source, plan } = facts
+/** What the policies of a tier see (SPEC §7), frozen to the last member. What is the same for all tiers is made once. */
+export function policyContexts({
+  entry,
+  effective,
+  lineage,
+  source,
+  plan,
+}: PolicyFacts): (tier: PolicyTier, policies: readonly string[]) => PolicyContext {
   const workload = entry.labels[LABEL.principal] as string
   const { identity, identityBy } = effective
-  return Object.freeze({
-    subject: Object.freeze({
-      workload,
-      user: identity?.user ?? null,
-      agent: identity?.agent ?? null,
-      task: identity?.task ?? null,
-      trust_score: effective.trustScore,
-      taints: Object.freeze(effective.taints),
-      identity_by: identityBy,
-    }),
-    object: objectOf(entry),
-    environment: Object.freeze({
-      is_root: lineage.length === 0,
-      source_type: source,
-      parent_hash: entry.parent_ids.join(','),
-      policy_names: policies,
-      policy_tier: tier,
-      active_deviations: plan.deviations,
-      classification: entry.classification,
-    }),
-    identity: workload,
+  const subject = Object.freeze({
+    workload,
+    user: identity?.user ?? null,
+    agent: identity?.agent ?? null,
+    task: identity?.task ?? null,
     trust_score: effective.trustScore,
-    lineage: lineage.summary(),
+    taints: Object.freeze(effective.taints),
+    identity_by: identityBy,
   })
+  const object = objectOf(entry)
+  const parents = entry.parent_ids.join(',')
+  const summary = lineage.summary()
+  return (tier, policies) =>
+    Object.freeze({
+      subject,
+      object,
+      environment: Object.freeze({
+        is_root: lineage.length === 0,
+        source_type: source,
+        parent_hash: parents,
+        policy_names: policies,
+        policy_tier: tier,
+        active_deviations: plan.deviations,
+        classification: entry.classification,
+      }),
+      identity: workload,
+      trust_score: effective.trustScore,
+      lineage: summary,
+    })
 }
 
 /** The resource as the entry records it; the operation itself where none was given. */
