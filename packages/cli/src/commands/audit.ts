@@ -1,10 +1,13 @@
 import { Audit, readFiles, sizeOf, type TraceSelection } from '@kest/audit'
 import { KestError } from '@kest/core'
+import { type Address, parseAddress } from '../arguments/address.js'
 import { parseArguments } from '../arguments/parse.js'
+import { parseSeconds } from '../arguments/seconds.js'
 import { parseTime } from '../arguments/time.js'
 import { parseTraceId } from '../arguments/trace-id.js'
 import { UsageError } from '../arguments/usage-error.js'
 import { failOn } from '../audit/fail-on.js'
+import { openReceiver, type ReceiveUntil, receive } from '../audit/receive.js'
 import { reportJson, summaryJson } from '../audit/report-json.js'
 import { reportText, summaryText } from '../audit/report-text.js'
 import { readTrustOptions, TRUST_HELP, TRUST_OPTIONS } from '../audit/trust-options.js'
@@ -15,6 +18,9 @@ import { sourcesOf } from '../files/trust.js'
 
 const OPTIONS = {
   ...TRUST_OPTIONS,
+  listen: { type: 'string' },
+  for: { type: 'string' },
+  idle: { type: 'string' },
   trace: { type: 'string' },
   since: { type: 'string' },
   service: { type: 'string' },
@@ -25,13 +31,19 @@ const OPTIONS = {
 } as const
 
 const HELP = `Usage: kest audit PATH… [options]
+       kest audit --listen [HOST:]PORT [PATH…] [options]
 
 Proves lineage from exported spans, offline: rebuilds each trace by the hash links of
 its signed entries, verifies it, and says what does not hold and what is missing. A
 PATH is a file, or a folder of files: of the OpenTelemetry Collector's file exporter,
-of @kest/telemetry (lines or SQLite), or a list of entries.
+of @kest/telemetry (lines or SQLite), or a list of entries. With --listen it receives
+spans by OTLP/HTTP, from services or a Collector, and judges when it is told to stop.
 
 ${TRUST_HELP}
+  --listen ADDRESS    [HOST:]PORT, such as 4318: receives there until SIGINT or SIGTERM; a
+                      second one ends at once. Without a HOST it hears this machine alone
+  --for SECONDS       receives no longer than that
+  --idle SECONDS      receives until nothing came for so long
   --trace ID          this trace alone
   --since TIME        traces with an entry of this time or later, such as 2026-01-31T12:00:00Z
   --service NAME      traces with an entry by this principal, or service (the path of its
@@ -43,7 +55,8 @@ ${TRUST_HELP}
   -h, --help          this text
 
 Exit status: 0 nothing that fails was found, 1 something was or nothing was selected,
-2 a path cannot be read, holds no span of Kest, or the command was used wrongly.
+2 a path cannot be read, nothing can listen there, there is no span of Kest, or the
+command was used wrongly.
 `
 
 export const audit: Command = {
@@ -57,13 +70,18 @@ export const audit: Command = {
       await io.stdout.write(HELP)
       return EXIT.holds
     }
-    if (paths.length === 0) throw new UsageError('which files, or folders?')
+    const listening = listeningOf(values)
+    if (paths.length === 0 && listening === null) throw new UsageError('which files, or folders?')
     if (values.json && values.table) throw new UsageError('--json or --table, not both')
     const failing = failOn(values['fail-on'])
     const selection = selectionOf(values)
     const trust = sourcesOf(await readTrustOptions(values, io), 'the trust material')
     await using one = new Audit({ trust })
-    await readAll(one, paths, io)
+    if (listening === null) await readAll(one, paths, io)
+    else {
+      await using receiver = await openReceiver(listening.address)
+      await Promise.all([readAll(one, paths, io), receive(one, receiver, listening, io)])
+    }
     const { colors } = io.stdout
     let judged = 0
     for await (const report of one.traces(selection)) {
@@ -78,6 +96,23 @@ export const audit: Command = {
     const failed = judged === 0 || [...summary.findings.keys()].some((code) => failing.has(code))
     return failed ? EXIT.fails : EXIT.holds
   },
+}
+
+function listeningOf(values: {
+  listen?: string
+  for?: string
+  idle?: string
+}): (ReceiveUntil & { readonly address: Address }) | null {
+  const { listen, for: whole, idle } = values
+  if (listen === undefined) {
+    if (whole !== undefined || idle !== undefined) throw new UsageError('--for and --idle are for --listen')
+    return null
+  }
+  return {
+    address: parseAddress('listen', listen),
+    forMs: whole === undefined ? null : parseSeconds('for', whole),
+    idleMs: idle === undefined ? null : parseSeconds('idle', idle),
+  }
 }
 
 function selectionOf(values: { trace?: string; since?: string; service?: string }): TraceSelection {

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -15,15 +15,24 @@ export interface Run {
   readonly stderr: string
 }
 
+interface Options {
+  readonly stdin?: string
+  readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
+}
+
 /** Runs the real command. Its output is no terminal. */
-export async function kest(
-  args: readonly string[],
-  options: {
-    readonly stdin?: string
-    readonly env?: Readonly<Record<string, string>>
-    readonly cwd?: string
-  } = {},
-): Promise<Run> {
+export function kest(args: readonly string[], options: Options = {}): Promise<Run> {
+  return start(args, options).ended
+}
+
+/** The real command while it runs. */
+export interface Running {
+  readonly child: ChildProcessWithoutNullStreams
+  readonly ended: Promise<Run>
+}
+
+export function start(args: readonly string[], options: Options = {}): Running {
   const child = spawn(process.execPath, [BINARY, ...args], {
     cwd: options.cwd,
     env: { PATH: process.env['PATH'], ...options.env },
@@ -31,6 +40,10 @@ export async function kest(
   // A command that reads no standard input has closed it by now.
   child.stdin.on('error', () => undefined)
   child.stdin.end(options.stdin ?? '')
+  return { child, ended: runOf(child) }
+}
+
+async function runOf(child: ChildProcessWithoutNullStreams): Promise<Run> {
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
   return { code: child.exitCode, stdout, stderr }
 }

@@ -1,0 +1,44 @@
+import { KestConfigError } from '@kest/core'
+
+/** How an {@link OtlpReceiver} is made. */
+export interface OtlpReceiverOptions {
+  /** Address to listen on. Default `127.0.0.1`: whoever reaches it can add spans, which prove nothing, and fill the disk. */
+  readonly host?: string
+  /** Default 4318, as OTLP/HTTP has it; 0 for any that is free. */
+  readonly port?: number
+  /** Bytes of a request, before and after it is uncompressed. Default 20,971,520, as the Collector takes. */
+  readonly maxBodyBytes?: number
+  /** Requests that are read or wait to be taken; more are told to come again. Default 8. */
+  readonly maxRequests?: number
+  /** Milliseconds in which a request must have come whole. Default 30,000. */
+  readonly requestTimeoutMs?: number
+}
+
+const DEFAULTS = {
+  host: '127.0.0.1',
+  port: 4318,
+  maxBodyBytes: 20_971_520,
+  maxRequests: 8,
+  requestTimeoutMs: 30_000,
+} as const satisfies Required<OtlpReceiverOptions>
+
+/** @throws {KestConfigError} for options that are unknown or wrong */
+export function resolveOptions(options: OtlpReceiverOptions): Required<OtlpReceiverOptions> {
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(DEFAULTS, name)) throw new KestConfigError(`OtlpReceiver: unknown option "${name}"`)
+  }
+  const all = { ...DEFAULTS, ...options }
+  if (typeof all.host !== 'string' || all.host === '')
+    throw new KestConfigError('OtlpReceiver: host: expected an address')
+  integer('port', all.port, 0, 65_535)
+  for (const name of ['maxBodyBytes', 'maxRequests', 'requestTimeoutMs'] as const)
+    integer(name, all[name], 1, 2 ** 31 - 1)
+  return all
+}
+
+function integer(name: string, value: number, least: number, most: number): void {
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return
+  throw new KestConfigError(
+    `OtlpReceiver: ${name}: expected an integer from ${least} to ${most}, got ${String(value)}`,
+  )
+}

@@ -1,0 +1,42 @@
+import type { IncomingMessage } from 'node:http'
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+import { Refusal } from './refusal.js'
+
+const inflate = promisify(gunzip)
+
+/**
+ * The body of a request, uncompressed.
+ *
+ * @param maxBytes before and after it is uncompressed; neither is more than that in memory
+ * @throws {Refusal} 413 when it is larger, 415 for another encoding than gzip, 400 when it is not what it says
+ * @throws {Error} when its sender left
+ */
+export async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? 'identity'
+  if (encoding !== 'identity' && encoding !== 'gzip') throw new Refusal(415, `content-encoding: ${encoding}`)
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes)
+  const chunks: Buffer[] = []
+  let length = 0
+  // The sender is to read why, so that his connection stays until he is answered.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > maxBytes) throw tooLarge(maxBytes)
+    chunks.push(chunk)
+  }
+  const body = Buffer.concat(chunks)
+  return encoding === 'gzip' ? uncompressed(body, maxBytes) : body
+}
+
+async function uncompressed(body: Buffer, maxOutputLength: number): Promise<Buffer> {
+  try {
+    return await inflate(body, { maxOutputLength })
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(maxOutputLength)
+    throw new Refusal(400, 'the body is not what gzip writes')
+  }
+}
+
+function tooLarge(maxBytes: number): Refusal {
+  return new Refusal(413, `the body is larger than ${maxBytes} bytes`)
+}

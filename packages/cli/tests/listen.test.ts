@@ -1,0 +1,111 @@
+import { createServer } from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { folder, kest, type Running, start } from './support/kest.js'
+import { entryBy, exported, KEYS } from './support/spans.js'
+
+/** Where the command listens, once it does. */
+async function urlOf({ child, ended }: Running): Promise<string> {
+  let said = ''
+  const heard = new Promise<string>((resolve) => {
+    child.stderr.on('data', (data: Buffer) => {
+      said += data.toString()
+      const [, url] = /^listening on (\S+)\n/.exec(said) ?? []
+      if (url !== undefined) resolve(url)
+    })
+  })
+  const failed = ended.then(({ stderr }) => {
+    throw new Error(stderr)
+  })
+  return Promise.race([heard, failed])
+}
+
+async function listening(...args: readonly string[]): Promise<Running> {
+  const path = await folder({ 'keys.json': KEYS })
+  const running = start(['audit', '--listen', '127.0.0.1:0', '--keys', `${path}/keys.json`, ...args])
+  onTestFinished(() => void running.child.kill('SIGKILL'))
+  return running
+}
+
+async function send(url: string, body: string): Promise<number> {
+  const { status } = await fetch(url, {
+    method: 'POST',
+    body,
+    headers: { 'content-type': 'application/json' },
+  })
+  return status
+}
+
+/** Three services, now: what is received is held against the time at which it came. */
+function chainOfNow() {
+  const now = { timestamp_ms: Date.now() }
+  const first = entryBy('gateway', [], now)
+  const second = entryBy('orders', [first], now)
+  return [first, second, entryBy('payments', [second], now)] as const
+}
+
+describe('kest audit --listen', () => {
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    'proves what services sent, when it is told to stop by %s',
+    async (signal) => {
+      const running = await listening()
+      const url = await urlOf(running)
+      const [first, second, third] = chainOfNow()
+      for (const entry of [third, first, second]) expect(await send(url, exported(entry))).toBe(200)
+      running.child.kill(signal)
+      const { code, stdout } = await running.ended
+      expect(stdout).toContain(`trace ${first.entry.labels['trace_id']}: verified`)
+      expect(stdout).toContain('1 traces: 1 verified')
+      expect(code).toBe(0)
+    },
+  )
+
+  it('reports what it could not read, and fails', async () => {
+    const running = await listening()
+    const url = await urlOf(running)
+    expect(await send(url, exported(entryBy('gateway', [], { timestamp_ms: Date.now() })))).toBe(200)
+    expect(await send(url, '{')).toBe(400)
+    running.child.kill('SIGINT')
+    const { code, stdout } = await running.ended
+    expect(stdout).toMatch(/unreadable.*otlp:2/)
+    expect(code).toBe(1)
+  })
+
+  it('stops when nothing comes any more, and takes files beside', async () => {
+    const [first, second, third] = chainOfNow()
+    const path = await folder({ 'spans.jsonl': exported(first, second) })
+    const running = await listening('--idle', '1', '--json', `${path}/spans.jsonl`)
+    expect(await send(await urlOf(running), exported(third))).toBe(200)
+    const { code, stdout } = await running.ended
+    expect(JSON.parse(stdout.split('\n')[0] as string)).toMatchObject({ verdict: 'verified' })
+    expect(code).toBe(0)
+  })
+
+  it('stops after the time that it was given, and says that nothing came', async () => {
+    const { code, stderr } = await (await listening('--for', '0.2')).ended
+    expect(stderr).toMatch(
+      /^listening on http:\/\/127\.0\.0\.1:\d+\/v1\/traces\nkest: no span of Kest is there\n$/,
+    )
+    expect(code).toBe(2)
+  })
+
+  it('says when it cannot listen there', async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    onTestFinished(() => void server.close())
+    await new Promise((resolve) => server.once('listening', resolve))
+    const { port } = server.address() as { port: number }
+    const path = await folder({ 'keys.json': KEYS })
+    const { code, stderr } = await kest(['audit', '--listen', `${port}`, '--keys', `${path}/keys.json`])
+    expect(stderr).toBe(`kest: --listen: cannot listen on 127.0.0.1, port ${port}: EADDRINUSE\n`)
+    expect(code).toBe(2)
+  })
+
+  it.each([
+    ['an address that is none', ['--listen', 'here']],
+    ['a time that is none', ['--listen', '0', '--for', 'ever']],
+    ['a time without listening', ['--idle', '5', 'spans.jsonl']],
+  ])('refuses %s', async (_, args) => {
+    const { code, stderr } = await kest(['audit', ...args])
+    expect(stderr).toMatch(/^kest: --/)
+    expect(code).toBe(2)
+  })
+})
