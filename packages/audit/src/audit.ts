@@ -167,9 +167,9 @@ export class Audit {
 
   /** Traces that want nothing of others. Those that do are judged when all entries are known. */
   async *#whole({ trace: only }: TraceSelection, deferred: Deferred): AsyncGenerator<Drafted> {
+    const selected = only === undefined ? undefined : new Set([only])
     for await (const partition of this.#spool.partitions()) {
-      for (const trace of partition.traces()) {
-        if (only !== undefined && trace.traceId !== only) continue
+      for (const trace of partition.traces(selected)) {
         const drafts = this.#draft(trace, NO_ENTRIES)
         const wanted = drafts.flatMap(({ draft }) => [...draft.wanted])
         if (wanted.length === 0) yield* drafts
@@ -183,8 +183,7 @@ export class Audit {
 
   async *#linked({ traces }: Deferred, foreign: Foreign): AsyncGenerator<Drafted> {
     for await (const partition of this.#spool.partitions()) {
-      for (const trace of partition.traces())
-        if (traces.has(trace.traceId)) yield* this.#draft(trace, foreign)
+      for (const trace of partition.traces(traces)) yield* this.#draft(trace, foreign)
     }
   }
 

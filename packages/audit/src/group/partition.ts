@@ -30,23 +30,33 @@ export class Partition {
     }
   }
 
-  *traces(): Generator<TraceSpans> {
+  /** @param only those of these traces; default: all */
+  *traces(only?: ReadonlySet<string | null>): Generator<TraceSpans> {
     const positions = new Map<string, number[]>()
-    for (const key of this.#dropped.keys()) positions.set(key, [])
+    for (const key of this.#dropped.keys()) if (isIn(only, key)) positions.set(key, [])
     for (const at of frames(this.#bytes)) {
       const key = readKey(this.#bytes, at)
+      if (!isIn(only, key)) continue
       const known = positions.get(key)
       if (known === undefined) positions.set(key, [at])
       else known.push(at)
     }
     for (const [key, all] of positions) {
       yield {
-        traceId: key === UNTRACED ? null : key,
+        traceId: traceIdOf(key),
         spans: all.map((at) => readRecord(this.#bytes, at).span),
         dropped: this.#dropped.get(key) ?? 0,
       }
     }
   }
+}
+
+function isIn(only: ReadonlySet<string | null> | undefined, key: string): boolean {
+  return only === undefined || only.has(traceIdOf(key))
+}
+
+function traceIdOf(key: string): string | null {
+  return key === UNTRACED ? null : key
 }
 
 /** Where each whole frame begins. */
