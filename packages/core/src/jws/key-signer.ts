@@ -3,6 +3,7 @@ import { KestError } from '../errors.js'
 import type { Limits } from '../limits.js'
 import type { SigningAlgorithm } from './algorithm.js'
 import { lowerS } from './ecdsa.js'
+import { fromDer } from './ecdsa-der.js'
 import { keyAlgorithms } from './key-algorithms.js'
 
 /** What a private key in this process signs with. The key itself does not show. */
@@ -30,11 +31,9 @@ function signerOf(alg: SigningAlgorithm, key: KeyObject): KeySigner['sign'] {
     case 'EdDSA':
       return (input) => sign(null, input, key)
     case 'ES256':
-    case 'ES384': {
-      const digest = alg === 'ES256' ? 'sha256' : 'sha384'
-      const options = { key, dsaEncoding: 'ieee-p1363' } as const
-      return (input) => lowerS(alg, sign(digest, input, options))
-    }
+      return (input) => lowerS(alg, fromDer(sign('sha256', input, key), 32))
+    case 'ES384':
+      return (input) => lowerS(alg, fromDer(sign('sha384', input, key), 48))
     case 'PS256': {
       const options = { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }
       return (input) => sign('sha256', input, options)

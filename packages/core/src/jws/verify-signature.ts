@@ -1,6 +1,7 @@
 import { constants, type KeyObject, verify } from 'node:crypto'
 import type { JwsAlgorithm } from './algorithm.js'
 import { isInRange } from './ecdsa.js'
+import { toDer } from './ecdsa-der.js'
 import { fitsKey } from './key-algorithms.js'
 
 /** Order of Ed25519's group (RFC 8032 §5.1), little-endian as S is. */
@@ -23,7 +24,7 @@ export function verifySignature(
   signature: Uint8Array,
 ): boolean {
   if (!isWellFormed(alg, key, signature)) return false
-  return verify(digestOf(alg), input, keyInput(alg, key), signature)
+  return verify(digestOf(alg), input, keyInput(alg, key), signatureInput(alg, signature))
 }
 
 /** As {@link verifySignature}, in the thread pool. Worth its overhead when there are several to verify. */
@@ -35,7 +36,7 @@ export function verifySignatureInPool(
 ): Promise<boolean> {
   if (!isWellFormed(alg, key, signature)) return Promise.resolve(false)
   return new Promise((resolve, reject) => {
-    verify(digestOf(alg), input, keyInput(alg, key), signature, (error, holds) => {
+    verify(digestOf(alg), input, keyInput(alg, key), signatureInput(alg, signature), (error, holds) => {
       if (error === null) resolve(holds)
       else reject(error)
     })
@@ -63,13 +64,16 @@ function digestOf(alg: JwsAlgorithm): string | null {
 function keyInput(alg: JwsAlgorithm, key: KeyObject): Parameters<typeof verify>[2] {
   switch (alg) {
     case 'EdDSA':
-      return key
     case 'ES256':
     case 'ES384':
-      return { key, dsaEncoding: 'ieee-p1363' }
+      return key
     case 'PS256':
       return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: PSS_SALT }
     case 'RS256':
       return { key, padding: constants.RSA_PKCS1_PADDING }
   }
+}
+
+function signatureInput(alg: JwsAlgorithm, signature: Uint8Array): Uint8Array {
+  return alg === 'ES256' || alg === 'ES384' ? toDer(signature) : signature
 }
