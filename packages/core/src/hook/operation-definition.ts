@@ -72,11 +72,11 @@ export class OperationDefinition {
       if ((FIXED as readonly string[]).includes(name) || value === undefined) continue
       if (!Object.hasOwn(VALUES, name))
         throw new KestConfigError(`operation "${operation}": unknown option "${name}"`)
-      if (typeof value === 'function') resolvers.push([name as keyof OperationValues, value as Resolver])
-      else fixed[name] = kept(value)
+      const known = name as keyof OperationValues
+      if (typeof value === 'function') resolvers.push([known, value as Resolver])
+      else fixed[name] = this.#checked(known, kept(value))
     }
     this.#resolvers = resolvers
-    this.#check(fixed)
     if (resolvers.length === 0) this.#checkTogether(fixed)
     this.#fixed = Object.freeze(fixed)
   }
@@ -93,20 +93,18 @@ export class OperationDefinition {
     return this.#with(resolved)
   }
 
-  #with(resolved: readonly (readonly [string, unknown])[]): OperationValues {
-    const given = Object.fromEntries(
-      resolved.flatMap(([name, value]) => (value === undefined ? [] : [[name, kept(value)]])),
-    )
-    this.#check(given)
-    const values: OperationValues = { ...this.#fixed, ...given }
+  #with(resolved: readonly (readonly [keyof OperationValues, unknown])[]): OperationValues {
+    const values: Record<string, unknown> = { ...this.#fixed }
+    for (const [name, value] of resolved) {
+      if (value !== undefined) values[name] = this.#checked(name, kept(value))
+    }
     this.#checkTogether(values)
     return values
   }
 
-  #check(values: Readonly<Record<string, unknown>>): void {
-    for (const [name, value] of Object.entries(values)) {
-      if (!VALUES[name as keyof OperationValues](value)) this.#fail(name)
-    }
+  #checked(name: keyof OperationValues, value: unknown): unknown {
+    if (!VALUES[name](value)) this.#fail(name)
+    return value
   }
 
   #checkTogether({ removedTaints = [], trustOverride }: OperationValues): void {

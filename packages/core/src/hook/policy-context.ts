@@ -1,4 +1,6 @@
+import { parseCanonical } from '../entry/canonical-text.js'
 import { type JsonObject, type KestEntry, LABEL } from '../entry/entry.js'
+import { DEFAULT_LIMITS } from '../limits.js'
 import type { Lineage } from '../passport/lineage.js'
 import type { PolicyContext, PolicyTier } from '../policy/engine.js'
 import type { PolicyPlan } from '../policy/tiers.js'
@@ -63,6 +65,6 @@ export function policyContexts({
 function objectOf({ operation, labels }: KestEntry): PolicyContext['object'] {
   const recorded = labels[LABEL.resource]
   if (recorded === undefined) return Object.freeze({ id: operation, attributes: NO_ATTRIBUTES })
-  const { id, attributes } = JSON.parse(recorded, (_, value: unknown) => Object.freeze(value))
-  return Object.freeze({ id, attributes: attributes ?? NO_ATTRIBUTES })
+  const resource = parseCanonical(recorded, DEFAULT_LIMITS.nesting) as Partial<PolicyContext['object']>
+  return Object.freeze({ id: resource.id as string, attributes: resource.attributes ?? NO_ATTRIBUTES })
 }
