@@ -30,5 +30,15 @@ export interface MemoryFigure extends Described {
   }>
 }
 
+/** Whether what is done often leaves something in memory, all in all: a ratio of 1 is nothing. */
+export interface GrowthFigure extends Described {
+  readonly unit: 'bytes'
+  readonly times: number
+  prepare(): Promise<{
+    /** @param n counts up from 0, so that no two are the same */
+    readonly work: (n: number) => Promise<void>
+  }>
+}
+
 /** One line of the table. */
-export type Figure = TimeFigure | MemoryFigure
+export type Figure = TimeFigure | MemoryFigure | GrowthFigure

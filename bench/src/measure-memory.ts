@@ -1,6 +1,5 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import type { MemoryFigure } from './figure.js'
+import { memoryInUse } from './memory-in-use.js'
 import type { Measurement, Plan } from './plan.js'
 import { spreadOf } from './statistics.js'
 
@@ -26,13 +25,4 @@ export async function measureMemory(figure: MemoryFigure, plan: Plan): Promise<M
     subject: spreadOf(sizes),
     floor: spreadOf([floorBytes]),
   }
-}
-
-function memoryInUse(): number {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  collect()
-  collect()
-  const { heapUsed, external } = process.memoryUsage()
-  return heapUsed + external
 }

@@ -4,6 +4,7 @@ import type { Spread } from './statistics.js'
 
 const NAME_WIDTH = 50
 const COLUMNS = [7, 15, 10, 10, 10] as const
+const MIB = 1_048_576
 
 /** What stands above the table. */
 export function formatHeader(environment: Environment, { clock }: Plan): string {
@@ -37,6 +38,7 @@ function range({ p10, p90 }: Spread): string {
 }
 
 function amount(value: number, unit: 'µs' | 'bytes'): string {
-  if (unit === 'bytes') return `${(value / 1024).toFixed(1)} KiB`
+  if (unit === 'bytes')
+    return value < MIB ? `${(value / 1024).toFixed(1)} KiB` : `${(value / MIB).toFixed(1)} MiB`
   return `${value >= 1000 ? value.toFixed(0) : value.toFixed(1)} µs`
 }

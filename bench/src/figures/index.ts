@@ -1,5 +1,6 @@
 import type { Figure } from '../figure.js'
 import { baggageParse, baggageReadCompressed, baggageReadJson } from './baggage.js'
+import { cachedDecisions, regoDecisions } from './decisions.js'
 import { exportFile, exportHanging, exportLatency } from './export.js'
 import { fastifyHop, fastifyHopCold } from './fastify-hop.js'
 import { hookAfter5, hookAfter100, hookAtRoot, hookP256, hookRecording } from './hook.js'
@@ -57,4 +58,6 @@ export const FIGURES: readonly Figure[] = [
   fastifyHopCold,
   fastifyHop,
   memory,
+  regoDecisions,
+  cachedDecisions,
 ]
