@@ -77,7 +77,8 @@ describe('selection', () => {
   it('takes the figures whose group or name contains a text', () => {
     const names = (...filters: string[]) => selectFigures(FIGURES, filters).map(({ name }) => name)
     expect(names()).toHaveLength(FIGURES.length)
-    expect(names('MEMORY')).toEqual(['a held passport of 10 entries'])
+    expect(names('MEMORY')).toEqual(FIGURES.filter(({ group }) => group === 'memory').map(({ name }) => name))
+    expect(names('held PASSPORT')).toEqual(['a held passport of 10 entries'])
     expect(names('jwtverify', 'signjwt')).toEqual([
       "jose's SignJWT, the same payload",
       "jose's jwtVerify, the same entry",
