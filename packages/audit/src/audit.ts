@@ -16,7 +16,7 @@ import type { SpanSource } from './read/batch.js'
 import type { ExportedSpan } from './span/exported-span.js'
 
 /** Entries that are judged at once. Enough that the threads of the pool are woken seldom, few enough to be garbage soon. */
-const IN_FLIGHT = 256
+const IN_FLIGHT = 64
 /** Findings that are of no trace and that are kept; the others are counted. */
 const MAX_FINDINGS = 1_000
 
