@@ -29,7 +29,8 @@ const PARTS: Readonly<Record<Exclude<IgnorableField, 'lineage'>, Part>> = {
   'subject.taints': ({ subject }) => list(subject.taints),
   'subject.identity_by': ({ subject }) => text(subject.identity_by),
   'object.id': ({ object }) => text(object.id),
-  'object.attributes': ({ object }) => text(JSON.stringify(object.attributes)),
+  'object.attributes': ({ object: { attributes } }) =>
+    Object.keys(attributes).length === 0 ? '0' : text(JSON.stringify(attributes)),
   'environment.is_root': ({ environment }) => (environment.is_root ? 'r' : 'c'),
   'environment.source_type': ({ environment }) => text(environment.source_type),
   'environment.parent_hash': ({ environment }) => text(environment.parent_hash),
