@@ -198,6 +198,25 @@ describe('an audit', () => {
     expect(traces).toMatchObject([{ verdict: 'verified' }])
   })
 
+  it('passes over nothing that is in the place of spans, nor reads what would fill memory', async () => {
+    const path = await folder({
+      'spans.jsonl': [
+        '{"resourceSpans":[{"scopeSpans":{}}]}',
+        '{"resourceSpans":[{"scopeSpans":[{"spans":"none"}]}]}',
+        '{"resourceSpans":[{"scopeSpans":[{"spans":[{"attributes":{}}]}]}]}',
+        `{"resourceSpans":[${'{},'.repeat(1_000_000)}{}]}`,
+        '{"resourceSpans":[{"scopeSpans":null},{}]}\n',
+      ].join('\n'),
+    })
+    const { summary } = await audit(path)
+    expect(summary.general.map(({ code, place }) => [code, place?.replace(path, '')])).toEqual([
+      ['unreadable', '/spans.jsonl:1'],
+      ['unreadable', '/spans.jsonl:2'],
+      ['unreadable', '/spans.jsonl:3'],
+      ['limit', '/spans.jsonl:4'],
+    ])
+  })
+
   it('notices a lost span that nothing links to, by the numbers of its process', async () => {
     const process = '3f2b8c1e-0000-4000-8000-000000000001'
     const made = [1, 2, 4].map((n) =>

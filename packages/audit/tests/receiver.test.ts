@@ -119,6 +119,14 @@ describe('OtlpReceiver', () => {
   it.each([
     ['what is no JSON', '{"resourceSpans":', {}, 400],
     ['JSON that is no export', '{"resourceSpans":{}}', {}, 400],
+    ['spans that are no list', '{"resourceSpans":[{"scopeSpans":[{"spans":{}}]}]}', {}, 400],
+    ['scopes that are no list', '{"resourceSpans":[{"scopeSpans":"x"}]}', {}, 400],
+    [
+      'attributes that are no list',
+      '{"resourceSpans":[{"scopeSpans":[{"spans":[{"attributes":1}]}]}]}',
+      {},
+      400,
+    ],
     ['what is not UTF-8', new Uint8Array([0x7b, 0xff]), {}, 400],
     ['what is no protobuf', new Uint8Array([0x0a, 0x7f]), { 'content-type': PROTOBUF_TYPE }, 400],
     ['what gzip did not write', 'plain', { 'content-encoding': 'gzip' }, 400],
@@ -144,6 +152,28 @@ describe('OtlpReceiver', () => {
     const { summary } = await end()
     expect(summary.spans).toBe(1)
     expect(summary.general).toMatchObject([{ code: 'unreadable', place: 'otlp:1' }])
+  })
+
+  it.each([
+    ['JSON', `{"resourceSpans":[${'{},'.repeat(1_000_000)}{}]}`, JSON_TYPE],
+    ['protobuf', Buffer.from('0a00'.repeat(1_000_001), 'hex'), PROTOBUF_TYPE],
+  ])('refuses what is small and would be large in memory: %s', async (_, body, type) => {
+    const { receiver, end } = await listening()
+    const headers = { 'content-type': type, 'content-encoding': 'gzip' }
+    expect((await post(receiver, gzipSync(body), headers)).status).toBe(413)
+    expect((await end()).summary).toMatchObject({ spans: 0, general: [{ place: 'otlp:1' }] })
+  })
+
+  it('outlives a sender whose body breaks off its own form', async () => {
+    const { receiver, end } = await listening()
+    const { hostname, port } = new URL(receiver.url)
+    const socket = connect(Number(port), hostname)
+    socket.resume()
+    const head = `POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: ${JSON_TYPE}\r\n`
+    socket.write(`${head}transfer-encoding: chunked\r\n\r\n5\r\n{"res\r\nno length\r\n`)
+    await once(socket, 'close')
+    expect((await post(receiver, exportOf(entry()))).status).toBe(200)
+    expect((await end()).summary).toMatchObject({ spans: 1, general: [] })
   })
 
   it('has nothing else to offer', async () => {

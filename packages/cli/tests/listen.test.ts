@@ -1,3 +1,4 @@
+import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { folder, kest, type Running, start } from './support/kest.js'
@@ -58,6 +59,21 @@ describe('kest audit --listen', () => {
       expect(code).toBe(0)
     },
   )
+
+  it('ends at once when it is told a second time, though somebody still sends', async () => {
+    const running = await listening()
+    const url = await urlOf(running)
+    const slow = request(url, { method: 'POST', headers: { 'content-type': 'application/json' } })
+    slow.on('error', () => undefined)
+    slow.write('{')
+    // It has been seen once another is answered.
+    expect(await send(url, exported(entryBy('gateway', [], { timestamp_ms: Date.now() })))).toBe(200)
+    running.child.kill('SIGINT')
+    await expect.poll(() => send(url, '{}').catch(() => 'closed'), { timeout: 30_000 }).toBe('closed')
+    running.child.kill('SIGTERM')
+    await running.ended
+    expect(running.child.signalCode).toBe('SIGTERM')
+  })
 
   it('reports what it could not read, and fails', async () => {
     const running = await listening()

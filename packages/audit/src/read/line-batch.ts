@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { type FindingCode, finding } from '../finding.js'
 import { type Place, placeText } from '../span/exported-span.js'
 import { readOtlpJson } from '../span/otlp-json.js'
+import { assertParts, TooManyParts } from '../span/parts.js'
 import { faultBatch, type SpanBatch } from './batch.js'
 import { spansOfEntries } from './entries.js'
 import type { Line } from './lines.js'
@@ -22,8 +23,10 @@ export function batchOf(line: Line, file: string): SpanBatch {
   if (text === '') return { spans: [], others: 0, findings: [], bytes: length }
   let value: unknown
   try {
+    assertParts(bytes)
     value = JSON.parse(text)
-  } catch {
+  } catch (error) {
+    if (error instanceof TooManyParts) return fault('limit', place, error.message, length)
     return unusable(line, place, 'it is neither JSON nor a JWS compact string')
   }
   if (Array.isArray(value) && value.every((jws) => typeof jws === 'string'))

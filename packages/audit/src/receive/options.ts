@@ -8,7 +8,7 @@ export interface OtlpReceiverOptions {
   readonly port?: number
   /** Bytes of a request, before and after it is uncompressed. Default 20,971,520, as the Collector takes. */
   readonly maxBodyBytes?: number
-  /** Requests that are read or wait to be taken; more are told to come again. Default 8. */
+  /** Requests that are read or wait to be taken; more are told to come again. Default 4. */
   readonly maxRequests?: number
   /** Milliseconds in which a request must have come whole. Default 30,000. */
   readonly requestTimeoutMs?: number
@@ -18,7 +18,7 @@ const DEFAULTS = {
   host: '127.0.0.1',
   port: 4318,
   maxBodyBytes: 20_971_520,
-  maxRequests: 8,
+  maxRequests: 4,
   requestTimeoutMs: 30_000,
 } as const satisfies Required<OtlpReceiverOptions>
 

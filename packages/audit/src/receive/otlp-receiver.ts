@@ -41,7 +41,8 @@ interface Delivery {
  *
  * The time at which a request came bounds the times that entries state (K-TIME): the auditor is a witness then.
  *
- * Memory is bounded: `maxRequests` bodies of `maxBodyBytes`. More are told to come again (503), as is everybody once nobody
+ * Memory is bounded: `maxRequests` bodies of `maxBodyBytes`, twice while they are put together or uncompressed, and the million
+ * objects and lists of the one that is read. More requests are told to come again (503), as is everybody once nobody
  * reads any more. There is no TLS and no authentication: nothing that comes is believed, but whoever reaches it can add to it.
  *
  * @example
@@ -172,7 +173,12 @@ export class OtlpReceiver implements AsyncIterable<SpanBatch>, AsyncDisposable {
     const place = { file: PLACE, line: ++this.#requests }
     const encoding = encodingOf(request.headers['content-type'])
     try {
-      await this.#deliver(place, await this.#readerOf(request, encoding, place))
+      const read = await this.#readerOf(request, encoding, place)
+      if (read === null) {
+        response.destroy()
+        return
+      }
+      await this.#deliver(place, read)
       // A connection that stays open would hold up closing.
       if (this.#closing !== null) response.setHeader('connection', 'close')
       answerTaken(response, encoding ?? 'json')
@@ -183,7 +189,8 @@ export class OtlpReceiver implements AsyncIterable<SpanBatch>, AsyncDisposable {
   }
 
   /**
-   * What makes a batch of a request. What is lost by refusing it, or should not have happened, is for whoever reads.
+   * What makes a batch of a request; `null` when its sender left. What is lost by refusing it is for whoever reads, as is what
+   * should not have happened.
    *
    * @throws {Refusal} for what is none of their business
    */
@@ -191,15 +198,15 @@ export class OtlpReceiver implements AsyncIterable<SpanBatch>, AsyncDisposable {
     request: IncomingMessage,
     encoding: OtlpEncoding | undefined,
     place: Place,
-  ): Promise<() => SpanBatch> {
+  ): Promise<(() => SpanBatch) | null> {
     try {
       const known = this.#assertWelcome(request, encoding)
       const body = await readBody(request, this.#options.maxBodyBytes)
+      if (body === null) return null
       const received: Export = { encoding: known, body, place, receivedAt: Date.now() }
       return () => readExport(received)
     } catch (error) {
-      const left = (error as NodeJS.ErrnoException).code === 'ECONNRESET'
-      if (left || (error instanceof Refusal && !error.loses)) throw error
+      if (error instanceof Refusal && !error.loses) throw error
       return () => {
         throw error
       }

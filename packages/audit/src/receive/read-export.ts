@@ -3,6 +3,7 @@ import type { SpanBatch } from '../read/batch.js'
 import type { Place } from '../span/exported-span.js'
 import { readOtlpJson } from '../span/otlp-json.js'
 import { decodeOtlpProtobuf } from '../span/otlp-protobuf.js'
+import { assertParts, TooManyParts } from '../span/parts.js'
 import type { OtlpEncoding } from './answer.js'
 import { Refusal } from './refusal.js'
 
@@ -15,7 +16,7 @@ export interface Export {
   readonly receivedAt: number
 }
 
-/** @throws {Refusal} 400 when it is not an export of OTLP */
+/** @throws {Refusal} 400 when it is not an export of OTLP, 413 when it is in too many parts */
 export function readExport({ encoding, body, place, receivedAt }: Export): SpanBatch {
   const value = encoding === 'json' ? parseJson(body) : parseProtobuf(body)
   const read = readOtlpJson(value, { place, receivedAt })
@@ -25,12 +26,13 @@ export function readExport({ encoding, body, place, receivedAt }: Export): SpanB
 
 function parseJson(body: Buffer): unknown {
   if (!isUtf8(body)) throw unreadable('it is not UTF-8')
-  const text = body.toString('utf8')
   try {
-    const value: unknown = JSON.parse(text)
+    assertParts(body)
+    const value: unknown = JSON.parse(body.toString('utf8'))
     // Without spans there is no list of them, either.
     return isEmpty(value) ? { resourceSpans: [] } : value
-  } catch {
+  } catch (cause) {
+    if (cause instanceof TooManyParts) throw new Refusal(413, cause.message)
     throw unreadable('it is not JSON')
   }
 }
@@ -45,6 +47,7 @@ function parseProtobuf(body: Buffer): unknown {
   try {
     return decodeOtlpProtobuf(body)
   } catch (cause) {
+    if (cause instanceof TooManyParts) throw new Refusal(413, cause.message)
     throw unreadable(`it is not protobuf: ${(cause as Error).message}`)
   }
 }

@@ -36,12 +36,17 @@ export function readOtlpJson(value: unknown, origin: Origin): OtlpSpans | undefi
   for (const resourceSpans of value['resourceSpans'] as unknown[]) {
     if (!isObject(resourceSpans)) return undefined
     const service = serviceOf(resourceSpans['resource'])
-    for (const scopeSpans of listOf(resourceSpans['scopeSpans'])) {
+    const listed = listOf(resourceSpans['scopeSpans'])
+    if (listed === undefined) return undefined
+    for (const scopeSpans of listed) {
       if (!isObject(scopeSpans)) return undefined
       const scope = isObject(scopeSpans['scope']) ? scopeSpans['scope']['name'] : undefined
-      for (const span of listOf(scopeSpans['spans'])) {
+      const spansOfScope = listOf(scopeSpans['spans'])
+      if (spansOfScope === undefined) return undefined
+      for (const span of spansOfScope) {
         if (!isObject(span)) return undefined
         const read = spanOf(span, scope, service, origin)
+        if (read === undefined) return undefined
         if (read === null) others++
         else spans.push(read)
       }
@@ -50,14 +55,17 @@ export function readOtlpJson(value: unknown, origin: Origin): OtlpSpans | undefi
   return { spans, others }
 }
 
+/** @returns `null` for one that is not of Kest, `undefined` for what is no span */
 function spanOf(
   span: Members,
   scope: unknown,
   service: string | null,
   { place, receivedAt }: Origin,
-): ExportedSpan | null {
+): ExportedSpan | null | undefined {
   const reader = new ClaimsReader()
-  for (const attribute of listOf(span['attributes'])) {
+  const attributes = listOf(span['attributes'])
+  if (attributes === undefined) return undefined
+  for (const attribute of attributes) {
     if (isObject(attribute)) reader.add(attribute['key'], claimOf(attribute['value']))
   }
   const { claims } = reader
@@ -75,7 +83,7 @@ function spanOf(
 
 function serviceOf(resource: unknown): string | null {
   if (!isObject(resource)) return null
-  for (const attribute of listOf(resource['attributes'])) {
+  for (const attribute of listOf(resource['attributes']) ?? []) {
     if (isObject(attribute) && attribute['key'] === 'service.name')
       return boundedName(claimOf(attribute['value']))
   }
@@ -99,6 +107,8 @@ function isObject(value: unknown): value is Members {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : []
+/** What is left out is empty; what is something else is no export, rather than nothing. */
+function listOf(value: unknown): readonly unknown[] | undefined {
+  if (value === undefined || value === null) return []
+  return Array.isArray(value) ? value : undefined
 }

@@ -1,4 +1,5 @@
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
+import { PartCount } from './parts.js'
 
 /** What an AnyValue is in OTLP/JSON; `{}` for kinds that no attribute of ours has. */
 type JsonAnyValue =
@@ -17,46 +18,48 @@ interface JsonKeyValue {
  * An ExportTraceServiceRequest (opentelemetry/proto/collector/trace/v1) as OTLP/JSON has it, so that both are judged by the
  * same rules: `readOtlpJson` takes it. Of its fields only those that an audit looks at; all others are passed over.
  *
+ * @throws {TooManyParts} before it takes more memory than an export may
  * @throws {Error} when it is not protobuf, or a text in it is not UTF-8
  */
 export function decodeOtlpProtobuf(bytes: Uint8Array): { readonly resourceSpans: readonly object[] } {
   const resourceSpans: object[] = []
-  read(bytes, (field, reader) => {
+  const count = new PartCount()
+  read(bytes, count, (field, reader) => {
     if (field !== 1) return false
-    resourceSpans.push(readResourceSpans(reader.bytes()))
+    resourceSpans.push(readResourceSpans(reader.bytes(), count))
     return true
   })
   return { resourceSpans }
 }
 
-function readResourceSpans(bytes: Uint8Array): object {
+function readResourceSpans(bytes: Uint8Array, count: PartCount): object {
   const attributes: JsonKeyValue[] = []
   const scopeSpans: object[] = []
-  read(bytes, (field, reader) => {
+  read(bytes, count, (field, reader) => {
     // A message that comes in parts is all of them together.
-    if (field === 1) attributes.push(...readAttributes(reader.bytes(), 1))
-    else if (field === 2) scopeSpans.push(readScopeSpans(reader.bytes()))
+    if (field === 1) attributes.push(...readAttributes(reader.bytes(), count))
+    else if (field === 2) scopeSpans.push(readScopeSpans(reader.bytes(), count))
     else return false
     return true
   })
   return { resource: { attributes }, scopeSpans }
 }
 
-function readScopeSpans(bytes: Uint8Array): object {
+function readScopeSpans(bytes: Uint8Array, count: PartCount): object {
   let name: string | undefined
   const spans: object[] = []
-  read(bytes, (field, reader) => {
-    if (field === 1) name = readScopeName(reader.bytes()) ?? name
-    else if (field === 2) spans.push(readSpan(reader.bytes()))
+  read(bytes, count, (field, reader) => {
+    if (field === 1) name = readScopeName(reader.bytes(), count) ?? name
+    else if (field === 2) spans.push(readSpan(reader.bytes(), count))
     else return false
     return true
   })
   return { scope: { name }, spans }
 }
 
-function readScopeName(bytes: Uint8Array): string | undefined {
+function readScopeName(bytes: Uint8Array, count: PartCount): string | undefined {
   let name: string | undefined
-  read(bytes, (field, reader) => {
+  read(bytes, count, (field, reader) => {
     if (field !== 1) return false
     name = reader.string(true)
     return true
@@ -64,34 +67,34 @@ function readScopeName(bytes: Uint8Array): string | undefined {
   return name
 }
 
-function readSpan(bytes: Uint8Array): object {
+function readSpan(bytes: Uint8Array, count: PartCount): object {
   const span = { traceId: '', spanId: '', name: '', attributes: [] as JsonKeyValue[] }
-  read(bytes, (field, reader) => {
+  read(bytes, count, (field, reader) => {
     if (field === 1) span.traceId = hex(reader.bytes())
     else if (field === 2) span.spanId = hex(reader.bytes())
     else if (field === 5) span.name = reader.string(true)
-    else if (field === 9) span.attributes.push(readKeyValue(reader.bytes()))
+    else if (field === 9) span.attributes.push(readKeyValue(reader.bytes(), count))
     else return false
     return true
   })
   return span
 }
 
-function readAttributes(bytes: Uint8Array, of: number): JsonKeyValue[] {
+function readAttributes(bytes: Uint8Array, count: PartCount): JsonKeyValue[] {
   const attributes: JsonKeyValue[] = []
-  read(bytes, (field, reader) => {
-    if (field !== of) return false
-    attributes.push(readKeyValue(reader.bytes()))
+  read(bytes, count, (field, reader) => {
+    if (field !== 1) return false
+    attributes.push(readKeyValue(reader.bytes(), count))
     return true
   })
   return attributes
 }
 
-function readKeyValue(bytes: Uint8Array): JsonKeyValue {
+function readKeyValue(bytes: Uint8Array, count: PartCount): JsonKeyValue {
   const attribute: JsonKeyValue = { key: '', value: {} }
-  read(bytes, (field, reader) => {
+  read(bytes, count, (field, reader) => {
     if (field === 1) attribute.key = reader.string(true)
-    else if (field === 2) attribute.value = readAnyValue(reader.bytes())
+    else if (field === 2) attribute.value = readAnyValue(reader.bytes(), count)
     else return false
     return true
   })
@@ -99,7 +102,8 @@ function readKeyValue(bytes: Uint8Array): JsonKeyValue {
 }
 
 /** Of a `oneof` the last counts. Lists and maps are passed over, however deep they are. */
-function readAnyValue(bytes: Uint8Array): JsonAnyValue {
+function readAnyValue(bytes: Uint8Array, count: PartCount): JsonAnyValue {
+  count.add()
   const reader = new BinaryReader(bytes)
   let value: JsonAnyValue = {}
   while (reader.pos < reader.len) {
@@ -117,7 +121,12 @@ function readAnyValue(bytes: Uint8Array): JsonAnyValue {
 }
 
 /** @param take reads a length-delimited field that it knows, and answers whether it did */
-function read(bytes: Uint8Array, take: (field: number, reader: BinaryReader) => boolean): void {
+function read(
+  bytes: Uint8Array,
+  count: PartCount,
+  take: (field: number, reader: BinaryReader) => boolean,
+): void {
+  count.add()
   const reader = new BinaryReader(bytes)
   while (reader.pos < reader.len) {
     const [field, type] = reader.tag()

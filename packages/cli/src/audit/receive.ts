@@ -33,23 +33,30 @@ export async function receive(
   { forMs, idleMs }: ReceiveUntil,
   { stderr, status }: Io,
 ): Promise<void> {
-  const stop = (): void => void receiver.close()
+  const heedSignals = (heed: 'once' | 'removeListener'): void => {
+    for (const signal of SIGNALS) process[heed](signal, stop)
+  }
+  const stop = (): void => {
+    // The next one, whichever it is, does what signals do.
+    heedSignals('removeListener')
+    void receiver.close()
+  }
   const whole = forMs === null ? undefined : setTimeout(stop, forMs)
   const idle = idleMs === null ? undefined : setTimeout(stop, idleMs)
-  for (const signal of SIGNALS) process.once(signal, stop)
+  heedSignals('once')
   try {
     await stderr.write(`listening on ${receiver.url}\n`)
     let spans = 0
     await one.read(
       tapped(receiver, (batch) => {
         spans += batch.spans.length
-        idle?.refresh()
+        if (batch.spans.length > 0) idle?.refresh()
         status.show(() => `${spans} spans received`)
       }),
     )
     status.clear()
   } finally {
-    for (const signal of SIGNALS) process.removeListener(signal, stop)
+    heedSignals('removeListener')
     clearTimeout(whole)
     clearTimeout(idle)
     await receiver.close()
