@@ -42,10 +42,15 @@ async function audit(path: string, options: Partial<AuditOptions> = {}): Promise
   return { traces, summary: one.summary() }
 }
 
-async function auditSpans(...spans: readonly OtlpSpan[]): Promise<TraceReport> {
+async function auditAll(...spans: readonly OtlpSpan[]): Promise<TraceReport[]> {
   const { traces } = await audit(
     await folder({ 'spans.jsonl': `${spans.map((span) => otlpLine('any', [span])).join('\n')}\n` }),
   )
+  return traces
+}
+
+async function auditSpans(...spans: readonly OtlpSpan[]): Promise<TraceReport> {
+  const traces = await auditAll(...spans)
   expect(traces).toHaveLength(1)
   return traces[0] as TraceReport
 }
@@ -146,6 +151,35 @@ describe('an audit', () => {
       denials: [{ code: 'ERR_KEST_DENIED', workloadId: orders.getWorkloadId() }],
     })
     expect(report.entries).toHaveLength(1)
+  })
+
+  it('K-AUDIT lists a denial with the lineage that it says it is of, whatever trace of OpenTelemetry its span is in', async () => {
+    const [first] = chain()
+    const denial = { ...spanOf(makeEntry(orders.current(), [first])), traceId: 'e'.repeat(32) }
+    for (const name of [ATTRIBUTE.signature, ATTRIBUTE.chainTip]) delete denial.attributes[name]
+    denial.attributes[ATTRIBUTE.decision] = 'deny'
+    const report = await auditSpans(spanOf(first), denial)
+    expect(report).toMatchObject({
+      traceId: first.entry.labels['trace_id'],
+      verdict: 'verified',
+      denials: [{ workloadId: orders.getWorkloadId() }],
+    })
+    denial.attributes[ATTRIBUTE.traceId] = `${'e'.repeat(31)}"`
+    expect((await auditAll(spanOf(first), denial)).map(({ verdict }) => verdict).sort()).toEqual([
+      'empty',
+      'verified',
+    ])
+  })
+
+  it('K-AUDIT believes the entry, not what its span says of the trace', async () => {
+    const [first] = chain()
+    const span = spanOf(first)
+    span.attributes[ATTRIBUTE.traceId] = 'e'.repeat(32)
+    const report = await auditSpans(span)
+    expect(report).toMatchObject({
+      traceId: first.entry.labels['trace_id'],
+      findings: [{ code: 'attribute-differs', message: expect.stringContaining('kest.trace_id') }],
+    })
   })
 
   it('does not know a principal that the auditor gave no key for', async () => {

@@ -7,15 +7,17 @@ export const UNTRACED = ''
 
 /**
  * Which trace a span belongs to: the one that its entry names (`labels.trace_id`, K-TRACE), whatever trace the span itself
- * is in. What is not signed, or cannot be read, is put beside the entries of the span's own trace, and proves nothing.
+ * is in. What is not signed, or cannot be read, is put beside the entries of the trace that the span claims, or else is in,
+ * and proves nothing.
  */
 export function lineageKey({ claims, traceId }: ExportedSpan): string {
-  const { signature } = claims
-  if (typeof signature !== 'string') return traceId ?? UNTRACED
-  const labels = labelsOf(signature)
-  if (labels === undefined) return traceId ?? UNTRACED
-  const named = labels[LABEL.traceId]
-  return typeof named === 'string' && TRACE_ID.test(named) ? named : UNTRACED
+  const labels = typeof claims.signature === 'string' ? labelsOf(claims.signature) : undefined
+  if (labels !== undefined) return named(labels[LABEL.traceId]) ?? UNTRACED
+  return named(claims.traceId) ?? traceId ?? UNTRACED
+}
+
+function named(traceId: unknown): string | undefined {
+  return typeof traceId === 'string' && TRACE_ID.test(traceId) ? traceId : undefined
 }
 
 /** Read as `parseEntry` will read them: of repeated members the last, and it refuses the entry then. */

@@ -46,6 +46,7 @@ function differences({ claims, name, traceId, spanId }: ExportedSpan, { parsed }
     ['kest.workload_id', claims.workloadId, entry.labels[LABEL.principal]],
     ['kest.trust_score', claims.trustScore, entry.trust_score],
     ['kest.parent_hash', claims.parentHash, entry.parent_ids.join(',')],
+    ['kest.trace_id', claims.traceId, entry.labels[LABEL.traceId]],
     ['kest.chain_tip', claims.chainTip, hash],
     ['kest.decision', claims.decision, 'allow'],
     ['the name', name === '' ? undefined : name, SPAN_PREFIX + entry.operation],

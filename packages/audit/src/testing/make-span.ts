@@ -12,9 +12,10 @@ export interface OtlpSpan {
 /** The audit span of an entry, as the hook writes it. */
 export function spanOf(made: MadeEntry, lineage?: readonly MadeEntry[]): OtlpSpan {
   const { entry, jws, hash } = made
+  const named = entry.labels[LABEL.traceId]
   return {
     name: SPAN_PREFIX + entry.operation,
-    traceId: entry.labels[LABEL.traceId] ?? 'f'.repeat(32),
+    traceId: named ?? 'f'.repeat(32),
     spanId: hash.slice(0, 16),
     attributes: {
       [ATTRIBUTE.entryId]: entry.entry_id,
@@ -25,6 +26,7 @@ export function spanOf(made: MadeEntry, lineage?: readonly MadeEntry[]): OtlpSpa
       [ATTRIBUTE.signature]: jws,
       [ATTRIBUTE.chainTip]: hash,
       [ATTRIBUTE.decision]: 'allow',
+      ...(named === undefined ? {} : { [ATTRIBUTE.traceId]: named }),
       ...(lineage === undefined
         ? {}
         : { [ATTRIBUTE.passport]: JSON.stringify(lineage.map((one) => one.jws)) }),

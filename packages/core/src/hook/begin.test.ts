@@ -525,6 +525,7 @@ describe('begin: what it emits', () => {
       'kest.workload_id': 'spiffe://hook.test/service',
       'kest.trust_score': 100,
       'kest.operation': 'child',
+      'kest.trace_id': first.entry.entry.labels['trace_id'],
       'kest.chain_tip': second.entry.hash,
       'kest.decision': 'allow',
     })
@@ -547,9 +548,12 @@ describe('begin: what it emits', () => {
       telemetry: { tracerProvider: provider },
       engine: new MockPolicyEngine(() => ({ allow: false, reason: 'no' })),
     })
-    await expect(kest.begin(root)).rejects.toThrow()
+    const { state, entry } = await setUp().kest.begin(root)
+    await expect(kest.begin(child, { state })).rejects.toThrow()
     const [span] = exporter.getFinishedSpans()
     expect(span?.attributes).toMatchObject({
+      'kest.trace_id': entry.entry.labels['trace_id'],
+      'kest.parent_hash': entry.hash,
       'kest.decision': 'deny',
       'kest.decision.reason': 'no',
       'error.type': 'ERR_KEST_DENIED',

@@ -15,6 +15,8 @@ export const ATTRIBUTE = Object.freeze({
   workloadId: 'kest.workload_id',
   trustScore: 'kest.trust_score',
   operation: 'kest.operation',
+  /** The trace of its lineage (K-TRACE), which need not be the span's own. */
+  traceId: 'kest.trace_id',
   /** Hash of this entry. */
   chainTip: 'kest.chain_tip',
   /** `allow` or `deny`. */

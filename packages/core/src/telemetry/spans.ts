@@ -107,6 +107,7 @@ export class AuditSpan {
       [ATTRIBUTE.workloadId]: entry.labels[LABEL.principal] as string,
       [ATTRIBUTE.trustScore]: entry.trust_score,
       [ATTRIBUTE.parentHash]: entry.parent_ids.join(','),
+      [ATTRIBUTE.traceId]: entry.labels[LABEL.traceId] as string,
     })
   }
 }
