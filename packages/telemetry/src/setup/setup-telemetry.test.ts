@@ -83,7 +83,7 @@ describe('setupTelemetry', () => {
     const passport = new Passport(JSON.parse(span?.attributes['kest.passport'] as string))
     expect(passport.entries).toEqual([span?.attributes['kest.signature']])
     await expect(verifyPassport(passport, { trust })).resolves.toBeDefined()
-    expect(Object.keys(span?.attributes ?? {})).toHaveLength(9)
+    expect(Object.keys(span?.attributes ?? {})).toHaveLength(10)
   })
 
   it('the same limits would cut a signature without a provider of its own', async () => {
