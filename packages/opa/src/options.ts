@@ -9,6 +9,9 @@ export function assertKnown(where: string, options: unknown, known: readonly str
   if (unknown !== undefined) throw new KestConfigError(`${where}: unknown option "${unknown}"`)
 }
 
+/** A longer delay overflows a timer, which then fires at once. */
+export const LONGEST_MS = 0x7fffffff
+
 /** A whole number in bounds. @throws {KestConfigError} */
 export function toInteger(
   name: string,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { type Decision, KestConfigError, type PolicyEngine, type PolicyRequest } from '@kest/core'
 import type { CedarValue } from '../cedar-value.js'
 import { EntityNames, type EntityTypes, formatUid } from '../entity-types.js'
@@ -24,7 +25,6 @@ export interface CedarWasmOptions {
 }
 
 const WHERE = 'CedarWasmEngine'
-let engines = 0
 
 /**
  * Policies in Cedar, decided in this process. They are parsed once.
@@ -48,7 +48,7 @@ export class CedarWasmEngine implements PolicyEngine {
   readonly #cedar: Cedar
   readonly #rules: Rules
   readonly #names: EntityNames
-  /** By which Cedar keeps our policies. */
+  /** By which Cedar keeps our policies: its module may be shared with another copy of this one. */
   readonly #id: string
   #closed = false
 
@@ -56,7 +56,7 @@ export class CedarWasmEngine implements PolicyEngine {
     this.#cedar = cedar
     this.#rules = rules
     this.#names = names
-    this.#id = `kest-${++engines}`
+    this.#id = `kest-${randomUUID()}`
     const answer = cedar.preparsePolicySet(this.#id, { staticPolicies: rules.policies })
     if (answer.type === 'failure') refuse('policies', answer.errors)
   }

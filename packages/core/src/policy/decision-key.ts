@@ -1,3 +1,4 @@
+import { sha256Hex } from '../entry/hash.js'
 import type { LineageSummary } from '../passport/lineage.js'
 import type { PolicyContext, PolicyRequest } from './engine.js'
 
@@ -97,7 +98,10 @@ function lineageNames(): (lineage: LineageSummary) => string {
   return (lineage) => {
     let name = known.get(lineage)
     if (name !== undefined) return name
-    const said = list(lineage.principals) + list(lineage.operations) + list(lineage.classifications)
+    // Of a fixed length, however long the lists are that others wrote.
+    const said = sha256Hex(
+      list(lineage.principals) + list(lineage.operations) + list(lineage.classifications),
+    )
     name = names.get(said)
     if (name === undefined) {
       // No name is given twice, so forgetting them all costs hits and nothing else.

@@ -69,6 +69,39 @@ describe('the deployment file', () => {
     expect(logger.records.map(({ level }) => level)).toEqual(['info'])
   })
 
+  it('is the one that it was, wherever the process goes', async () => {
+    replace(policies('first'))
+    const before = process.cwd()
+    const elsewhere = mkdtempSync(join(tmpdir(), 'kest-elsewhere-'))
+    writeFileSync(join(elsewhere, 'kest.yaml'), policies())
+    try {
+      process.chdir(folder)
+      path = 'kest.yaml'
+      open()
+      process.chdir(elsewhere)
+      path = join(folder, 'kest.yaml')
+      replace(policies('first', 'second'))
+      await soon(() => expect(enterprise()).toEqual(['first', 'second']))
+    } finally {
+      process.chdir(before)
+      rmSync(elsewhere, { recursive: true })
+    }
+  })
+
+  it('is followed on when the logger fails', async () => {
+    replace(policies('first'))
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    open()
+    vi.spyOn(logger, 'info').mockImplementationOnce(() => {
+      throw new Error('no log')
+    })
+    replace(policies('second'))
+    await soon(() => expect(warned).toHaveBeenCalledWith(expect.stringContaining('no log'), expect.anything()))
+    replace(policies('third'))
+    await soon(() => expect(enterprise()).toEqual(['third']))
+    warned.mockRestore()
+  })
+
   it('is the same object while it stays the same', async () => {
     writeFileSync(path, policies('a'))
     const { current } = open()

@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../clock.js'
 import { KestConfigError } from '../errors.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { KestMetrics } from '../telemetry/metrics.js'
 import { type Deployment, EMPTY_DEPLOYMENT, parseDeployment } from './deployment.js'
+
+const WARNING = { type: 'KestWarning', code: 'ERR_KEST_CONFIG' }
 
 /** Where the deployment's word comes from, as it is now. */
 export interface DeploymentSource {
@@ -52,14 +55,15 @@ export class DeploymentFile implements DeploymentSource {
    * @throws {KestConfigError} naming file, path and reason
    */
   constructor(path: string, options: DeploymentFileOptions) {
-    this.#path = path
+    // Once: the process may change its folder, and must not follow another file then.
+    this.#path = resolve(path)
     this.#options = options
     try {
-      this.#judged = readFileSync(path)
+      this.#judged = readFileSync(this.#path)
     } catch (cause) {
-      throw unreadable(path, cause)
+      throw unreadable(this.#path, cause)
     }
-    this.#current = parseDeployment(this.#judged.toString('utf8'), path)
+    this.#current = parseDeployment(this.#judged.toString('utf8'), this.#path)
     this.#warnOfExpired()
     void this.#follow()
   }
@@ -81,7 +85,13 @@ export class DeploymentFile implements DeploymentSource {
       const found = await readFile(this.#path, { signal }).catch((cause: unknown) =>
         unreadable(this.#path, cause),
       )
-      if (!signal.aborted) this.#look(found)
+      if (signal.aborted) return
+      try {
+        this.#look(found)
+      } catch (error) {
+        // The application's logger or meter: that it fails ends neither the process nor what keeps its policies current.
+        process.emitWarning(`the deployment file is followed, but not reported: ${String(error)}`, WARNING)
+      }
     }
   }
 

@@ -107,6 +107,10 @@ deviations:
     ['a tag that YAML does not know', 'policies: { enterprise: !vault [a] }\n'],
     ['an alias', 'policies: { enterprise: &all [a], platform: *all }\n'],
     ['two documents', 'policies: {}\n---\npolicies: {}\n'],
+    ['members with an order, which read as none', 'policies: !!omap\n- enterprise: [a]\n'],
+    ['a set', 'policies: { enterprise: !!set {a} }\n'],
+    ['a tag that changes nothing', 'policies: !!map { enterprise: [a] }\n'],
+    ['another YAML', '%YAML 1.1\n---\npolicies: {}\n'],
   ])('refuses %s, naming the file and the reason', (_, text) => {
     expect(() => parseDeployment(text, FILE)).toThrow(KestConfigError)
     expect(() => parseDeployment(text, FILE)).toThrow(/^\/etc\/kest\.yaml: not YAML or JSON: .{10}/)

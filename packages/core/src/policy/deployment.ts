@@ -1,4 +1,4 @@
-import { parseDocument } from 'yaml'
+import { type Document, parseDocument, visit } from 'yaml'
 import { KestConfigError } from '../errors.js'
 import { DocumentReader } from './document-reader.js'
 
@@ -74,7 +74,10 @@ export function parseDeployment(text: string, file: string): Deployment {
   return Object.freeze({ policies, deviations: Object.freeze(deviations) })
 }
 
-/** Strictly: what YAML would let pass with a warning, such as an unknown tag, is an error here. */
+/**
+ * Strictly: what YAML would let pass with a warning is an error here, and so are tags and directives, by which a document would
+ * mean something else than it shows.
+ */
 function parseYaml(text: string, file: string): unknown {
   const document = parseDocument(text)
   const [problem] = [...document.errors, ...document.warnings]
@@ -82,11 +85,26 @@ function parseYaml(text: string, file: string): unknown {
     throw new KestConfigError(`${file}: not YAML or JSON: ${problem.message.split('\n')[0]}`, {
       cause: problem,
     })
+  if (document.directives?.yaml.explicit)
+    throw new KestConfigError(`${file}: not YAML or JSON: the directive %YAML is not supported`)
+  const tag = firstTag(document)
+  if (tag !== undefined) throw new KestConfigError(`${file}: not YAML or JSON: tags are not supported: ${tag}`)
   try {
     return document.toJS({ maxAliasCount: 0 })
   } catch (cause) {
     throw new KestConfigError(`${file}: not YAML or JSON: ${(cause as Error).message}`, { cause })
   }
+}
+
+function firstTag(document: Document): string | undefined {
+  let found: string | undefined
+  visit(document, {
+    Node(_key, { tag }) {
+      found = tag
+      return tag === undefined ? undefined : visit.BREAK
+    },
+  })
+  return found
 }
 
 function parseDeviation(

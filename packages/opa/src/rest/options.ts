@@ -3,7 +3,7 @@ import { KestConfigError, type MaybePromise } from '@kest/core'
 import type { buildConnector } from 'undici'
 import { createPathOf, type PolicyPaths } from '../decision/policy-paths.js'
 import { createDecisionReader, type DecisionReader } from '../decision/read-decision.js'
-import { assertKnown, toInteger } from '../options.js'
+import { assertKnown, LONGEST_MS, toInteger } from '../options.js'
 
 /** Which OPA is asked, and how. */
 export interface OPAOptions {
@@ -61,8 +61,6 @@ const KNOWN = [
   'maxAnswerBytes',
   'connections',
 ]
-/** A longer delay overflows a timer, which then fires at once. */
-const LONGEST_MS = 0x7fffffff
 /** RFC 6750 §2.1. */
 const TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/
 

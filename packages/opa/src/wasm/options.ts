@@ -8,7 +8,7 @@ import {
 } from '@kest/core'
 import { createPathOf, type PolicyPaths } from '../decision/policy-paths.js'
 import { createDecisionReader, type DecisionReader } from '../decision/read-decision.js'
-import { assertKnown, toInteger } from '../options.js'
+import { assertKnown, LONGEST_MS, toInteger } from '../options.js'
 import type { Builtin } from './time-builtins.js'
 
 export interface RegoWasmOptions {
@@ -85,7 +85,7 @@ export function resolveOptions(
     dataFile: isFile ? data : null,
     pathOf: createPathOf(WHERE, paths),
     read: createDecisionReader(WHERE, decisionPath),
-    reloadMs: toInteger(`${WHERE}.reloadMs`, reloadMs, 0),
+    reloadMs: toInteger(`${WHERE}.reloadMs`, reloadMs, 0, LONGEST_MS),
     maxMemoryBytes: toInteger(
       `${WHERE}.maxMemoryBytes`,
       maxMemoryBytes,
