@@ -359,6 +359,62 @@ describe('policies', () => {
     })
   })
 
+  it('NF-SEC-03 under a schema decide no request that does not fit it', async () => {
+    const engine = await load({
+      policies: `permit(principal, action, resource);
+        forbid(principal, action, resource) when { context.attributes has owner && context.attributes.owner == "alice" };`,
+      schema,
+    })
+    const ask = (owner: unknown) =>
+      outcome(engine, requestOf('orders/read', { object: { attributes: { owner, more: 1.5 } as never } }))
+    expect([ask('bob'), ask('alice')]).toMatchObject([{ allow: true }, { allow: false }])
+    for (const owner of [['alice'], 5, { name: 'alice' }]) {
+      expect(ask(owner)).toMatchObject({ code: 'ERR_KEST_ENGINE', statusCode: 503 })
+    }
+    expect(outcome(engine, requestOf('reads'))).toMatchObject({ code: 'ERR_KEST_ENGINE' })
+    const others = await load({
+      policies: 'permit(principal, action, resource);',
+      schema:
+        'entity Workload; entity Other; entity Resource; action p appliesTo { principal: Other, resource: Resource };',
+    })
+    expect(outcome(others, requestOf('p'))).toMatchObject({ code: 'ERR_KEST_ENGINE' })
+  })
+
+  it.each([
+    { type: 'Workload', id: 'spiffe://kest.test/orders' },
+    { __entity: { type: 'Workload', id: 'spiffe://kest.test/orders' } },
+  ])('under a schema mean by %j an entity when they decide, too', async (author) => {
+    const engine = await load({
+      policies: `permit(principal, action, resource);
+          forbid(principal, action, resource) when { resource has author && resource.author == principal };`,
+      schema:
+        'entity Workload; entity Resource { author?: Workload, ip?: ipaddr }; action p appliesTo { principal: Workload, resource: Resource };',
+      entities: [
+        { uid: { type: 'Resource', id: 'order/7' }, attrs: { author, ip: '127.0.0.1' }, parents: [] },
+      ],
+    })
+    expect(engine.evaluate(requestOf('p'))).toMatchObject({ allow: false })
+    expect(engine.evaluate(requestOf('p', { object: { id: 'order/8' } }))).toMatchObject({ allow: true })
+  })
+
+  it('under a schema need what it declares, of what was withheld too, unless that is optional', async () => {
+    const declared = (...optional: string[]) => [
+      contextSchema('{ owner?: String }', optional),
+      ...schema.slice(1),
+    ]
+    const policies = 'permit(principal, action, resource);'
+    const withheld = requestOf('orders/read')
+    const { parent_hash: _, ...environment } = withheld.context.environment
+    const request = { ...withheld, context: { ...withheld.context, environment } } as PolicyRequest
+    expect(outcome(await load({ policies, schema: declared() }), request)).toMatchObject({
+      code: 'ERR_KEST_ENGINE',
+    })
+    expect(outcome(await load({ policies, schema: declared('parent_hash') }), request)).toMatchObject({
+      allow: true,
+    })
+    expect(() => contextSchema('{}', ['parents'])).toThrow(KestConfigError)
+  })
+
   it('of one engine are not those of another, and are gone when it is closed', async () => {
     const open = await load({ policies: 'permit(principal, action, resource);' })
     const shut = await load({ policies: 'forbid(principal, action, resource);' })

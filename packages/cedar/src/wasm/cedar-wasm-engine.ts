@@ -15,7 +15,8 @@ export interface CedarWasmOptions {
   readonly policies: Source | readonly Source[]
   /**
    * A schema in Cedar's own syntax: text, or files, which are put together. With it, policies and entities are checked when
-   * the engine is loaded, and an action that it does not declare is denied. `contextSchema()` describes Kest's context.
+   * the engine is loaded, an action that it does not declare is denied, and a request that does not fit it is not decided.
+   * `contextSchema()` describes Kest's context.
    */
   readonly schema?: Source | readonly Source[]
   /** Entities in Cedar's JSON: a list, its text, or its file. */
@@ -50,6 +51,8 @@ export class CedarWasmEngine implements PolicyEngine {
   readonly #names: EntityNames
   /** By which Cedar keeps our policies: its module may be shared with another copy of this one. */
   readonly #id: string
+  /** What makes Cedar hold each request against the schema, if there is one. */
+  readonly #validation: { readonly preparsedSchemaName?: string; readonly validateRequest?: boolean } = {}
   #closed = false
 
   private constructor(cedar: Cedar, rules: Rules, names: EntityNames) {
@@ -59,6 +62,10 @@ export class CedarWasmEngine implements PolicyEngine {
     this.#id = `kest-${randomUUID()}`
     const answer = cedar.preparsePolicySet(this.#id, { staticPolicies: rules.policies })
     if (answer.type === 'failure') refuse('policies', answer.errors)
+    if (rules.schema === null) return
+    const schema = cedar.preparseSchema(this.#id, rules.schema)
+    if (schema.type === 'failure') refuse('schema', schema.errors)
+    this.#validation = { preparsedSchemaName: this.#id, validateRequest: true }
   }
 
   /**
@@ -79,15 +86,9 @@ export class CedarWasmEngine implements PolicyEngine {
   evaluate(request: PolicyRequest): Decision {
     const [first] = request.policies
     if (this.#closed) throw undecided('ERR_KEST_ENGINE', first as string, 'the engine was closed', request)
-    let context: Record<string, CedarValue>
-    try {
-      context = flatContext(request.context, this.#rules.context)
-    } catch (cause) {
-      throw undecided('ERR_KEST_ENGINE', first as string, (cause as Error).message, request, cause)
-    }
     let decision: Decision | undefined
     for (const policy of request.policies) {
-      decision = judge(policy, this.#ask(policy, context, request), request, decision)
+      decision = judge(policy, this.#ask(policy, request), request, decision)
       if (!decision.allow) break
     }
     return decision as Decision
@@ -98,16 +99,25 @@ export class CedarWasmEngine implements PolicyEngine {
     if (this.#closed) return
     this.#closed = true
     this.#cedar.preparsePolicySet(this.#id, {})
+    if (this.#rules.schema !== null) this.#cedar.preparseSchema(this.#id, '')
   }
 
-  #ask(policy: string, context: Record<string, CedarValue>, request: PolicyRequest): CedarAnswer {
+  #ask(policy: string, request: PolicyRequest): CedarAnswer {
     const principal = this.#names.principal(request.context)
     const action = this.#names.action(policy)
     const resource = this.#names.resource(request.context)
-    if (!this.#rules.declares(action)) {
+    const needed = this.#rules.contextOf(action)
+    if (needed === undefined) {
       return { allow: false, reasons: [], errors: [`${formatUid(action)} is not in the schema`] }
     }
+    let context: Record<string, CedarValue>
+    try {
+      context = flatContext(request.context, needed)
+    } catch (cause) {
+      throw undecided('ERR_KEST_ENGINE', policy, (cause as Error).message, request, cause)
+    }
     const answer = this.#cedar.statefulIsAuthorized({
+      ...this.#validation,
       principal,
       action,
       resource,

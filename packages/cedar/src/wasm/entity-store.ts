@@ -1,6 +1,6 @@
 import { KestConfigError } from '@kest/core'
 import { type EntityUid, formatUid } from '../entity-types.js'
-import type { EntityJson, SchemaJson } from './cedar.js'
+import type { EntityJson } from './cedar.js'
 
 interface Stored {
   readonly entity: EntityJson
@@ -42,18 +42,6 @@ export class EntityStore {
     }
     return [...found.values()]
   }
-}
-
-/** The actions that a schema declares, with the groups that they are in: to Cedar, they are entities. */
-export function actionsOf(schema: SchemaJson<string>): EntityJson[] {
-  return Object.entries(schema).flatMap(([namespace, { actions }]) => {
-    const ownType = namespace === '' ? 'Action' : `${namespace}::Action`
-    return Object.entries(actions).map(([id, { memberOf = [] }]) => ({
-      uid: { type: ownType, id },
-      attrs: {},
-      parents: memberOf.map((group) => ({ type: group.type ?? ownType, id: group.id })),
-    }))
-  })
 }
 
 function uidOf(uid: EntityJson['uid']): EntityUid {

@@ -1,9 +1,10 @@
 import { KestConfigError } from '@kest/core'
 import type { Used } from '../cedar-value.js'
-import { type EntityUid, formatUid } from '../entity-types.js'
+import type { EntityUid } from '../entity-types.js'
 import type { Cedar, EntityJson, SchemaJson } from './cedar.js'
+import { declaredParts } from './declared-parts.js'
 import { describe, refuse } from './diagnostics.js'
-import { actionsOf, EntityStore } from './entity-store.js'
+import { EntityStore } from './entity-store.js'
 import { type PolicySet, parsePolicies } from './policy-set.js'
 import { type NamedText, readSources, type Source } from './source.js'
 import { usedParts } from './used-parts.js'
@@ -18,11 +19,11 @@ export interface RuleSources {
 /** What an engine decides by: parsed, and held against the schema. */
 export interface Rules {
   readonly policies: PolicySet['texts']
-  /** What of the context the policies look at. */
-  readonly context: Used
+  /** The text, which requests and entities must fit as well. */
+  readonly schema: string | null
   readonly entities: EntityStore
-  /** Whether an action is declared; without a schema, every one is. */
-  declares(action: EntityUid): boolean
+  /** What of the context a question for an action needs; `undefined` for one that the schema does not declare. */
+  contextOf(action: EntityUid): Used | undefined
 }
 
 /** @throws {KestConfigError} naming what is not right, with Cedar's diagnostics */
@@ -32,30 +33,36 @@ export async function loadRules(cedar: Cedar, sources: RuleSources): Promise<Rul
     sources.schema === undefined ? undefined : parseSchema(cedar, await readSources('schema', sources.schema))
   if (schema !== undefined) validate(cedar, schema, policies)
   const given = await readEntities(sources.entities ?? [])
-  const checked = cedar.checkParseEntities({ entities: given, ...(schema === undefined ? {} : { schema }) })
+  const checked = cedar.checkParseEntities({
+    entities: given,
+    ...(schema === undefined ? {} : { schema: schema.text }),
+  })
   if (checked.type === 'failure') refuse('entities', checked.errors)
 
-  const actions = schema === undefined ? undefined : actionsOf(schema)
-  const declared = actions && new Set(actions.map(({ uid }) => formatUid(uid as EntityUid)))
-  const groups = (actions ?? []).filter(({ parents }) => parents.length > 0)
   const used = usedParts(policies.parsed)
   return {
     policies: policies.texts,
-    context: used.context,
-    entities: new EntityStore([...groups, ...given], used.entities),
-    declares: (action) => declared === undefined || declared.has(formatUid(action)),
+    schema: schema?.text ?? null,
+    entities: new EntityStore(given, used.entities),
+    contextOf: schema === undefined ? () => used.context : declaredParts(schema.json),
   }
 }
 
-function parseSchema(cedar: Cedar, texts: readonly NamedText[]): SchemaJson<string> {
+interface Schema {
+  readonly text: string
+  /** With its names resolved. */
+  readonly json: SchemaJson<string>
+}
+
+function parseSchema(cedar: Cedar, texts: readonly NamedText[]): Schema {
   const text = texts.map((one) => one.text).join('\n')
-  const answer = cedar.schemaToJson(text)
+  const answer = cedar.schemaToJsonWithResolvedTypes(text)
   if (answer.type === 'failure') refuse(texts.map(({ name }) => name).join(' + '), answer.errors, text)
-  return answer.json
+  return { text, json: answer.json }
 }
 
 /** Warnings are refused as well: they are of policies that never hold, and of letters that look like others. */
-function validate(cedar: Cedar, schema: SchemaJson<string>, { texts }: PolicySet): void {
+function validate(cedar: Cedar, { text: schema }: Schema, { texts }: PolicySet): void {
   const answer = cedar.validate({ schema, policies: { staticPolicies: texts } })
   if (answer.type === 'failure') refuse('policies', answer.errors)
   const problems = [...answer.validationErrors, ...answer.validationWarnings].map(

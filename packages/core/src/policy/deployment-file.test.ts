@@ -96,7 +96,9 @@ describe('the deployment file', () => {
       throw new Error('no log')
     })
     replace(policies('second'))
-    await soon(() => expect(warned).toHaveBeenCalledWith(expect.stringContaining('no log'), expect.anything()))
+    await soon(() =>
+      expect(warned).toHaveBeenCalledWith(expect.stringContaining('no log'), expect.anything()),
+    )
     replace(policies('third'))
     await soon(() => expect(enterprise()).toEqual(['third']))
     warned.mockRestore()

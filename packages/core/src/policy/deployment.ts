@@ -88,7 +88,8 @@ function parseYaml(text: string, file: string): unknown {
   if (document.directives?.yaml.explicit)
     throw new KestConfigError(`${file}: not YAML or JSON: the directive %YAML is not supported`)
   const tag = firstTag(document)
-  if (tag !== undefined) throw new KestConfigError(`${file}: not YAML or JSON: tags are not supported: ${tag}`)
+  if (tag !== undefined)
+    throw new KestConfigError(`${file}: not YAML or JSON: tags are not supported: ${tag}`)
   try {
     return document.toJS({ maxAliasCount: 0 })
   } catch (cause) {
