@@ -2,6 +2,6 @@
 package hop2
 
 # METADATA
-# description: Whoever stands before it, by the verified lineage, is hop1.
+# description: Before it, by the verified lineage, stands hop1, and nobody else.
 # entrypoint: true
-from_hop1 if input.lineage.principals[input.lineage.depth - 1] == "spiffe://example.org/hop1"
+from_hop1 if input.lineage.principals == ["spiffe://example.org/hop1"]

@@ -20,7 +20,7 @@ from(principals) := {"lineage": {"depth": count(principals), "principals": princ
 
 test_hop1_may_call_hop2 if hop2.from_hop1 with input as from(["spiffe://example.org/hop1"])
 
-test_only_the_last_principal_counts if not hop2.from_hop1 with input as from(["spiffe://example.org/hop1", "spiffe://example.org/x"])
+test_nobody_else_stands_before_hop2 if not hop2.from_hop1 with input as from(["spiffe://example.org/hop1", "spiffe://example.org/x"])
 
 test_nobody_is_not_hop1 if not hop2.from_hop1 with input as from([])
 

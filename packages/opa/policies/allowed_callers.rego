@@ -4,9 +4,10 @@ package kest
 # title: Allowed callers
 # description: |
 #   Whoever acted last, by the verified lineage, may call this. Where an operation begins a lineage there is no caller, which
-#   is allowed only if `roots` says so.
+#   is allowed only if `roots` says so. A lineage that comes with several ends has no last: whose entry comes last in it, its
+#   sender chose. It is denied.
 #
-#   Reads `lineage.principals` (verified entries only), `environment.is_root` and `object.id`.
+#   Reads `lineage.principals` (verified entries only), `environment.is_root`, `environment.parent_hash` and `object.id`.
 #
 #   Parameters, `data.kest.parameters.allowed_callers`:
 #     callers     principals; one that ends with /* stands for all below it
@@ -19,8 +20,12 @@ allowed_callers if {
 	input.environment.is_root
 	data.kest.parameters.allowed_callers.roots == true
 } else if {
+	not contains(input.environment.parent_hash, ",")
+	is_string(input.environment.parent_hash)
 	some pattern in callers_wanted
 	is_caller(last_principal, pattern)
+} else := {"allow": false, "reason": "allowed callers: the lineage has several ends"} if {
+	contains(input.environment.parent_hash, ",")
 } else := {"allow": false, "reason": concat("", ["allowed callers: not ", last_principal])} if {
 	last_principal
 }

@@ -16,6 +16,8 @@ package kest
 default business_hours := {"allow": false, "reason": "business hours: no hours are set: data.kest.parameters.business_hours"}
 
 business_hours if {
+	is_number(data.kest.parameters.business_hours.from)
+	is_number(data.kest.parameters.business_hours.to)
 	time.weekday([time.now_ns(), business_zone]) in business_days
 	hour_of_day >= data.kest.parameters.business_hours.from
 	hour_of_day < data.kest.parameters.business_hours.to

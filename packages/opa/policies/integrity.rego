@@ -14,6 +14,9 @@ package kest
 default integrity := {"allow": false, "reason": "integrity: there is nothing about the classification in data.kest.parameters.integrity"}
 
 integrity if {
+	is_number(integrity_wanted.trust)
+	is_number(input.trust_score)
+	is_texts(input.subject.taints)
 	input.trust_score >= integrity_wanted.trust
 	count(taints_beyond) == 0
 } else := {"allow": false, "reason": "integrity: the trust is too low"} if {

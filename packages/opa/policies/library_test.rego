@@ -37,8 +37,9 @@ came(principals, id) := {"lineage": {"principals": principals}, "object": {"id":
 hops := {"principals": ["a", "b"], "operations": {"pay": ["a", "c", "b"]}}
 
 test_required_hops_in_order if {
-	some principals in [["a", "b"], ["x", "a", "y", "b"], ["a", "b", "a"]]
-	kest.required_hops == true with input as came(principals, "read") with data.kest.parameters.required_hops as hops
+	every principals in [["a", "b"], ["x", "a", "y", "b"], ["a", "b", "a"]] {
+		kest.required_hops == true with input as came(principals, "read") with data.kest.parameters.required_hops as hops
+	}
 }
 
 test_required_hops_out_of_order if {
@@ -169,7 +170,7 @@ test_separation_of_workloads if {
 called(principals, id) := {
 	"lineage": {"principals": principals},
 	"object": {"id": id},
-	"environment": {"is_root": principals == []},
+	"environment": {"is_root": principals == [], "parent_hash": "1f"},
 }
 
 callers := {"callers": ["spiffe://example.org/web", "spiffe://example.org/jobs/*"], "operations": {"pay": ["spiffe://example.org/shop"]}}
@@ -199,6 +200,13 @@ test_other_callers if {
 	denied(kest.allowed_callers) with input as called(["spiffe://example.org/web"], "read")
 }
 
+test_callers_of_several_ends if {
+	joined := object.union(called(["spiffe://example.org/web"], "read"), {"environment": {"parent_hash": "1f,2f"}})
+	denied(kest.allowed_callers) with input as joined with data.kest.parameters.allowed_callers as callers
+	denied(kest.allowed_callers) with input as json.remove(joined, ["environment/parent_hash"])
+		with data.kest.parameters.allowed_callers as callers
+}
+
 test_roots_without_a_caller if {
 	kest.allowed_callers == true with input as called([], "read")
 		with data.kest.parameters.allowed_callers as {"roots": true}
@@ -223,4 +231,114 @@ test_business_hours_without_parameters if {
 	denied(kest.business_hours) with time.now_ns as at("2030-01-07T12:00:00Z")
 	denied(kest.business_hours) with time.now_ns as at("2030-01-07T12:00:00Z")
 		with data.kest.parameters.business_hours as {"from": 0}
+}
+
+# What is of another kind, or not there
+
+whole := {
+	"subject": {"workload": "b", "user": "carol", "taints": []},
+	"object": {"id": "pay", "attributes": {"requested_by": "alice", "reviewers": []}},
+	"environment": {"is_root": false, "parent_hash": "1f", "classification": "ledger"},
+	"trust_score": 100,
+	"lineage": {"principals": ["a", "b"], "operations": ["approve", "read"], "classifications": ["public"]},
+}
+
+parameters := {
+	"minimum_trust": {"score": 40},
+	"forbidden_taints": {"taints": ["malware"]},
+	"required_hops": {"principals": ["a"]},
+	"confidentiality": {"levels": ["public", "ledger"], "clearances": {"b": "ledger"}},
+	"integrity": {"classifications": {"ledger": {"trust": 90}}},
+	"separation_of_duties": duties,
+	"separation_of_workloads": exclusions,
+	"allowed_callers": {"callers": ["b"]},
+}
+
+decisions := {
+	"allowed_callers": kest.allowed_callers,
+	"forbidden_taints": kest.forbidden_taints,
+	"integrity": kest.integrity,
+	"minimum_trust": kest.minimum_trust,
+	"no_read_up": kest.no_read_up,
+	"no_write_down": kest.no_write_down,
+	"required_hops": kest.required_hops,
+	"separation_of_duties": kest.separation_of_duties,
+	"separation_of_workloads": kest.separation_of_workloads,
+}
+
+allowing := {policy | some policy, decision in decisions; decision == true}
+
+test_all_allow_what_is_whole if {
+	allowing == object.keys(decisions) with input as whole with data.kest.parameters as parameters
+}
+
+# Paths of the context, and the policies that read what lies there.
+read_by := {
+	"trust_score": {"minimum_trust", "integrity"},
+	"subject/workload": {"no_read_up", "separation_of_workloads"},
+	"subject/user": {"separation_of_duties"},
+	"subject/taints": {"forbidden_taints", "integrity"},
+	"object/id": {"allowed_callers", "required_hops", "separation_of_workloads"},
+	"object/attributes": {"separation_of_duties"},
+	"environment/parent_hash": {"allowed_callers"},
+	"environment/classification": {"forbidden_taints", "integrity", "minimum_trust", "no_read_up", "no_write_down"},
+	"lineage": {"allowed_callers", "no_write_down", "required_hops", "separation_of_workloads"},
+}
+
+test_none_allows_without_what_it_reads if {
+	every path, readers in read_by {
+		found := allowing with input as json.remove(whole, [path]) with data.kest.parameters as parameters
+		count(found & readers) == 0
+	}
+}
+
+test_none_allows_what_is_of_another_kind if {
+	every path, readers in read_by {
+		every value in [null, {}, true] {
+			patch := [{"op": "replace", "path": path, "value": value}]
+			found := allowing with input as json.patch(whole, patch) with data.kest.parameters as parameters
+			count(found & (readers - {"allowed_callers", "required_hops"})) == 0
+		}
+	}
+}
+
+# Parameters that are wrong, and the policy that they are for.
+wrong_parameters := [
+	["minimum_trust", {"score": null}],
+	["minimum_trust", {"score": false}],
+	["minimum_trust", {"score": 40, "classifications": {"ledger": null}}],
+	["forbidden_taints", {"taints": "malware"}],
+	["forbidden_taints", {"taints": [null]}],
+	["forbidden_taints", {"taints": ["malware"], "classifications": {"ledger": "user_input"}}],
+	["required_hops", {"principals": "a"}],
+	["required_hops", {"principals": [null]}],
+	["confidentiality", {"levels": {"public": 0, "ledger": 1}, "clearances": {"b": "ledger"}}],
+	["confidentiality", {"levels": [null, "public"], "clearances": {"b": null}}],
+	["integrity", {"classifications": {"ledger": {"trust": null}}}],
+	["integrity", {"classifications": {"ledger": {}}}],
+	["separation_of_duties", {"attributes": "requested_by"}],
+	["separation_of_duties", {"attributes": [null]}],
+	["separation_of_workloads", {"excludes": {"pay": "approve"}}],
+	["separation_of_workloads", {"excludes": {"pay": [null]}}],
+	["separation_of_workloads", {"excludes": {"pay": {"approve": true}}}],
+	["allowed_callers", {"callers": "b"}],
+	["allowed_callers", {"callers": [null]}],
+	["allowed_callers", {"roots": "yes"}],
+]
+
+of_parameters := {"confidentiality": {"no_read_up", "no_write_down"}}
+
+test_none_allows_by_wrong_parameters if {
+	every wrong in wrong_parameters {
+		found := allowing with input as whole
+			with data.kest.parameters as object.union(object.remove(parameters, [wrong[0]]), {wrong[0]: wrong[1]})
+		count(found & object.get(of_parameters, wrong[0], {wrong[0]})) == 0
+	}
+}
+
+test_no_business_hours_by_wrong_parameters if {
+	every wrong in [{"from": null, "to": "17"}, {"from": 0, "to": "17"}, {"from": null, "to": 24}, {"from": 0, "to": 24, "days": "Monday"}] {
+		not kest.business_hours == true with time.now_ns as at("2030-01-07T12:00:00Z")
+			with data.kest.parameters.business_hours as wrong
+	}
 }

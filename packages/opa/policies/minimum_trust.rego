@@ -14,6 +14,9 @@ package kest
 default minimum_trust := {"allow": false, "reason": "no score is set: data.kest.parameters.minimum_trust"}
 
 minimum_trust if {
+	is_number(required_trust)
+	is_number(input.trust_score)
+	is_string(input.environment.classification)
 	input.trust_score >= required_trust
 } else := {
 	"allow": false,

@@ -22,6 +22,7 @@ no_read_up if {
 clearance := confidentiality_of(data.kest.parameters.confidentiality.clearances[input.subject.workload])
 
 confidentiality_of(classification) := level if {
+	is_texts(data.kest.parameters.confidentiality.levels)
 	some level, name in data.kest.parameters.confidentiality.levels
 	name == classification
 }

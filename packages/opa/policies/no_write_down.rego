@@ -14,6 +14,7 @@ package kest
 default no_write_down := {"allow": false, "reason": "no write down: there is no such classification"}
 
 no_write_down if {
+	is_texts(input.lineage.classifications)
 	confidentiality_of(input.environment.classification) >= highest_seen
 } else := {
 	"allow": false,

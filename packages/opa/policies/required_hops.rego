@@ -4,7 +4,8 @@ package kest
 # title: Required hops
 # description: |
 #   Some principals have acted before, each for the first time after the one before it in the list; others may have acted in
-#   between.
+#   between. Of entries that do not build on one another the order is the sender's choice: that a principal acted after another
+#   does not say that it has seen what that one did.
 #
 #   Reads `lineage.principals` (verified entries only) and `object.id`.
 #

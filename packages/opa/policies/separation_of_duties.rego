@@ -14,6 +14,7 @@ default separation_of_duties := {"allow": false, "reason": "separation of duties
 
 separation_of_duties if {
 	is_string(input.subject.user)
+	is_texts(duty_attributes)
 	count(duty_attributes) > 0
 	every attribute in duty_attributes {
 		users := users_of(input.object.attributes[attribute])

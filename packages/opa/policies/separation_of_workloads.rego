@@ -14,6 +14,9 @@ default separation_of_workloads := {"allow": false, "reason": "separation of dut
 
 separation_of_workloads if {
 	excluded_operations
+	is_string(input.subject.workload)
+	is_texts(input.lineage.principals)
+	is_texts(input.lineage.operations)
 	count(done_before & excluded_operations) == 0
 } else := {
 	"allow": false,
@@ -25,7 +28,7 @@ separation_of_workloads if {
 excluded_operations := {operation |
 	some operation in data.kest.parameters.separation_of_workloads.excludes[input.object.id]
 } if {
-	data.kest.parameters.separation_of_workloads.excludes[input.object.id]
+	is_texts(data.kest.parameters.separation_of_workloads.excludes[input.object.id])
 }
 
 done_before := {operation |
