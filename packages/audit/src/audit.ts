@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os'
 import { entryHash, KestConfigError, type Limits, ROOT_PARENT } from '@kest/core'
-import type { AuditFinding, FindingCode } from './finding.js'
+import { type AuditFinding, type FindingCode, finding } from './finding.js'
 import { lineageKey } from './group/lineage-key.js'
 import type { TraceSpans } from './group/partition.js'
 import { splitByLinks } from './group/split-by-links.js'
@@ -17,6 +17,10 @@ import type { ExportedSpan } from './span/exported-span.js'
 
 /** Entries that are judged at once. Enough that the threads of the pool are woken seldom, few enough to be garbage soon. */
 const IN_FLIGHT = 64
+/** Times that all spans are looked through for entries of other traces. */
+const MAX_PASSES = 32
+/** Hashes of other traces' entries that are looked for. Anybody can name some, so they may not fill memory. */
+const MAX_WANTED = 262_144
 /** Findings that are of no trace and that are kept; the others are counted. */
 const MAX_FINDINGS = 1_000
 
@@ -128,8 +132,10 @@ export class Audit {
   async *traces(selection: TraceSelection = {}): AsyncGenerator<TraceReport> {
     this.#assertReading()
     this.#judged = true
-    const deferred: Deferred = { traces: new Set(), wanted: new Set() }
+    const deferred: Deferred = { traces: new Set(), wanted: new Set(), more: false }
     yield* this.#judgeAll(this.#whole(selection, deferred), selection)
+    if (deferred.more)
+      this.#note(finding('limit', 'more entries of other traces are named than were looked for'))
     if (deferred.traces.size > 0) {
       const foreign = await this.#find(deferred.wanted)
       yield* this.#judgeAll(this.#linked(deferred, foreign), selection)
@@ -175,7 +181,10 @@ export class Audit {
         if (wanted.length === 0) yield* drafts
         else {
           deferred.traces.add(trace.traceId)
-          for (const hash of wanted) deferred.wanted.add(hash)
+          for (const hash of wanted) {
+            if (deferred.wanted.size < MAX_WANTED) deferred.wanted.add(hash)
+            else deferred.more = true
+          }
         }
       }
     }
@@ -191,24 +200,43 @@ export class Audit {
   #draft({ traceId, spans, dropped }: TraceSpans, foreign: Foreign): Drafted[] {
     const { limits } = this.#rules
     const lineages = traceId === null ? splitByLinks(spans, limits) : [spans]
-    return lineages.map((own) => ({ traceId, dropped, draft: withForeign(own, foreign, limits) }))
+    return lineages.map((own) => ({
+      traceId,
+      dropped,
+      draft: withForeign(traceId, own, foreign, limits),
+    }))
   }
 
-  /** Entries with these hashes wherever they are, and what those build on. */
+  /**
+   * Entries with these hashes wherever they are, and what those build on. Spans are looked through once for each time that a
+   * lineage goes on in another trace, and no more than {@link MAX_PASSES} times: anybody can make entries that name others.
+   */
   async #find(wanted: ReadonlySet<string>): Promise<Foreign> {
-    const found = new Map<string, string>()
-    for (let open = wanted; open.size > 0; ) {
-      const parents = new Set<string>()
+    const found = new Map<string, ForeignEntry>()
+    const open = new Set(wanted)
+    for (let pass = 0; open.size > 0 && pass < MAX_PASSES; pass++) {
+      const before = found.size
       for await (const partition of this.#spool.partitions()) {
-        for (const signature of partition.signatures()) {
-          const hash = entryHash(signature)
-          if (!open.has(hash)) continue
-          found.set(hash, signature)
-          for (const parent of parentsIn(signature, this.#rules.limits)) parents.add(parent)
+        const here = new Map<string, string>()
+        for (const signature of partition.signatures()) here.set(entryHash(signature), signature)
+        const pending = [...open].filter((hash) => here.has(hash))
+        for (let hash = pending.pop(); hash !== undefined; hash = pending.pop()) {
+          open.delete(hash)
+          if (found.has(hash)) continue
+          const jws = here.get(hash) as string
+          const parents = parentsIn(jws, this.#rules.limits)
+          found.set(hash, { jws, parents })
+          for (const parent of parents) {
+            if (found.has(parent)) continue
+            if (here.has(parent)) pending.push(parent)
+            else open.add(parent)
+          }
         }
       }
-      open = new Set([...parents].filter((hash) => !found.has(hash) && !wanted.has(hash)))
+      if (found.size === before) return found
     }
+    if (open.size > 0)
+      this.#note(finding('limit', 'lineages go on in more traces, one after the other, than were followed'))
     return found
   }
 
@@ -253,10 +281,18 @@ export class Audit {
 interface Deferred {
   readonly traces: Set<string | null>
   readonly wanted: Set<string>
+  /** Whether they want more than is looked for. */
+  more: boolean
 }
 
-/** Hash → compact string, of entries of other traces. */
-type Foreign = ReadonlyMap<string, string>
+/** An entry of another trace. */
+interface ForeignEntry {
+  readonly jws: string
+  readonly parents: readonly string[]
+}
+
+/** By hash. */
+type Foreign = ReadonlyMap<string, ForeignEntry>
 const NO_ENTRIES: Foreign = new Map()
 
 interface Drafted {
@@ -279,18 +315,23 @@ async function* chunks(drafts: AsyncIterable<Drafted>): AsyncGenerator<Drafted[]
   if (chunk.length > 0) yield chunk
 }
 
-/** A lineage with what it builds on in other traces, and what that builds on. */
-function withForeign(spans: readonly ExportedSpan[], foreign: Foreign, limits: Limits): LineageDraft {
-  const added = new Set<string>()
-  for (;;) {
-    const draft = draftLineage(spans, added, limits)
-    const before = added.size
-    for (const hash of draft.wanted) {
-      const jws = foreign.get(hash)
-      if (jws !== undefined) added.add(jws)
-    }
-    if (added.size === before) return draft
+/** A lineage with what it builds on in other traces, and what that builds on: as much as a passport may hold. */
+function withForeign(
+  traceId: string | null,
+  spans: readonly ExportedSpan[],
+  foreign: Foreign,
+  limits: Limits,
+): LineageDraft {
+  const draft = draftLineage(traceId, spans, [], limits)
+  const pending = [...draft.wanted]
+  const added = new Map<string, string>()
+  for (let hash = pending.pop(); hash !== undefined && added.size < limits.entries; hash = pending.pop()) {
+    const entry = added.has(hash) ? undefined : foreign.get(hash)
+    if (entry === undefined) continue
+    added.set(hash, entry.jws)
+    pending.push(...entry.parents)
   }
+  return added.size === 0 ? draft : draftLineage(traceId, spans, added.values(), limits)
 }
 
 function parentsIn(jws: string, limits: Limits): readonly string[] {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ATTRIBUTE, createKeySource } from '@kest/core'
@@ -99,7 +99,10 @@ describe('an audit', () => {
     const report = await auditSpans(spanOf(first), altered, spanOf(third))
     expect(report.verdict).toBe('broken')
     expect(report.passport).toBeNull()
-    expect(report.findings).toMatchObject([{ code: 'broken', cause: 'ERR_KEST_SIGNATURE' }])
+    expect(report.findings).toMatchObject([
+      { code: 'broken', cause: 'ERR_KEST_SIGNATURE' },
+      { code: 'incomplete', message: expect.stringContaining(`${second.hash} was never exported; a span`) },
+    ])
     expect(report.entries.map(({ status, trustScore }) => [status, trustScore])).toEqual([
       ['verified', 40],
       ['failed', null],
@@ -136,6 +139,83 @@ describe('an audit', () => {
     delete stripped.attributes[ATTRIBUTE.signature]
     const report = await auditSpans(spanOf(first), spanOf(second), stripped)
     expect(report).toMatchObject({ verdict: 'incomplete', findings: [{ code: 'cut' }] })
+  })
+
+  it('notices a signature that was taken away, whatever the span then says of itself', async () => {
+    const [first, second, third] = chain()
+    for (const claims of [
+      { [ATTRIBUTE.chainTip]: second.hash },
+      { [ATTRIBUTE.chainTip]: 'f'.repeat(63) },
+      { [ATTRIBUTE.chainTip]: undefined },
+    ]) {
+      const stripped = spanOf(third)
+      Object.assign(stripped.attributes, { [ATTRIBUTE.signature]: undefined, ...claims })
+      for (const name of Object.keys(stripped.attributes))
+        if (stripped.attributes[name] === undefined) delete stripped.attributes[name]
+      const report = await auditSpans(spanOf(first), spanOf(second), stripped)
+      expect(report).toMatchObject({ findings: [{ code: 'unsigned' }] })
+    }
+    const relabelled = spanOf(third)
+    delete relabelled.attributes[ATTRIBUTE.signature]
+    relabelled.attributes[ATTRIBUTE.decision] = 'deny'
+    const report = await auditSpans(spanOf(first), spanOf(second), relabelled)
+    expect(report).toMatchObject({ findings: [{ code: 'cut' }], denials: [] })
+  })
+
+  it('says that a parent is missing, whoever claims to be it', async () => {
+    const [first, second, third] = chain()
+    const forged = spanOf(third)
+    forged.attributes = { [ATTRIBUTE.signature]: 'ey.x.y', [ATTRIBUTE.chainTip]: second.hash }
+    expect(codes(await auditSpans(spanOf(first), spanOf(third), forged))).toEqual(['incomplete', 'malformed'])
+  })
+
+  it('takes from a passport nothing that its entries do not build on', async () => {
+    const [first, second, third] = chain()
+    const others = chain()
+    const lines = [spanOf(first), spanOf(second), spanOf(third, [...others, first, second, third])]
+    for (const spans of [lines, [...lines, ...others.map((made) => spanOf(made))]]) {
+      const reports = await auditAll(...spans)
+      const report = reports.find(({ traceId }) => traceId === first.entry.labels['trace_id'])
+      expect(report).toMatchObject({ verdict: 'verified', findings: [{ code: 'passport-differs' }] })
+      expect(report?.passport?.entries).toEqual([first.jws, second.jws, third.jws])
+    }
+  })
+
+  it('is not kept long by entries that name ever more traces', async () => {
+    let parents: MadeEntry[] = []
+    const spans: OtlpSpan[] = []
+    for (let i = 1; i <= 300; i++) {
+      const made = makeEntry(stranger.current(), parents, {
+        labels: { trace_id: i.toString(16).padStart(32, '0') },
+      })
+      spans.push(spanOf(made))
+      parents = [made]
+    }
+    const { traces, summary } = await audit(
+      await folder({ 'spans.jsonl': `${spans.map((span) => otlpLine('any', [span])).join('\n')}\n` }),
+    )
+    expect(traces).toHaveLength(300)
+    expect(summary.findings.get('principal-unknown')).toBeGreaterThanOrEqual(300)
+  })
+
+  it('says nothing of witnesses where there is no entry', async () => {
+    const [first] = chain()
+    const denial = spanOf(first)
+    for (const name of [ATTRIBUTE.signature, ATTRIBUTE.chainTip]) delete denial.attributes[name]
+    denial.attributes[ATTRIBUTE.decision] = 'deny'
+    expect(await auditSpans(denial)).toMatchObject({ verdict: 'empty', time: 'self-asserted' })
+  })
+
+  it('says what of its temporary files cannot be written, and is closed all the same', async () => {
+    const temporary = await folder({})
+    const one = new Audit({ trust, memory: 1_000, folder: join(temporary, 'not-there') })
+    const [first, second] = chain()
+    const path = await folder({ 'spans.jsonl': `${otlpLine('any', [spanOf(first), spanOf(second)])}\n` })
+    await expect(one.read(readFiles([path]))).rejects.toMatchObject({
+      code: 'ERR_KEST_EVIDENCE',
+      message: expect.stringContaining('temporary files: ENOENT'),
+    })
+    await expect(one.close()).resolves.toBeUndefined()
   })
 
   it('K-AUDIT takes no denial for evidence, and lists it', async () => {
@@ -196,6 +276,31 @@ describe('an audit', () => {
     const { summary } = await audit(path, { memory: 20_000, folder: temporary })
     expect(summary).toMatchObject({ spans: 120, traces: 40, verdicts: { verified: 40 } })
     expect(summary.findings.size).toBe(0)
+  })
+
+  it('reads what a folder links to and hides, and says what it passes over', async () => {
+    const [first] = chain()
+    const line = `${otlpLine('any', [spanOf(first)])}\n`
+    const elsewhere = await folder({ 'a.jsonl': line })
+    const path = await folder({
+      '.hidden.jsonl': line,
+      'late.json': `{"other":1}\n${line}`,
+      'notes.txt': 'x',
+    })
+    await symlink(join(elsewhere, 'a.jsonl'), join(path, 'link.jsonl'))
+    await symlink(join(elsewhere, 'gone'), join(path, 'nowhere.jsonl'))
+    await mkdir(join(path, 'more'))
+    await writeFile(join(path, 'loose-wal'), 'x')
+    const { summary } = await audit(path)
+    expect(summary).toMatchObject({ spans: 3, entries: 1 })
+    const found = summary.general.map(({ code, place }) => [code, place?.slice(path.length + 1)])
+    expect(found.sort()).toEqual([
+      ['skipped', 'loose-wal'],
+      ['skipped', 'more'],
+      ['skipped', 'notes.txt'],
+      ['unreadable', 'late.json:1'],
+      ['unreadable', 'nowhere.jsonl'],
+    ])
   })
 
   it('K-TRACE follows a lineage into another trace', async () => {

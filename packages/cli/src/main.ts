@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { KestError } from '@kest/core'
 import { UsageError } from './arguments/usage-error.js'
 import { EXIT, type ExitCode } from './exit-code.js'
 import { InputError } from './files/input-error.js'
@@ -22,7 +23,7 @@ async function main(): Promise<void> {
     code = await run(process.argv.slice(2), { stdin: process.stdin, stdout, stderr, status })
   } catch (error) {
     if (error instanceof UsageError) await complain(error.message, 'See kest --help.')
-    else if (error instanceof InputError) await complain(error.message)
+    else if (error instanceof InputError || error instanceof KestError) await complain(error.message)
     else await complain('this is a mistake in kest itself', inspect(error))
   }
   if (stdout.failure !== null) {

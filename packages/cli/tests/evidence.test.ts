@@ -46,6 +46,21 @@ describe('kest evidence', () => {
     expect(JSON.parse(part.stdout)).toMatchObject({ passport: [first.jws, second.jws], tip: second.hash })
   })
 
+  it('writes nothing when some of the trace may be in what cannot be read, but a part that is asked for', async () => {
+    const [first, second, third] = chain()
+    const path = await folder({
+      'keys.json': KEYS,
+      'spans.jsonl': `${exported(first, second, third)}{"resourceSpans": [7]}\n`,
+    })
+    const refused = await kest(['evidence', 'spans.jsonl', '--keys', 'keys.json'], { cwd: path })
+    expect(refused).toMatchObject({ code: 1, stdout: '' })
+    expect(refused.stderr).toMatch(/unreadable.*spans\.jsonl:\d+/)
+    const part = await kest(['evidence', 'spans.jsonl', '--keys', 'keys.json', '--tip', second.hash], {
+      cwd: path,
+    })
+    expect(JSON.parse(part.stdout)).toMatchObject({ passport: [first.jws, second.jws] })
+  })
+
   it.each([
     { args: ['--trace', 'a'.repeat(32)], why: `there is no trace ${'a'.repeat(32)}` },
     { args: [], why: 'which trace? there are several' },

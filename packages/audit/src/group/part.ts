@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { appendFile, readFile } from 'node:fs/promises'
+import { KestError } from '@kest/core'
 import { frames } from './partition.js'
 import { type EncodedRecord, frameLength, writeRecord } from './record.js'
 
@@ -44,7 +45,11 @@ export class Part {
     if (this.#inMemory === 0) return
     const bytes = this.#taken()
     this.#inFile += bytes.length
-    await appendFile(this.#path(), bytes, { mode: 0o600 })
+    try {
+      await appendFile(this.#path(), bytes, { mode: 0o600 })
+    } catch (cause) {
+      throw new KestError('ERR_KEST_EVIDENCE', `temporary files: ${(cause as Error).message}`, { cause })
+    }
   }
 
   /** All of it. */

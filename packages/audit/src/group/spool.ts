@@ -66,7 +66,8 @@ export class Spool {
 
   /** Removes what was written. Idempotent. */
   async close(): Promise<void> {
-    await this.#spilled
+    // Whoever added has been told of what could not be written.
+    await this.#spilled.catch(() => undefined)
     if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true })
     this.#folder = undefined
   }

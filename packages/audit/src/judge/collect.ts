@@ -30,12 +30,17 @@ export interface Collected {
 export function collect(spans: readonly ExportedSpan[], limits: Limits): Collected {
   const collected: Collected = { nodes: new Map(), malformed: [], unsigned: [], denials: [] }
   for (const span of spans) {
-    const { signature, decision } = span.claims
-    if (signature === undefined) collected[decision === 'deny' ? 'denials' : 'unsigned'].push(span)
+    const { signature } = span.claims
+    if (signature === undefined) collected[isDenial(span) ? 'denials' : 'unsigned'].push(span)
     else if (typeof signature === 'string') addEntry(collected, signature, span, limits)
     else collected.malformed.push({ span, error: NO_TEXT })
   }
   return collected
+}
+
+/** What was denied has no entry, and so neither a hash nor a passport: a span with these was one of an entry. */
+function isDenial({ claims: { decision, chainTip, passport } }: ExportedSpan): boolean {
+  return decision === 'deny' && chainTip === undefined && passport === undefined
 }
 
 const NO_TEXT = new KestError(

@@ -8,7 +8,7 @@ import { parentHashes } from './order.js'
 /**
  * What never came: parents of entries that hold (`incomplete`), tips that spans claim (`cut`), entries of spans that tell
  * of an authorization (`unsigned`). Each missing entry is one finding. One that was in a passport can still be proven; that
- * it was never exported is a finding all the same. One that came altered is not missing: it is broken.
+ * it was never exported is a finding all the same, and so it is when something that does not hold claims to be it.
  */
 export function completeness(
   draft: LineageDraft,
@@ -16,19 +16,24 @@ export function completeness(
   limits: Limits,
 ): AuditFinding[] {
   const present = new Map(nodes.map((node) => [node.parsed.hash, node]))
-  const reported = alteredHashes(draft, nodes)
+  const altered = alteredHashes(draft, nodes)
+  const reported = new Set<string>()
   const findings: AuditFinding[] = []
+  const isMissing = (hash: string): boolean => {
+    const node = present.get(hash)
+    return node === undefined || node.source === 'passport'
+  }
   const missing = (
     code: 'incomplete' | 'cut',
     hash: string,
     details: { entryHash?: string; place: string | null },
   ): void => {
-    const node = present.get(hash)
-    if (reported.has(hash) || (node !== undefined && node.source !== 'passport')) return
+    if (reported.has(hash) || !isMissing(hash)) return
     reported.add(hash)
     const what = code === 'cut' ? 'the tip' : 'a parent,'
-    const proven = node === undefined ? '' : '; a passport has it, so that it can be proven'
-    findings.push(finding(code, `${what} ${hash} was never exported${proven}`, details))
+    const proven = present.has(hash) ? '; a passport has it, so that it can be proven' : ''
+    const claimed = altered.has(hash) ? '; a span whose entry does not hold claims to be it' : ''
+    findings.push(finding(code, `${what} ${hash} was never exported${proven}${claimed}`, details))
   }
   for (const { span, hash } of claims(draft, nodes, limits))
     missing('cut', hash, { place: placeText(span.place) })
@@ -38,7 +43,7 @@ export function completeness(
   }
   for (const span of draft.unsigned) {
     // Which entry it was is known then, and that it is missing has been said.
-    if (claimedTips(span).length > 0 || passportTip(span, limits) !== undefined) continue
+    if (tipsClaimedBy(span, limits).some(isMissing)) continue
     const message = 'it tells of an authorization, and has no signature'
     findings.push(finding('unsigned', message, { place: placeText(span.place) }))
   }
@@ -56,15 +61,15 @@ function claims({ unsigned }: LineageDraft, nodes: readonly JudgedNode[], limits
     ...unsigned,
     ...nodes.filter(({ status }) => status !== 'failed').flatMap((node) => node.spans),
   ]
-  return spans.flatMap((span) => {
-    const hashes = [...claimedTips(span)]
-    const tip = span.claims.signature === undefined ? passportTip(span, limits) : undefined
-    if (tip !== undefined) hashes.push(tip)
-    return hashes.map((hash) => ({ span, hash }))
-  })
+  return spans.flatMap((span) => tipsClaimedBy(span, limits).map((hash) => ({ span, hash })))
 }
 
-/** Hashes of the entries that came, but altered: what their spans claim to have been theirs. */
+function tipsClaimedBy(span: ExportedSpan, limits: Limits): readonly string[] {
+  const tip = span.claims.signature === undefined ? passportTip(span, limits) : undefined
+  return tip === undefined ? claimedTips(span) : [...claimedTips(span), tip]
+}
+
+/** What the spans of entries that do not hold claim to be: somebody may have altered them. */
 function alteredHashes({ malformed }: LineageDraft, nodes: readonly JudgedNode[]): Set<string> {
   const failed = nodes.filter(({ status }) => status === 'failed').flatMap((node) => node.spans)
   return new Set([...malformed.map(({ span }) => span), ...failed].flatMap(claimedTips))

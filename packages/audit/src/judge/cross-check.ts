@@ -66,7 +66,8 @@ function passportDifference(
   if (entries === null) return 'the passport in the span cannot be read'
   if (entries.at(-1) !== node.parsed.jws) return 'the passport in the span does not end with its entry'
   const held = new Set(entries.map((jws) => hashes.get(jws)))
-  if (held.has(undefined)) return 'the passport in the span holds an entry that does not hold'
+  if (held.has(undefined))
+    return 'the passport in the span holds an entry that does not hold, or is of another lineage'
   return parentHashes(node).every((hash) => held.has(hash))
     ? null
     : 'the passport in the span lacks a parent of its entry'

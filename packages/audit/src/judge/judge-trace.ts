@@ -45,7 +45,7 @@ export async function judgeTrace(
   return Object.freeze({
     traceId,
     verdict,
-    time: nodes.every(isWitnessed) ? 'witnessed' : 'self-asserted',
+    time: nodes.length > 0 && nodes.every(isWitnessed) ? 'witnessed' : 'self-asserted',
     entries: Object.freeze(nodes.map((node) => auditedEntry(node, names))),
     tips: Object.freeze([...names]),
     passport: verdict === 'verified' ? new Passport(nodes.map(({ parsed }) => parsed.jws)) : null,

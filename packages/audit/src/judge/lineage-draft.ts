@@ -1,6 +1,6 @@
-import { entryHash, type Limits } from '@kest/core'
+import { entryHash, LABEL, type Limits } from '@kest/core'
 import type { ExportedSpan } from '../span/exported-span.js'
-import { type Collected, collect, tryParse } from './collect.js'
+import { type Collected, collect, type Node, tryParse } from './collect.js'
 import { parentHashes } from './order.js'
 
 /** A trace before it is verified: its entries, and what they name that is not there. */
@@ -18,6 +18,7 @@ export interface LineageDraft extends Collected {
  * @param foreign entries of other traces that this one builds on
  */
 export function draftLineage(
+  traceId: string | null,
   spans: readonly ExportedSpan[],
   foreign: Iterable<string>,
   limits: Limits,
@@ -28,6 +29,7 @@ export function draftLineage(
   for (const span of spans) {
     if (span.claims.passport !== undefined) passports.set(span, recover(collected, span, limits))
   }
+  forgetStrangers(collected, traceId, passports)
   return { ...collected, passports, wanted: wantedBy(collected, spans) }
 }
 
@@ -48,6 +50,40 @@ function recover({ nodes }: Collected, { claims }: ExportedSpan, limits: Limits)
     nodes.set(jws, { parsed, spans: [], source: 'passport' })
   }
   return entries
+}
+
+/**
+ * A passport is not signed: anybody can put entries of others into it. Of what only passports have, what entries of this
+ * trace build on belongs to it, and the entry that a span without one had, with what that builds on.
+ */
+function forgetStrangers(
+  { nodes }: Collected,
+  traceId: string | null,
+  passports: LineageDraft['passports'],
+): void {
+  const byHash = new Map<string, Node>()
+  const pending: Node[] = []
+  let recovered = 0
+  for (const node of nodes.values()) {
+    byHash.set(node.parsed.hash, node)
+    if (node.source === 'passport') recovered++
+    else pending.push(node)
+  }
+  if (recovered === 0) return
+  for (const [{ claims }, entries] of passports) {
+    const tip = claims.signature === undefined ? nodes.get(entries?.at(-1) ?? '') : undefined
+    if (tip !== undefined && (tip.parsed.entry.labels[LABEL.traceId] ?? null) === traceId) pending.push(tip)
+  }
+  const ours = new Set(pending)
+  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
+    for (const hash of parentHashes(node)) {
+      const parent = byHash.get(hash)
+      if (parent === undefined || ours.has(parent)) continue
+      ours.add(parent)
+      pending.push(parent)
+    }
+  }
+  for (const [jws, node] of nodes) if (!ours.has(node)) nodes.delete(jws)
 }
 
 /** Of a passport only its strings. */
@@ -77,14 +113,10 @@ function wantedBy({ nodes }: Collected, spans: readonly ExportedSpan[]): Readonl
 }
 
 const HASH = /^[0-9a-f]{64}$/
-/** Tips that a span is read for; its own entry is the only one that we write. */
-const MAX_TIPS = 16
-
-/** What a span claims to be the tip. */
+/** What a span claims to be its entry: none, or one. */
 export function claimedTips({ claims }: ExportedSpan): readonly string[] {
   const { chainTip } = claims
-  if (typeof chainTip !== 'string') return []
-  return chainTip.split(',', MAX_TIPS).filter((hash) => HASH.test(hash))
+  return typeof chainTip === 'string' && HASH.test(chainTip) ? [chainTip] : []
 }
 
 /** The hash of the last entry of a span's passport: what it claims to be its tip. */

@@ -6,6 +6,9 @@ const LABEL_FORM = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([1-9]\d{0,14
 /** Gaps of one process that are told apart. */
 const MAX_GAPS = 256
 
+/** Entries that failed whose numbers are kept: beyond, each is a gap. Anybody can make them, so they may not fill memory. */
+const MAX_FAILED = 65_536
+
 /** An entry, as far as its number goes. */
 export interface NumberedEntry {
   readonly entry: KestEntry
@@ -21,25 +24,32 @@ export interface NumberedEntry {
  */
 export class Sequences {
   readonly #processes = new Map<string, Process>()
+  /** Of entries that failed: whose they are, is known when all have come. */
+  readonly #failed: (readonly [process: string, number: number])[] = []
   readonly #repeated: AuditFinding[] = []
 
   /** Each entry once. One that failed has come, too: it is a finding of its own, and makes no gap. */
   add({ entry, hash, failed }: NumberedEntry): void {
     const [, name, number] = LABEL_FORM.exec(entry.labels[LABEL.seq] ?? '') ?? []
     if (name === undefined) return
+    if (failed) {
+      if (this.#failed.length < MAX_FAILED) this.#failed.push([name, Number(number)])
+      return
+    }
     let process = this.#processes.get(name)
     if (process === undefined) {
       process = new Process(name)
       this.#processes.set(name, process)
     }
-    if (failed) process.numbersOfFailed.add(Number(number))
-    else if (!process.add(Number(number), entry.labels[LABEL.principal] as string)) {
+    if (!process.add(Number(number), entry.labels[LABEL.principal] as string)) {
       const message = `number ${number} of process ${name} is also that of another entry`
       this.#repeated.push(finding('sequence-repeated', message, { entryHash: hash }))
     }
   }
 
   findings(): AuditFinding[] {
+    for (const [name, number] of this.#failed.splice(0))
+      this.#processes.get(name)?.numbersOfFailed.add(number)
     return [...this.#repeated, ...[...this.#processes.values()].flatMap((process) => process.findings())]
   }
 }
@@ -63,8 +73,6 @@ class Process {
   }
 
   findings(): AuditFinding[] {
-    // Only entries that failed name it, and they have been reported.
-    if (this.#principals.size === 0) return []
     const who = `process ${this.#name} (${[...this.#principals].sort().join(', ')})`
     const findings: AuditFinding[] = []
     if (this.#principals.size > 1)

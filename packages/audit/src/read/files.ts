@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { KestConfigError, KestError } from '@kest/core'
-import { finding } from '../finding.js'
+import { type AuditFinding, finding } from '../finding.js'
 import { faultBatch, type SpanBatch } from './batch.js'
 import { batchOf } from './line-batch.js'
 import { readLines } from './lines.js'
@@ -17,6 +17,10 @@ const SNIFFED_BYTES = 64
 const SQLITE_MAGIC = 'SQLite format 3\0'
 /** Files of a folder with these names hold spans, or are wrong; of others the beginning decides. */
 const SPAN_FILE = /\.(?:jsonl|ndjson|jws)(?:\.gz)?$/
+/** What SQLite keeps beside a file, and reads by itself. */
+const BESIDE = /-(?:wal|shm|journal)$/
+/** What a file holds somewhere if it is an export of OTLP/JSON. */
+const EXPORT_MARK = '"resourceSpans"'
 
 /** How files are read. */
 export interface ReadFilesOptions {
@@ -28,12 +32,15 @@ export interface ReadFilesOptions {
 interface Found {
   readonly path: string
   readonly named: boolean
+  /** That it is not read, and why. */
+  readonly passed?: AuditFinding
 }
 
 /**
  * Spans in files: of the Collector's file exporter, of `@kest/telemetry` (lines or SQLite), or plain lists of entries.
  * What a file is, its beginning says; any of them but SQLite may be compressed by gzip. A folder stands for the files in it, in the order
- * of their names; folders in it are not read. Files of a folder that hold no spans are findings `skipped`.
+ * of their names, whatever these are; folders in it are not read. What of a folder is not read, because it holds no spans or is no file,
+ * is a finding `skipped`.
  *
  * Holds one line at a time. What cannot be read is a finding with file and line.
  *
@@ -50,28 +57,47 @@ export async function* readFiles(
       `readFiles: maxLineBytes: expected a positive integer, got ${String(maxLineBytes)}`,
     )
   for (const path of paths) {
-    for (const found of await filesAt(path)) yield* readFile(found, maxLineBytes)
+    for (const found of await filesAt(path)) {
+      if (found.passed === undefined) yield* readFile(found, maxLineBytes)
+      else yield faultBatch(found.passed)
+    }
   }
 }
 
 /** Bytes of all files there are, for whoever shows progress. */
 export async function sizeOf(paths: readonly string[]): Promise<number> {
   let bytes = 0
-  for (const path of paths) for (const { path: file } of await filesAt(path)) bytes += (await stat(file)).size
+  for (const path of paths) {
+    for (const { path: file, passed } of await filesAt(path)) {
+      if (passed === undefined) bytes += (await stat(file)).size
+    }
+  }
   return bytes
 }
 
 async function filesAt(path: string): Promise<Found[]> {
   try {
     if (!(await stat(path)).isDirectory()) return [{ path, named: true }]
-    const entries = await readdir(path, { withFileTypes: true })
-    return entries
-      .filter((entry) => entry.isFile() && !/^\.|-(?:wal|shm|journal)$/.test(entry.name))
-      .map(({ name }) => ({ path: join(path, name), named: SPAN_FILE.test(name) }))
-      .sort((a, b) => (a.path < b.path ? -1 : 1))
+    const names = (await readdir(path)).sort()
+    const own = names.filter((name) => !(BESIDE.test(name) && names.includes(name.replace(BESIDE, ''))))
+    return await Promise.all(own.map((name) => fileIn(path, name)))
   } catch (cause) {
     throw unreadable(path, cause)
   }
+}
+
+async function fileIn(folder: string, name: string): Promise<Found> {
+  const path = join(folder, name)
+  const file = { path, named: SPAN_FILE.test(name) }
+  const passed = await stat(path).then(
+    (found) => {
+      if (found.isFile()) return undefined
+      const message = found.isDirectory() ? 'it is a folder, and is not read' : 'it is no file'
+      return finding('skipped', message, { place: path })
+    },
+    (cause: Error) => finding('unreadable', `it cannot be read: ${cause.message}`, { place: path }),
+  )
+  return passed === undefined ? file : { ...file, passed }
 }
 
 async function* readFile({ path, named }: Found, maxLineBytes: number): AsyncGenerator<SpanBatch> {
@@ -81,7 +107,8 @@ async function* readFile({ path, named }: Found, maxLineBytes: number): AsyncGen
     return
   }
   const gzip = beginning.startsWith('\u001f\u008b')
-  if (!named && !gzip && beginning !== '' && !/^\s*(?:\{\s*"resourceSpans"|ey|\[\s*"ey)/.test(beginning)) {
+  const begins = gzip || beginning === '' || /^\s*(?:\{\s*"resourceSpans"|ey|\[\s*"ey)/.test(beginning)
+  if (!named && !begins && !(await holds(path, EXPORT_MARK))) {
     yield faultBatch(finding('skipped', 'it holds no spans, and is not read', { place: path }))
     return
   }
@@ -104,6 +131,24 @@ function inflated(file: Readable): Readable {
   const gunzip = createGunzip()
   file.on('error', (error) => gunzip.destroy(error))
   return file.pipe(gunzip)
+}
+
+/** Whether a text occurs in a file, wherever. */
+async function holds(path: string, text: string): Promise<boolean> {
+  const file = createReadStream(path, { highWaterMark: CHUNK_BYTES })
+  let end: Buffer = Buffer.alloc(0)
+  try {
+    for await (const chunk of file) {
+      const bytes = Buffer.concat([end, chunk as Buffer])
+      if (bytes.includes(text)) return true
+      end = bytes.subarray(-text.length)
+    }
+    return false
+  } catch (cause) {
+    throw unreadable(path, cause)
+  } finally {
+    file.destroy()
+  }
 }
 
 async function sniff(path: string): Promise<string> {

@@ -72,8 +72,8 @@ async function openDatabase(file: string): Promise<DatabaseClass.Database> {
   const Database = await load(file)
   return attempt(file, () => {
     const database = new Database(file, { readonly: true })
-    const application = database.pragma('application_id', { simple: true })
-    const version = database.pragma('user_version', { simple: true })
+    const application = numberOf(database, 'application_id')
+    const version = numberOf(database, 'user_version')
     if (application === APPLICATION_ID && version === VERSION) return database
     database.close()
     throw new KestError(
@@ -81,6 +81,11 @@ async function openDatabase(file: string): Promise<DatabaseClass.Database> {
       `${file}: it is an SQLite file, but not one of @kest/telemetry (application_id ${String(application)}, version ${String(version)})`,
     )
   })
+}
+
+/** libsql answers a row, whatever is asked of it. */
+function numberOf(database: DatabaseClass.Database, pragma: string): number {
+  return Number((database.prepare(`PRAGMA ${pragma}`).get() as Readonly<Record<string, unknown>>)[pragma])
 }
 
 async function load(file: string): Promise<typeof DatabaseClass> {

@@ -126,7 +126,8 @@ export const DEFECTS: Readonly<Record<string, Defect>> = {
     const text = Buffer.from(payload, 'base64url').toString().replace('"trust_score":4', '"trust_score":9')
     setSignature(spans[1], `${header}.${Buffer.from(text).toString('base64url')}.${signature}`)
     forgetPassports(spans)
-    return planted(made[0], spans, ['broken'])
+    // What the third builds on never came: what came claims to be it.
+    return planted(made[0], spans, ['broken', 'incomplete'])
   },
   'a signature changed': (workloads) => {
     const { made, spans } = threeHops(workloads)

@@ -1,7 +1,21 @@
-import { Audit, type AuditOptions, readFiles, type SpanSource, type TraceReport } from '@kest/audit'
+import {
+  Audit,
+  type AuditFinding,
+  type AuditOptions,
+  readFiles,
+  type SpanSource,
+  type TraceReport,
+} from '@kest/audit'
 import { KestError } from '@kest/core'
 import { UsageError } from '../arguments/usage-error.js'
 import { InputError } from '../files/input-error.js'
+import { TemporaryFolder } from '../files/temporary-folder.js'
+
+/** A trace, and what was found that is of no trace: of files, say, from which some of it may be missing. */
+export interface OneTrace {
+  readonly report: TraceReport
+  readonly general: readonly AuditFinding[]
+}
 
 /**
  * The one trace that is asked for.
@@ -14,7 +28,7 @@ export async function auditOne(
   paths: readonly string[],
   trace: string | undefined,
   options: AuditOptions,
-): Promise<TraceReport> {
+): Promise<OneTrace> {
   return await only(readFiles(paths), trace, options)
 }
 
@@ -23,8 +37,9 @@ export async function only(
   source: SpanSource,
   trace: string | undefined,
   options: AuditOptions,
-): Promise<TraceReport> {
-  await using audit = new Audit(options)
+): Promise<OneTrace> {
+  using temporary = await TemporaryFolder.create()
+  await using audit = new Audit({ ...options, folder: temporary.path })
   try {
     await audit.read(source)
   } catch (cause) {
@@ -38,5 +53,5 @@ export async function only(
   }
   if (found === undefined)
     throw new InputError(trace === undefined ? 'no span of Kest is there' : `there is no trace ${trace}`)
-  return found
+  return { report: found, general: audit.summary().general }
 }

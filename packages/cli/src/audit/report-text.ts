@@ -12,13 +12,21 @@ export function reportText(report: TraceReport, colors: Colors): string {
   const { traceId, verdict, entries, denials, findings, time } = report
   const name = traceId === null ? 'entries without a trace' : `trace ${traceId}`
   const lines = [
-    `${colors.bold(name)}: ${colored(verdict, findings, colors)}`,
+    `${colors.bold(name)}: ${colored(verdict, findings, colors)}${domainsOf(report)}`,
     ...(entries.length === 0 ? [] : auditTable(entries, colors)).map((line) => `  ${line}`),
     ...findings.map((one) => `  ${findingText(one, colors)}`),
     ...denials.map((denial) => `  ${colors.dim(`denied, as an unsigned span says: ${denialText(denial)}`)}`),
     ...(time === 'witnessed' ? [`  ${colors.dim('times are witnessed by who received the spans')}`] : []),
   ]
   return `${lines.join('\n')}\n\n`
+}
+
+const DOMAIN = /^spiffe:\/\/([^/]+)\//
+
+/** The table has services without their trust domains, of which each has its own `payments`. */
+function domainsOf({ entries }: TraceReport): string {
+  const domains = new Set(entries.flatMap(({ principal }) => DOMAIN.exec(principal)?.[1] ?? []))
+  return domains.size === 0 ? '' : `, in ${[...domains].sort().map(visible).join(' and ')}`
 }
 
 export function findingText(one: AuditFinding, colors: Colors): string {

@@ -3,8 +3,8 @@ import type { Colors } from '../terminal/colors.js'
 import { visible } from '../terminal/escape.js'
 
 const COLUMNS = ['Service', 'Entry ID', 'Parent Hash', 'signature'] as const
-/** Characters of a service that are shown. */
-const MAX_SERVICE = 48
+/** Characters of a service, or principal, that are shown. */
+const MAX_SERVICE = 64
 
 const MARKS = {
   verified: '',
@@ -12,9 +12,11 @@ const MARKS = {
   failed: ' ✗ does not hold',
 } as const
 
-/** The entries of a trace as a table: what their signatures cover, and whether those hold. */
+/** The entries of a trace as a table: what their signatures cover, and whether those hold. Of several trust domains, principals are whole. */
 export function auditTable(entries: readonly AuditedEntry[], colors: Colors): string[] {
-  const rows = [COLUMNS, ...entries.map(rowOf)]
+  const several =
+    new Set(entries.map(({ principal, service }) => principal.slice(0, -service.length))).size > 1
+  const rows = [COLUMNS, ...entries.map((entry) => rowOf(entry, several ? entry.principal : entry.service))]
   const widths = COLUMNS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | '))
   const rule = widths.map((width) => '-'.repeat(width)).join('-+-')
@@ -22,8 +24,8 @@ export function auditTable(entries: readonly AuditedEntry[], colors: Colors): st
   return [head.trimEnd(), rule, ...body.map((line, i) => marked(line, entries[i] as AuditedEntry, colors))]
 }
 
-function rowOf({ service, entry, jws }: AuditedEntry): readonly string[] {
-  const name = visible(service)
+function rowOf({ entry, jws }: AuditedEntry, signer: string): readonly string[] {
+  const name = visible(signer)
   return [
     name.length > MAX_SERVICE ? `${name.slice(0, MAX_SERVICE - 1)}…` : name,
     entry.entry_id,

@@ -14,6 +14,7 @@ import { readTrustOptions, TRUST_HELP, TRUST_OPTIONS } from '../audit/trust-opti
 import type { Command, Io } from '../command.js'
 import { EXIT, type ExitCode } from '../exit-code.js'
 import { InputError } from '../files/input-error.js'
+import { TemporaryFolder } from '../files/temporary-folder.js'
 import { sourcesOf } from '../files/trust.js'
 
 const OPTIONS = {
@@ -47,7 +48,7 @@ ${TRUST_HELP}
   --trace ID          this trace alone
   --since TIME        traces with an entry of this time or later, such as 2026-01-31T12:00:00Z
   --service NAME      traces with an entry by this principal, or service (the path of its
-                      SPIFFE ID)
+                      SPIFFE ID, in any trust domain); and those with spans that cannot be read
   --table             a table per trace, and a summary (the default)
   --json              one JSON object per trace and line, and one for the summary
   --fail-on FINDING   exit with 1 for these findings, separated by commas; "error" (the
@@ -76,7 +77,8 @@ export const audit: Command = {
     const failing = failOn(values['fail-on'])
     const selection = selectionOf(values)
     const trust = sourcesOf(await readTrustOptions(values, io), 'the trust material')
-    await using one = new Audit({ trust })
+    using temporary = await TemporaryFolder.create()
+    await using one = new Audit({ trust, folder: temporary.path })
     if (listening === null) await readAll(one, paths, io)
     else {
       await using receiver = await openReceiver(listening.address)
@@ -91,8 +93,9 @@ export const audit: Command = {
     }
     io.status.clear()
     const summary = one.summary()
+    if (summary.spans > 0 || summary.findings.size > 0)
+      await io.stdout.write(values.json ? summaryJson(summary) : summaryText(summary, colors))
     if (summary.spans === 0) throw new InputError('no span of Kest is there')
-    await io.stdout.write(values.json ? summaryJson(summary) : summaryText(summary, colors))
     const failed = judged === 0 || [...summary.findings.keys()].some((code) => failing.has(code))
     return failed ? EXIT.fails : EXIT.holds
   },

@@ -33,7 +33,8 @@ ${TRUST_HELP}
   -o, --output FILE   where to; default standard output
   -h, --help          this text
 
-Exit status: 0 it is written, 1 what is asked for is not verified (nothing is written),
+Exit status: 0 it is written, 1 what is asked for is not verified, or some of it may be
+in what could not be read (nothing is written),
 2 a path cannot be read, there is no such trace, or the command was used wrongly.
 `
 
@@ -54,7 +55,16 @@ export const evidence: Command = {
       throw new UsageError(`--tip: expected an entry hash, got "${tip}"`)
     const trace = values.trace === undefined ? undefined : parseTraceId(values.trace)
     const trust = await readTrustOptions(values, io)
-    const report = await auditOne(paths, trace, { trust: sourcesOf(trust, 'the trust material') })
+    const { report, general } = await auditOne(paths, trace, {
+      trust: sourcesOf(trust, 'the trust material'),
+    })
+    for (const one of general) await io.stderr.write(`${findingText(one, io.stderr.colors)}\n`)
+    if (tip === undefined && general.some(({ severity }) => severity === 'error')) {
+      await io.stderr.write(
+        'kest: no evidence: some of the trace may be in what was not read; --tip takes a part\n',
+      )
+      return EXIT.fails
+    }
     let text: string
     try {
       text = `${JSON.stringify(evidenceOf(report, { trust, ...(tip === undefined ? {} : { tip }) }), null, 2)}\n`

@@ -4,6 +4,7 @@ import { parseArguments } from '../arguments/parse.js'
 import { parseTraceId } from '../arguments/trace-id.js'
 import { UsageError } from '../arguments/usage-error.js'
 import { auditOne } from '../audit/one-trace.js'
+import { findingText } from '../audit/report-text.js'
 import { readTrustOptions, TRUST_HELP, TRUST_OPTIONS, type TrustValues } from '../audit/trust-options.js'
 import type { Command, Io } from '../command.js'
 import { EXIT, type ExitCode } from '../exit-code.js'
@@ -82,7 +83,8 @@ async function lineage(
   const text = others.length === 0 ? await evidenceText(file, io) : undefined
   if (text === undefined) {
     const trust = sourcesOf(await readTrustOptions(values, io), 'the trust material')
-    const report = await auditOne(paths, trace, { trust })
+    const { report, general } = await auditOne(paths, trace, { trust })
+    for (const one of general) await io.stderr.write(`${findingText(one, io.stderr.colors)}\n`)
     return graphOf(report, verdictWord(report.verdict))
   }
   if (trace !== undefined) throw new UsageError('--trace is for exported spans')

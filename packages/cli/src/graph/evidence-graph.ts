@@ -37,7 +37,7 @@ export async function evidenceGraph(
   const evidence = attempt(file, () => parseEvidence(text))
   const trust = attempt(file, () => keySourcesOf(own ?? evidence.trust, { x509: createX509KeySource }))
   const source = readEntries(evidence.passport.entries, file)
-  const report = await only(source, undefined, { trust, at: evidence.at })
+  const { report } = await only(source, undefined, { trust, at: evidence.at })
   return graphOf(report, await verdictOf(evidence, own))
 }
 

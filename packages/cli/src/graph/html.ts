@@ -67,7 +67,7 @@ function findingList(findings: LineageGraph['findings']): string {
 
 function toneOf(verdict: string): 'good' | 'fair' | 'poor' {
   if (verdict === 'verified') return 'good'
-  return verdict === 'broken' ? 'poor' : 'fair'
+  return verdict.startsWith('broken') ? 'poor' : 'fair'
 }
 
 /** Nothing in it ends the element, or begins another. */

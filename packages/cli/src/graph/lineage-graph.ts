@@ -30,7 +30,7 @@ export interface LineageGraph {
 }
 
 /** Nodes of which a picture can be made: one with more would be of no use to anyone. */
-export const MAX_NODES = 2_000
+export const MAX_NODES = 1_000
 
 /**
  * The picture of a trace: facts from signed payloads, and whether they are proven.

@@ -1,8 +1,9 @@
 /**
  * What a terminal would not show as a character of its own: controls and escape sequences, bidirectional and other
- * invisible formatting, surrogates, private characters, line separators, and spaces other than the common one.
+ * invisible formatting, surrogates, private characters and those that are none, line separators, and spaces other than the common one.
  */
-const UNSHOWABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/gu
+const UNSHOWABLE =
+  /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Noncharacter_Code_Point}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/gu
 /** An item that could be taken for several, or for none. */
 const AMBIGUOUS = /^$|[\s,"]/
 

@@ -27,7 +27,7 @@ export function destinationOf(
     case 'file':
       return new FileDestination({ folder: endpoint, service, fsync, rotateBytes, rotateMs, logger })
     case 'sqlite':
-      return new SqliteDestination({ file: endpoint, fsync: fsync === 'always' })
+      return new SqliteDestination({ file: endpoint, fsync, logger })
     case 'console':
       return new ConsoleDestination()
     default:

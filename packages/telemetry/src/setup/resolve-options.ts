@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { KestConfigError, type Logger, stderrLogger } from '@kest/core'
 import type { TelemetryOptions } from './options.js'
 
@@ -6,6 +7,8 @@ const ON_OVERFLOW = ['drop', 'wait', 'deny'] as const
 const FSYNC = ['always', 'interval', 'never'] as const
 /** A longer delay overflows a timer, which then fires at once. */
 const LONGEST_MS = 0x7fffffff
+
+const UNCATCHABLE: readonly string[] = ['SIGKILL', 'SIGSTOP']
 
 /** Which options go with which exporter only. */
 const BELONGS: Readonly<Record<string, readonly string[]>> = {
@@ -81,6 +84,7 @@ export function resolveOptions(options: TelemetryOptions): ResolvedOptions {
     throw new KestConfigError(`endpoint: expected ${kind === 'file' ? 'a folder' : 'a file'}`)
   }
 
+  assertKinds(options)
   const { fsync = 'interval' } = options
   oneOf('fsync', fsync, FSYNC)
   const confirm = options.confirm ?? (fsync === 'always' && options.onOverflow !== 'drop')
@@ -112,6 +116,37 @@ export function resolveOptions(options: TelemetryOptions): ResolvedOptions {
   if (options.timeoutMs !== undefined) integer('timeoutMs', options.timeoutMs, 1, LONGEST_MS)
   integer('exportDelayMs', resolved.exportDelayMs, 0, LONGEST_MS)
   return resolved
+}
+
+/** What decides about loss may not be taken for something else. */
+function assertKinds({ confirm, passport, logger, headers, flushOn = [] }: TelemetryOptions): void {
+  for (const [name, value] of Object.entries({ confirm, passport })) {
+    if (value !== undefined && typeof value !== 'boolean')
+      throw new KestConfigError(`${name}: expected true or false, got ${JSON.stringify(value)}`)
+  }
+  const levels = ['debug', 'info', 'warn', 'error'] as const
+  if (logger !== undefined && levels.some((level) => typeof logger?.[level] !== 'function'))
+    throw new KestConfigError(`logger: expected an object with ${levels.join(', ')}`)
+  if (headers !== undefined && !isTexts(headers))
+    throw new KestConfigError('headers: expected an object of strings')
+  if (!Array.isArray(flushOn)) throw new KestConfigError('flushOn: expected a list of signals')
+  for (const signal of flushOn) {
+    if (
+      typeof signal !== 'string' ||
+      !Object.hasOwn(constants.signals, signal) ||
+      UNCATCHABLE.includes(signal)
+    )
+      throw new KestConfigError(`flushOn: ${JSON.stringify(signal)} is no signal that can be listened to`)
+  }
+}
+
+function isTexts(value: unknown): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value).every((text) => typeof text === 'string')
+  )
 }
 
 function oneOf(name: string, value: unknown, values: readonly string[]): void {

@@ -94,6 +94,18 @@ describe('setupTelemetry', () => {
     expect(exporter.getFinishedSpans()[0]?.attributes['kest.signature']).toHaveLength(16)
   })
 
+  it.each<[string, object, RegExp]>([
+    ['a signal in small letters', { flushOn: ['sigterm'] }, /flushOn: "sigterm"/],
+    ['a signal that nobody can listen to', { flushOn: ['SIGKILL'] }, /flushOn: "SIGKILL"/],
+    ['a signal alone', { flushOn: 'SIGTERM' }, /flushOn: expected a list/],
+    ['a word for no', { confirm: 'no' }, /confirm: expected true or false/],
+    ['a word for false', { passport: 'false' }, /passport: expected true or false/],
+    ['a logger that logs nothing', { logger: {} }, /logger: expected/],
+    ['headers that are none', { headers: 1 }, /headers: expected/],
+  ])('refuses %s', (_, options, message) => {
+    expect(() => setupTelemetry({ serviceName: 'orders', ...options } as never)).toThrow(message)
+  })
+
   it('registers nothing global, and listens to no signal, unless asked', async () => {
     const before = globals()
     const telemetry = setupTelemetry({ serviceName: 'orders', exporter: 'file', endpoint: temporaryFolder() })

@@ -36,7 +36,8 @@ export function onSignals(
   }
 
   listeners.add(onSignal)
-  for (const signal of signals) process.on(signal, onSignal)
+  // Before all others, of whom those that listen once are gone when they have been told.
+  for (const signal of signals) process.prependListener(signal, onSignal)
   return () => {
     if (ending) return
     for (const signal of signals) process.off(signal, onSignal)

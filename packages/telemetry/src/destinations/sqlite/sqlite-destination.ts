@@ -1,9 +1,10 @@
 import { mkdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, resolve } from 'node:path'
-import { KestConfigError } from '@kest/core'
+import { KestConfigError, type Logger } from '@kest/core'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
 import type { Destination } from '../destination.js'
+import type { FsyncPolicy } from '../file/fsync-policy.js'
 import { rowOf } from './row.js'
 import { APPLICATION_ID, COLUMNS, SCHEMA, SCHEMA_VERSION } from './schema.js'
 
@@ -15,9 +16,19 @@ const INSERT = `INSERT INTO spans (${COLUMNS.join(', ')}) SELECT ${COLUMNS.map((
 /** How a {@link SqliteDestination} writes. */
 export interface SqliteOptions {
   readonly file: string
-  /** Whether a batch is forced to the disk before it counts as exported. Otherwise it outlives the process only. */
-  readonly fsync: boolean
+  /** When a batch is forced to the disk: before it counts as exported, within a second, or when the system likes. */
+  readonly fsync: FsyncPolicy
+  readonly logger: Logger
 }
+
+/** How SQLite calls that. In WAL mode, NORMAL forces to the disk what is moved from the log into the file. */
+const SYNCHRONOUS: Readonly<Record<FsyncPolicy, string>> = {
+  always: 'FULL',
+  interval: 'NORMAL',
+  never: 'OFF',
+}
+/** With `interval`: how long what was written may be in the system's memory alone. */
+const CHECKPOINT_MS = 1_000
 
 /** What is used of libsql: its database that works in a thread of its own … */
 interface AsyncDatabase {
@@ -40,6 +51,7 @@ export class SqliteDestination implements Destination {
   readonly #options: SqliteOptions
   readonly #database: AsyncDatabase
   #ready: Promise<void> | null = null
+  #checkpoint: NodeJS.Timeout | undefined
 
   /** @throws {KestConfigError} without libsql, and for a file that cannot be written or is somebody else's */
   constructor(options: SqliteOptions) {
@@ -59,17 +71,32 @@ export class SqliteDestination implements Destination {
   }
 
   async write(spans: readonly ReadableSpan[]): Promise<void> {
-    // FULL writes the log through at each commit; NORMAL leaves that to the system.
-    this.#ready ??= this.#execute(`PRAGMA synchronous = ${this.#options.fsync ? 'FULL' : 'NORMAL'}`)
+    const { fsync } = this.#options
+    this.#ready ??= this.#execute(`PRAGMA synchronous = ${SYNCHRONOUS[fsync]}`)
     await this.#ready
     const now = Date.now()
     const rows = JSON.stringify(spans.map((span) => rowOf(span, now)))
     // One statement, hence all or nothing. In SQL a string ends at a quote that is not doubled, and JSON has no NUL.
     await this.#execute(`${INSERT}('${rows.replaceAll("'", "''")}')`)
+    if (fsync === 'interval') this.#checkpointLater()
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#checkpoint)
     this.#database.close()
+  }
+
+  /** Moves what it can from the log into the file, and waits for nobody who reads or writes. */
+  #checkpointLater(): void {
+    this.#checkpoint ??= setTimeout(() => {
+      this.#checkpoint = undefined
+      this.#execute('PRAGMA wal_checkpoint(PASSIVE)').catch((error: Error) => {
+        this.#options.logger.error(
+          { file: this.#options.file, err: error.message },
+          'audit file not forced to disk',
+        )
+      })
+    }, CHECKPOINT_MS).unref()
   }
 
   #execute(sql: string): Promise<void> {
