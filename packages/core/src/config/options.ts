@@ -28,7 +28,7 @@ export interface KestOptions {
   readonly trustEvaluator?: TrustEvaluator
   /** Principals that may raise trust or remove taints (K-EFF). Default: those of one's own trust domain. */
   readonly raisers?: readonly string[]
-  /** How long an engine may take, milliseconds. Default 1000. No retry (SPEC §11.1). */
+  /** How long deciding may take, all tiers together, milliseconds. Default 1000. No retry (SPEC §11.1). */
   readonly policyTimeoutMs?: number
   readonly propagation?: {
     /** Characters of one encoded `key=value`. Default 4096 (K-SIZE). */

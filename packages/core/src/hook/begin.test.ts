@@ -626,6 +626,26 @@ describe('begin: what it emits', () => {
     expect(allowed.map(({ details }) => details['tier'])).toEqual(['enterprise', 'function'])
   })
 
+  it('F-PE-03 waits for all tiers together as long as it may take, and no longer', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'kest-tiers-'))
+    onTestFinished(() => {
+      vi.unstubAllEnvs()
+      rmSync(folder, { recursive: true })
+    })
+    writeFileSync(join(folder, 'kest.yaml'), 'policies: { enterprise: [a], platform: [b], application: [c] }')
+    vi.stubEnv('KEST_CONFIG', join(folder, 'kest.yaml'))
+    const asked: string[] = []
+    const evaluate: PolicyEngine['evaluate'] = async ({ policies }) => {
+      asked.push(...policies)
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      return true
+    }
+    const { kest } = setUp({ engine: { evaluate }, policyTimeoutMs: 500 })
+    await expect(kest.begin(root)).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE_TIMEOUT' })
+    expect(asked).toEqual(['a', 'b'])
+    await kest.close()
+  })
+
   it('K-SPAN an operation that throws keeps its entry, and is an event of the span around it', async () => {
     const { exporter, provider } = tracing()
     const { kest } = setUp({ telemetry: { tracerProvider: provider } })

@@ -86,6 +86,8 @@ export async function begin(
       plan,
     })
 
+    // The caller waits for all tiers together.
+    let leftMs = runtime.policyTimeoutMs
     for (const { tier, policies } of plan.tiers) {
       throwIfGone()
       const request = Object.freeze({
@@ -93,8 +95,13 @@ export async function begin(
         policies,
         context: contextOf(tier, policies),
       })
-      const allowed = decide(engines(tier), request, { timeoutMs: runtime.policyTimeoutMs, signal })
-      const reason = isPromise(allowed) ? await allowed : allowed
+      const allowed = decide(engines(tier), request, { timeoutMs: Math.max(1, Math.ceil(leftMs)), signal })
+      let reason: string | undefined
+      if (isPromise(allowed)) {
+        const askedMs = performance.now()
+        reason = await allowed
+        leftMs -= performance.now() - askedMs
+      } else reason = allowed
       if (reason !== undefined) attempt.allowed(tier, policies, reason)
     }
     const reserving = runtime.auditTrail?.reserve(signal) ?? null
