@@ -10,6 +10,8 @@ import { APPLICATION_ID, COLUMNS, SCHEMA, SCHEMA_VERSION } from './schema.js'
 
 /** How long one process waits while another writes, milliseconds. */
 const BUSY_MS = 5_000
+/** How long to wait before asking again what SQLite does not wait for. */
+const RETRY_MS = 10
 
 const INSERT = `INSERT INTO spans (${COLUMNS.join(', ')}) SELECT ${COLUMNS.map((_, n) => `value ->> ${n}`).join(', ')} FROM json_each`
 
@@ -115,7 +117,7 @@ function load<Database>(require: NodeJS.Require, name: string): Opens<Database> 
 /** Makes the table, in one transaction, unless it is there. */
 function prepareFile(database: SyncDatabase): void {
   try {
-    database.exec('PRAGMA journal_mode = WAL')
+    useWriteAheadLog(database)
     database.exec('BEGIN IMMEDIATE')
     const application = numberOf(database, 'application_id')
     const version = numberOf(database, 'user_version')
@@ -129,6 +131,20 @@ function prepareFile(database: SyncDatabase): void {
     database.exec('COMMIT')
   } finally {
     database.close()
+  }
+}
+
+/** SQLite does not wait here for another process that does the same, whatever its time-out: so we do. */
+function useWriteAheadLog(database: SyncDatabase): void {
+  const end = performance.now() + BUSY_MS
+  for (;;) {
+    try {
+      database.exec('PRAGMA journal_mode = WAL')
+      return
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'SQLITE_BUSY' || performance.now() >= end) throw error
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS)
   }
 }
 
