@@ -6,7 +6,7 @@ import { MockIdentityProvider } from '@kest/core/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { Audit, type AuditOptions, type AuditSummary, readFiles, type TraceReport } from '../src/index.js'
 import { type MadeEntry, makeEntry } from '../src/testing/make-entry.js'
-import { type OtlpSpan, otlpLine, spanOf } from '../src/testing/make-span.js'
+import { denialOf, type OtlpSpan, otlpLine, spanOf, withoutEntry } from '../src/testing/make-span.js'
 
 const [gateway, orders, payments, stranger] = ['gateway', 'orders', 'payments', 'stranger'].map(
   (name) => new MockIdentityProvider(name),
@@ -146,12 +146,10 @@ describe('an audit', () => {
     for (const claims of [
       { [ATTRIBUTE.chainTip]: second.hash },
       { [ATTRIBUTE.chainTip]: 'f'.repeat(63) },
-      { [ATTRIBUTE.chainTip]: undefined },
+      {},
     ]) {
-      const stripped = spanOf(third)
-      Object.assign(stripped.attributes, { [ATTRIBUTE.signature]: undefined, ...claims })
-      for (const name of Object.keys(stripped.attributes))
-        if (stripped.attributes[name] === undefined) delete stripped.attributes[name]
+      const stripped = withoutEntry(spanOf(third))
+      Object.assign(stripped.attributes, claims)
       const report = await auditSpans(spanOf(first), spanOf(second), stripped)
       expect(report).toMatchObject({ findings: [{ code: 'unsigned' }] })
     }
@@ -200,10 +198,7 @@ describe('an audit', () => {
 
   it('says nothing of witnesses where there is no entry', async () => {
     const [first] = chain()
-    const denial = spanOf(first)
-    for (const name of [ATTRIBUTE.signature, ATTRIBUTE.chainTip]) delete denial.attributes[name]
-    denial.attributes[ATTRIBUTE.decision] = 'deny'
-    expect(await auditSpans(denial)).toMatchObject({ verdict: 'empty', time: 'self-asserted' })
+    expect(await auditSpans(denialOf(first))).toMatchObject({ verdict: 'empty', time: 'self-asserted' })
   })
 
   it('says what of its temporary files cannot be written, and is closed all the same', async () => {
@@ -220,9 +215,7 @@ describe('an audit', () => {
 
   it('K-AUDIT takes no denial for evidence, and lists it', async () => {
     const [first] = chain()
-    const denial = spanOf(makeEntry(orders.current(), [first]))
-    for (const name of [ATTRIBUTE.signature, ATTRIBUTE.chainTip]) delete denial.attributes[name]
-    denial.attributes[ATTRIBUTE.decision] = 'deny'
+    const denial = denialOf(makeEntry(orders.current(), [first]))
     denial.attributes[ATTRIBUTE.errorType] = 'ERR_KEST_DENIED'
     const report = await auditSpans(spanOf(first), denial)
     expect(report).toMatchObject({
@@ -235,9 +228,7 @@ describe('an audit', () => {
 
   it('K-AUDIT lists a denial with the lineage that it says it is of, whatever trace of OpenTelemetry its span is in', async () => {
     const [first] = chain()
-    const denial = { ...spanOf(makeEntry(orders.current(), [first])), traceId: 'e'.repeat(32) }
-    for (const name of [ATTRIBUTE.signature, ATTRIBUTE.chainTip]) delete denial.attributes[name]
-    denial.attributes[ATTRIBUTE.decision] = 'deny'
+    const denial = { ...denialOf(makeEntry(orders.current(), [first])), traceId: 'e'.repeat(32) }
     const report = await auditSpans(spanOf(first), denial)
     expect(report).toMatchObject({
       traceId: first.entry.labels['trace_id'],

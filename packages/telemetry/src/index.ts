@@ -1,4 +1,4 @@
-export type { FsyncPolicy } from './destinations/file/fsync-policy.js'
+export type { FsyncPolicy } from './destinations/fsync-policy.js'
 export type { OtlpProtocol } from './destinations/otlp/otlp-settings.js'
 export type { TelemetryOptions } from './setup/options.js'
 export { setupTelemetry, type Telemetry } from './setup/setup-telemetry.js'

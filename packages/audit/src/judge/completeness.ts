@@ -2,7 +2,7 @@ import type { Limits } from '@kest/core'
 import { type AuditFinding, finding } from '../finding.js'
 import { type ExportedSpan, placeText } from '../span/exported-span.js'
 import { detailsOf, type JudgedNode } from './judged-node.js'
-import { claimedTips, type LineageDraft, passportTip } from './lineage-draft.js'
+import { claimedTip, type LineageDraft, passportTip } from './lineage-draft.js'
 import { parentHashes } from './order.js'
 
 /**
@@ -65,12 +65,12 @@ function claims({ unsigned }: LineageDraft, nodes: readonly JudgedNode[], limits
 }
 
 function tipsClaimedBy(span: ExportedSpan, limits: Limits): readonly string[] {
-  const tip = span.claims.signature === undefined ? passportTip(span, limits) : undefined
-  return tip === undefined ? claimedTips(span) : [...claimedTips(span), tip]
+  const tips = [claimedTip(span), span.claims.signature === undefined ? passportTip(span, limits) : undefined]
+  return tips.filter((tip) => tip !== undefined)
 }
 
 /** What the spans of entries that do not hold claim to be: somebody may have altered them. */
-function alteredHashes({ malformed }: LineageDraft, nodes: readonly JudgedNode[]): Set<string> {
+function alteredHashes({ malformed }: LineageDraft, nodes: readonly JudgedNode[]): Set<string | undefined> {
   const failed = nodes.filter(({ status }) => status === 'failed').flatMap((node) => node.spans)
-  return new Set([...malformed.map(({ span }) => span), ...failed].flatMap(claimedTips))
+  return new Set([...malformed.map(({ span }) => span), ...failed].map(claimedTip))
 }

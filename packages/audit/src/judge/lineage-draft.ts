@@ -61,15 +61,10 @@ function forgetStrangers(
   traceId: string | null,
   passports: LineageDraft['passports'],
 ): void {
+  const pending = [...nodes.values()].filter(({ source }) => source !== 'passport')
+  if (pending.length === nodes.size) return
   const byHash = new Map<string, Node>()
-  const pending: Node[] = []
-  let recovered = 0
-  for (const node of nodes.values()) {
-    byHash.set(node.parsed.hash, node)
-    if (node.source === 'passport') recovered++
-    else pending.push(node)
-  }
-  if (recovered === 0) return
+  for (const node of nodes.values()) byHash.set(node.parsed.hash, node)
   for (const [{ claims }, entries] of passports) {
     const tip = claims.signature === undefined ? nodes.get(entries?.at(-1) ?? '') : undefined
     if (tip !== undefined && (tip.parsed.entry.labels[LABEL.traceId] ?? null) === traceId) pending.push(tip)
@@ -108,15 +103,19 @@ function wantedBy({ nodes }: Collected, spans: readonly ExportedSpan[]): Readonl
     want(node.parsed.hash)
     for (const hash of parentHashes(node)) want(hash)
   }
-  for (const span of spans) for (const hash of claimedTips(span)) want(hash)
+  for (const span of spans) {
+    const tip = claimedTip(span)
+    if (tip !== undefined) want(tip)
+  }
   return wanted
 }
 
 const HASH = /^[0-9a-f]{64}$/
-/** What a span claims to be its entry: none, or one. */
-export function claimedTips({ claims }: ExportedSpan): readonly string[] {
+
+/** The hash of what a span claims to be its entry. */
+export function claimedTip({ claims }: ExportedSpan): string | undefined {
   const { chainTip } = claims
-  return typeof chainTip === 'string' && HASH.test(chainTip) ? [chainTip] : []
+  return typeof chainTip === 'string' && HASH.test(chainTip) ? chainTip : undefined
 }
 
 /** The hash of the last entry of a span's passport: what it claims to be its tip. */

@@ -34,6 +34,18 @@ export function spanOf(made: MadeEntry, lineage?: readonly MadeEntry[]): OtlpSpa
   }
 }
 
+/** The span without what it has of its entry. */
+export function withoutEntry(span: OtlpSpan): OtlpSpan {
+  const { [ATTRIBUTE.signature]: _, [ATTRIBUTE.chainTip]: __, ...attributes } = span.attributes
+  return { ...span, attributes }
+}
+
+/** The span of an operation that was denied, where the entry would have been. */
+export function denialOf(made: MadeEntry): OtlpSpan {
+  const span = withoutEntry(spanOf(made))
+  return { ...span, attributes: { ...span.attributes, [ATTRIBUTE.decision]: 'deny' } }
+}
+
 /** One line of the Collector's file exporter. */
 export function otlpLine(service: string, spans: readonly OtlpSpan[], scope: string = SCOPE): string {
   return JSON.stringify({

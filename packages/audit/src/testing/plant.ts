@@ -3,7 +3,7 @@ import { ATTRIBUTE, createKeyIdentity, entryHash, LABEL, type Signer } from '@ke
 import { MockIdentityProvider } from '@kest/core/testing'
 import type { FindingCode } from '../finding.js'
 import { type EntryClaim, type MadeEntry, makeEntry, nextTraceId } from './make-entry.js'
-import { type OtlpSpan, spanOf } from './make-span.js'
+import { denialOf, type OtlpSpan, spanOf, withoutEntry } from './make-span.js'
 
 /** A span, and the service whose file it is in. */
 export interface ServiceSpan {
@@ -280,8 +280,7 @@ export const DEFECTS: Readonly<Record<string, Defect>> = {
   },
   'no signature': (workloads) => {
     const { made, spans } = threeHops(workloads)
-    const span = spanOf(makeEntry(workloads.payments.signer, [made[2]]))
-    for (const name of [ATTRIBUTE.signature, ATTRIBUTE.chainTip]) delete span.attributes[name]
+    const span = withoutEntry(spanOf(makeEntry(workloads.payments.signer, [made[2]])))
     return planted(made[0], [...spans, { service: 'payments', span }], ['unsigned'])
   },
   'a signature that is none': (workloads) => {
@@ -292,9 +291,7 @@ export const DEFECTS: Readonly<Record<string, Defect>> = {
   },
   'a denial': (workloads) => {
     const { made, spans } = threeHops(workloads)
-    const span = spanOf(makeEntry(workloads.payments.signer, [made[2]]))
-    for (const name of [ATTRIBUTE.signature, ATTRIBUTE.chainTip]) delete span.attributes[name]
-    span.attributes[ATTRIBUTE.decision] = 'deny'
+    const span = denialOf(makeEntry(workloads.payments.signer, [made[2]]))
     return planted(made[0], [...spans, { service: 'payments', span }])
   },
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type Decision, KestConfigError, type PolicyEngine, type PolicyRequest } from '@kest/core'
-import type { CedarValue } from '../cedar-value.js'
+import type { CedarValue, Used } from '../cedar-value.js'
 import { EntityNames, type EntityTypes, formatUid } from '../entity-types.js'
 import { flatContext } from '../flat-context.js'
 import { assertKnown } from '../options.js'
@@ -26,6 +26,9 @@ export interface CedarWasmOptions {
 }
 
 const WHERE = 'CedarWasmEngine'
+
+/** The contexts of one request, by what of them its policies need. */
+type Contexts = Map<Used, Readonly<Record<string, CedarValue>>>
 
 /**
  * Policies in Cedar, decided in this process. They are parsed once.
@@ -86,9 +89,10 @@ export class CedarWasmEngine implements PolicyEngine {
   evaluate(request: PolicyRequest): Decision {
     const [first] = request.policies
     if (this.#closed) throw undecided('ERR_KEST_ENGINE', first as string, 'the engine was closed', request)
+    const contexts: Contexts = new Map()
     let decision: Decision | undefined
     for (const policy of request.policies) {
-      decision = judge(policy, this.#ask(policy, request), request, decision)
+      decision = judge(policy, this.#ask(policy, request, contexts), request, decision)
       if (!decision.allow) break
     }
     return decision as Decision
@@ -102,7 +106,7 @@ export class CedarWasmEngine implements PolicyEngine {
     if (this.#rules.schema !== null) this.#cedar.preparseSchema(this.#id, '')
   }
 
-  #ask(policy: string, request: PolicyRequest): CedarAnswer {
+  #ask(policy: string, request: PolicyRequest, contexts: Contexts): CedarAnswer {
     const principal = this.#names.principal(request.context)
     const action = this.#names.action(policy)
     const resource = this.#names.resource(request.context)
@@ -110,11 +114,14 @@ export class CedarWasmEngine implements PolicyEngine {
     if (needed === undefined) {
       return { allow: false, reasons: [], errors: [`${formatUid(action)} is not in the schema`] }
     }
-    let context: Record<string, CedarValue>
-    try {
-      context = flatContext(request.context, needed)
-    } catch (cause) {
-      throw undecided('ERR_KEST_ENGINE', policy, (cause as Error).message, request, cause)
+    let context = contexts.get(needed)
+    if (context === undefined) {
+      try {
+        context = flatContext(request.context, needed)
+      } catch (cause) {
+        throw undecided('ERR_KEST_ENGINE', policy, (cause as Error).message, request, cause)
+      }
+      contexts.set(needed, context)
     }
     const answer = this.#cedar.statefulIsAuthorized({
       ...this.#validation,

@@ -12,7 +12,7 @@ export function reportText(report: TraceReport, colors: Colors): string {
   const { traceId, verdict, entries, denials, findings, time } = report
   const name = traceId === null ? 'entries without a trace' : `trace ${traceId}`
   const lines = [
-    `${colors.bold(name)}: ${colored(verdict, findings, colors)}${domainsOf(report)}`,
+    `${colors.bold(name)}: ${colored(verdict, findings, colors)}${domainText(entries)}`,
     ...(entries.length === 0 ? [] : auditTable(entries, colors)).map((line) => `  ${line}`),
     ...findings.map((one) => `  ${findingText(one, colors)}`),
     ...denials.map((denial) => `  ${colors.dim(`denied, as an unsigned span says: ${denialText(denial)}`)}`),
@@ -24,12 +24,17 @@ export function reportText(report: TraceReport, colors: Colors): string {
 const DOMAIN = /^spiffe:\/\/([^/]+)\//
 
 /** The table has services without their trust domains, of which each has its own `payments`. */
-function domainsOf({ entries }: TraceReport): string {
+function domainText(entries: TraceReport['entries']): string {
   const domains = new Set(entries.flatMap(({ principal }) => DOMAIN.exec(principal)?.[1] ?? []))
   return domains.size === 0 ? '' : `, in ${[...domains].sort().map(visible).join(' and ')}`
 }
 
-export function findingText(one: AuditFinding, colors: Colors): string {
+/** A line for each finding, each with its end. */
+export function findingLines(findings: readonly AuditFinding[], colors: Colors): string {
+  return findings.map((one) => `${findingText(one, colors)}\n`).join('')
+}
+
+function findingText(one: AuditFinding, colors: Colors): string {
   const { code, severity, message, place, cause } = one
   const color = severity === 'error' ? colors.red : severity === 'warning' ? colors.yellow : colors.dim
   const text = visible(message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)}…` : message)
@@ -56,12 +61,11 @@ function colored(verdict: Verdict, findings: readonly AuditFinding[], colors: Co
 export function summaryText(summary: AuditSummary, colors: Colors): string {
   const { traces, verdicts, entries, spans, otherSpans, denials, findings, general } = summary
   const ends = (Object.entries(verdicts) as [Verdict, number][]).filter(([, count]) => count > 0)
-  const kept = general.map((one) => `${findingText(one, colors)}\n`)
+  const kept = findingLines(general, colors)
   const counts = [...findings].map(([code, count]) => `  ${String(count).padStart(7)}  ${code}\n`)
   const others = otherSpans === 0 ? '' : `, and ${number(otherSpans)} spans of others`
   return [
-    ...kept,
-    ...(kept.length === 0 ? [] : ['\n']),
+    kept === '' ? '' : `${kept}\n`,
     `${number(traces)} traces: ${ends.map(([of, count]) => `${number(count)} ${of}`).join(', ') || 'none'}\n`,
     `${number(entries)} entries and ${number(denials)} denials, in ${number(spans)} spans${others}\n`,
     ...(counts.length === 0 ? ['no findings\n'] : ['findings:\n', ...counts]),

@@ -12,7 +12,10 @@ const MARKS = {
   failed: ' ✗ does not hold',
 } as const
 
-/** The entries of a trace as a table: what their signatures cover, and whether those hold. Of several trust domains, principals are whole. */
+/**
+ * The entries of a trace as a table: what their signatures cover, and whether those hold. Of several trust domains,
+ * principals are whole.
+ */
 export function auditTable(entries: readonly AuditedEntry[], colors: Colors): string[] {
   const several =
     new Set(entries.map(({ principal, service }) => principal.slice(0, -service.length))).size > 1

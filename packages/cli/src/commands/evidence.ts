@@ -5,7 +5,7 @@ import { parseArguments } from '../arguments/parse.js'
 import { parseTraceId } from '../arguments/trace-id.js'
 import { UsageError } from '../arguments/usage-error.js'
 import { auditOne } from '../audit/one-trace.js'
-import { findingText } from '../audit/report-text.js'
+import { findingLines } from '../audit/report-text.js'
 import { readTrustOptions, TRUST_HELP, TRUST_OPTIONS } from '../audit/trust-options.js'
 import type { Command } from '../command.js'
 import { EXIT, type ExitCode } from '../exit-code.js'
@@ -58,7 +58,7 @@ export const evidence: Command = {
     const { report, general } = await auditOne(paths, trace, {
       trust: sourcesOf(trust, 'the trust material'),
     })
-    for (const one of general) await io.stderr.write(`${findingText(one, io.stderr.colors)}\n`)
+    await io.stderr.write(findingLines(general, io.stderr.colors))
     if (tip === undefined && general.some(({ severity }) => severity === 'error')) {
       await io.stderr.write(
         'kest: no evidence: some of the trace may be in what was not read; --tip takes a part\n',
@@ -72,7 +72,7 @@ export const evidence: Command = {
       await verifyEvidence(parseEvidence(text), { trust, x509: createX509KeySource })
     } catch (cause) {
       if (!(cause instanceof KestError)) throw cause
-      for (const one of report.findings) await io.stderr.write(`${findingText(one, io.stderr.colors)}\n`)
+      await io.stderr.write(findingLines(report.findings, io.stderr.colors))
       if (cause.code === 'ERR_KEST_LIMIT')
         throw new InputError(`${cause.message}; --tip takes a part`, { cause })
       await io.stderr.write(`kest: no evidence: ${cause.message}\n`)

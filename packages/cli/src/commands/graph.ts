@@ -4,7 +4,7 @@ import { parseArguments } from '../arguments/parse.js'
 import { parseTraceId } from '../arguments/trace-id.js'
 import { UsageError } from '../arguments/usage-error.js'
 import { auditOne } from '../audit/one-trace.js'
-import { findingText } from '../audit/report-text.js'
+import { findingLines } from '../audit/report-text.js'
 import { readTrustOptions, TRUST_HELP, TRUST_OPTIONS, type TrustValues } from '../audit/trust-options.js'
 import type { Command, Io } from '../command.js'
 import { EXIT, type ExitCode } from '../exit-code.js'
@@ -84,7 +84,7 @@ async function lineage(
   if (text === undefined) {
     const trust = sourcesOf(await readTrustOptions(values, io), 'the trust material')
     const { report, general } = await auditOne(paths, trace, { trust })
-    for (const one of general) await io.stderr.write(`${findingText(one, io.stderr.colors)}\n`)
+    await io.stderr.write(findingLines(general, io.stderr.colors))
     return graphOf(report, verdictWord(report.verdict))
   }
   if (trace !== undefined) throw new UsageError('--trace is for exported spans')

@@ -49,6 +49,17 @@ function watched(): { identity: IdentityProvider; used: () => number } {
   }
 }
 
+/** A deployment file, for this test. */
+function deploy(text: string): void {
+  const folder = mkdtempSync(join(tmpdir(), 'kest-deployment-'))
+  onTestFinished(() => {
+    vi.unstubAllEnvs()
+    rmSync(folder, { recursive: true })
+  })
+  writeFileSync(join(folder, 'kest.yaml'), text)
+  vi.stubEnv('KEST_CONFIG', join(folder, 'kest.yaml'))
+}
+
 function entryOf(operation: Operation): KestEntry {
   return parseEntry(operation.entry.jws, { limits: DEFAULT_LIMITS }).entry
 }
@@ -600,13 +611,7 @@ describe('begin: what it emits', () => {
   })
 
   it('F-PE-07 K-AUDIT the span has the reasons of every tier that gave one, in order', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'kest-reasons-'))
-    onTestFinished(() => {
-      vi.unstubAllEnvs()
-      rmSync(folder, { recursive: true })
-    })
-    writeFileSync(join(folder, 'kest.yaml'), 'policies: { enterprise: [ent], platform: [silent] }')
-    vi.stubEnv('KEST_CONFIG', join(folder, 'kest.yaml'))
+    deploy('policies: { enterprise: [ent], platform: [silent] }')
     const { exporter, provider } = tracing()
     const { kest, logger } = setUp({
       telemetry: { tracerProvider: provider },
@@ -627,13 +632,7 @@ describe('begin: what it emits', () => {
   })
 
   it('F-PE-03 waits for all tiers together as long as it may take, and no longer', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'kest-tiers-'))
-    onTestFinished(() => {
-      vi.unstubAllEnvs()
-      rmSync(folder, { recursive: true })
-    })
-    writeFileSync(join(folder, 'kest.yaml'), 'policies: { enterprise: [a], platform: [b], application: [c] }')
-    vi.stubEnv('KEST_CONFIG', join(folder, 'kest.yaml'))
+    deploy('policies: { enterprise: [a], platform: [b], application: [c] }')
     const asked: string[] = []
     const evaluate: PolicyEngine['evaluate'] = async ({ policies }) => {
       asked.push(...policies)

@@ -1,7 +1,7 @@
 import type { Logger } from '@kest/core'
 import type { Attributes, MeterProvider } from '@opentelemetry/api'
 import type { SpanExporter } from '@opentelemetry/sdk-trace-base'
-import type { FsyncPolicy } from '../destinations/file/fsync-policy.js'
+import type { FsyncPolicy } from '../destinations/fsync-policy.js'
 import type { OtlpProtocol } from '../destinations/otlp/otlp-settings.js'
 
 /** Where audit spans go, and what happens when they cannot. */

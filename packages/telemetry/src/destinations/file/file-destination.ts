@@ -4,13 +4,11 @@ import { join, resolve } from 'node:path'
 import { KestConfigError, type Logger } from '@kest/core'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
 import type { Destination } from '../destination.js'
+import type { FsyncPolicy } from '../fsync-policy.js'
+import { LaterSync } from '../later-sync.js'
 import { otlpLine } from '../otlp-json.js'
 import { AppendFile } from './append-file.js'
 import { fileNames } from './file-name.js'
-import type { FsyncPolicy } from './fsync-policy.js'
-
-/** With `interval`: how long what was written may be in the system's memory alone. */
-const FSYNC_INTERVAL_MS = 1000
 
 /** How a {@link FileDestination} writes. */
 export interface FileOptions {
@@ -29,8 +27,8 @@ export class FileDestination implements Destination {
   readonly name: string
   readonly #options: FileOptions
   readonly #nextName: () => string
+  readonly #laterSync: LaterSync
   #file: AppendFile | null = null
-  #syncing: NodeJS.Timeout | null = null
 
   /** @throws {KestConfigError} when the folder cannot be made or written */
   constructor(options: FileOptions) {
@@ -43,6 +41,8 @@ export class FileDestination implements Destination {
     }
     this.#options = { ...options, folder }
     this.#nextName = fileNames(options.service)
+    const told = { file: folder, logger: options.logger }
+    this.#laterSync = new LaterSync(async () => this.#file?.sync(), told)
     this.name = `files in ${folder}`
   }
 
@@ -50,7 +50,7 @@ export class FileDestination implements Destination {
     const lines = Buffer.from(spans.map((span) => `${otlpLine(span)}\n`).join(''))
     const file = await this.#fileFor(lines.length)
     await file.append(lines, this.#options.fsync === 'always')
-    if (this.#options.fsync === 'interval') this.#syncLater()
+    if (this.#options.fsync === 'interval') this.#laterSync.request()
   }
 
   async close(): Promise<void> {
@@ -75,26 +75,13 @@ export class FileDestination implements Destination {
   async #closeFile(): Promise<void> {
     const file = this.#file
     this.#file = null
-    if (this.#syncing !== null) clearTimeout(this.#syncing)
-    this.#syncing = null
+    this.#laterSync.cancel()
     if (file === null) return
     try {
       if (!file.broken && this.#options.fsync !== 'never') await file.sync()
     } finally {
       await file.close()
     }
-  }
-
-  #syncLater(): void {
-    this.#syncing ??= setTimeout(() => {
-      this.#syncing = null
-      this.#file?.sync().catch((error: Error) => {
-        this.#options.logger.error(
-          { file: this.#file?.path, err: error.message },
-          'audit file not forced to disk',
-        )
-      })
-    }, FSYNC_INTERVAL_MS).unref()
   }
 }
 

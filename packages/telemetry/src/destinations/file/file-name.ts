@@ -9,10 +9,7 @@ import { randomBytes } from 'node:crypto'
 export function fileNames(service: string): () => string {
   const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
   // One that begins with a dot is hidden, and passed over by whoever reads the folder.
-  const safe = service
-    .replace(/[^\w.-]/g, '_')
-    .replace(/^\./, '_')
-    .slice(0, 100)
+  const safe = service.replace(/^\.|[^\w.-]/g, '_').slice(0, 100)
   const prefix = `${safe}-${time}-${process.pid}-${randomBytes(4).toString('hex')}`
   let n = 0
   return () => `${prefix}.${String(++n).padStart(4, '0')}.jsonl`

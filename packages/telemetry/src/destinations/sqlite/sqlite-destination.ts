@@ -4,7 +4,8 @@ import { dirname, resolve } from 'node:path'
 import { KestConfigError, type Logger } from '@kest/core'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
 import type { Destination } from '../destination.js'
-import type { FsyncPolicy } from '../file/fsync-policy.js'
+import type { FsyncPolicy } from '../fsync-policy.js'
+import { LaterSync } from '../later-sync.js'
 import { rowOf } from './row.js'
 import { APPLICATION_ID, COLUMNS, SCHEMA, SCHEMA_VERSION } from './schema.js'
 
@@ -29,8 +30,6 @@ const SYNCHRONOUS: Readonly<Record<FsyncPolicy, string>> = {
   interval: 'NORMAL',
   never: 'OFF',
 }
-/** With `interval`: how long what was written may be in the system's memory alone. */
-const CHECKPOINT_MS = 1_000
 
 /** What is used of libsql: its database that works in a thread of its own … */
 interface AsyncDatabase {
@@ -50,10 +49,10 @@ type Opens<Database> = new (file: string, options: { readonly timeout: number })
 /** One SQLite file in WAL mode, which several processes may write. Work and waiting are done in a thread of libsql's. */
 export class SqliteDestination implements Destination {
   readonly name: string
-  readonly #options: SqliteOptions
+  readonly #fsync: FsyncPolicy
   readonly #database: AsyncDatabase
+  readonly #laterSync: LaterSync
   #ready: Promise<void> | null = null
-  #checkpoint: NodeJS.Timeout | undefined
 
   /** @throws {KestConfigError} without libsql, and for a file that cannot be written or is somebody else's */
   constructor(options: SqliteOptions) {
@@ -67,38 +66,27 @@ export class SqliteDestination implements Destination {
       if (cause instanceof KestConfigError) throw cause
       throw new KestConfigError(`endpoint: ${file} cannot be used as a SQLite file`, { cause })
     }
-    this.#options = options
+    this.#fsync = options.fsync
     this.#database = new (load<AsyncDatabase>(require, 'libsql/promise'))(file, { timeout: BUSY_MS })
+    // Moves what it can from the log into the file, and waits for nobody who reads or writes.
+    const checkpoint = () => this.#execute('PRAGMA wal_checkpoint(PASSIVE)')
+    this.#laterSync = new LaterSync(checkpoint, { file, logger: options.logger })
     this.name = `SQLite ${file}`
   }
 
   async write(spans: readonly ReadableSpan[]): Promise<void> {
-    const { fsync } = this.#options
-    this.#ready ??= this.#execute(`PRAGMA synchronous = ${SYNCHRONOUS[fsync]}`)
+    this.#ready ??= this.#execute(`PRAGMA synchronous = ${SYNCHRONOUS[this.#fsync]}`)
     await this.#ready
     const now = Date.now()
     const rows = JSON.stringify(spans.map((span) => rowOf(span, now)))
     // One statement, hence all or nothing. In SQL a string ends at a quote that is not doubled, and JSON has no NUL.
     await this.#execute(`${INSERT}('${rows.replaceAll("'", "''")}')`)
-    if (fsync === 'interval') this.#checkpointLater()
+    if (this.#fsync === 'interval') this.#laterSync.request()
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#checkpoint)
+    this.#laterSync.cancel()
     this.#database.close()
-  }
-
-  /** Moves what it can from the log into the file, and waits for nobody who reads or writes. */
-  #checkpointLater(): void {
-    this.#checkpoint ??= setTimeout(() => {
-      this.#checkpoint = undefined
-      this.#execute('PRAGMA wal_checkpoint(PASSIVE)').catch((error: Error) => {
-        this.#options.logger.error(
-          { file: this.#options.file, err: error.message },
-          'audit file not forced to disk',
-        )
-      })
-    }, CHECKPOINT_MS).unref()
   }
 
   #execute(sql: string): Promise<void> {
