@@ -39,7 +39,7 @@ describe.skipIf(missing)(`a Cedar Agent${why}`, () => {
     const [bad] = recorder.taken()
     await expect(
       engineAt(recorder.url, 'another').evaluate(requestOf('orders/read'), new AbortController()),
-    ).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE', message: expect.stringContaining('401') })
+    ).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE', reason: expect.stringContaining('401') })
     const [unauthorized] = recorder.taken()
 
     const recording: Recording = {

@@ -1,4 +1,4 @@
-import { type Decision, PolicyDeniedError, type PolicyRequest } from '@kest/core'
+import { type Decision, type PolicyDeniedCode, PolicyDeniedError, type PolicyRequest } from '@kest/core'
 
 /** What Cedar answered for one action, whoever ran it. */
 export interface CedarAnswer {
@@ -38,15 +38,16 @@ export function judge(
 
 /** That a policy could not be decided, and why. */
 export function undecided(
-  code: 'ERR_KEST_ENGINE' | 'ERR_KEST_ENGINE_TIMEOUT' | 'ERR_KEST_ENGINE_ANSWER',
+  code: Exclude<PolicyDeniedCode, 'ERR_KEST_DENIED'>,
   policy: string,
   why: string,
   { entryId }: Pick<PolicyRequest, 'entryId'>,
   cause?: unknown,
 ): PolicyDeniedError {
-  return new PolicyDeniedError(code, `${policy}: ${why}`, {
+  return new PolicyDeniedError(code, {
     policies: [policy],
     entryId,
+    reason: `${policy}: ${why}`,
     ...(cause === undefined ? {} : { cause }),
   })
 }

@@ -190,7 +190,7 @@ describe('a Cedar Agent', () => {
     const request = requestOf('p', { object: { attributes: { price: 1.5 } } })
     await expect(ask(engine, request)).rejects.toMatchObject({
       code: 'ERR_KEST_ENGINE',
-      message: expect.stringContaining('attributes.price'),
+      reason: expect.stringContaining('attributes.price'),
     })
     expect(seen).toEqual([])
   })

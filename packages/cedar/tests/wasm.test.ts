@@ -136,7 +136,7 @@ describe('a decision by Cedar in process', () => {
     const error = outcome(engine, requestOf('orders/read', { object: { attributes: attributes as never } }))
     expect(error).toBeInstanceOf(PolicyDeniedError)
     expect(error).toMatchObject({ code: 'ERR_KEST_ENGINE', statusCode: 503, entryId: 'entry-1' })
-    expect((error as Error).message).toMatch(message)
+    expect((error as PolicyDeniedError).reason).toMatch(message)
     const unread = { owner: 'bob', price: 1.5, parts: [null] } as never
     expect(engine.evaluate(requestOf('orders/read', { object: { attributes: unread } }))).toMatchObject({
       allow: true,
@@ -150,7 +150,7 @@ describe('a decision by Cedar in process', () => {
     })
     const error = outcome(engine, requestOf('orders/read'))
     expect(error).toMatchObject({ code: 'ERR_KEST_ENGINE', policies: ['orders/read'] })
-    expect((error as Error).message).toMatch(/embargo: .*country/)
+    expect((error as PolicyDeniedError).reason).toMatch(/embargo: .*country/)
     const allowed = { object: { attributes: { country: 'DE' } } }
     expect(engine.evaluate(requestOf('orders/read', allowed))).toMatchObject({ allow: true })
   })

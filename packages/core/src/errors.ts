@@ -1,6 +1,6 @@
 /**
  * Every failure of Kest is a {@link KestError} with a code out of a closed set. The code decides the HTTP status
- * with which an adapter answers; messages are for operators and never reach a client.
+ * with which an adapter answers; messages are for operators, and no adapter sends them to a client.
  */
 
 /** Code → HTTP status that an adapter answers with. The one place where codes are declared. */
@@ -149,24 +149,40 @@ export class KestConfigError extends KestError {
   }
 }
 
-/** A policy denied the operation, or could not be asked. It did not run. */
+/** What everybody may read of a refusal: an application's error handler may show it to whoever asked. */
+const DENIALS = {
+  ERR_KEST_DENIED: 'a policy denied the operation',
+  ERR_KEST_ENGINE: 'the policy engine failed',
+  ERR_KEST_ENGINE_TIMEOUT: 'the policy engine did not decide in time',
+  ERR_KEST_ENGINE_ANSWER: 'the policy engine answered something that is not a decision',
+} as const
+
+/** Codes of a {@link PolicyDeniedError}. */
+export type PolicyDeniedCode = keyof typeof DENIALS
+
+/** Why there is no allow, for the operator. */
+export interface PolicyDeniedDetails extends KestErrorOptions {
+  readonly policies: readonly string[]
+  readonly entryId: string
+  readonly reason?: string | undefined
+}
+
+/**
+ * A policy denied the operation, or could not be asked. It did not run.
+ *
+ * The message is fixed by the code. Names of policies, and what an engine said, are members: an operation may be refused
+ * inside another, and what it throws then ends in an error handler that shows messages, as Fastify's own does.
+ */
 export class PolicyDeniedError extends KestError {
+  declare readonly code: PolicyDeniedCode
   /** Policies that did not allow; empty when it is not known which. */
   readonly policies: readonly string[]
   readonly entryId: string
-  /** The engine's words, for logs and spans; never for the client. */
+  /** The engine's words, or what failed, for logs and spans; never for the client. */
   readonly reason: string | undefined
 
-  constructor(
-    code: 'ERR_KEST_DENIED' | 'ERR_KEST_ENGINE' | 'ERR_KEST_ENGINE_TIMEOUT' | 'ERR_KEST_ENGINE_ANSWER',
-    message: string,
-    details: KestErrorOptions & {
-      readonly policies: readonly string[]
-      readonly entryId: string
-      readonly reason?: string | undefined
-    },
-  ) {
-    super(code, message, details)
+  constructor(code: PolicyDeniedCode, details: PolicyDeniedDetails) {
+    super(code, DENIALS[code], details)
     this.name = 'PolicyDeniedError'
     this.policies = details.policies
     this.entryId = details.entryId

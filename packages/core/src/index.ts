@@ -41,6 +41,8 @@ export {
   KestError,
   type KestErrorCode,
   PassportVerificationError,
+  type PolicyDeniedCode,
+  type PolicyDeniedDetails,
   PolicyDeniedError,
 } from './errors.js'
 export type { BeginOptions } from './hook/begin.js'

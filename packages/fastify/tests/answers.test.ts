@@ -118,6 +118,27 @@ describe('a refusal', () => {
     expect(run).not.toHaveBeenCalled()
   })
 
+  it('of an operation inside the handler ends in Fastify’s error handler, which has no name or address to show', async () => {
+    const world = new World(({ policies: [policy] }) =>
+      policy === 'inner-secret'
+        ? Promise.reject(new Error('opa at 10.0.0.7 is down'))
+        : policy !== 'inner-denied',
+    )
+    const app = await world.app()
+    for (const inner of ['inner-secret', 'inner-denied']) {
+      app.get(
+        `/${inner}`,
+        policy,
+        world.kest.verified({ operation: 'inner', policy: inner }, async () => 'ran'),
+      )
+    }
+    const [failed, denied] = [await app.inject('/inner-secret'), await app.inject('/inner-denied')]
+    expect([failed.statusCode, failed.json().code]).toEqual([503, 'ERR_KEST_ENGINE'])
+    expect([denied.statusCode, denied.json().code]).toEqual([403, 'ERR_KEST_DENIED'])
+    expect(failed.body + denied.body).not.toMatch(/inner|10\.0\.0\.7/)
+    expect(JSON.stringify(world.logger.records)).toMatch(/10\.0\.0\.7.*inner-denied/s)
+  })
+
   it('is logged for the operator, with what was asked', async () => {
     const world = new World(false)
     const { app } = await appOf(world)

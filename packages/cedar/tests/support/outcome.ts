@@ -17,7 +17,7 @@ export async function outcomeOf(engine: PolicyEngine, { policies, asked }: Case)
     return [decision.allow ? 'allow' : 'deny', ...namedIn(decision.reason)]
   } catch (error) {
     if (!(error instanceof PolicyDeniedError) || error.code !== 'ERR_KEST_ENGINE') throw error
-    return ['none', ...namedIn(error.message)]
+    return ['none', ...namedIn(error.reason)]
   }
 }
 

@@ -87,8 +87,19 @@ describe('decide', () => {
     }
   })
 
+  it('has a message that names neither policies nor what an engine said', async () => {
+    for (const evaluate of [
+      () => false,
+      () => ({ allow: false, reason: 'embargo' }),
+      () => Promise.reject(new Error('opa at 10.0.0.7 is down')),
+      () => 'yes' as never,
+    ]) {
+      expect(String(await outcome(evaluate))).not.toMatch(/p\/one|embargo|10\.0/)
+    }
+  })
+
   it('keeps the code of a refusal that the engine typed itself', async () => {
-    const own = new PolicyDeniedError('ERR_KEST_ENGINE_ANSWER', 'not JSON', {
+    const own = new PolicyDeniedError('ERR_KEST_ENGINE_ANSWER', {
       policies: ['p/one'],
       entryId: 'id',
     })

@@ -1,4 +1,4 @@
-import { KestError, PolicyDeniedError } from '../errors.js'
+import { KestError, type PolicyDeniedCode, PolicyDeniedError } from '../errors.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { Decision, PolicyEngine, PolicyRequest } from './engine.js'
 
@@ -63,7 +63,10 @@ class Question {
       const onAbort = (): void =>
         giveUp(new KestError('ERR_KEST_ABORTED', 'the caller left before the policy was decided'))
       const timer = setTimeout(
-        () => giveUp(denied('ERR_KEST_ENGINE_TIMEOUT', `no decision within ${timeoutMs} ms`, request)),
+        () =>
+          giveUp(
+            denied('ERR_KEST_ENGINE_TIMEOUT', request, { reason: `no decision within ${timeoutMs} ms` }),
+          ),
         timeoutMs,
       )
       caller?.addEventListener('abort', onAbort, { once: true })
@@ -84,28 +87,27 @@ class Question {
 
 function judge(answer: unknown, request: PolicyRequest): string | undefined {
   if (answer === true) return undefined
-  if (answer === false) throw denied('ERR_KEST_DENIED', 'a policy denied the operation', request)
+  if (answer === false) throw denied('ERR_KEST_DENIED', request)
   if (typeof answer !== 'object' || answer === null || typeof (answer as Decision).allow !== 'boolean') {
-    throw denied('ERR_KEST_ENGINE_ANSWER', 'the engine answered something that is not a decision', request)
+    throw denied('ERR_KEST_ENGINE_ANSWER', request)
   }
   const { allow, reason: words } = answer as Decision
   const reason = typeof words === 'string' ? words : undefined
   if (allow) return reason
-  throw denied('ERR_KEST_DENIED', 'a policy denied the operation', request, { reason })
+  throw denied('ERR_KEST_DENIED', request, { reason })
 }
 
 /** What an engine threw. A refusal that it typed itself keeps its code. */
 function failed(request: PolicyRequest, cause: unknown): PolicyDeniedError {
   if (cause instanceof PolicyDeniedError) return cause
-  return denied('ERR_KEST_ENGINE', 'the policy engine failed', request, { cause })
+  return denied('ERR_KEST_ENGINE', request, { cause })
 }
 
 function denied(
-  code: PolicyDeniedError['code'] & ConstructorParameters<typeof PolicyDeniedError>[0],
-  message: string,
+  code: PolicyDeniedCode,
   request: PolicyRequest,
   details: { readonly cause?: unknown; readonly reason?: string | undefined } = {},
 ): PolicyDeniedError {
   const { policies, entryId } = request
-  return new PolicyDeniedError(code, `${message}: ${policies.join(', ')}`, { ...details, policies, entryId })
+  return new PolicyDeniedError(code, { ...details, policies, entryId })
 }

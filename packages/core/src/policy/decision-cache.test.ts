@@ -276,7 +276,7 @@ describe('a question under way', () => {
     const questions = [request(), request()]
     const all = questions.map((one) => decide(cache, one, { timeoutMs: 1_000, signal: null }))
     const cause = new TypeError('not JSON')
-    const typed = new PolicyDeniedError('ERR_KEST_ENGINE_ANSWER', 'not JSON', {
+    const typed = new PolicyDeniedError('ERR_KEST_ENGINE_ANSWER', {
       policies: ['p'],
       entryId: questions[0]?.entryId as string,
       cause,

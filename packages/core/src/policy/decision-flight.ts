@@ -62,8 +62,8 @@ export class DecisionFlight {
 
 function addressed(error: unknown, entryId: string): unknown {
   if (!(error instanceof PolicyDeniedError) || error.entryId === entryId) return error
-  const { code, message, policies, reason, cause } = error
-  return new PolicyDeniedError(code as ConstructorParameters<typeof PolicyDeniedError>[0], message, {
+  const { code, policies, reason, cause } = error
+  return new PolicyDeniedError(code, {
     policies,
     entryId,
     reason,

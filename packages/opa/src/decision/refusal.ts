@@ -1,4 +1,4 @@
-import { type Decision, PolicyDeniedError, type PolicyRequest } from '@kest/core'
+import { type Decision, type PolicyDeniedCode, PolicyDeniedError, type PolicyRequest } from '@kest/core'
 
 /** A denial, with the policy that it is of. */
 export function denial(policy: string, reason: string | undefined): Decision {
@@ -9,15 +9,16 @@ export function denial(policy: string, reason: string | undefined): Decision {
 
 /** That a policy could not be decided, and why. */
 export function undecided(
-  code: 'ERR_KEST_ENGINE' | 'ERR_KEST_ENGINE_TIMEOUT' | 'ERR_KEST_ENGINE_ANSWER',
+  code: Exclude<PolicyDeniedCode, 'ERR_KEST_DENIED'>,
   policies: readonly string[],
   why: string,
   { entryId }: Pick<PolicyRequest, 'entryId'>,
   cause?: unknown,
 ): PolicyDeniedError {
-  return new PolicyDeniedError(code, `${policies.join(', ')}: ${why}`, {
+  return new PolicyDeniedError(code, {
     policies,
     entryId,
+    reason: `${policies.join(', ')}: ${why}`,
     ...(cause === undefined ? {} : { cause }),
   })
 }
