@@ -190,6 +190,22 @@ describe('parseCanonical', () => {
       expect(Object.isFrozen(part)).toBe(true)
   })
 
+  it('K-STRICT counts no member that somebody put on Object.prototype, nor takes it over', () => {
+    Object.assign(Object.prototype, { polluted: [] })
+    try {
+      const value = parseCanonical('{"a":[],"z":{}}', NESTING)
+      expect([Object.keys(value as object), Object.isFrozen((value as { a: unknown }).a)]).toEqual([
+        ['a', 'z'],
+        true,
+      ])
+      expect(accepts('{"a":1,"a":1,"polluted":[]}')).toBe(false)
+      // As long as its value's text, if that had the member.
+      expect(accepts('{"a":1,                "z":2}')).toBe(false)
+    } finally {
+      delete (Object.prototype as { polluted?: unknown }).polluted
+    }
+  })
+
   it('K-LIMIT refuses what is nested deeper than allowed, and is not overwhelmed by it', async () => {
     const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth)
     expect(accepts(nested(64))).toBe(true)

@@ -10,6 +10,12 @@ import type { JsonValue } from './entry.js'
 const CANONICAL_TOKENS =
   /^(?:[{}[\]:,]|"[^"\\]*(?:"|(?:\\(?:["\\bfnrt]|u00(?:0[0-7be-f]|1[0-9a-f]))[^"\\]*)+"(?!:))|true|false|null|0|-?[1-9]\d{0,14}(?!\d))*$/
 
+/** In `for … in`, V8 knows what this answers, other than of `Object.hasOwn`. */
+const { hasOwnProperty: hasOwn } = Object.prototype
+
+/** Most lists of an entry are empty, and one is enough for all: less to freeze, and less to hold. */
+const NO_ITEMS: readonly JsonValue[] = Object.freeze([])
+
 /**
  * Parses JSON that must be its own RFC 8785 form, so that there is one spelling of it.
  *
@@ -57,12 +63,20 @@ function settle(value: JsonValue, depth: number): number {
   if (Array.isArray(value)) {
     for (const item of value) length += settle(item, depth - 1) + 1
   } else {
-    const object = value as { readonly [name: string]: JsonValue }
+    const object = value as { [name: string]: JsonValue }
     let last = ''
-    for (const name of Object.keys(object)) {
+    for (const name in object) {
+      if (!hasOwn.call(object, name)) continue
       if (name < last || startsWithDigit(name)) length = Number.NaN
       last = name
-      length += name.length + 3 + settle(object[name] as JsonValue, depth - 1) + 1
+      const member = object[name] as JsonValue
+      length += name.length + 4
+      if (Array.isArray(member) && member.length === 0) {
+        object[name] = NO_ITEMS
+        length += 2
+      } else {
+        length += settle(member, depth - 1)
+      }
     }
   }
   Object.freeze(value)

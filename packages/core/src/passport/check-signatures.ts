@@ -1,5 +1,6 @@
 import { KestError } from '../errors.js'
 import { verifySignature, verifySignatureInPool } from '../jws/verify-signature.js'
+import type { MaybePromise } from '../maybe-promise.js'
 import type { BoundEntry } from './stages.js'
 import type { VerifyRules } from './verify-options.js'
 
@@ -45,10 +46,12 @@ export class SignatureChecks {
   }
 
   /** The failure of the first entry that failed: first in the passport, not in which that was known. */
-  async firstFailure(): Promise<FailedSignature | null> {
-    await Promise.all(this.#lanes)
-    for (const entry of this.#worthwhile()) this.#note(checkHere(entry, this.#rules))
-    return this.#failed
+  firstFailure(): MaybePromise<FailedSignature | null> {
+    const checkRest = (): FailedSignature | null => {
+      for (const entry of this.#worthwhile()) this.#note(checkHere(entry, this.#rules))
+      return this.#failed
+    }
+    return this.#lanes.length === 0 ? checkRest() : Promise.all(this.#lanes).then(checkRest)
   }
 
   #goesToPool(): boolean {

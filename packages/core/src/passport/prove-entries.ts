@@ -33,14 +33,18 @@ export class Proofs {
 
   /** @param linked all entries that were begun */
   async end(linked: Stage<LinkedEntry>): Promise<Stage<CheckedEntry>> {
-    const bound = await this.#bound(linked)
+    const bindings = this.#bindings.some(isPromise)
+      ? await Promise.all(this.#bindings)
+      : (this.#bindings as readonly Binding[])
+    const bound = boundOf(linked, bindings)
     const wanted = this.#rules.mode === 'tip' ? tipsOf(bound.entries) : null
     const entries = bound.entries.map((entry) => ({
       bound: entry,
       proven: wanted === null || wanted.has(entry),
     }))
     for (const entry of entries) if (entry.proven) this.#signatures.begin(entry.bound)
-    const failed = await this.#signatures.firstFailure()
+    const checking = this.#signatures.firstFailure()
+    const failed = isPromise(checking) ? await checking : checking
     // Those of later entries may have been begun before it was known that this one has no key.
     if (failed === null || failed.entry.linked.index >= entries.length)
       return { entries, failure: bound.failure }
@@ -48,19 +52,19 @@ export class Proofs {
     const failure = atEntry(failed.error, index, parsed.entry.entry_id, 'ERR_KEST_SIGNATURE')
     return { entries: entries.slice(0, index), failure }
   }
+}
 
-  async #bound(linked: Stage<LinkedEntry>): Promise<Stage<BoundEntry>> {
-    const bindings = this.#bindings.some(isPromise) ? await Promise.all(this.#bindings) : this.#bindings
-    const entries: BoundEntry[] = []
-    for (const [index, binding] of (bindings as Binding[]).entries()) {
-      if ('error' in binding) {
-        const { entry_id } = (linked.entries[index] as LinkedEntry).parsed.entry
-        return { entries, failure: atEntry(binding.error, index, entry_id, 'ERR_KEST_KEYS_UNAVAILABLE') }
-      }
-      entries.push(binding.bound)
+/** Entries up to the first that has no keys. */
+function boundOf(linked: Stage<LinkedEntry>, bindings: readonly Binding[]): Stage<BoundEntry> {
+  const entries: BoundEntry[] = []
+  for (const [index, binding] of bindings.entries()) {
+    if ('error' in binding) {
+      const { entry_id } = (linked.entries[index] as LinkedEntry).parsed.entry
+      return { entries, failure: atEntry(binding.error, index, entry_id, 'ERR_KEST_KEYS_UNAVAILABLE') }
     }
-    return { entries, failure: linked.failure }
+    entries.push(binding.bound)
   }
+  return { entries, failure: linked.failure }
 }
 
 function tipsOf(entries: readonly BoundEntry[]): ReadonlySet<BoundEntry> {

@@ -57,11 +57,13 @@ export class VerifiedPassport {
     const { entries, tips, agreed } = facts
     this.entries = Object.freeze([...entries])
     this.tips = Object.freeze([...tips])
-    this.principals = Object.freeze([
-      ...new Set(entries.filter(({ proven }) => proven).map(({ principal }) => principal)),
-    ])
+    this.principals = provenPrincipals(entries)
     this.trustScore = tips.length === 0 ? null : Math.min(...tips.map((tip) => tip.trustScore))
-    this.taints = sortedTaints(new Set(tips.flatMap((tip) => tip.taints)))
+    // Those of one entry are sorted already.
+    this.taints =
+      tips.length === 1
+        ? (tips[0] as VerifiedEntry).taints
+        : sortedTaints(new Set(tips.flatMap((tip) => tip.taints)))
     this.identity = agreed ? (tips[0]?.identity ?? null) : null
     this.identityBy = agreed ? (tips[0]?.identityBy ?? null) : null
     this.traceId = commonTraceId(entries)
@@ -80,6 +82,12 @@ export class VerifiedPassport {
   toPassport(): Passport {
     return new Passport(this.entries.map(({ jws }) => jws))
   }
+}
+
+function provenPrincipals(entries: readonly VerifiedEntry[]): readonly string[] {
+  const principals = new Set<string>()
+  for (const { proven, principal } of entries) if (proven) principals.add(principal)
+  return Object.freeze([...principals])
 }
 
 function commonTraceId(entries: readonly VerifiedEntry[]): string | null {

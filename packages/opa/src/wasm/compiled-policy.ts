@@ -18,7 +18,8 @@ const HOST_BUILTINS = [
 ]
 /** In UTF-8, of one unit of a JavaScript string. */
 const MOST_BYTES_PER_UNIT = 3
-const TRUE = '[{"result":true}]'
+/** The results of an entry point that is `true`, as they lie in memory. */
+const TRUE = Buffer.from('[{"result":true}]\0')
 
 /** What `opa build -t wasm` exports, as far as it is used here: version 1.2 of its ABI. */
 interface Exports {
@@ -53,6 +54,7 @@ export interface PolicySurroundings {
 export class CompiledPolicy {
   readonly #make: () => LoadedPolicy
   #policy: LoadedPolicy
+  #exports: Exports
   #memory: Buffer
   #broken = false
 
@@ -73,6 +75,7 @@ export class CompiledPolicy {
     if (!(this.#policy.minorVersion >= 2)) {
       throw new KestConfigError('the policies were compiled by an OPA that is too old (ABI 1.2 is needed)')
     }
+    this.#exports = exportsOf(this.#policy)
     this.#memory = Buffer.from(this.#policy.mem.buffer)
     const missing = this.#builtins().filter(
       (name) => !HOST_BUILTINS.includes(name) && !Object.hasOwn(builtins, name),
@@ -111,7 +114,7 @@ export class CompiledPolicy {
     const { opa_eval } = this.#exports
     const inputAt = policy.dataHeapPtr as number
     this.#reserve(inputAt + input.length * MOST_BYTES_PER_UNIT)
-    const length = this.#memory.write(input, inputAt)
+    const length = this.#view().write(input, inputAt)
     return (entrypoint) => {
       let at: number
       try {
@@ -121,32 +124,34 @@ export class CompiledPolicy {
         this.#broken = true
         throw new Error(messageOf(cause), { cause })
       }
-      return documentOf(this.#textAt(at))
+      return this.#isTrueAt(at) ? true : documentOf(this.#textAt(at))
     }
-  }
-
-  get #exports(): Exports {
-    return (this.#policy.wasmInstance as WebAssembly.Instance).exports as unknown as Exports
   }
 
   #renew(): void {
     this.#policy = this.#make()
+    this.#exports = exportsOf(this.#policy)
     this.#memory = Buffer.from(this.#policy.mem.buffer)
     this.#broken = false
   }
 
   /** @throws {RangeError} when memory may not grow so far */
   #reserve(bytes: number): void {
-    const missing = bytes - this.#memory.length
+    const missing = bytes - this.#view().length
     if (missing > 0) this.#policy.mem.grow(Math.ceil(missing / PAGE_BYTES))
-    this.#view()
   }
 
-  /** Growing memory detaches what looked at it. */
+  /** Growing memory detaches what looked at it, which has no length then. */
   #view(): Buffer {
-    const { buffer } = this.#policy.mem
-    if (this.#memory.buffer !== buffer) this.#memory = Buffer.from(buffer)
+    if (this.#memory.length === 0) this.#memory = Buffer.from(this.#policy.mem.buffer)
     return this.#memory
+  }
+
+  /** What most questions are answered; nothing is made to find out. */
+  #isTrueAt(address: number): boolean {
+    const memory = this.#view()
+    for (let i = 0; i < TRUE.length; i++) if (memory[address + i] !== TRUE[i]) return false
+    return true
   }
 
   #textAt(address: number): string {
@@ -160,9 +165,12 @@ export class CompiledPolicy {
   }
 }
 
+function exportsOf({ wasmInstance }: LoadedPolicy): Exports {
+  return (wasmInstance as WebAssembly.Instance).exports as unknown as Exports
+}
+
 /** What a set of results holds; one entry point has one result at most. */
 function documentOf(results: string): unknown {
-  if (results === TRUE) return true
   const [first] = JSON.parse(results) as readonly { readonly result?: unknown }[]
   return first?.result
 }

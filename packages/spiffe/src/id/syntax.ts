@@ -8,6 +8,8 @@ const MAX_TRUST_DOMAIN_BYTES = 255
 
 const TRUST_DOMAIN = /^[a-z0-9._-]+$/
 const SEGMENT = /^[a-zA-Z0-9._-]+$/
+/** Segments, each behind a slash, of which none is "." or "..". */
+const PATH = /^(?:\/(?!\.\.?(?:\/|$))[a-zA-Z0-9._-]+)*$/
 
 /** SPIFFE-ID §2.1. */
 export function checkTrustDomainName(name: string, code: SpiffeErrorCode): void {
@@ -22,7 +24,7 @@ export function checkTrustDomainName(name: string, code: SpiffeErrorCode): void 
 
 /** SPIFFE-ID §2.2: empty, or segments each behind a slash. */
 export function checkPath(path: string, id: string): void {
-  if (path === '') return
+  if (PATH.test(path)) return
   const fail = (why: string): never => {
     throw new SpiffeError('ERR_SPIFFE_ID', `SPIFFE ID ${quoted(id)}: ${why}`)
   }
