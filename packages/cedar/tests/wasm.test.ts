@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { KestConfigError, PolicyDeniedError, type PolicyRequest } from '@kest/core'
 import fc from 'fast-check'
-import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { flatContext } from '../src/flat-context.js'
 import { CedarWasmEngine, type CedarWasmOptions, contextSchema } from '../src/index.js'
 import { loadCedar } from '../src/wasm/cedar.js'
@@ -423,6 +423,16 @@ describe('policies', () => {
     open.close()
     expect(outcome(open, requestOf('p'))).toMatchObject({ code: 'ERR_KEST_ENGINE' })
     expect(shut.evaluate(requestOf('p'))).toMatchObject({ allow: false })
+  })
+
+  it('are not those of another copy of the package, with which Cedar itself is shared', async () => {
+    const shut = await load({ policies: 'forbid(principal, action, resource);' })
+    vi.resetModules()
+    const copy = await import('../src/index.js')
+    expect(copy.CedarWasmEngine).not.toBe(CedarWasmEngine)
+    const open = await copy.CedarWasmEngine.load({ policies: 'permit(principal, action, resource);' })
+    onTestFinished(() => open.close())
+    expect([open, shut].map((engine) => engine.evaluate(requestOf('p')).allow)).toEqual([true, false])
   })
 })
 

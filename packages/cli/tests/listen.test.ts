@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises'
 import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -20,9 +21,10 @@ async function urlOf({ child, ended }: Running): Promise<string> {
   return Promise.race([heard, failed])
 }
 
-async function listening(...args: readonly string[]): Promise<Running> {
+async function listening(args: readonly string[] = [], env = {}): Promise<Running> {
   const path = await folder({ 'keys.json': KEYS })
-  const running = start(['audit', '--listen', '127.0.0.1:0', '--keys', `${path}/keys.json`, ...args])
+  const command = ['audit', '--listen', '127.0.0.1:0', '--keys', `${path}/keys.json`, ...args]
+  const running = start(command, { env })
   onTestFinished(() => void running.child.kill('SIGKILL'))
   return running
 }
@@ -60,19 +62,22 @@ describe('kest audit --listen', () => {
     },
   )
 
-  it('ends at once when it is told a second time, though somebody still sends', async () => {
-    const running = await listening()
+  it('ends at once when it is told a second time, though somebody still sends, and leaves no file behind', async () => {
+    const temporary = await folder({})
+    const running = await listening([], { TMPDIR: temporary })
     const url = await urlOf(running)
     const slow = request(url, { method: 'POST', headers: { 'content-type': 'application/json' } })
     slow.on('error', () => undefined)
     slow.write('{')
     // It has been seen once another is answered.
     expect(await send(url, exported(entryBy('gateway', [], { timestamp_ms: Date.now() })))).toBe(200)
+    expect(await readdir(temporary)).toHaveLength(1)
     running.child.kill('SIGINT')
     await expect.poll(() => send(url, '{}').catch(() => 'closed'), { timeout: 30_000 }).toBe('closed')
     running.child.kill('SIGTERM')
     await running.ended
     expect(running.child.signalCode).toBe('SIGTERM')
+    expect(await readdir(temporary)).toEqual([])
   })
 
   it('reports what it could not read, and fails', async () => {
@@ -89,7 +94,7 @@ describe('kest audit --listen', () => {
   it('stops when nothing comes any more, and takes files beside', async () => {
     const [first, second, third] = chainOfNow()
     const path = await folder({ 'spans.jsonl': exported(first, second) })
-    const running = await listening('--idle', '1', '--json', `${path}/spans.jsonl`)
+    const running = await listening(['--idle', '1', '--json', `${path}/spans.jsonl`])
     expect(await send(await urlOf(running), exported(third))).toBe(200)
     const { code, stdout } = await running.ended
     expect(JSON.parse(stdout.split('\n')[0] as string)).toMatchObject({ verdict: 'verified' })
@@ -97,7 +102,7 @@ describe('kest audit --listen', () => {
   })
 
   it('stops after the time that it was given, and says that nothing came', async () => {
-    const { code, stderr } = await (await listening('--for', '0.2')).ended
+    const { code, stderr } = await (await listening(['--for', '0.2'])).ended
     expect(stderr).toMatch(
       /^listening on http:\/\/127\.0\.0\.1:\d+\/v1\/traces\nkest: no span of Kest is there\n$/,
     )

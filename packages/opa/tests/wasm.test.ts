@@ -167,6 +167,7 @@ describe('options', () => {
     [{ paths: { a: '/' } }, 'expected a path'],
     [{ decisionPath: '.' }, 'decisionPath'],
     [{ reloadMs: -1 }, 'reloadMs'],
+    [{ reloadMs: 2 ** 31 }, 'reloadMs'],
     [{ maxMemoryBytes: 1 }, 'maxMemoryBytes'],
     [{ builtins: { x: 7 } }, 'builtins: x is no function'],
   ])('%j is refused when the engine is made', async (options, message) => {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { jsonLine, visible, visibleList } from './escape.js'
 
-const HARMFUL = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]|\u00a0|\u034f|\u3164/u
+const HARMFUL = /[\p{Cc}\p{Cf}\p{Cs}\p{Noncharacter_Code_Point}\p{Zl}\p{Zp}]|\u00a0|\u034f|\u3164/u
 const anyText = fc.string({
   unit: fc.oneof(
     fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }),
@@ -22,6 +22,7 @@ describe('visible', () => {
     ['line\u2028separator', 'line\\u{2028}separator'],
     ['lone \ud800', 'lone \\u{d800}'],
     ['tag \u{e0041}', 'tag \\u{e0041}'],
+    ['no character \uffff\u{1fffe}', 'no character \\u{ffff}\\u{1fffe}'],
   ])('K-AUDIT escapes what does not show: %j', (text, expected) => {
     expect(visible(text)).toBe(expected)
   })
