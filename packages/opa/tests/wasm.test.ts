@@ -80,6 +80,18 @@ describe('deciding in process', () => {
     )
   })
 
+  it('gives a module the memory that it wants to begin with, up to the bound', async () => {
+    const bytes = await readFile(LIBRARY)
+    const minimumAt = bytes.indexOf('\x03env\x06memory\x02', 'latin1') + '\x03env\x06memory\x02'.length + 1
+    bytes[minimumAt] = 100
+    const engine = await load(bytes, { data: minimum(40), maxMemoryBytes: 128 * 65_536 })
+    expect(engine.evaluate(asked)).toBe(true)
+    await expect(load(bytes, { maxMemoryBytes: 99 * 65_536 })).rejects.toMatchObject({
+      code: 'ERR_KEST_CONFIG',
+      message: expect.stringContaining('memory'),
+    })
+  })
+
   it('decides no more when it is closed', async () => {
     const engine = await load(POLICY_LIBRARY, { data: minimum(0) })
     engine.close()

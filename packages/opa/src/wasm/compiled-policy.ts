@@ -62,7 +62,7 @@ export class CompiledPolicy {
   constructor(module: WebAssembly.Module, { data, builtins, maxMemoryBytes }: PolicySurroundings) {
     const maximum = Math.floor(maxMemoryBytes / PAGE_BYTES)
     this.#make = () => {
-      const policy = loadPolicySync(module, { initial: Math.ceil(maximum / 16), maximum }, { ...builtins })
+      const policy = loadWithin(module, maximum, builtins)
       const { buffer, byteOffset, byteLength } = new TextEncoder().encode(data)
       policy.setData(buffer.slice(byteOffset, byteOffset + byteLength))
       return policy
@@ -162,6 +162,21 @@ export class CompiledPolicy {
   #builtins(): string[] {
     const { builtins, opa_json_dump } = this.#exports
     return Object.keys(JSON.parse(this.#textAt(opa_json_dump(builtins()))))
+  }
+}
+
+/** Begins with a sixteenth of what it may have; a module does not say how much it wants before it is given too little. */
+function loadWithin(
+  module: WebAssembly.Module,
+  maximum: number,
+  builtins: PolicySurroundings['builtins'],
+): LoadedPolicy {
+  for (let initial = Math.ceil(maximum / 16); ; initial = Math.min(2 * initial, maximum)) {
+    try {
+      return loadPolicySync(module, { initial, maximum }, { ...builtins })
+    } catch (error) {
+      if (!(error instanceof WebAssembly.LinkError) || initial === maximum) throw error
+    }
   }
 }
 

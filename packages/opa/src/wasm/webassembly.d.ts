@@ -11,5 +11,7 @@ declare namespace WebAssembly {
     /** @throws {RangeError} beyond its maximum */
     grow(pages: number): number
   }
+  /** What a module imports is not there, or does not fit. */
+  class LinkError extends Error {}
   function compile(bytes: Uint8Array<ArrayBuffer>): Promise<Module>
 }
