@@ -65,7 +65,10 @@ function signedText({ alg, kid, x5c }: ParsedEntry['header']): string {
 function certificateText(base64: string): string {
   let certificate: X509Certificate
   try {
-    certificate = new X509Certificate(Buffer.from(base64, 'base64'))
+    const der = Buffer.from(base64, 'base64')
+    certificate = new X509Certificate(der)
+    // It would show the PEM that another certificate carries.
+    if (!certificate.raw.equals(der)) return 'cannot be read'
   } catch {
     return 'cannot be read'
   }

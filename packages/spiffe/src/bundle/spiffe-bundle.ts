@@ -1,6 +1,6 @@
-import { X509Certificate } from 'node:crypto'
 import { SpiffeError } from '../errors.js'
 import { TrustDomain } from '../id/spiffe-id.js'
+import { parseCertificate } from '../x509/certificate.js'
 import { type Jwk, jwksOf, publicKeyOf } from './jwk-set.js'
 import { JwtBundle } from './jwt-bundle.js'
 import { type BundleFacts, X509Bundle } from './x509-bundle.js'
@@ -62,7 +62,7 @@ function authorityOf(jwk: Jwk): readonly Uint8Array[] {
   const der = typeof text === 'string' ? Buffer.from(text, 'base64') : undefined
   if (der === undefined || der.toString('base64') !== text) throw fail('its x5c is not base64')
   try {
-    if (new X509Certificate(der).publicKey.equals(key)) return [new Uint8Array(der)]
+    if (parseCertificate(der).publicKey.equals(key)) return [new Uint8Array(der)]
   } catch (cause) {
     throw fail('its x5c is no certificate', cause)
   }

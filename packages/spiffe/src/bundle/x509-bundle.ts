@@ -1,4 +1,4 @@
-import { type JsonWebKey, X509Certificate } from 'node:crypto'
+import type { JsonWebKey } from 'node:crypto'
 import { SpiffeError } from '../errors.js'
 import { TrustDomain } from '../id/spiffe-id.js'
 import { parseCertificate } from '../x509/certificate.js'
@@ -68,7 +68,7 @@ export class X509Bundle {
   toJSON(): X509BundleDocument {
     return {
       keys: this.authorities.map((der) => {
-        const { publicKey } = new X509Certificate(der)
+        const { publicKey } = parseCertificate(der)
         const x5c = [Buffer.from(der).toString('base64')] as const
         return { ...publicKey.export({ format: 'jwk' }), use: 'x509-svid', x5c }
       }),

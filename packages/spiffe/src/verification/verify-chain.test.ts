@@ -369,6 +369,11 @@ const defects: Readonly<Record<string, () => Defect>> = {
   'truncated-certificate': () => unreadable(leafOf(root).subarray(0, -1)),
   'certificate-with-bytes-behind-it': () => unreadable(Buffer.concat([leafOf(root), Buffer.of(0)])),
   'certificates-in-one': () => unreadable(Buffer.concat([leafOf(intermediate), intermediate.certificate])),
+  'leaf-that-carries-another-as-pem': () => unreadable(carrying(leafOf(root))),
+  'intermediate-that-carries-another-as-pem': () => ({
+    ...unreadable(carrying(intermediate.certificate)),
+    chain: [leafOf(intermediate), carrying(intermediate.certificate)],
+  }),
   'certificate-as-pem': () => unreadable(Buffer.from(new X509Certificate(leafOf(root)).toString())),
 }
 
@@ -452,6 +457,20 @@ function ofIntermediate(
 
 function unreadable(certificate: Uint8Array): Defect {
   return { chain: [certificate], code: 'ERR_SPIFFE_CERTIFICATE', says: 'certificate' }
+}
+
+/**
+ * A stranger's, with the ID and the issuer that he likes, and another's in an extension: node:crypto looks for PEM first, and
+ * would have that one's signature and key.
+ */
+function carrying(certificate: Uint8Array): Uint8Array {
+  const keys = ec()
+  const pem = Buffer.from(`\n${new X509Certificate(certificate)}\n`)
+  return leafOf(
+    { issuer: { ...root.issuer, privateKey: keys.privateKey } },
+    { names: uriNames([HOP1]), carried: extension('1.3.6.1.4.1.99999.1', false, pem) },
+    { keys },
+  )
 }
 
 function idAndDnsName(): Uint8Array {

@@ -15,7 +15,8 @@ export interface Certificate extends CertificateFacts {
 }
 
 /**
- * Reads one DER certificate.
+ * Reads one DER certificate. What node:crypto and the facts say is of the same bytes: node:crypto looks for PEM first, anywhere
+ * in what it is given, and would read the certificate that another carries in an extension.
  *
  * @throws {SpiffeError} `ERR_SPIFFE_CERTIFICATE`
  */
@@ -25,6 +26,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
   if (sequenceLength(der, 0) !== der.byteLength) throw unreadable('there are bytes before or behind it')
   try {
     const x509 = new X509Certificate(der)
+    if (!x509.raw.equals(der)) throw unreadable('it is not DER, or carries another as PEM')
     return Object.freeze({ ...readFacts(der), der, x509, publicKey: x509.publicKey })
   } catch (cause) {
     if (cause instanceof SpiffeError) throw cause
