@@ -209,11 +209,13 @@ describe('createMtlsServer', () => {
     const server = createMtlsServer(orders, { authorize: oneOf(GATEWAY) }, (tls) =>
       createTlsServer(tls, handler),
     )
+    const added = vi.fn()
+    server.on('secureConnection', added)
     const port = await listen(server)
     await exchange(port, svidOf('spiffe://example.org/other', root))
-    expect(handler).not.toHaveBeenCalled()
+    expect([handler, added].map(({ mock }) => mock.calls.length)).toEqual([0, 0])
     await exchange(port, gatewaySvid)
-    expect(handler).toHaveBeenCalledOnce()
+    expect([handler, added].map(({ mock }) => mock.calls.length)).toEqual([1, 1])
   })
 
   it('serves HTTP/2 to who may, and to no other', async () => {
@@ -455,7 +457,9 @@ describe('authorizers', () => {
     expect(memberOf('example.org')(id)).toBe(true)
     expect(memberOf('partner.test')(id)).toBe(false)
     expect(memberOf('org')(id)).toBe(false)
+    expect(memberOf('spiffe://example.org')(id)).toBe(true)
     expect(() => memberOf('Not A Domain')).toThrow(SpiffeError)
+    expect(() => memberOf(ORDERS)).toThrow(expect.objectContaining({ code: 'ERR_SPIFFE_TRUST_DOMAIN' }))
   })
 
   it('oneOf takes whole IDs', () => {

@@ -243,6 +243,43 @@ describe('X509Source', () => {
   })
 })
 
+describe('a client that is closed', () => {
+  it('closes the sources that share it, which trust nothing any more', async () => {
+    const client = new WorkloadApiClient({ address: authority.sockets['hop1'] as string, logger })
+    const [identity, bundles, tokens] = await Promise.all([
+      X509Source.connect({ client, logger }),
+      BundleSource.connect({ client, logger }),
+      JWTSource.connect({ client, logger }),
+    ])
+    const { generation } = identity
+    client.close()
+    for (const ask of [
+      () => identity.current(),
+      () => identity.getX509Bundle('example.org'),
+      () => bundles.getX509Bundle('example.org'),
+      () => tokens.getJwtBundle('example.org'),
+    ]) {
+      expect(codeOf(ask)).toBe('ERR_SPIFFE_CLOSED')
+    }
+    expect(identity.generation).toBeGreaterThan(generation)
+  })
+
+  it('holds nobody up who would make another source of it', async () => {
+    const client = new WorkloadApiClient({ address: authority.sockets['hop1'] as string, logger })
+    client.close()
+    const before = process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+    await expect(X509Source.connect({ client, logger })).rejects.toMatchObject({ code: 'ERR_SPIFFE_CLOSED' })
+    expect(process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout')).toHaveLength(before)
+  })
+})
+
+it.each([2 ** 31, Number.POSITIVE_INFINITY, 0, Number.NaN])(
+  'waits for no time that a timer cannot: %s',
+  async (connectTimeoutMs) => {
+    await expect(connect({ connectTimeoutMs })).rejects.toMatchObject({ code: 'ERR_SPIFFE_CONFIG' })
+  },
+)
+
 it('BundleSource follows bundles without an identity', async () => {
   const source = await BundleSource.connect({ address: authority.sockets['hop1'] as string, backoff, logger })
   open.push(source)

@@ -1,6 +1,9 @@
 import { KestConfigError } from '../errors.js'
 import type { ReplayStore } from './replay-store.js'
 
+/** The most that clocks may differ. */
+export const MAX_CLOCK_SKEW_MS = 60_000
+
 /** How a listener knows the sender of a passport (K-HOP). */
 export interface BindingOptions {
   /**
@@ -67,8 +70,8 @@ export function resolveBinding(options: BindingOptions): ResolvedBinding {
     assertIdle(options, HOP_ALONE, 'with binding "mtls"')
     return Object.freeze({ kind: binding, relays: [...relays] })
   }
-  if (!Number.isSafeInteger(clockSkewMs) || clockSkewMs < 0 || clockSkewMs > 60_000) {
-    throw invalid('clockSkewMs', 'an integer from 0 to 60000')
+  if (!Number.isSafeInteger(clockSkewMs) || clockSkewMs < 0 || clockSkewMs > MAX_CLOCK_SKEW_MS) {
+    throw invalid('clockSkewMs', `an integer from 0 to ${MAX_CLOCK_SKEW_MS}`)
   }
   if (replayStore !== null && typeof replayStore?.setIfAbsent !== 'function') {
     throw invalid('replayStore', 'an object with setIfAbsent')

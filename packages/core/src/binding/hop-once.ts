@@ -1,8 +1,15 @@
 import { createHash } from 'node:crypto'
 import { KestError } from '../errors.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import { MAX_CLOCK_SKEW_MS } from './binding-options.js'
 import { HOP_LIFETIME_S, type HopClaims } from './hop-token.js'
 import type { ReplayStore } from './replay-store.js'
+
+/**
+ * As long as any token can be good, from the slowest of clocks to the fastest: other listeners, and other instances that share
+ * the store, may allow for more than this one.
+ */
+const TTL_MS = HOP_LIFETIME_S * 1000 + 2 * MAX_CLOCK_SKEW_MS
 
 interface Memory {
   readonly replay: ReplayStore
@@ -19,11 +26,8 @@ interface Memory {
 export function assertOnceOnly(
   { aud, jti }: HopClaims,
   signer: string,
-  skewMs: number,
   { replay, namespace, cacheTimeoutMs }: Memory,
 ): MaybePromise<void> {
-  // As long as any token can be good, from the slowest of clocks to the fastest.
-  const ttlMs = HOP_LIFETIME_S * 1000 + 2 * skewMs
   const name = createHash('sha256')
     .update(JSON.stringify([signer, aud, jti]))
     .digest('base64url')
@@ -35,7 +39,7 @@ export function assertOnceOnly(
   }
   let answer: MaybePromise<boolean>
   try {
-    answer = replay.setIfAbsent(`kest:${namespace}:hop:${name}`, '1', ttlMs)
+    answer = replay.setIfAbsent(`kest:${namespace}:hop:${name}`, '1', TTL_MS)
   } catch (cause) {
     throw failed(cause)
   }

@@ -525,6 +525,19 @@ describe('what cannot be said', () => {
     expect(await refusal(receive(await sent(kestOf(gateway))))).toBe('ERR_KEST_CACHE')
   })
 
+  it('K-HOP remembers a token for as long as any listener of the instance would take it', async () => {
+    const kest = kestOf(orders)
+    const [strict, lenient] = [
+      receiver({ clockSkewMs: 0 }, kest),
+      receiver({ clockSkewMs: 60_000 }, kest),
+    ] as const
+    const { baggage, claims } = await underWay()
+    const token = withToken(baggage, tokenOf(gateway, claims))
+    await strict(token)
+    clock.advance(31_000)
+    expect(await refusal(lenient(token))).toBe('ERR_KEST_BINDING')
+  })
+
   it('K-HOP remembers only what was signed by somebody who may send', async () => {
     const setIfAbsent = vi.fn(() => true)
     const receive = receiver({ replayStore: { setIfAbsent } })
@@ -535,7 +548,7 @@ describe('what cannot be said', () => {
     expect(setIfAbsent).toHaveBeenCalledWith(
       expect.stringMatching(/^kest:default:hop:[\w-]{43}$/),
       '1',
-      40_000,
+      150_000,
     )
   })
 })

@@ -79,7 +79,7 @@ function checkHop(
       ...binding.relays,
     ]
     const signer = await signerOf(token, new Set(candidates), deps.trust, now)
-    const once = assertOnceOnly(token.claims, signer, binding.clockSkewMs, deps)
+    const once = assertOnceOnly(token.claims, signer, deps)
     if (isPromise(once)) await once
   }
 }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { SpiffeError } from '../errors.js'
 import { TrustDomain } from '../id/spiffe-id.js'
+import { assertDuration } from '../source/duration.js'
 import type { FollowOptions } from '../source/followed.js'
 import { JwtBundle } from './jwt-bundle.js'
 import { parsePemBundle } from './pem.js'
@@ -27,12 +27,7 @@ export interface BundleFileOptions extends FollowOptions {
 export function watchBundleFile(path: string | URL, options: BundleFileOptions): Promise<PolledBundleSource> {
   const { trustDomain, intervalMs = 5_000 } = options
   const domain = typeof trustDomain === 'string' ? TrustDomain.parse(trustDomain) : trustDomain
-  if (!(intervalMs > 0)) {
-    throw new SpiffeError(
-      'ERR_SPIFFE_CONFIG',
-      `intervalMs: expected a positive number, got ${String(intervalMs)}`,
-    )
-  }
+  assertDuration('intervalMs', intervalMs)
   return pollBundle(
     {
       name: `bundle of ${domain} in ${String(path)}`,

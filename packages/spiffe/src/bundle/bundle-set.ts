@@ -20,7 +20,8 @@ export type BundleMap = Readonly<Record<string, unknown>> | ReadonlyMap<string, 
 export function createBundleSet(bundles: BundleMap): X509BundleSource {
   const byName = new Map<string, X509Bundle>()
   for (const [name, bundle] of bundles instanceof Map ? bundles : Object.entries(bundles)) {
-    byName.set(name, bundleOf(TrustDomain.parse(name), bundle))
+    const domain = TrustDomain.parse(name)
+    byName.set(domain.name, bundleOf(domain, bundle))
   }
   return Object.freeze({
     generation: 0,

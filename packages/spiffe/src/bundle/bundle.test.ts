@@ -61,6 +61,17 @@ describe('a SPIFFE bundle', () => {
     expect([x509.authorities.length, jwt.keys.size]).toEqual([0, 0])
   })
 
+  it('passes over an authority without certificate, and certificates beside the first (X509-SVID §6.2)', () => {
+    const { x5c, ...bare } = x509Key(one)
+    const keys = [bare, { ...bare, x5c: [] }, { ...bare, x5c: [x5c, 'AAAA'].flat() }]
+    expect(parseSpiffeBundle({ keys }, 'example.org').x509.authorities).toEqual([new Uint8Array(one.root)])
+  })
+
+  it('may have a sequence of 64 bits', () => {
+    const text = '{"keys":[],"spiffe_sequence":1732690000000000001}'
+    expect(parseSpiffeBundle(text, 'example.org').x509.sequence).toBe(1732690000000000000)
+  })
+
   it('is written as it is read', () => {
     const document = { keys: [x509Key(one), x509Key(other)], spiffe_sequence: 7, spiffe_refresh_hint: 60 }
     const { x509 } = parseSpiffeBundle(document, 'example.org')
@@ -81,11 +92,8 @@ describe('a SPIFFE bundle', () => {
     ['keys that are no list', () => ({ keys: {} })],
     ['a key that is no object', () => ({ keys: ['x'] })],
     ['a key without kty', () => ({ keys: [{ use: 'x509-svid' }] })],
-    ['an authority without certificate', () => ({ keys: [{ ...x509Key(one), x5c: undefined }] })],
-    [
-      'an authority with two certificates',
-      () => ({ keys: [{ ...x509Key(one), x5c: [x509Key(one)['x5c'], 'AAAA'].flat() }] }),
-    ],
+    ['certificates that are no list', () => ({ keys: [{ ...x509Key(one), x5c: 'AAAA' }] })],
+    ['a sequence of more than 64 bits', () => ({ keys: [], spiffe_sequence: 2 ** 65 })],
     ['a certificate that is not base64', () => ({ keys: [{ ...x509Key(one), x5c: ['*'] }] })],
     ['a certificate that is none', () => ({ keys: [{ ...x509Key(one), x5c: ['AAAA'] }] })],
     [
@@ -174,6 +182,11 @@ describe('a set of bundles', () => {
     const both = combineBundleSources(first, second)
     expect(both.getX509Bundle('example.org')?.authorities).toEqual([one.root])
     expect(both.getX509Bundle('other.org')?.authorities).toEqual([other.root])
+  })
+
+  it('is found by its name, also where an ID was written', () => {
+    const set = createBundleSet({ 'spiffe://example.org': { keys: [x509Key(one)] } })
+    expect(set.getX509Bundle('example.org')?.authorities).toEqual([new Uint8Array(one.root)])
   })
 })
 

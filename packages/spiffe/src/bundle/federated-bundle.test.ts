@@ -1,6 +1,8 @@
 import type { RequestListener } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { RecordingLogger } from '@kest/core/testing'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { givenUp } from '../../tests/support/give-up.js'
@@ -16,10 +18,14 @@ import {
 } from '../dev-authority/certificate.js'
 import * as der from '../dev-authority/der.js'
 import { generateKeys } from '../dev-authority/keys.js'
+import { SpiffeError } from '../errors.js'
 import { splitCertificates } from '../x509/certificate.js'
 import { OID } from '../x509/oid.js'
+import { createBundleSet } from './bundle-set.js'
+import type { X509BundleSource } from './bundle-source.js'
 import { type FederatedBundleOptions, followBundleEndpoint } from './federated-bundle.js'
 import type { PolledBundleSource } from './polled-bundle.js'
+import { parseSpiffeBundle } from './spiffe-bundle.js'
 
 const ENDPOINT = 'spiffe://partner.example/spire/server'
 let authority: Authority
@@ -164,6 +170,61 @@ describe('a bundle endpoint with https_spiffe', () => {
     current = document(4, authority, rogue)
     await until(() => followed.status().error?.code === 'ERR_SPIFFE_BUNDLE')
     expect(followed.getX509Bundle('partner.example')?.has(rogue.root)).toBe(false)
+  })
+
+  it('does not bring it back when the identity that verifies the endpoint was withdrawn meanwhile', async () => {
+    let current = document(9, authority)
+    answer = says(() => current)
+    const known = createBundleSet({
+      'endpoint.example': parseSpiffeBundle(document(1, authority), 'endpoint.example').x509,
+    })
+    let denied = false
+    const bundle: X509BundleSource = {
+      generation: 0,
+      getX509Bundle: (name) => {
+        if (denied) throw new SpiffeError('ERR_SPIFFE_DENIED', 'X.509 source: what it had was withdrawn')
+        return known.getX509Bundle(name)
+      },
+    }
+    const endpointId = 'spiffe://endpoint.example/server'
+    const followed = await follow(await serve(authority, endpointId), {
+      profile: { type: 'https_spiffe', endpointId, bundle },
+    })
+    denied = true
+    await until(() => followed.status().error?.code === 'ERR_SPIFFE_UNAVAILABLE')
+    current = document(1, authority, rogue)
+    denied = false
+    await until(() => followed.status().error?.code === 'ERR_SPIFFE_BUNDLE')
+    expect(followed.getX509Bundle('partner.example')?.has(rogue.root)).toBe(false)
+  })
+
+  it('leaves other domains to others, also when it can be relied on no longer', async () => {
+    answer = says(() => document(1, authority))
+    const followed = await follow(await serve(), { maxStaleMs: 0 })
+    server?.closeAllConnections()
+    server?.close()
+    await until(() => followed.status().staleSince !== null && followed.status().staleSince !== Date.now())
+    expect(() => followed.getX509Bundle('partner.example')).toThrow(
+      expect.objectContaining({ code: 'ERR_SPIFFE_STALE' }),
+    )
+    expect(followed.getX509Bundle('example.org')).toBeUndefined()
+    expect(followed.getJwtBundle('example.org')).toBeUndefined()
+  })
+
+  it('is given up when it says nothing any more, whatever garbage is collected meanwhile', async () => {
+    let silent = false
+    answer = (request, response) => {
+      if (!silent) says(() => document(1, authority))(request, response)
+    }
+    const followed = await follow(await serve(), { timeoutMs: 200 })
+    silent = true
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    await until(() => {
+      collect()
+      return followed.status().failures > 1
+    })
+    expect(followed.status().staleSince).not.toBeNull()
   })
 
   it('may redirect to an https URL, whose server is judged like the first', async () => {

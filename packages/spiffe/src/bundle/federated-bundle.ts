@@ -1,6 +1,8 @@
 import { SpiffeError } from '../errors.js'
 import { SpiffeId, TrustDomain } from '../id/spiffe-id.js'
+import { assertDuration } from '../source/duration.js'
 import type { FollowOptions } from '../source/followed.js'
+import { TimeLimit } from '../source/time-limit.js'
 import { verifyX509Chain } from '../verification/verify-chain.js'
 import type { X509BundleSource } from './bundle-source.js'
 import { type EndpointTrust, fetchBundle, isEndpointUrl } from './fetch-bundle.js'
@@ -66,13 +68,8 @@ const MAX_REFRESH_MS = 86_400_000
  */
 export async function followBundleEndpoint(options: FederatedBundleOptions): Promise<PolledBundleSource> {
   const { refreshMs, retryMs = 30_000, timeoutMs = 10_000, maxStaleMs = MAX_REFRESH_MS } = options
-  for (const [name, value] of Object.entries({ refreshMs: refreshMs ?? 1, retryMs, timeoutMs })) {
-    if (typeof value === 'number' && value > 0) continue
-    throw new SpiffeError(
-      'ERR_SPIFFE_CONFIG',
-      `bundle endpoint: ${name}: expected a positive number, got ${String(value)}`,
-    )
-  }
+  for (const [name, value] of Object.entries({ refreshMs: refreshMs ?? 1, retryMs, timeoutMs }))
+    assertDuration(`bundle endpoint: ${name}`, value)
   const { trustDomain } = options
   const domain = typeof trustDomain === 'string' ? TrustDomain.parse(trustDomain) : trustDomain
   const url = endpointUrl(options.url)
@@ -82,8 +79,8 @@ export async function followBundleEndpoint(options: FederatedBundleOptions): Pro
       name: `bundle of ${domain} at ${url.href}`,
       trustDomain: domain,
       read: async (before, stopping) => {
-        const signal = AbortSignal.any([stopping, AbortSignal.timeout(timeoutMs)])
-        const bundle = parseSpiffeBundle(await fetchBundle(url, trustOf(before), signal), domain)
+        using limit = new TimeLimit(timeoutMs, stopping)
+        const bundle = parseSpiffeBundle(await fetchBundle(url, trustOf(before), limit.signal), domain)
         refuseRollback(before, bundle)
         return bundle
       },

@@ -3,6 +3,7 @@ import { request } from 'node:https'
 import { isIP } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
 import { SpiffeError } from '../errors.js'
+import { isSelfSigned, parseCertificate } from '../x509/certificate.js'
 
 const MAX_BYTES = 4 * 1024 * 1024
 const MAX_REDIRECTS = 3
@@ -71,7 +72,8 @@ function connected(url: URL, { ca, judge }: EndpointTrust, signal: AbortSignal):
       ...(isIP(host) === 0 ? { servername: host } : {}),
       ...(ca === undefined ? {} : { ca: typeof ca === 'string' ? ca : [...ca] }),
       // Without public authorities it is for us to refuse, below, before a byte of the request is written.
-      ...(judge === undefined ? {} : { rejectUnauthorized: false }),
+      // Otherwise it is for Node, whatever NODE_TLS_REJECT_UNAUTHORIZED says: these are roots of trust.
+      rejectUnauthorized: judge === undefined,
     })
     const abort = (): void => {
       socket.destroy(new Error('it took too long, or was given up'))
@@ -96,7 +98,7 @@ function connected(url: URL, { ca, judge }: EndpointTrust, signal: AbortSignal):
 function presented(socket: TLSSocket): readonly Uint8Array[] {
   const chain: Uint8Array[] = []
   for (let at = socket.getPeerX509Certificate(); at !== undefined; at = at.issuerCertificate) {
-    if (chain.length > 0 && at.subject === at.issuer) break
+    if (chain.length > 0 && isSelfSigned(parseCertificate(at.raw))) break
     chain.push(new Uint8Array(at.raw))
   }
   return chain

@@ -1,6 +1,7 @@
 import { SpiffeError } from '../errors.js'
 import type { TrustDomain } from '../id/spiffe-id.js'
 import { Followed, type FollowOptions, type SourceStatus } from '../source/followed.js'
+import { isFinal } from '../workload-api/status.js'
 import type { Stop, Watcher } from '../workload-api/watch.js'
 import type { JwtBundleSource, X509BundleSource } from './bundle-source.js'
 import type { JwtBundle } from './jwt-bundle.js'
@@ -65,13 +66,11 @@ class Polled implements PolledBundleSource {
   }
 
   getX509Bundle(trustDomain: string): X509Bundle | undefined {
-    const { x509 } = this.#followed.get()
-    return trustDomain === this.trustDomain.name ? x509 : undefined
+    return trustDomain === this.trustDomain.name ? this.#followed.get().x509 : undefined
   }
 
   getJwtBundle(trustDomain: string): JwtBundle | undefined {
-    const { jwt } = this.#followed.get()
-    return trustDomain === this.trustDomain.name ? jwt : undefined
+    return trustDomain === this.trustDomain.name ? this.#followed.get().jwt : undefined
   }
 
   status(): SourceStatus {
@@ -106,7 +105,7 @@ class Polled implements PolledBundleSource {
           again(delayMs(bundle))
         },
         (cause: unknown) => {
-          const error = cause instanceof SpiffeError ? cause : unavailable(name, cause)
+          const error = failureOf(name, cause)
           const ms = delayMs(undefined)
           if (!stopping.signal.aborted) {
             this.#followed.logger.warn(
@@ -125,6 +124,12 @@ class Polled implements PolledBundleSource {
       clearTimeout(timer)
     }
   }
+}
+
+/** What withdraws, or ends, a source is that of another one, whose bundles the endpoint was to be verified with. */
+function failureOf(name: string, cause: unknown): SpiffeError {
+  const own = cause instanceof SpiffeError && cause.code !== 'ERR_SPIFFE_DENIED' && !isFinal(cause)
+  return own ? cause : unavailable(name, cause)
 }
 
 function unavailable(name: string, cause: unknown): SpiffeError {

@@ -5,6 +5,9 @@ import { type Jwk, jwksOf, publicKeyOf } from './jwk-set.js'
 import { JwtBundle } from './jwt-bundle.js'
 import { type BundleFacts, X509Bundle } from './x509-bundle.js'
 
+/** Trust Domain and Bundle §4.1.1: 64 bits. JSON rounds what is beyond 2⁵³, which keeps their order. */
+const MAX_SEQUENCE = 2 ** 64
+
 /** Authorities of a trust domain, for both kinds of SVID. */
 export interface SpiffeBundle {
   readonly x509: X509Bundle
@@ -51,13 +54,14 @@ export function parseJwtBundle(jwks: unknown, trustDomain: TrustDomain | string)
   )
 }
 
-/** §4.2.3: exactly one certificate, and the key is its key. */
+/** X509-SVID §6.2: without a certificate it is passed over, of several the first counts; and the key is its key. */
 function authorityOf(jwk: Jwk): readonly Uint8Array[] {
   const { members, fail } = jwk
   const key = publicKeyOf(jwk)
   if (key === undefined) return []
-  const x5c = members['x5c']
-  if (!Array.isArray(x5c) || x5c.length !== 1) throw fail('expected an x5c of one certificate')
+  const x5c = members['x5c'] ?? []
+  if (!Array.isArray(x5c)) throw fail('its x5c is no list')
+  if (x5c.length === 0) return []
   const text: unknown = x5c[0]
   const der = typeof text === 'string' ? Buffer.from(text, 'base64') : undefined
   if (der === undefined || der.toString('base64') !== text) throw fail('its x5c is not base64')
@@ -84,8 +88,8 @@ function jwtAuthorities(keys: readonly Jwk[]): Map<string, NonNullable<ReturnTyp
 }
 
 function factsOf(document: Readonly<Record<string, unknown>>, trustDomain: TrustDomain): BundleFacts {
-  const sequence = wholeNumber(document, 'spiffe_sequence', trustDomain)
-  const hint = wholeNumber(document, 'spiffe_refresh_hint', trustDomain)
+  const sequence = wholeNumber(document, 'spiffe_sequence', MAX_SEQUENCE, trustDomain)
+  const hint = wholeNumber(document, 'spiffe_refresh_hint', Number.MAX_SAFE_INTEGER, trustDomain)
   return {
     ...(sequence === undefined ? {} : { sequence }),
     ...(hint === undefined ? {} : { refreshHintMs: hint * 1000 }),
@@ -95,10 +99,11 @@ function factsOf(document: Readonly<Record<string, unknown>>, trustDomain: Trust
 function wholeNumber(
   document: Readonly<Record<string, unknown>>,
   name: string,
+  most: number,
   trustDomain: TrustDomain,
 ): number | undefined {
   const value = document[name]
   if (value === undefined) return undefined
-  if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number
+  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= most) return value as number
   throw new SpiffeError('ERR_SPIFFE_BUNDLE', `bundle of ${trustDomain}: ${name}: expected a whole number`)
 }

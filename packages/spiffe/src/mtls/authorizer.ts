@@ -14,10 +14,20 @@ export function anyId(): Authorizer {
 
 /**
  * The members of one trust domain.
- * @throws {SpiffeError} `ERR_SPIFFE_TRUST_DOMAIN`
+ * @throws {SpiffeError} `ERR_SPIFFE_TRUST_DOMAIN`, also for the ID of a workload; `ERR_SPIFFE_ID`
  */
 export function memberOf(trustDomain: TrustDomain | string): Authorizer {
   const domain = typeof trustDomain === 'string' ? TrustDomain.parse(trustDomain) : trustDomain
+  if (
+    typeof trustDomain === 'string' &&
+    trustDomain !== domain.name &&
+    trustDomain !== domain.id().toString()
+  ) {
+    throw new SpiffeError(
+      'ERR_SPIFFE_TRUST_DOMAIN',
+      `memberOf: ${trustDomain} is one workload of a trust domain; oneOf() is for workloads`,
+    )
+  }
   return (id) => id.memberOf(domain)
 }
 

@@ -40,19 +40,20 @@ export function createMtlsServer<S extends Server>(
   assertRules(source, rules)
   let shown = source.current()
   const server = create({ ...SERVER_OPTIONS })
-  const handlers = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[]
-  server.removeAllListeners('secureConnection')
-  server.on('secureConnection', (socket) => {
+  // A listener, even the first, would not keep those away that are added later.
+  const emit: (event: string, ...values: unknown[]) => boolean = server.emit
+  server.emit = (event: string, ...values: unknown[]): boolean => {
+    if (event !== 'secureConnection') return emit.call(server, event, ...values)
+    const [socket] = values as [TLSSocket]
     try {
       source.current()
       assertPeer(socket, source, rules)
     } catch (error) {
       socket.destroy()
-      server.emit('tlsClientError', error as Error, socket)
-      return
+      return emit.call(server, 'tlsClientError', error, socket)
     }
-    for (const handler of handlers) handler.call(server, socket)
-  })
+    return emit.call(server, event, socket)
+  }
   // Before the server makes anything of the connection.
   server.prependListener('connection', () => {
     const now = identityOf(source)

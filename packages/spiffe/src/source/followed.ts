@@ -2,10 +2,11 @@ import { type Clock, type Logger, stderrLogger, systemClock } from '@kest/core'
 import { SpiffeError } from '../errors.js'
 import { isFinal } from '../workload-api/status.js'
 import type { Stop, Watcher } from '../workload-api/watch.js'
+import { assertDuration } from './duration.js'
 
 /** How long a source waits, and how long it lasts without its server. Times are milliseconds. */
 export interface FollowOptions {
-  /** Until the first update is here. Default 30,000. */
+  /** Until the first update is here, up to 2,147,483,647. Default 30,000. */
   readonly connectTimeoutMs?: number
   /** Gives up waiting for the first update; afterwards it does nothing. */
   readonly signal?: AbortSignal
@@ -41,6 +42,7 @@ const MAX_STALE_MS = 3_600_000
  *
  * - An update takes the place of the whole state.
  * - `ERR_SPIFFE_DENIED` withdraws it (SPIFFE Workload API §5.2.1, §5.2.2).
+ * - `ERR_SPIFFE_CLOSED`: the client that it shares was closed, and so it is closed.
  * - Any other failure leaves it as it is, stale from then on, and no longer than `maxStaleMs`.
  */
 export class Followed<T> {
@@ -64,7 +66,7 @@ export class Followed<T> {
     this.#clock = options.clock ?? systemClock
     this.#logger = options.logger ?? stderrLogger
     this.#maxStaleMs = notNegative('maxStaleMs', options.maxStaleMs ?? MAX_STALE_MS)
-    notNegative('connectTimeoutMs', options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS)
+    assertDuration('connectTimeoutMs', options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS)
   }
 
   get logger(): Logger {
@@ -125,7 +127,7 @@ export class Followed<T> {
       }, connectTimeoutMs)
       if (signal?.aborted) return abort()
       signal?.addEventListener('abort', abort, { once: true })
-      this.#stop = follow({
+      const watcher: Watcher<M> = {
         onUpdate: (update) => {
           if (this.#closed) return
           this.#accept(accept(update, this.#state))
@@ -139,8 +141,15 @@ export class Followed<T> {
           this.#fail(error)
           if (isFinal(error)) settle(error)
           this.#notify()
+          if (error.code === 'ERR_SPIFFE_CLOSED') this.close()
         },
-      })
+      }
+      try {
+        this.#stop = follow(watcher)
+      } catch (error) {
+        settle(error as SpiffeError)
+        return
+      }
       // It may have been refused before there was anything to stop.
       if (this.#closed) this.#stop()
     })
@@ -206,7 +215,7 @@ export class Followed<T> {
   #fail(error: SpiffeError): void {
     this.#failures++
     this.#error = error
-    if (error.code === 'ERR_SPIFFE_DENIED') {
+    if (error.code === 'ERR_SPIFFE_DENIED' || error.code === 'ERR_SPIFFE_CLOSED') {
       this.#state = undefined
       this.#staleSince = null
     } else this.#staleSince ??= this.#clock.now()

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { ec, leafOf, signerOf } from '../../tests/support/certificates.js'
 import { makeAuthority, makeSvid } from '../../tests/support/material.js'
 import type { Authority } from '../dev-authority/authority.js'
 import {
@@ -64,6 +65,16 @@ describe('an X.509-SVID', () => {
     const { x509Svid, x509SvidKey } = await makeSvid(authority)
     const svid = parseX509Svid(Buffer.concat([x509Svid, authority.root]), x509SvidKey)
     expect(Buffer.concat(svid.certificates)).toEqual(Buffer.from(x509Svid))
+  })
+
+  it('keeps an intermediate that has the name of its issuer: self-issued is not self-signed', () => {
+    const root = signerOf('one name')
+    const intermediate = signerOf('one name', root)
+    const keys = ec()
+    const chain = [leafOf(intermediate, {}, { keys }), intermediate.certificate]
+    const pkcs8 = keys.privateKey.export({ format: 'der', type: 'pkcs8' })
+    expect(parseX509Svid(Buffer.concat(chain), pkcs8).certificates).toHaveLength(2)
+    expect(parseX509Svid(Buffer.concat([...chain, root.certificate]), pkcs8).certificates).toHaveLength(2)
   })
 
   it('shows no private key, however it is printed', async () => {

@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { SpiffeError } from '../errors.js'
 import type { SpiffeId } from '../id/spiffe-id.js'
-import { type Certificate, parseCertificate, splitCertificates } from '../x509/certificate.js'
+import { type Certificate, isSelfSigned, parseCertificate, splitCertificates } from '../x509/certificate.js'
 import { checkLeaf, checkSigning } from './profile.js'
 
 /** Certificates in one SVID; SPIRE sends one, and one more for each intermediate authority. */
@@ -82,7 +82,7 @@ class Svid implements X509Svid {
 }
 
 function withoutRoot(chain: readonly Certificate[]): readonly Certificate[] {
-  const end = chain.findLastIndex(({ x509 }) => x509.subject !== x509.issuer)
+  const end = chain.findLastIndex((certificate) => !isSelfSigned(certificate))
   return chain.slice(0, Math.max(end, 0) + 1)
 }
 

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import type { X509Bundle } from '../bundle/x509-bundle.js'
-import { type Certificate, parseCertificate } from '../x509/certificate.js'
+import { type Certificate, isSignedBy, parseCertificate } from '../x509/certificate.js'
 
 /** A name and a key (RFC 5280 §6.1.1d), and until when. */
 export type Anchor = Pick<Certificate, 'subject' | 'publicKey' | 'notBefore' | 'notAfter' | 'x509'>
@@ -40,16 +40,6 @@ export function anchorsThatSigned(certificate: Certificate, bundle: X509Bundle):
 /** The authorities that a certificate is one of: same name, same key. */
 export function anchorsThatAre({ subject, publicKey }: Certificate, bundle: X509Bundle): readonly Anchor[] {
   return withKey(anchorsNamed(subject, bundle), publicKey)
-}
-
-/** Whether the key made the certificate's signature. */
-export function isSignedBy({ x509 }: Certificate, key: KeyObject): boolean {
-  try {
-    return x509.verify(key)
-  } catch {
-    // A key of another kind than the signature.
-    return false
-  }
 }
 
 function withKey(anchors: readonly Anchor[], key: KeyObject): readonly Anchor[] {

@@ -4,10 +4,10 @@ import type { X509Bundle } from '../bundle/x509-bundle.js'
 import { SpiffeError } from '../errors.js'
 import type { SpiffeId } from '../id/spiffe-id.js'
 import { checkLeaf, checkSigning } from '../svid/profile.js'
-import { type Certificate, parseCertificate } from '../x509/certificate.js'
+import { type Certificate, isSelfSigned, isSignedBy, parseCertificate } from '../x509/certificate.js'
 import { OID } from '../x509/oid.js'
 import { assertAuthorityKey, assertSignatureAlgorithm, leafAlgorithms } from './algorithms.js'
-import { type Anchor, anchorsThatAre, anchorsThatSigned, isSignedBy } from './anchors.js'
+import { type Anchor, anchorsThatAre, anchorsThatSigned } from './anchors.js'
 import { assertNameConstraints } from './name-constraints.js'
 
 /** Extensions that are understood here: a critical one that is not makes a certificate useless (RFC 5280 §4.2). */
@@ -116,7 +116,7 @@ function assertUnderstood(certificate: Certificate): void {
 
 /** K-X5C: the root is the verifier's own, and a second spelling of the same chain is none. */
 function assertNotRoot(certificate: Certificate): void {
-  if (certificate.issuer === certificate.subject && isSignedBy(certificate, certificate.publicKey)) {
+  if (isSelfSigned(certificate)) {
     throw refused('it holds a root: whoever verifies has their own')
   }
 }

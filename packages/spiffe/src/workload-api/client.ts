@@ -17,7 +17,7 @@ import { type Backoff, createBackoff } from './backoff.js'
 import { type JwtBundlesState, readJwtBundles } from './jwt-state.js'
 import { SECURITY_HEADER, workloadApi } from './service.js'
 import { toSpiffeError } from './status.js'
-import { type Stop, type Watcher, watch } from './watch.js'
+import { type End, type Stop, type Watcher, watch } from './watch.js'
 import {
   JWTBundlesRequestSchema,
   JWTSVIDRequestSchema,
@@ -60,7 +60,7 @@ const TIMEOUT_MS = 10_000
 export class WorkloadApiClient {
   readonly #client: Client
   readonly #options: Required<Pick<WorkloadApiOptions, 'backoff' | 'timeoutMs' | 'logger'>>
-  readonly #stops = new Set<Stop>()
+  readonly #streams = new Set<End>()
   #closed = false
 
   /** @throws {SpiffeError} `ERR_SPIFFE_ADDRESS`, `ERR_SPIFFE_CONFIG` */
@@ -168,11 +168,12 @@ export class WorkloadApiClient {
     }
   }
 
-  /** Ends every stream and the connection. Idempotent. */
+  /** Ends every stream, of which whoever watches is told (`ERR_SPIFFE_CLOSED`), and the connection. Idempotent. */
   close(): void {
     this.#closed = true
-    for (const stop of this.#stops) stop()
-    this.#stops.clear()
+    const streams = [...this.#streams]
+    this.#streams.clear()
+    for (const end of streams) end(closed())
     this.#client.close()
   }
 
@@ -197,12 +198,11 @@ export class WorkloadApiClient {
         metadata(),
       )
     const end = watch({ call: callOf(method), open, read, backoff: backoff(), logger }, watcher)
-    const stop = (): void => {
-      this.#stops.delete(stop)
+    this.#streams.add(end)
+    return () => {
+      this.#streams.delete(end)
       end()
     }
-    this.#stops.add(stop)
-    return stop
   }
 
   #call<I, O>(method: MethodDefinition<I, O>, request: I, { signal, timeoutMs }: CallLimits): Promise<O> {

@@ -9,14 +9,17 @@ export interface Watcher<T> {
   /** The whole state. What earlier ones had and this one lacks is withdrawn. */
   onUpdate(state: T): void
   /**
-   * The stream broke off, or was never had. After `ERR_SPIFFE_REFUSED` nothing more comes; after any other code it is
-   * tried again, in `retryInMs`.
+   * The stream broke off, or was never had. After `ERR_SPIFFE_REFUSED`, and `ERR_SPIFFE_CLOSED` when the client was closed,
+   * nothing more comes; after any other code it is tried again, in `retryInMs`.
    */
   onError(error: SpiffeError, retryInMs: number | null): void
 }
 
 /** Ends what was begun. May be called more than once. */
 export type Stop = () => void
+
+/** Ends it; with a reason, the watcher is told. */
+export type End = (why?: SpiffeError) => void
 
 /** How a stream is opened, read and opened again. */
 export interface WatchOptions<M, T> {
@@ -31,7 +34,7 @@ export interface WatchOptions<M, T> {
  * Keeps a stream open for as long as it is wanted: what ends it begins the wait for the next, unless it was refused for
  * good. A message resets the backoff. Whatever the watcher throws is logged and ends nothing.
  */
-export function watch<M, T>(options: WatchOptions<M, T>, watcher: Watcher<T>): Stop {
+export function watch<M, T>(options: WatchOptions<M, T>, watcher: Watcher<T>): End {
   const { call, backoff, logger } = options
   let stopped = false
   let timer: NodeJS.Timeout | undefined
@@ -97,10 +100,12 @@ export function watch<M, T>(options: WatchOptions<M, T>, watcher: Watcher<T>): S
   }
 
   attempt()
-  return () => {
+  return (why) => {
+    const running = !stopped
     stopped = true
     clearTimeout(timer)
     stream?.cancel()
+    if (running && why !== undefined) tell(() => watcher.onError(why, null))
   }
 }
 

@@ -53,6 +53,21 @@ export function splitCertificates(der: Uint8Array, limit: number): readonly Uint
   return parts
 }
 
+/** Whether the key made the certificate's signature. */
+export function isSignedBy({ x509 }: Certificate, key: KeyObject): boolean {
+  try {
+    return x509.verify(key)
+  } catch {
+    // A key of another kind than the signature.
+    return false
+  }
+}
+
+/** Whether it is a root. One that merely has the name of its issuer is not (RFC 5280 §3.2: self-issued). */
+export function isSelfSigned(certificate: Certificate): boolean {
+  return certificate.issuer === certificate.subject && isSignedBy(certificate, certificate.publicKey)
+}
+
 /** Bytes of the DER SEQUENCE that begins at `at`, its header included; `undefined` when none begins there. */
 function sequenceLength(der: Uint8Array, at: number): number | undefined {
   return der[at] === TAG.sequence ? encodedLength(der, at) : undefined
