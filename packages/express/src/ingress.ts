@@ -53,6 +53,8 @@ export function kestExpress<Req extends IncomingMessage = IncomingMessage>(
   if (typeof switchIdentity !== 'boolean' && typeof switchIdentity !== 'function') {
     throw new KestConfigError('kestExpress.switchIdentity: expected a boolean, or a function of the request')
   }
+  if (typeof kest?.begin !== 'function' || typeof kest.listener !== 'function')
+    throw new KestConfigError('kestExpress.kest: expected what createKest or configure answered')
   const listener = kest.listener(listenerOptions)
 
   return function kestIngress(req, res, next) {

@@ -248,6 +248,7 @@ describe('options of kestExpress', () => {
     ['another onError', { onError: 'throw' }],
     ['switchIdentity of another type', { switchIdentity: 'yes' }],
     ['an empty origin', { origin: '' }],
+    ['an instance that is none', { kest: {} }],
   ])('refuses %s when it is made', (_what, options) => {
     expect(() => kestExpress({ kest, ...options } as never)).toThrow(KestConfigError)
   })

@@ -39,6 +39,10 @@ app.register(kestFastify, { onError: 'throw' })
 app.register(kestFastify, { token: { jwks: 'https://issuer.test/jwks', audience: 'orders' } })
 
 app.get('/a', { config: { kest: false } }, async () => 'a')
+// @ts-expect-error only `false` is an answer by itself
+app.get('/a', { config: { kest: true } }, async () => 'a')
+// @ts-expect-error a policy has a place
+app.get('/a', { config: { kest: 'allow' } }, async () => 'a')
 app.get(
   '/b',
   { config: { kest: { policy: 'b', addedTaints: ['pii'], switchIdentity: true } } },

@@ -14,7 +14,7 @@ declare module 'fastify' {
   }
   interface FastifyContextConfig {
     /** What this route's operation is; `false` leaves the route alone. */
-    kest?: false | KestRouteOptions
+    kest?: false | (object & KestRouteOptions)
   }
 }
 
@@ -67,7 +67,11 @@ const plugin: FastifyPluginCallback<KestFastifyOptions> = (instance, options, do
  * @example
  * ```ts
  * await app.register(kestFastify, { origin: 'user_input' })
- * app.get('/orders/:id', { config: { kest: { policy: 'orders/read' } } }, async (request) => find(request.params.id))
+ * app.get<{ Params: { id: string } }>(
+ *   '/orders/:id',
+ *   { config: { kest: { policy: 'orders/read' } } },
+ *   async ({ params }) => find(params.id),
+ * )
  * ```
  */
 const kestFastify: FastifyPluginCallback<KestFastifyOptions> = fp(plugin, {

@@ -4,6 +4,7 @@ import { type VerifiedDecorator, type VerifiedFunction, verifiedWith } from '../
 import type { IdentityProvider } from '../identity/provider.js'
 import type { PolicyEngine } from '../policy/engine.js'
 import type { CacheProvider } from '../propagation/cache.js'
+import { stderrLogger } from '../telemetry/logger.js'
 import { createKest, type Kest } from './kest.js'
 import type { KestOptions } from './options.js'
 
@@ -13,11 +14,15 @@ const slot = globalThis as Record<symbol, unknown>
 
 /**
  * Makes the default instance (F-GC-01), which everything uses that was not given another. A later call replaces it for
- * what begins after.
+ * what begins after, with its engine, which decides all tiers; that is logged as a warning.
  * @throws {KestConfigError} as {@link createKest}
  */
 export function configure(options: KestOptions): Kest {
   const kest = createKest(options)
+  if (slot[ACTIVE] !== undefined) {
+    const logger = options.logger ?? stderrLogger
+    logger.warn({}, 'CONFIGURED AGAIN: what decided and signed so far is replaced, for what begins after')
+  }
   slot[ACTIVE] = kest
   return kest
 }

@@ -40,6 +40,16 @@ describe('configure', () => {
     expect(getActiveCache()).toBe(cache)
   })
 
+  it('says so when it replaces what was configured, with whoever decides', () => {
+    const logger = new RecordingLogger()
+    configure({ identity, logger })
+    expect(logger.records).toEqual([])
+    configure({ identity, logger })
+    expect(logger.records.map(({ message }) => message)).toEqual([
+      expect.stringContaining('CONFIGURED AGAIN'),
+    ])
+  })
+
   it('F-GC-04 names the part that is not configured', () => {
     configure({ identity })
     expect(getActiveEngine).toThrow(/no engine is configured/)
@@ -50,6 +60,23 @@ describe('configure', () => {
 describe('createKest', () => {
   it.each<[string, object, RegExp]>([
     ['an unknown option', { deviations: [] }, /unknown option "deviations"/],
+    ['no options', null as never, /expected an object/],
+    [
+      'one raiser in place of a list',
+      { raisers: 'spiffe://config.test/sanitizer' },
+      /raisers: expected a list/,
+    ],
+    ['telemetry that is a name', { telemetry: 'otlp' }, /telemetry: expected an object/],
+    ['telemetry that is a function', { telemetry: () => ({}) }, /telemetry: expected an object/],
+    ['telemetry that is on its way', { telemetry: Promise.resolve({}) }, /telemetry: expected an object/],
+    [
+      'a misspelled part of telemetry',
+      { telemetry: { auditrail: {} } },
+      /telemetry: unknown option "auditrail"/,
+    ],
+    ['a provider that is none', { telemetry: { tracerProvider: 5 } }, /telemetry\.tracerProvider/],
+    ['a meter that is none', { telemetry: { meterProvider: {} } }, /telemetry\.meterProvider/],
+    ['passport that is text', { telemetry: { passport: 'false' } }, /telemetry\.passport/],
     ['an engine that is none', { engine: {} }, /engine: .*evaluate/],
     ['an identity that is none', { identity: 'me' }, /identity: /],
     ['a time-out of nothing', { policyTimeoutMs: 0 }, /policyTimeoutMs/],

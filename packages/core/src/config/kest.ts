@@ -120,7 +120,7 @@ export class Kest {
       },
       runtime.raisers === null || (options.origin !== undefined && options.acceptLineage !== true)
         ? options
-        : { ...options, raisers: options.raisers ?? runtime.raisers },
+        : { ...options, raisers: options.raisers ?? [...runtime.raisers] },
     )
   }
 

@@ -16,7 +16,10 @@ import { KestMetrics } from '../telemetry/metrics.js'
 import { AuditSpans } from '../telemetry/spans.js'
 import { defaultTrustEvaluator } from '../trust/evaluator.js'
 import { createOriginMap } from '../trust/origins.js'
+import { toPrincipals } from '../trust/to-principals.js'
+import { assertPart } from './assert-part.js'
 import type { KestOptions } from './options.js'
+import { resolveTelemetry } from './telemetry-options.js'
 
 /** Names of the options there are; others are refused. */
 const KNOWN: ReadonlySet<string> = new Set<keyof KestOptions>([
@@ -50,6 +53,8 @@ export interface Runtime extends HookRuntime {
  * @throws {KestConfigError} for unknown or wrong options, and for a deployment file (`KEST_CONFIG`) that is not right.
  */
 export function createRuntime(options: KestOptions): Runtime {
+  if (typeof options !== 'object' || options === null)
+    throw new KestConfigError('expected an object of options')
   for (const name of Object.keys(options)) {
     if (!KNOWN.has(name)) throw new KestConfigError(`unknown option "${name}"`)
   }
@@ -59,7 +64,8 @@ export function createRuntime(options: KestOptions): Runtime {
   assertPart('logger', options.logger, ['debug', 'info', 'warn', 'error'])
   assertPart('clock', options.clock, ['now'])
   assertPart('trustEvaluator', options.trustEvaluator, ['calculate'])
-  assertPart('telemetry.auditTrail', options.telemetry?.auditTrail, ['reserve'])
+  const telemetry = resolveTelemetry(options.telemetry)
+  const raisers = toPrincipals('raisers', options.raisers)
   const trust: readonly KeySource[] = Array.isArray(options.trust)
     ? [...options.trust]
     : options.trust
@@ -76,7 +82,7 @@ export function createRuntime(options: KestOptions): Runtime {
   const cache = options.cache ?? null
   const logger = options.logger ?? stderrLogger
   const clock = options.clock ?? systemClock
-  const metrics = new KestMetrics(options.telemetry?.meterProvider)
+  const metrics = new KestMetrics(telemetry.meterProvider)
   const origins = createOriginMap(options.origins)
   const propagation = resolvePropagation({
     ...options.propagation,
@@ -96,15 +102,15 @@ export function createRuntime(options: KestOptions): Runtime {
     policyTimeoutMs,
     origins,
     trustEvaluator: options.trustEvaluator ?? defaultTrustEvaluator,
-    raisers: options.raisers ?? null,
+    raisers,
     limits,
     clock,
     logger,
     spans: new AuditSpans({
-      tracerProvider: options.telemetry?.tracerProvider,
-      passport: options.telemetry?.passport ?? true,
+      tracerProvider: telemetry.tracerProvider,
+      passport: telemetry.passport ?? true,
     }),
-    auditTrail: options.telemetry?.auditTrail ?? null,
+    auditTrail: telemetry.auditTrail ?? null,
     metrics,
     sequence: new Sequence(),
     trust,
@@ -114,13 +120,4 @@ export function createRuntime(options: KestOptions): Runtime {
     signatures: new SignatureCache(),
     replay: new MemoryReplayStore({ clock }),
   })
-}
-
-function assertPart(name: string, part: unknown, methods: readonly string[]): void {
-  if (part === undefined) return
-  for (const method of methods) {
-    if (typeof (part as Record<string, unknown> | null)?.[method] !== 'function') {
-      throw new KestConfigError(`${name}: expected an object with a method ${method}()`)
-    }
-  }
 }

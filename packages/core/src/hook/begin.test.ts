@@ -327,6 +327,7 @@ describe('begin: the lifecycle', () => {
     ['a label of the protocol', { labels: { 'kest.seq': '1' } }, /"labels"/],
     ['trust that is no integer', { trustOverride: 1.5 }, /"trustOverride"/],
     ['a taint that is no string', { addedTaints: [1] }, /"addedTaints"/],
+    ['a resource with a misspelled member', { resource: { id: 'x', atributes: {} } }, /"resource"/],
     ['F-TT-03 removal of a taint without a reason', { removedTaints: ['pii'] }, /sanitizer/],
     ['a hash that is none', { contentHash: 'abc' }, /"contentHash"/],
   ])('refuses options with %s when they are given', async (_, options, message) => {

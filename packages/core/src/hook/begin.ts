@@ -201,7 +201,7 @@ function assertRoom(lineage: Lineage, runtime: HookRuntime): void {
 function rulesOf({ raisers }: HookRuntime, { workloadId: own }: Signer): EffectiveRules {
   return {
     mayRaise: (principal) =>
-      raisers === null ? principal === own || sameDomain(principal, own) : raisers.includes(principal),
+      raisers === null ? principal === own || sameDomain(principal, own) : raisers.has(principal),
     ceiling: () => undefined,
   }
 }

@@ -23,6 +23,7 @@ const VALUES: { readonly [Name in keyof Required<OperationValues>]: (value: unkn
   task: isName,
   resource: (value) =>
     isRecord(value) &&
+    Object.keys(value).every((name) => name === 'id' || name === 'attributes') &&
     isName(value['id']) &&
     (value['attributes'] === undefined || isRecord(value['attributes'])),
   labels: (value) =>

@@ -14,7 +14,8 @@ export interface Resource {
 export interface OperationValues {
   /**
    * Where the data comes from: the trust of a root, or the factor by which this operation scales its parents' trust
-   * (SPEC §5). Without lineage it makes this operation a root, also outside an edge request (K-ROOT).
+   * (SPEC §5). Without lineage it makes this operation a root, also outside an edge request (K-ROOT), and also where a
+   * library lost the ambient state of a request: so only for what begins requests.
    */
   readonly origin?: string
   /** Replaces the computed trust, clamped to 0…100, and is recorded as such (F-TS-05, K-OVERRIDE). */

@@ -22,7 +22,7 @@ export interface HookRuntime {
   readonly origins: OriginMap
   readonly trustEvaluator: TrustEvaluator
   /** Principals whose raises count; `null`: those of this workload's own trust domain (K-EFF). */
-  readonly raisers: readonly string[] | null
+  readonly raisers: ReadonlySet<string> | null
   readonly limits: Limits
   readonly clock: Clock
   readonly logger: Logger

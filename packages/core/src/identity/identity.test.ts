@@ -116,6 +116,11 @@ describe('LocalEd25519Provider', () => {
     expect(provider.current().header.alg).toBe('EdDSA')
   })
 
+  it('refuses an ID under another name, instead of making one up', async () => {
+    const misspelled = { workloadID: 'spiffe://dev/a', quiet: true } as never
+    expect((await failure(() => new LocalEd25519Provider(misspelled))).code).toBe('ERR_KEST_CONFIG')
+  })
+
   it('NF-SEC-02 refuses in production, unless it is allowed', async () => {
     vi.stubEnv('NODE_ENV', 'production')
     expect((await failure(() => new LocalEd25519Provider({ quiet: true }))).code).toBe('ERR_KEST_CONFIG')

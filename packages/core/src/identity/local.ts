@@ -16,16 +16,21 @@ export interface LocalIdentityOptions {
   readonly quiet?: boolean
 }
 
+const KNOWN: ReadonlySet<string> = new Set<keyof LocalIdentityOptions>(['workloadId', 'logger', 'quiet'])
+
 /**
  * An identity for development: an Ed25519 key that is made here, is never written and ends with the process. Nobody
  * vouches for it, so it warns, and under `NODE_ENV=production` it refuses unless `KEST_ALLOW_LOCAL_IDENTITY=1`.
  *
- * @throws {KestConfigError} in production
+ * @throws {KestConfigError} in production, and for unknown options
  */
 export class LocalEd25519Provider implements KeyIdentity {
   readonly #identity: KeyIdentity
 
   constructor(options: LocalIdentityOptions = {}) {
+    for (const name of Object.keys(options)) {
+      if (!KNOWN.has(name)) throw new KestConfigError(`LocalEd25519Provider: unknown option "${name}"`)
+    }
     if (process.env['NODE_ENV'] === 'production' && process.env['KEST_ALLOW_LOCAL_IDENTITY'] !== '1') {
       throw new KestConfigError(
         'a local identity proves nothing, and NODE_ENV is "production": use a provider of your platform, ' +

@@ -5,6 +5,7 @@ import {
   resolveBinding,
 } from '../binding/binding-options.js'
 import { KestConfigError } from '../errors.js'
+import { toPrincipals } from '../trust/to-principals.js'
 import type { TokenOptions } from './token-options.js'
 
 /** What is granted to a foreign trust domain (K-DOMAIN). */
@@ -165,8 +166,8 @@ export function resolveListenerOptions(options: ListenerOptions): ResolvedListen
     maxAheadMs: milliseconds(options.maxAheadMs ?? 60_000, 'maxAheadMs'),
     traces: oneOf(options.traces ?? 'single', ['single', 'any'], 'traces'),
     semantics: oneOf(options.semantics ?? 'report', ['report', 'enforce'], 'semantics'),
-    raisers: principals(options.raisers, 'raisers'),
-    identityAuthorities: principals(options.identityAuthorities, 'identityAuthorities'),
+    raisers: toPrincipals('listener.raisers', options.raisers),
+    identityAuthorities: toPrincipals('listener.identityAuthorities', options.identityAuthorities),
     trustDomains: trustDomains(options.trustDomains ?? {}),
     token: options.token ?? null,
   })
@@ -199,14 +200,6 @@ function trustDomains(value: unknown): ReadonlyMap<string, TrustDomainRule> {
     rules.set(domain, Object.freeze({ ceiling, raiser, identityAuthority }))
   }
   return rules
-}
-
-function principals(value: unknown, option: string): ReadonlySet<string> | null {
-  if (value === undefined) return null
-  if (!Array.isArray(value) || !value.every((name) => typeof name === 'string' && name !== '')) {
-    throw invalid(option, 'a list of principals')
-  }
-  return new Set(value as string[])
 }
 
 function oneOf<T extends string>(value: T, allowed: readonly T[], option: string): T {

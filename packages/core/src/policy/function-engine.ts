@@ -20,6 +20,8 @@ export type PolicyFunction = (context: PolicyContext) => MaybePromise<boolean | 
  * @throws {KestConfigError} when a policy is not a function.
  */
 export function createFunctionEngine(policies: Readonly<Record<string, PolicyFunction>>): PolicyEngine {
+  if (typeof policies !== 'object' || policies === null)
+    throw new KestConfigError('createFunctionEngine: expected policies by their names')
   const functions = new Map(Object.entries(policies))
   for (const [name, policy] of functions) {
     if (typeof policy !== 'function') throw new KestConfigError(`policy "${name}": expected a function`)

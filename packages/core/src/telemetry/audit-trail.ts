@@ -1,3 +1,4 @@
+import type { TracerProvider } from '@opentelemetry/api'
 import type { MaybePromise } from '../maybe-promise.js'
 
 /**
@@ -29,4 +30,17 @@ export interface AuditSlot {
   recorded(spanId: string | undefined): MaybePromise<void>
   /** There will be no record. */
   release(): void
+}
+
+/** By name, as providers may come from a copy of this package of their own. */
+const TRAIL = Symbol.for('kest.audit-trail.1')
+
+/** Says that what is traced with the provider is kept by the trail, which has to be asked then. */
+export function bindAuditTrail(provider: TracerProvider, trail: AuditTrail): void {
+  Object.defineProperty(provider, TRAIL, { value: trail })
+}
+
+/** The trail that has to be asked; `undefined` when the provider has none. */
+export function auditTrailOf(provider: TracerProvider): AuditTrail | undefined {
+  return (provider as { readonly [TRAIL]?: AuditTrail })[TRAIL]
 }

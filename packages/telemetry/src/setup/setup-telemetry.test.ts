@@ -1,4 +1,4 @@
-import { createKeySource, Passport, verifyPassport } from '@kest/core'
+import { createKest, createKeySource, Passport, verifyPassport } from '@kest/core'
 import { MockIdentityProvider, RecordingLogger } from '@kest/core/testing'
 import { context, metrics, propagation, trace } from '@opentelemetry/api'
 import {
@@ -195,6 +195,21 @@ describe('setupTelemetry', () => {
     expect(() => setupTelemetry({ serviceName: 'orders' })).toThrow(
       expect.objectContaining({ code: 'ERR_KEST_CONFIG' }),
     )
+  })
+})
+
+describe('an audit trail that may refuse operations', () => {
+  it('is taken whole: without it, its tracer provider would lose records in silence', async () => {
+    const telemetry = setupTelemetry({ serviceName: 'orders', exporter: 'console', onOverflow: 'deny' })
+    const { tracerProvider } = telemetry
+    expect(() => createKest({ telemetry: { tracerProvider } })).toThrow('telemetry.auditTrail: required')
+    await createKest({ telemetry }).close()
+    await createKest({ telemetry: { tracerProvider, auditTrail: telemetry.auditTrail } }).close()
+    await telemetry.shutdown()
+
+    const dropping = setupTelemetry({ serviceName: 'orders', exporter: 'console', onOverflow: 'drop' })
+    await createKest({ telemetry: { tracerProvider: dropping.tracerProvider } }).close()
+    await dropping.shutdown()
   })
 })
 

@@ -1,4 +1,4 @@
-import type { AuditTrail } from '@kest/core'
+import { type AuditTrail, bindAuditTrail } from '@kest/core'
 import type { MeterProvider, TracerProvider } from '@opentelemetry/api'
 import { AlwaysOnSampler, BasicTracerProvider, type SpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { exponentialBackoff } from '../trail/backoff.js'
@@ -74,6 +74,7 @@ export class Telemetry {
       spanLimits: SPAN_LIMITS,
       spanProcessors: [processor],
     })
+    if (gate !== undefined) bindAuditTrail(this.tracerProvider, gate)
     this.meterProvider = options.meterProvider
     this.passport = options.passport
     this.auditTrail = gate

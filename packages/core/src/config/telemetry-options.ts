@@ -1,0 +1,46 @@
+import { KestConfigError } from '../errors.js'
+import { auditTrailOf } from '../telemetry/audit-trail.js'
+import { assertPart } from './assert-part.js'
+import type { KestOptions } from './options.js'
+
+type TelemetryParts = NonNullable<KestOptions['telemetry']>
+
+/** What there is, and what `setupTelemetry` of `@kest/telemetry` has beside. */
+const KNOWN: ReadonlySet<string> = new Set<keyof TelemetryParts | 'spanProcessor'>([
+  'tracerProvider',
+  'meterProvider',
+  'passport',
+  'auditTrail',
+  'spanProcessor',
+])
+
+/**
+ * A mistake here would not show: operations would run, and their records be lost.
+ *
+ * @throws {KestConfigError} for what is no object, unknown or wrong parts, and a provider of an audit trail without it
+ */
+export function resolveTelemetry(telemetry: unknown): TelemetryParts {
+  if (telemetry === undefined) return {}
+  if (typeof telemetry !== 'object' || telemetry === null || 'then' in telemetry)
+    throw new KestConfigError('telemetry: expected an object, such as setupTelemetry() answers')
+  for (const name of Object.keys(telemetry)) {
+    if (!KNOWN.has(name)) throw new KestConfigError(`telemetry: unknown option "${name}"`)
+  }
+  const parts = telemetry as TelemetryParts
+  const { tracerProvider, meterProvider, passport, auditTrail } = parts
+  assertPart('telemetry.tracerProvider', tracerProvider, ['getTracer'])
+  assertPart('telemetry.meterProvider', meterProvider, ['getMeter'])
+  assertPart('telemetry.auditTrail', auditTrail, ['reserve'])
+  if (passport !== undefined && typeof passport !== 'boolean')
+    throw new KestConfigError(`telemetry.passport: expected true or false, got ${String(passport)}`)
+  if (
+    tracerProvider !== undefined &&
+    auditTrailOf(tracerProvider) !== undefined &&
+    auditTrail === undefined
+  ) {
+    throw new KestConfigError(
+      'telemetry.auditTrail: required with this tracerProvider, whose trail would not be asked; give all that setupTelemetry() answers',
+    )
+  }
+  return parts
+}
