@@ -5,14 +5,10 @@ import type { KestOptions } from './options.js'
 
 type TelemetryParts = NonNullable<KestOptions['telemetry']>
 
-/** What there is, and what `setupTelemetry` of `@kest/telemetry` has beside. */
-const KNOWN: ReadonlySet<string> = new Set<keyof TelemetryParts | 'spanProcessor'>([
-  'tracerProvider',
-  'meterProvider',
-  'passport',
-  'auditTrail',
-  'spanProcessor',
-])
+/** What there is, and what `setupTelemetry` of `@kest/telemetry`, or a stand-in for what it answers, has beside. */
+const KNOWN: ReadonlySet<string> = new Set<
+  keyof TelemetryParts | 'spanProcessor' | 'forceFlush' | 'shutdown'
+>(['tracerProvider', 'meterProvider', 'passport', 'auditTrail', 'spanProcessor', 'forceFlush', 'shutdown'])
 
 /**
  * A mistake here would not show: operations would run, and their records be lost.
