@@ -1,3 +1,4 @@
+import { assertKnown } from '../assert-known.js'
 import { KestConfigError } from '../errors.js'
 import { auditTrailOf } from '../telemetry/audit-trail.js'
 import { assertPart } from './assert-part.js'
@@ -19,9 +20,7 @@ export function resolveTelemetry(telemetry: unknown): TelemetryParts {
   if (telemetry === undefined) return {}
   if (typeof telemetry !== 'object' || telemetry === null || 'then' in telemetry)
     throw new KestConfigError('telemetry: expected an object, such as setupTelemetry() answers')
-  for (const name of Object.keys(telemetry)) {
-    if (!KNOWN.has(name)) throw new KestConfigError(`telemetry: unknown option "${name}"`)
-  }
+  assertKnown('telemetry', telemetry, KNOWN)
   const parts = telemetry as TelemetryParts
   const { tracerProvider, meterProvider, passport, auditTrail } = parts
   assertPart('telemetry.tracerProvider', tracerProvider, ['getTracer'])

@@ -1,3 +1,4 @@
+import { assertKnown } from '../assert-known.js'
 import {
   BINDING_OPTIONS,
   type BindingOptions,
@@ -124,9 +125,7 @@ const TRUST_DOMAIN = /^[a-z0-9._-]{1,255}$/
 export function resolveListenerOptions(options: ListenerOptions): ResolvedListenerOptions {
   const given: unknown = options
   if (!isRecord(given)) throw new KestConfigError('listener: expected an object of options')
-  for (const name of Object.keys(given)) {
-    if (!OPTIONS.has(name)) throw new KestConfigError(`listener: unknown option "${name}"`)
-  }
+  assertKnown('listener', given, OPTIONS)
   const { origin, acceptLineage = false } = options
   if (origin !== undefined && (typeof origin !== 'string' || origin === '')) {
     throw invalid('origin', 'a non-empty string')

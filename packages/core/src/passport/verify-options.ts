@@ -1,3 +1,4 @@
+import { assertKnown } from '../assert-known.js'
 import { KestConfigError } from '../errors.js'
 import type { KeySource } from '../identity/key-source.js'
 import { type Limits, resolveLimits } from '../limits.js'
@@ -71,9 +72,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof VerifyOptions>([
 export function resolveVerifyOptions(options: VerifyOptions): VerifyRules {
   if (typeof options !== 'object' || options === null)
     throw new KestConfigError('verify: options with trust are needed')
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name)) throw new KestConfigError(`verify: unknown option "${name}"`)
-  }
+  assertKnown('verify', options, KNOWN)
   return {
     sources: sourcesOf(options.trust),
     limits: resolveLimits(options.limits),

@@ -2,7 +2,6 @@ import { SpiffeError } from '../errors.js'
 import { SpiffeId, TrustDomain } from '../id/spiffe-id.js'
 import { assertDuration } from '../source/duration.js'
 import type { FollowOptions } from '../source/followed.js'
-import { TimeLimit } from '../source/time-limit.js'
 import { verifyX509Chain } from '../verification/verify-chain.js'
 import type { X509BundleSource } from './bundle-source.js'
 import { type EndpointTrust, fetchBundle, isEndpointUrl } from './fetch-bundle.js'
@@ -79,10 +78,17 @@ export async function followBundleEndpoint(options: FederatedBundleOptions): Pro
       name: `bundle of ${domain} at ${url.href}`,
       trustDomain: domain,
       read: async (before, stopping) => {
-        using limit = new TimeLimit(timeoutMs, stopping)
-        const bundle = parseSpiffeBundle(await fetchBundle(url, trustOf(before), limit.signal), domain)
-        refuseRollback(before, bundle)
-        return bundle
+        // The timer holds it: Node 20 collects the signal of AbortSignal.timeout as garbage, timer and all.
+        const late = new AbortController()
+        const timer = setTimeout(() => late.abort(), timeoutMs)
+        try {
+          const signal = AbortSignal.any([stopping, late.signal])
+          const bundle = parseSpiffeBundle(await fetchBundle(url, trustOf(before), signal), domain)
+          refuseRollback(before, bundle)
+          return bundle
+        } finally {
+          clearTimeout(timer)
+        }
       },
       delayMs: (bundle) => (bundle === undefined ? retryMs : (refreshMs ?? hinted(bundle))),
     },

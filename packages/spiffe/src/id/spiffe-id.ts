@@ -106,6 +106,11 @@ export class TrustDomain {
     return SpiffeId.parse(SCHEME + this.name)
   }
 
+  /** Whether a text is its name, or its own ID, and not that of a workload in it. */
+  isNamed(nameOrId: string): boolean {
+    return nameOrId === this.name || nameOrId === SCHEME + this.name
+  }
+
   equals(other: TrustDomain): boolean {
     return this.name === other.name
   }

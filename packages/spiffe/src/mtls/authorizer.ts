@@ -18,11 +18,7 @@ export function anyId(): Authorizer {
  */
 export function memberOf(trustDomain: TrustDomain | string): Authorizer {
   const domain = typeof trustDomain === 'string' ? TrustDomain.parse(trustDomain) : trustDomain
-  if (
-    typeof trustDomain === 'string' &&
-    trustDomain !== domain.name &&
-    trustDomain !== domain.id().toString()
-  ) {
+  if (typeof trustDomain === 'string' && !domain.isNamed(trustDomain)) {
     throw new SpiffeError(
       'ERR_SPIFFE_TRUST_DOMAIN',
       `memberOf: ${trustDomain} is one workload of a trust domain; oneOf() is for workloads`,

@@ -171,9 +171,8 @@ export class WorkloadApiClient {
   /** Ends every stream, of which whoever watches is told (`ERR_SPIFFE_CLOSED`), and the connection. Idempotent. */
   close(): void {
     this.#closed = true
-    const streams = [...this.#streams]
+    for (const end of this.#streams) end(closed())
     this.#streams.clear()
-    for (const end of streams) end(closed())
     this.#client.close()
   }
 

@@ -115,6 +115,6 @@ class BundleCollector {
 /** Keys of the maps are IDs of trust domains; SPIRE's earlier agents wrote bare names. */
 export function trustDomainOf(id: string): TrustDomain {
   const domain = TrustDomain.parse(id)
-  if (id === domain.name || id === domain.id().toString()) return domain
+  if (domain.isNamed(id)) return domain
   throw new SpiffeError('ERR_SPIFFE_RESPONSE', 'expected the ID of a trust domain, without a path')
 }
