@@ -10,7 +10,8 @@ export type BundleMap = Readonly<Record<string, unknown>> | ReadonlyMap<string, 
 /**
  * A source of bundles that do not change: those of a configuration, or of an evidence file.
  *
- * @throws {SpiffeError} `ERR_SPIFFE_TRUST_DOMAIN`, `ERR_SPIFFE_BUNDLE`; also for a bundle that was read as another domain's
+ * @throws {SpiffeError} `ERR_SPIFFE_TRUST_DOMAIN`, also for the ID of a workload; `ERR_SPIFFE_BUNDLE`, also for a bundle
+ *   that was read as another domain's, and for two of one domain
  *
  * @example
  * ```ts
@@ -21,6 +22,16 @@ export function createBundleSet(bundles: BundleMap): X509BundleSource {
   const byName = new Map<string, X509Bundle>()
   for (const [name, bundle] of bundles instanceof Map ? bundles : Object.entries(bundles)) {
     const domain = TrustDomain.parse(name)
+    if (!domain.isNamed(name))
+      throw new SpiffeError(
+        'ERR_SPIFFE_TRUST_DOMAIN',
+        `${name}: it is the ID of a workload, not of a trust domain`,
+      )
+    if (byName.has(domain.name))
+      throw new SpiffeError(
+        'ERR_SPIFFE_BUNDLE',
+        `bundle of ${domain}: there are two, by its name and by its ID`,
+      )
     byName.set(domain.name, bundleOf(domain, bundle))
   }
   return Object.freeze({

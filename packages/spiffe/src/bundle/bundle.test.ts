@@ -173,6 +173,15 @@ describe('a set of bundles', () => {
     expect(refusal(() => createBundleSet({ 'Example.org': bundle })).code).toBe('ERR_SPIFFE_TRUST_DOMAIN')
   })
 
+  it('refuses the ID of a workload, and two bundles of one domain', () => {
+    const bundle = { keys: [x509Key(one)] }
+    expect(refusal(() => createBundleSet({ 'spiffe://example.org/billing': bundle })).code).toBe(
+      'ERR_SPIFFE_TRUST_DOMAIN',
+    )
+    const twice = { 'example.org': bundle, 'spiffe://example.org': bundle }
+    expect(refusal(() => createBundleSet(twice)).code).toBe('ERR_SPIFFE_BUNDLE')
+  })
+
   it('asks several sources in order, and never pools what they answer', () => {
     const first = createBundleSet({ 'example.org': new X509Bundle('example.org', [one.root]) })
     const second = createBundleSet({
