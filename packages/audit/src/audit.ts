@@ -1,5 +1,5 @@
 import { tmpdir } from 'node:os'
-import { entryHash, KestConfigError, type Limits, ROOT_PARENT } from '@kest/core'
+import { assertOptions, entryHash, KestConfigError, type Limits, ROOT_PARENT } from '@kest/core'
 import { type AuditFinding, type FindingCode, finding } from './finding.js'
 import { lineageKey } from './group/lineage-key.js'
 import type { TraceSpans } from './group/partition.js'
@@ -95,11 +95,7 @@ export class Audit {
 
   /** @throws {KestConfigError} for options that are unknown or wrong */
   constructor(options: AuditOptions) {
-    if (typeof options !== 'object' || options === null)
-      throw new KestConfigError('audit: options with trust are needed')
-    for (const name of Object.keys(options)) {
-      if (!KNOWN.has(name)) throw new KestConfigError(`audit: unknown option "${name}"`)
-    }
+    assertOptions('audit', options, KNOWN)
     this.#rules = resolveJudgeOptions(options)
     this.#spool = new Spool(spoolOptions(options))
   }

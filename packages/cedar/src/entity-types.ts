@@ -1,5 +1,4 @@
-import { KestConfigError, type PolicyContext } from '@kest/core'
-import { assertKnown } from './options.js'
+import { assertOptions, KestConfigError, type PolicyContext } from '@kest/core'
 
 /** How Kest's three parts of a question are typed in Cedar. Each may have a namespace: `Shop::Workload`. */
 export interface EntityTypes {
@@ -24,7 +23,7 @@ export class EntityNames {
 
   /** @throws {KestConfigError} for what is no type of Cedar; the type of an action must be called `Action` */
   constructor(where: string, types: EntityTypes = {}) {
-    assertKnown(`${where}.entityTypes`, types, ['principal', 'action', 'resource'])
+    assertOptions(`${where}.entityTypes`, types, ['principal', 'action', 'resource'])
     const { principal = 'Workload', action = 'Action', resource = 'Resource' } = types
     for (const [name, type] of Object.entries({ principal, action, resource })) {
       if (typeof type !== 'string' || !TYPE.test(type)) {

@@ -1,11 +1,27 @@
 import { KestConfigError } from './errors.js'
 
 /**
- * @param where whose options they are
- * @throws {KestConfigError} for an option that there is not: a misspelled one would not show
+ * Checks the names of options: a misspelled one would not show. For engines, exporters and adapters outside this package, too.
+ *
+ * @param where whose options they are; it begins the message
+ * @param known the names that there are
+ * @throws {KestConfigError} for options that are no object, and for one that is not among `known`
+ *
+ * @example
+ * ```ts
+ * assertOptions('createMyEngine', options, ['url', 'timeoutMs'])
+ * ```
  */
-export function assertKnown(where: string, options: object, known: ReadonlySet<string>): void {
+export function assertOptions(
+  where: string,
+  options: unknown,
+  known: readonly string[] | ReadonlySet<string>,
+): asserts options is object {
+  if (typeof options !== 'object' || options === null) {
+    throw new KestConfigError(`${where}: expected an object of options`)
+  }
   for (const name of Object.keys(options)) {
-    if (!known.has(name)) throw new KestConfigError(`${where}: unknown option "${name}"`)
+    if (!('has' in known ? known.has(name) : known.includes(name)))
+      throw new KestConfigError(`${where}: unknown option "${name}"`)
   }
 }

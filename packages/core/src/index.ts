@@ -1,3 +1,4 @@
+export { assertOptions } from './assert-options.js'
 export type { BindingOptions } from './binding/binding-options.js'
 export { authorizePeer, type Peer, peerOf } from './binding/peer.js'
 export { MemoryReplayStore, type ReplayStore } from './binding/replay-store.js'

@@ -1,7 +1,7 @@
-import { KestConfigError } from '@kest/core'
+import { assertOptions, KestConfigError } from '@kest/core'
 import { type Dispatchable, isDispatchable } from './dispatcher.js'
 import { globalDispatcher } from './global-dispatcher.js'
-import { assertOptions, createSender, type PropagationRule, type Sender } from './sender.js'
+import { createSender, type PropagationRule, type Sender } from './sender.js'
 import { withSender } from './with-kest.js'
 
 /** A fetch that takes a dispatcher in its init: Node's, or that of the package undici. */

@@ -1,6 +1,6 @@
-import { KestConfigError } from '@kest/core'
+import { assertOptions, KestConfigError } from '@kest/core'
 import { fetchThrough } from './kest-fetch.js'
-import { assertOptions, createSender, type PropagationRule } from './sender.js'
+import { createSender, type PropagationRule } from './sender.js'
 
 /** Undoes a patch. Also for `using`. Idempotent. */
 export type Unpatch = (() => void) & Disposable

@@ -66,13 +66,3 @@ function activeKest(needed: () => boolean): Kest | null {
     return null
   }
 }
-
-/** @throws {KestConfigError} naming the option that is not one */
-export function assertOptions(where: string, options: unknown, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new KestConfigError(`${where}: expected an object of options`)
-  }
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) throw new KestConfigError(`${where}: unknown option "${name}"`)
-  }
-}

@@ -1,8 +1,8 @@
-import { KestConfigError } from '@kest/core'
+import { assertOptions, KestConfigError } from '@kest/core'
 import { destinationOf } from './destination.js'
 import { propagating } from './dispatch.js'
 import { type Dispatchable, dispatchOf, isDispatchable } from './dispatcher.js'
-import { assertOptions, createSender, type PropagationRule, type Sender } from './sender.js'
+import { createSender, type PropagationRule, type Sender } from './sender.js'
 import { parseOrigin } from './target.js'
 
 /** Options of {@link withKest} and of {@link kestInterceptor}. */

@@ -1,4 +1,4 @@
-import { KestConfigError } from '@kest/core'
+import { assertOptions, KestConfigError } from '@kest/core'
 
 /** How an {@link OtlpReceiver} is made. */
 export interface OtlpReceiverOptions {
@@ -24,9 +24,7 @@ const DEFAULTS = {
 
 /** @throws {KestConfigError} for options that are unknown or wrong */
 export function resolveOptions(options: OtlpReceiverOptions): Required<OtlpReceiverOptions> {
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(DEFAULTS, name)) throw new KestConfigError(`OtlpReceiver: unknown option "${name}"`)
-  }
+  assertOptions('OtlpReceiver', options, Object.keys(DEFAULTS))
   const all = { ...DEFAULTS, ...options }
   if (typeof all.host !== 'string' || all.host === '')
     throw new KestConfigError('OtlpReceiver: host: expected an address')

@@ -1,7 +1,6 @@
-import { KestConfigError } from '@kest/core'
+import { assertOptions, KestConfigError } from '@kest/core'
 import type { Pool } from 'undici'
 import { EntityNames, type EntityTypes } from '../entity-types.js'
-import { assertKnown } from '../options.js'
 
 export interface CedarPolicyOptions {
   /** Where the agent's API is, such as `http://127.0.0.1:8180/v1`: `/is_authorized` is put after it. Required. */
@@ -39,7 +38,7 @@ const MOST_MS = 0x7fffffff
 
 /** @throws {KestConfigError} for options that are missing, unknown or wrong */
 export function resolveOptions(options: CedarPolicyOptions): ResolvedCedarPolicyOptions {
-  assertKnown(WHERE, options, KNOWN)
+  assertOptions(WHERE, options, KNOWN)
   const { authorization, tls, timeoutMs = 1_000, maxAnswerBytes = 65_536, connections = 16 } = options
   const url = toUrl(options.url)
   if (

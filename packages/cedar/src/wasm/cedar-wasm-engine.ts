@@ -1,9 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { type Decision, KestConfigError, type PolicyEngine, type PolicyRequest } from '@kest/core'
+import {
+  assertOptions,
+  type Decision,
+  KestConfigError,
+  type PolicyEngine,
+  type PolicyRequest,
+} from '@kest/core'
 import type { CedarValue, Used } from '../cedar-value.js'
 import { EntityNames, type EntityTypes, formatUid } from '../entity-types.js'
 import { flatContext } from '../flat-context.js'
-import { assertKnown } from '../options.js'
 import { type CedarAnswer, judge, undecided } from '../refusal.js'
 import { type Cedar, loadCedar } from './cedar.js'
 import { describe, refuse } from './diagnostics.js'
@@ -78,7 +83,7 @@ export class CedarWasmEngine implements PolicyEngine {
    *   with line and column; policies or entities that do not fit the schema; wrong or unknown options
    */
   static async load(options: CedarWasmOptions): Promise<CedarWasmEngine> {
-    assertKnown(WHERE, options, ['policies', 'schema', 'entities', 'entityTypes'])
+    assertOptions(WHERE, options, ['policies', 'schema', 'entities', 'entityTypes'])
     if (options.policies === undefined) throw new KestConfigError(`${WHERE}.policies: required`)
     const names = new EntityNames(WHERE, options.entityTypes)
     const cedar = await loadCedar()

@@ -1,3 +1,4 @@
+import { assertOptions } from '../assert-options.js'
 import { MemoryReplayStore } from '../binding/replay-store.js'
 import { systemClock } from '../clock.js'
 import { KestConfigError } from '../errors.js'
@@ -53,11 +54,7 @@ export interface Runtime extends HookRuntime {
  * @throws {KestConfigError} for unknown or wrong options, and for a deployment file (`KEST_CONFIG`) that is not right.
  */
 export function createRuntime(options: KestOptions): Runtime {
-  if (typeof options !== 'object' || options === null)
-    throw new KestConfigError('expected an object of options')
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name)) throw new KestConfigError(`unknown option "${name}"`)
-  }
+  assertOptions('Kest', options, KNOWN)
   assertPart('identity', options.identity, ['current', 'getWorkloadId'])
   assertPart('engine', options.engine, ['evaluate'])
   assertPart('cache', options.cache, ['get', 'setIfAbsent'])

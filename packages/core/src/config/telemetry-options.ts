@@ -1,4 +1,4 @@
-import { assertKnown } from '../assert-known.js'
+import { assertOptions } from '../assert-options.js'
 import { KestConfigError } from '../errors.js'
 import { auditTrailOf } from '../telemetry/audit-trail.js'
 import { assertPart } from './assert-part.js'
@@ -20,7 +20,7 @@ export function resolveTelemetry(telemetry: unknown): TelemetryParts {
   if (telemetry === undefined) return {}
   if (typeof telemetry !== 'object' || telemetry === null || 'then' in telemetry)
     throw new KestConfigError('telemetry: expected an object, such as setupTelemetry() answers')
-  assertKnown('telemetry', telemetry, KNOWN)
+  assertOptions('telemetry', telemetry, KNOWN)
   const parts = telemetry as TelemetryParts
   const { tracerProvider, meterProvider, passport, auditTrail } = parts
   assertPart('telemetry.tracerProvider', tracerProvider, ['getTracer'])

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { basename, extname } from 'node:path'
-import { assertKnown } from '../assert-known.js'
+import { assertOptions } from '../assert-options.js'
 import { KestConfigError } from '../errors.js'
 import { type Logger, stderrLogger } from '../telemetry/logger.js'
 import type { PublicJwk } from './jwk.js'
@@ -29,7 +29,7 @@ export class LocalEd25519Provider implements KeyIdentity {
   readonly #identity: KeyIdentity
 
   constructor(options: LocalIdentityOptions = {}) {
-    assertKnown('LocalEd25519Provider', options, KNOWN)
+    assertOptions('LocalEd25519Provider', options, KNOWN)
     if (process.env['NODE_ENV'] === 'production' && process.env['KEST_ALLOW_LOCAL_IDENTITY'] !== '1') {
       throw new KestConfigError(
         'a local identity proves nothing, and NODE_ENV is "production": use a provider of your platform, ' +

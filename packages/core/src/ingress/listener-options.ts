@@ -1,4 +1,4 @@
-import { assertKnown } from '../assert-known.js'
+import { assertOptions } from '../assert-options.js'
 import {
   BINDING_OPTIONS,
   type BindingOptions,
@@ -125,7 +125,7 @@ const TRUST_DOMAIN = /^[a-z0-9._-]{1,255}$/
 export function resolveListenerOptions(options: ListenerOptions): ResolvedListenerOptions {
   const given: unknown = options
   if (!isRecord(given)) throw new KestConfigError('listener: expected an object of options')
-  assertKnown('listener', given, OPTIONS)
+  assertOptions('listener', given, OPTIONS)
   const { origin, acceptLineage = false } = options
   if (origin !== undefined && (typeof origin !== 'string' || origin === '')) {
     throw invalid('origin', 'a non-empty string')

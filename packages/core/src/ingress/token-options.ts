@@ -1,4 +1,5 @@
 import type { CryptoKey, JSONWebKeySet, JWK, KeyObject } from 'jose'
+import { assertOptions } from '../assert-options.js'
 import { KestConfigError } from '../errors.js'
 import type { ClaimMapping, ClaimMappings, Delegation } from './claims.js'
 
@@ -102,13 +103,8 @@ const VERIFY = [
 
 /** @throws {KestConfigError} for an option that is missing, unknown or wrong. */
 export function resolveTokenOptions(options: TokenOptions): ResolvedTokenOptions {
-  if (!isRecord(options)) throw new KestConfigError('token: expected an object of options')
-  const given = options as Readonly<Record<string, unknown>>
-  for (const name of Object.keys(given)) {
-    if (![...COMMON, ...VERIFY].includes(name as never)) {
-      throw new KestConfigError(`token: unknown option "${name}"`)
-    }
-  }
+  assertOptions('token', options, [...COMMON, ...VERIFY])
+  const given: Readonly<Record<string, unknown>> = { ...options }
   const { required = false, delegation = 'rfc8693', insecureDecode = false } = options
   if (typeof required !== 'boolean') throw invalid('required', 'a boolean')
   if (typeof insecureDecode !== 'boolean') throw invalid('insecureDecode', 'a boolean')

@@ -1,4 +1,4 @@
-import { assertKnown } from '../assert-known.js'
+import { assertOptions } from '../assert-options.js'
 import { KestConfigError } from '../errors.js'
 import type { KeySource } from '../identity/key-source.js'
 import { type Limits, resolveLimits } from '../limits.js'
@@ -70,9 +70,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof VerifyOptions>([
 
 /** @throws {KestConfigError} for options that are unknown or wrong */
 export function resolveVerifyOptions(options: VerifyOptions): VerifyRules {
-  if (typeof options !== 'object' || options === null)
-    throw new KestConfigError('verify: options with trust are needed')
-  assertKnown('verify', options, KNOWN)
+  assertOptions('verify', options, KNOWN)
   return {
     sources: sourcesOf(options.trust),
     limits: resolveLimits(options.limits),

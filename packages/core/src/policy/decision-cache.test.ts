@@ -326,7 +326,7 @@ describe('a question under way', () => {
 
 describe('cacheDecisions', () => {
   it.each<[unknown, RegExp]>([
-    [undefined, /expected options/],
+    [undefined, /expected an object of options/],
     [{}, /ignore: expected a list/],
     [{ ignore: 'lineage' }, /ignore: expected a list/],
     [{ ignore: ['environment.policy_names'] }, /"environment\.policy_names" is none of/],

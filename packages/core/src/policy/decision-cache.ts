@@ -1,3 +1,4 @@
+import { assertOptions } from '../assert-options.js'
 import { type Clock, systemClock } from '../clock.js'
 import { KestConfigError } from '../errors.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
@@ -45,7 +46,8 @@ export interface CachedPolicyEngine extends PolicyEngine {
 
 /** Longer keys are not kept, so that strangers cannot fill memory with attributes. */
 const MAX_KEY_LENGTH = 8_192
-const OPTIONS: readonly string[] = ['ignore', 'ttlMs', 'deniedTtlMs', 'max', 'clock']
+const WHERE = 'cacheDecisions'
+const KNOWN = ['ignore', 'ttlMs', 'deniedTtlMs', 'max', 'clock']
 
 /**
  * Puts a cache before an engine. A decision is kept under all that the engine could see of the question, and given again
@@ -100,10 +102,7 @@ class DecisionCache implements CachedPolicyEngine {
 
   constructor(engine: PolicyEngine, options: DecisionCacheOptions) {
     if (typeof engine?.evaluate !== 'function') fail('expected an engine')
-    if (typeof options !== 'object' || options === null) fail('expected options')
-    for (const name of Object.keys(options)) {
-      if (!OPTIONS.includes(name)) fail(`unknown option "${name}"`)
-    }
+    assertOptions(WHERE, options, KNOWN)
     const { ignore, ttlMs = 5_000, deniedTtlMs = ttlMs, max = 10_000, clock = systemClock } = options
     if (!Array.isArray(ignore)) fail('ignore: expected a list of fields, which may be empty')
     for (const field of ignore) {
@@ -226,5 +225,5 @@ function integer(name: string, value: number, least: number): number {
 }
 
 function fail(message: string): never {
-  throw new KestConfigError(`cacheDecisions: ${message}`)
+  throw new KestConfigError(`${WHERE}: ${message}`)
 }

@@ -1,9 +1,9 @@
 import type { SecureContextOptions } from 'node:tls'
-import { KestConfigError, type MaybePromise } from '@kest/core'
+import { assertOptions, KestConfigError, type MaybePromise } from '@kest/core'
 import type { buildConnector } from 'undici'
 import { createPathOf, type PolicyPaths } from '../decision/policy-paths.js'
 import { createDecisionReader, type DecisionReader } from '../decision/read-decision.js'
-import { assertKnown, LONGEST_MS, toInteger } from '../options.js'
+import { LONGEST_MS, toInteger } from '../options.js'
 
 /** Which OPA is asked, and how. */
 export interface OPAOptions {
@@ -66,7 +66,7 @@ const TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/
 
 /** @throws {KestConfigError} */
 export function resolveOptions(options: OPAOptions): ResolvedOPAOptions {
-  assertKnown(WHERE, options, KNOWN)
+  assertOptions(WHERE, options, KNOWN)
   const { paths, decisionPath, batch = false } = options
   if (typeof batch !== 'boolean') throw new KestConfigError(`${WHERE}.batch: expected a boolean`)
   return {

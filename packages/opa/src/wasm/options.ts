@@ -1,4 +1,5 @@
 import {
+  assertOptions,
   type Clock,
   type JsonObject,
   KestConfigError,
@@ -8,7 +9,7 @@ import {
 } from '@kest/core'
 import { createPathOf, type PolicyPaths } from '../decision/policy-paths.js'
 import { createDecisionReader, type DecisionReader } from '../decision/read-decision.js'
-import { assertKnown, LONGEST_MS, toInteger } from '../options.js'
+import { LONGEST_MS, toInteger } from '../options.js'
 import type { Builtin } from './time-builtins.js'
 
 export interface RegoWasmOptions {
@@ -59,7 +60,7 @@ export function resolveOptions(
   options: RegoWasmOptions,
   source: string | URL | Uint8Array,
 ): ResolvedRegoWasmOptions {
-  assertKnown(WHERE, options, KNOWN)
+  assertOptions(WHERE, options, KNOWN)
   const {
     data = {},
     paths,

@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import { KestConfigError, type Logger, stderrLogger } from '@kest/core'
+import { assertOptions, KestConfigError, type Logger, stderrLogger } from '@kest/core'
 import type { TelemetryOptions } from './options.js'
 
 const EXPORTERS = ['otlp', 'file', 'sqlite', 'console'] as const
@@ -67,9 +67,7 @@ export type ResolvedOptions = TelemetryOptions &
 
 /** @throws {KestConfigError} for options that are unknown, wrong, not the exporter's, or contradict each other */
 export function resolveOptions(options: TelemetryOptions): ResolvedOptions {
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name)) throw new KestConfigError(`unknown option "${name}"`)
-  }
+  assertOptions('setupTelemetry', options, KNOWN)
   const { exporter = 'otlp' } = options
   if (typeof exporter === 'string') oneOf('exporter', exporter, EXPORTERS)
   else if (typeof exporter?.export !== 'function' || typeof exporter.shutdown !== 'function') {
