@@ -41,6 +41,22 @@ describe('kest graph', () => {
     expect(anchored.stdout).toMatch(/label="trace [0-9a-f]{32}: verified"/)
   })
 
+  it('draws evidence whose entries are of two traces, each entry once', async () => {
+    const first = entryBy('gateway', [])
+    const [earlier, later] = [first.entry.labels['trace_id'], 'f'.repeat(32)]
+    const second = entryBy('orders', [first], { labels: { trace_id: later } })
+    const path = await folder({ 'keys.json': KEYS, 'spans.jsonl': exported(first, second) })
+    await kest(['evidence', 'spans.jsonl', '--keys', 'keys.json', '--trace', later, '-o', 'evidence.json'], {
+      cwd: path,
+    })
+    const { code, stdout } = await kest(['graph', 'evidence.json', '-f', 'dot'], { cwd: path })
+    expect(code).toBe(0)
+    expect(stdout).toContain(`label="trace ${earlier}, trace ${later}: consistent with its own keys"`)
+    expect(stdout.match(/^ {2}n\d+ \[/gm)).toHaveLength(2)
+    expect(stdout).toContain('n0 -> n1')
+    expect(stdout).not.toContain('never exported')
+  })
+
   it.each(['mermaid', 'dot', 'svg', 'html'])(
     'K-AUDIT escapes what strangers wrote for where it is shown: %s',
     async (format) => {

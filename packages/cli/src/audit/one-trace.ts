@@ -29,15 +29,32 @@ export async function auditOne(
   trace: string | undefined,
   options: AuditOptions,
 ): Promise<OneTrace> {
-  return await only(readFiles(paths), trace, options)
+  return await audited(readFiles(paths), options, async (audit) => {
+    let found: TraceReport | undefined
+    for await (const report of audit.traces(trace === undefined ? {} : { trace })) {
+      if (found !== undefined) throw new UsageError('which trace? there are several: --trace ID')
+      found = report
+    }
+    if (found === undefined)
+      throw new InputError(trace === undefined ? 'no span of Kest is there' : `there is no trace ${trace}`)
+    return { report: found, general: audit.summary().general }
+  })
 }
 
-/** As {@link auditOne}, of another source. */
-export async function only(
+/** Every trace there is in a source, such as the entries of one passport. */
+export async function every(source: SpanSource, options: AuditOptions): Promise<readonly TraceReport[]> {
+  return await audited(source, options, async (audit) => {
+    const reports: TraceReport[] = []
+    for await (const report of audit.traces()) reports.push(report)
+    return reports
+  })
+}
+
+async function audited<T>(
   source: SpanSource,
-  trace: string | undefined,
   options: AuditOptions,
-): Promise<OneTrace> {
+  judge: (audit: Audit) => Promise<T>,
+): Promise<T> {
   using temporary = await TemporaryFolder.create()
   await using audit = new Audit({ ...options, folder: temporary.path })
   try {
@@ -46,12 +63,5 @@ export async function only(
     if (cause instanceof KestError) throw new InputError(cause.message, { cause })
     throw cause
   }
-  let found: TraceReport | undefined
-  for await (const report of audit.traces(trace === undefined ? {} : { trace })) {
-    if (found !== undefined) throw new UsageError('which trace? there are several: --trace ID')
-    found = report
-  }
-  if (found === undefined)
-    throw new InputError(trace === undefined ? 'no span of Kest is there' : `there is no trace ${trace}`)
-  return { report: found, general: audit.summary().general }
+  return await judge(audit)
 }

@@ -8,7 +8,7 @@ import {
   verifyEvidence,
 } from '@kest/core'
 import { createX509KeySource } from '@kest/spiffe/verification'
-import { only } from '../audit/one-trace.js'
+import { every } from '../audit/one-trace.js'
 import { InputError } from '../files/input-error.js'
 import { visible } from '../terminal/escape.js'
 import { graphOf, type LineageGraph } from './lineage-graph.js'
@@ -37,8 +37,7 @@ export async function evidenceGraph(
   const evidence = attempt(file, () => parseEvidence(text))
   const trust = attempt(file, () => keySourcesOf(own ?? evidence.trust, { x509: createX509KeySource }))
   const source = readEntries(evidence.passport.entries, file)
-  const { report } = await only(source, undefined, { trust, at: evidence.at })
-  return graphOf(report, await verdictOf(evidence, own))
+  return graphOf(await every(source, { trust, at: evidence.at }), await verdictOf(evidence, own))
 }
 
 async function verdictOf(evidence: Evidence, own: TrustDocument | undefined): Promise<string> {

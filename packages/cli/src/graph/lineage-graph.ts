@@ -33,10 +33,13 @@ export interface LineageGraph {
 export const MAX_NODES = 1_000
 
 /**
- * The picture of a trace: facts from signed payloads, and whether they are proven.
+ * The picture of a trace, or of several that a passport has entries of: facts from signed payloads, and whether they are
+ * proven.
  * @param verdict in words
  */
-export function graphOf({ traceId, entries, findings }: TraceReport, verdict: string): LineageGraph {
+export function graphOf(traces: readonly TraceReport[], verdict: string): LineageGraph {
+  const ordered = traces.toSorted((a, b) => (String(a.traceId) < String(b.traceId) ? -1 : 1))
+  const entries = entriesOf(ordered)
   const nodes: GraphNode[] = entries.map(entryNode)
   const byHash = new Map(entries.map(({ hash }, index) => [hash, index]))
   const edges: [number, number][] = []
@@ -53,12 +56,27 @@ export function graphOf({ traceId, entries, findings }: TraceReport, verdict: st
     }
   }
   return {
-    title: traceId === null ? 'entries without a trace' : `trace ${traceId}`,
+    title: ordered.map(titleOf).join(', '),
     verdict,
     nodes,
     edges,
-    findings: findings.map(({ code, message }) => [code, visible(message)]),
+    findings: ordered.flatMap(({ findings }) =>
+      findings.map(({ code, message }) => [code, visible(message)] as const),
+    ),
   }
+}
+
+/** Each entry once: as its own trace has it, where another builds on it, too. Parents still come before what builds on them. */
+function entriesOf(traces: readonly TraceReport[]): readonly AuditedEntry[] {
+  const byHash = new Map<string, AuditedEntry>()
+  for (const one of traces.flatMap(({ entries }) => entries)) {
+    if (one.source !== 'foreign' || !byHash.has(one.hash)) byHash.set(one.hash, one)
+  }
+  return [...byHash.values()]
+}
+
+function titleOf({ traceId }: TraceReport): string {
+  return traceId === null ? 'entries without a trace' : `trace ${traceId}`
 }
 
 const STATUS: Readonly<Record<NodeStatus, string>> = {
