@@ -9,6 +9,7 @@ import { createListener, type KeptPassport, type Listener } from '../ingress/lis
 import type { ListenerOptions } from '../ingress/listener-options.js'
 import type { PolicyEngine } from '../policy/engine.js'
 import type { CacheProvider } from '../propagation/cache.js'
+import { assertHeaderRecord, type HeaderRecord, isHeaders, lowerCased } from '../propagation/headers.js'
 import { type InjectableHeaders, injectBaggage } from '../propagation/inject.js'
 import { createOutbound, type Outbound } from '../propagation/outbound.js'
 import type { PropagateTo } from '../propagation/scope.js'
@@ -18,7 +19,7 @@ import { createRuntime, type Runtime } from './runtime.js'
 const INTERNAL: ListenerOptions = Object.freeze({})
 
 /** Headers as they came in: `node:http`'s object, or WHATWG `Headers`. */
-export type CarrierHeaders = Headers | Readonly<Record<string, string | string[] | undefined>>
+export type CarrierHeaders = Headers | Readonly<HeaderRecord>
 
 /**
  * One configured Kest: identity, engine, trust and the rest, and what is made of them. Made by {@link createKest};
@@ -138,13 +139,14 @@ export class Kest {
    * What a listener does, once: verifies the lineage in some headers (of a message, a call of another framework).
    * Give the same options object each time: its listener, with the keys that it fetched, is kept by it.
    *
-   * @param headers names in lower case, as `node:http` gives them; not changed
-   * @throws {KestError} as {@link Listener.receive}
+   * @param headers not changed
+   * @throws {KestError} as {@link Listener.receive}; `ERR_KEST_CONFIG` for headers of another form, such as a `Map`
    */
   async extract(headers: CarrierHeaders, options: ListenerOptions = INTERNAL): Promise<KestState> {
-    return this.#listenerFor(options).receive({
-      headers: headers instanceof Headers ? Object.fromEntries(headers) : { ...headers },
-    })
+    const listener = this.#listenerFor(options)
+    if (isHeaders(headers)) return listener.receive({ headers: Object.fromEntries(headers) })
+    assertHeaderRecord('extract', headers)
+    return listener.receive({ headers: lowerCased(headers) })
   }
 
   /**
@@ -168,7 +170,8 @@ export class Kest {
    *
    * @returns the same headers, their `baggage` set, or removed when nothing is left of it
    * @param options.hop whether a token for the receiver goes along (K-HOP); good for one request, within 30 seconds
-   * @throws {KestError} `ERR_KEST_TOO_LARGE`, `ERR_KEST_CACHE`, `ERR_KEST_IDENTITY`: do not send the request
+   * @throws {KestError} `ERR_KEST_TOO_LARGE`, `ERR_KEST_CACHE`, `ERR_KEST_IDENTITY`, `ERR_KEST_CONFIG` for headers of
+   *   another form: do not send the request
    */
   inject<H extends InjectableHeaders>(
     headers: H,

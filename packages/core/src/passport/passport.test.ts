@@ -82,6 +82,20 @@ describe('parsePassport', () => {
     expect(await refused(Array(100).fill('x'.repeat(16_000)))).toEqual(['ERR_KEST_LIMIT', null])
   })
 
+  it.each([
+    ['empty strings', `[${'"",'.repeat(300_000)}""]`],
+    ['numbers', `[${'1,'.repeat(500_000)}1]`],
+    ['commas', `[${','.repeat(1_000_000)}]`],
+  ])('K-LIMIT does not build a list of %s that it will not read', async (_, text) => {
+    expect((await verdict(() => parsePassport(text))).code).toBe('ERR_KEST_LIMIT')
+  })
+
+  it('K-LIMIT reads as many entries of a text as are allowed, and not one more', async () => {
+    const limits = { entries: 2 }
+    expect(parsePassport('["a","b"]', { limits })).toHaveLength(2)
+    expect((await verdict(() => parsePassport('["a","b","c"]', { limits }))).code).toBe('ERR_KEST_LIMIT')
+  })
+
   it('K-LIMIT counts the bytes of the JSON, to the last', async () => {
     for (const passport of [new Passport([]), new Passport(['abc']), new Passport(['abc', 'de', 'f'])]) {
       const bytes = `${passport}`.length

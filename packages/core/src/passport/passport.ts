@@ -56,7 +56,7 @@ export function parsePassport(
       ? parseJson(untrusted, limits)
       : untrusted
   if (!Array.isArray(value)) throw malformed(`expected an array of strings, got ${kindOf(value)}`)
-  if (value.length > limits.entries) throw tooMany(value.length, limits)
+  if (value.length > limits.entries) throw tooMany(value.length, limits.entries)
   const passport = new Passport(value)
   assertPassportSize(passport, limits)
   return passport
@@ -64,7 +64,7 @@ export function parsePassport(
 
 /** @throws {PassportVerificationError} `ERR_KEST_LIMIT` */
 export function assertPassportSize(passport: Passport, limits: Limits): void {
-  if (passport.length > limits.entries) throw tooMany(passport.length, limits)
+  if (passport.length > limits.entries) throw tooMany(passport.length, limits.entries)
   let bytes = passport.length === 0 ? 2 : 1
   for (const [index, { length }] of passport.entries.entries()) {
     if (length > limits.entryBytes) throw tooLarge(`entry ${index}: ${length}`, limits.entryBytes, index)
@@ -73,18 +73,29 @@ export function assertPassportSize(passport: Passport, limits: Limits): void {
   if (bytes > limits.passportBytes) throw tooLarge(`passport: ${bytes}`, limits.passportBytes, null)
 }
 
-function parseJson(input: string | Uint8Array, { passportBytes }: Limits): unknown {
+function parseJson(input: string | Uint8Array, { passportBytes, entries }: Limits): unknown {
   if (input.length > passportBytes) throw tooLarge(`passport: ${input.length}`, passportBytes, null)
   if (typeof input !== 'string' && !isUtf8(input)) throw malformed('not UTF-8')
   const text = typeof input === 'string' ? input : new TextDecoder('utf-8', { ignoreBOM: true }).decode(input)
   // An array of compact strings has one bracket and no brace: whatever else there is is not worth being built.
   if (text.includes('{') || text.indexOf('[', text.indexOf('[') + 1) !== -1)
     throw malformed('not an array of strings')
+  if (hasMoreMembers(text, entries)) throw tooMany(`more than ${entries}`, entries)
   try {
     return JSON.parse(text)
   } catch (cause) {
     throw malformed('not JSON', cause)
   }
+}
+
+/** A compact string has no comma. Of members that nobody will look at, a megabyte takes long to read. */
+function hasMoreMembers(text: string, most: number): boolean {
+  let at = -1
+  for (let commas = 0; commas < most; commas++) {
+    at = text.indexOf(',', at + 1)
+    if (at === -1) return false
+  }
+  return true
 }
 
 /** Each member is read once: what was checked is what is kept. */
@@ -113,10 +124,10 @@ function malformed(why: string, cause?: unknown): KestError {
   return new PassportVerificationError('ERR_KEST_PASSPORT_MALFORMED', `passport: ${why}`, details)
 }
 
-function tooMany(count: number, { entries }: Limits): KestError {
+function tooMany(count: number | string, most: number): KestError {
   return new PassportVerificationError(
     'ERR_KEST_LIMIT',
-    `passport: ${count} entries; at most ${entries} are read`,
+    `passport: ${count} entries; at most ${most} are read`,
   )
 }
 

@@ -185,6 +185,23 @@ describe('stripKest', () => {
   })
 
   it.each([
+    ['a plus sign, which Python reads as a space', '+kest.user'],
+    ['an escaped plus sign', '%2Bkest.user'],
+    ['a space of UTF-8, as Node hands its bytes on', '\u00c2\u00a0kest.user'],
+    ['a wide one', '\u00e3\u0080\u0080kest.user'],
+    ['half of it escaped', '%C2\u00a0kest.user'],
+    ['a wide one, as text', '\u3000kest.user'],
+  ])('K-EDGE K-ONE takes a key for ours that begins with %s', (_, key) => {
+    expect(stripKest(`${key}=mallory,a=1`)).toEqual({ foreign: ['a=1'], removed: 1 })
+    expect(codeOf(`${key}=mallory,a=1`)).toBe('ERR_KEST_BAGGAGE')
+  })
+
+  it('leaves keys of others that only look foreign', () => {
+    const others = ['a+b=1', 'kestrel=1', '+=1', '\u00c3\u00a9t\u00c3\u00a9=1', 'é=1', '%C3%A9=1']
+    expect(stripKest(others).foreign).toEqual(others)
+  })
+
+  it.each([
     ['unclosed', 'kest.passport=["aa.bb.cc","dd.ee.ff",b=2'],
     ['unclosed, at the end', 'b=2,kest.passport=["aa.bb.cc", "dd.ee.ff"'],
     ['with characters it may not have', 'kest.passport=["aa;bb","dd!ee"],b=2'],

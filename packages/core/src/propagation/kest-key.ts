@@ -1,8 +1,12 @@
 import { KEST_PREFIX } from './baggage-names.js'
 
 const CANONICAL = /^kest\.[a-z0-9_.-]+$/
-const VISIBLE_ASCII = /^[!-~]*$/
-const INVISIBLE = /[\s\p{C}]+/gu
+/** Visible ASCII that every reader takes for itself: no escape, and no plus sign. */
+const PLAIN = /^[!-$&-*,-~]*$/
+/** With the plus sign, which some readers take for a space. */
+const INVISIBLE = /[\s\p{C}+]+/gu
+/** Node hands on the bytes of a header as Latin-1, and others read UTF-8 in them. */
+const READINGS = ['utf8', 'latin1'] as const
 const PERCENT = 0x25
 
 /** Whether a baggage key is one of ours in the one spelling it may have. */
@@ -12,12 +16,14 @@ export function isKestKey(key: string): boolean {
 
 /**
  * Whether some reader could take a baggage key for one of ours: in other case, percent-encoded (once or more often),
- * or with white space and invisible characters in it. Every canonical key resembles itself.
+ * or with white space and invisible characters in it, in any encoding. Every canonical key resembles itself.
  */
 export function resemblesKest(key: string): boolean {
-  const escaped = key.includes('%')
-  if (!escaped && VISIBLE_ASCII.test(key)) return startsWithPrefix(key)
-  return startsWithPrefix((escaped ? unescapeFully(key) : key).replace(INVISIBLE, ''))
+  if (PLAIN.test(key)) return startsWithPrefix(key)
+  return READINGS.some((encoding) => {
+    const bytes = Buffer.from(key, encoding)
+    return startsWithPrefix(unescapeFully(bytes).replace(INVISIBLE, ''))
+  })
 }
 
 function startsWithPrefix(text: string): boolean {
@@ -25,9 +31,7 @@ function startsWithPrefix(text: string): boolean {
 }
 
 /** Percent-decodes until nothing is left to decode, in one pass: each escape shortens what was written so far. */
-function unescapeFully(key: string): string {
-  // UTF-8, since the escapes of one non-ASCII character are bytes of it.
-  const bytes = Buffer.from(key)
+function unescapeFully(bytes: Buffer): string {
   let end = 0
   for (const byte of bytes) {
     bytes[end++] = byte
@@ -38,6 +42,7 @@ function unescapeFully(key: string): string {
       bytes[end++] = value
     }
   }
+  // UTF-8, since the escapes of one non-ASCII character are bytes of it.
   return bytes.toString('utf8', 0, end)
 }
 
