@@ -2,7 +2,7 @@ import { KestError, type MaybePromise, withoutKestBaggage } from '@kest/core'
 import { context } from '@opentelemetry/api'
 import { type Dispatch, type DispatchOptions, refuse } from './dispatcher.js'
 import { takeBaggage } from './headers.js'
-import { refuseRedirects } from './redirect-guard.js'
+import { guarded } from './passport-guard.js'
 import type { Sender } from './sender.js'
 import { targetOf } from './target.js'
 
@@ -28,7 +28,7 @@ export function propagating(dispatch: Dispatch, sender: Sender, origin: URL | nu
       throw new TypeError('dispatch: expected a handler with onResponseError or onError')
     }
     const send = (request: Prepared): boolean =>
-      inCleanContext(dispatch, request.options, request.carriesPassport ? refuseRedirects(handler) : handler)
+      inCleanContext(dispatch, request.options, request.carriesPassport ? guarded(handler) : handler)
 
     let request: MaybePromise<Prepared>
     try {

@@ -20,6 +20,7 @@ export interface DispatchHandler {
   onConnect?(abort: (reason: Error) => void, context: unknown): void
   onError?(error: unknown): void
   onRequestStart?(controller: { abort(reason: Error): void }, context: unknown): void
+  onResponseStart?(controller: unknown, status: number, headers: object, message?: string): void
   onResponseError?(controller: unknown, error: unknown): void
 }
 

@@ -29,7 +29,8 @@ export function resolveDispatcherOptions(
  * takes a dispatcher: `setGlobalDispatcher`, `init.dispatcher`, `compose()`, or call its own `request()`.
  *
  * It is the dispatcher that was given, but for `dispatch`. Wrap the innermost one, and compose around it: what follows
- * redirects must be outside (K-REDIRECT), or its redirects are refused. As with `compose()`, methods run on the
+ * redirects must be outside (K-REDIRECT), or its redirects are refused. What joins or caches answers must be inside, where
+ * it sees the passport. As with `compose()`, methods run on the
  * wrapper; `close` and `destroy` run on the dispatcher itself.
  *
  * @param options.propagateTo which origins receive the passport; required (K-SCOPE)

@@ -4,7 +4,7 @@ import { kestInterceptor } from '../src/index.js'
 import { redirecting, showsKest, startServer, type TestServer } from './support/server.js'
 import { kest, operationsIn, within } from './support/services.js'
 
-const { dns, redirect, retry } = interceptors
+const { cache, deduplicate, dns, redirect, retry } = interceptors
 
 let hop2: TestServer
 let stranger: TestServer
@@ -72,6 +72,44 @@ describe('kestInterceptor', () => {
     const { body } = await request(hop2.origin + to(stranger.origin), { dispatcher })
     await body.dump()
     expect(stranger.received.map(showsKest)).toEqual([false])
+  })
+
+  it.each(['compose(kest, cache)', 'compose(cache, kest)'])(
+    'K-AMBIENT %s: what was answered to one passport is not given to another',
+    async (order) => {
+      const answers = await startServer(({ headers }, response) => {
+        response.writeHead(200, { 'cache-control': 'public, max-age=60', vary: 'baggage' })
+        response.end(String(headers['baggage']))
+      })
+      const rule = kestInterceptor({ kest, propagateTo: [answers.origin] })
+      const dispatcher =
+        order === 'compose(kest, cache)' ? agent.compose(rule, cache()) : agent.compose(cache(), rule)
+      const ask = async () => {
+        const { body } = await request(answers.origin, { dispatcher })
+        return await body.text()
+      }
+      const [alice, mallory] = [await within('alice.reads', ask), await within('mallory.reads', ask)]
+      expect(await operationsIn({ baggage: alice })).toEqual(['alice.reads'])
+      expect(await operationsIn({ baggage: mallory })).toEqual(['mallory.reads'])
+      expect([await ask(), await ask()]).toEqual(['undefined', 'undefined'])
+      expect(answers.received).toHaveLength(3)
+      await answers.close()
+    },
+  )
+
+  it('K-AMBIENT compose(deduplicate, kest): each passport makes a request of its own', async () => {
+    const slow = await startServer(({ headers }, response) => {
+      setTimeout(() => response.end(String(headers['baggage'])), 100)
+    })
+    const dispatcher = agent.compose(deduplicate(), kestInterceptor({ kest, propagateTo: [slow.origin] }))
+    const ask = async () => {
+      const { body } = await request(slow.origin, { dispatcher })
+      return await body.text()
+    }
+    const answers = await Promise.all(['alice.reads', 'mallory.reads'].map((name) => within(name, ask)))
+    const told = await Promise.all(answers.map((baggage) => operationsIn({ baggage })))
+    expect(told).toEqual([['alice.reads'], ['mallory.reads']])
+    await slow.close()
   })
 
   it('compose(dns, kest): the rule sees names, not addresses', async () => {

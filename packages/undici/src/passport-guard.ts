@@ -2,13 +2,18 @@ import { KestError } from '@kest/core'
 import type { DispatchHandler } from './dispatcher.js'
 
 /**
+ * What waits for the response of a request with a passport, guarded against what stands around Kest.
+ *
  * A dispatcher below Kest that follows redirects by itself sends the same headers to wherever it is told, and Kest is
  * not asked again (K-REDIRECT). undici tells the handler of a redirect before anything of the next request is written;
  * there the request ends.
  *
+ * A cache above Kest does not see the passport, and would give the answer to whoever asks next. `Vary: *` (RFC 9110
+ * §12.5.5) says that no other request may have it.
+ *
  * Everything else goes to the handler itself: its other methods are looked up on it, and called on it.
  */
-export function refuseRedirects<Handler extends DispatchHandler>(handler: Handler): Handler {
+export function guarded<Handler extends DispatchHandler>(handler: Handler): Handler {
   const guards: DispatchHandler = {
     onRequestStart(controller, context) {
       if (wasRedirected(context)) controller.abort(redirectedBelow())
@@ -17,6 +22,9 @@ export function refuseRedirects<Handler extends DispatchHandler>(handler: Handle
     onConnect(abort, context) {
       if (wasRedirected(context)) abort(redirectedBelow())
       else handler.onConnect?.(abort, context)
+    },
+    onResponseStart(controller, status, headers, message) {
+      handler.onResponseStart?.(controller, status, { ...headers, vary: '*' }, message)
     },
   }
   // The target is empty, since a proxy may not answer otherwise than a frozen target does.
