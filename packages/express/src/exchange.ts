@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type Kest, type KestState, type Operation, Passport, withoutKestBaggage } from '@kest/core'
+import { type Kest, type KestState, type Operation, onceOver, Passport, withoutKestBaggage } from '@kest/core'
 import { type Context, context, trace } from '@opentelemetry/api'
 import type { RequestParts } from './middleware.js'
 
@@ -63,7 +63,7 @@ export class Exchange implements RequestKest {
     req.kest = this
     const settle = () => this.#settle()
     res.once('finish', settle)
-    res.once('close', settle)
+    onceOver(req, res, settle)
   }
 
   get state(): KestState {

@@ -1,5 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { getActiveKest, type Kest, KestConfigError, type ListenerOptions, peerOf } from '@kest/core'
+import {
+  getActiveKest,
+  hasLeft,
+  type Kest,
+  KestConfigError,
+  type ListenerOptions,
+  onceOver,
+  peerOf,
+  varyByBaggage,
+} from '@kest/core'
 import { Exchange, exchangeOf, type OnError } from './exchange.js'
 import type { KestMiddleware } from './middleware.js'
 import { misconfigured, refuse } from './refuse.js'
@@ -64,12 +73,13 @@ export function kestExpress<Req extends IncomingMessage = IncomingMessage>(
       else refuse(misconfigured(MOUNTED_TWICE), earlier.onError, res, next)
       return
     }
+    if (listener.takesLineage && !res.headersSent) res.setHeader('Vary', varyByBaggage(res.getHeader('Vary')))
     const receive = async () => {
       return listener.receive({
         headers: req.headers,
         rawHeaders: req.rawHeaders,
         ...(listener.binding === 'mtls' && { peer: peerOf(req.socket) }),
-        signal: departureOf(res),
+        signal: departureOf(req, res),
         switchIdentity: typeof switchIdentity === 'function' ? answerOf(switchIdentity, req) : switchIdentity,
       })
     }
@@ -93,12 +103,12 @@ function answerOf<Req>(switchIdentity: (req: Req) => unknown, req: Req): boolean
 }
 
 /** Aborts when the connection closes before the response was written. */
-function departureOf(res: ServerResponse): AbortSignal {
+function departureOf(req: IncomingMessage, res: ServerResponse): AbortSignal {
   const controller = new AbortController()
   const leave = () => {
     if (!res.writableFinished) controller.abort()
   }
-  if (res.destroyed) leave()
-  else res.once('close', leave)
+  if (hasLeft(req, res)) leave()
+  else onceOver(req, res, leave)
   return controller.signal
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { OperationDefinition, type OperationOptions } from '@kest/core'
+import { hasLeft, OperationDefinition, type OperationOptions } from '@kest/core'
 import { exchangeOf } from './exchange.js'
 import type { KestMiddleware, Next, RequestParts } from './middleware.js'
 import { operationNameOf, patternText } from './operation-name.js'
@@ -93,7 +93,7 @@ export function authorize(
     refuse(misconfigured(`${NOT_RECEIVED}; route: ${route}`), 'respond', res, next)
     return
   }
-  const isGone = () => res.headersSent || res.writableEnded || res.destroyed
+  const isGone = () => res.headersSent || res.writableEnded || hasLeft(req, res)
   const begin = async () => exchange.kest.begin(definition(), { state: exchange.state, args: [req], isGone })
   exchange.run(begin).then(
     (operation) => {

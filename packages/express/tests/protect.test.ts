@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { request, type ServerResponse } from 'node:http'
+import { connect } from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { currentState, getCurrentUser, KestConfigError, type KestState } from '@kest/core'
@@ -43,6 +44,20 @@ describe.each(MAJORS)('protect on Express $major', ({ express, major }) => {
     expect(JSON.stringify(entry)).not.toContain('4711')
     expect(states[0]).toBe(states[1])
     expect(engine.requests.map(({ policies }) => policies)).toEqual([['orders/read']])
+  })
+
+  it('K-AMBIENT an answer says that it depends on the passport, beside what it depends on else', async () => {
+    const { kest } = createService()
+    const app = express()
+    app.use(kestExpress({ kest }))
+    app.get('/x', protect({ policy: 'p' }), (_req, res) => res.vary('Accept').end('ran'))
+    const { url } = await serve(app)
+    const answer = await fetch(`${url}/x`, { headers: await callerHeaders(url) })
+    expect(answer.headers.get('vary')).toBe('baggage, Accept')
+    expect((await fetch(`${url}/x`)).headers.get('vary')).toBe('baggage')
+    const { app: edge } = setup()
+    edge.get('/x', protect({ policy: 'p' }), (_req, res) => void res.end('ran'))
+    expect((await fetch(`${(await serve(edge)).url}/x`)).headers.get('vary')).toBeNull()
   })
 
   it('links the entry to the lineage that came in', async () => {
@@ -454,6 +469,33 @@ describe.each(MAJORS)('protect on Express $major', ({ express, major }) => {
   })
 
   describe('a client that leaves', () => {
+    it('K-ORDER with requests in its pipeline: none of their handlers runs', async () => {
+      let decide: (allowed: boolean) => void = () => undefined
+      const decision = new Promise<boolean>((resolve) => {
+        decide = resolve
+      })
+      const { app, engine } = setup(new MockPolicyEngine(() => decision))
+      const signals: AbortSignal[] = []
+      const run = vi.fn()
+      app.use((req, _res, next) => {
+        signals.push(req.kest!.state.signal as AbortSignal)
+        next()
+      })
+      app.get('/x', protect({ policy: 'p' }), (_req, res) => {
+        run()
+        res.end()
+      })
+      const { port } = await serve(app)
+      const socket = connect(port, '127.0.0.1').on('error', () => undefined)
+      socket.write('GET /x HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(20))
+      await expect.poll(() => engine.requests.length).toBe(20)
+      socket.resetAndDestroy()
+      await expect.poll(() => signals.filter(({ aborted }) => aborted).length).toBe(20)
+      decide(true)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      expect(run).not.toHaveBeenCalled()
+    })
+
     it('while the engine decides: the engine is told, nothing is signed, and the handler does not run', async () => {
       const asked = withResolvers<void>()
       let told: AbortSignal | undefined

@@ -1,4 +1,4 @@
-import { KestConfigError, peerOf, takeLineageOut } from '@kest/core'
+import { hasLeft, KestConfigError, peerOf, takeLineageOut, varyByBaggage } from '@kest/core'
 import { context } from '@opentelemetry/api'
 import type {
   FastifyInstance,
@@ -7,6 +7,7 @@ import type {
   HookHandlerDoneFunction,
   RouteOptions,
 } from 'fastify'
+import { isAnswered, noteAnswer } from './answered.js'
 import { cleanContext } from './clean-context.js'
 import { refuse, warnUnprotected } from './refuse.js'
 import { Caller, Exchange, exchangeOf, leaveAlone } from './request.js'
@@ -22,8 +23,12 @@ export function addHooks(instance: FastifyInstance): void {
   instance.addHook('onRoute', kestProtectRoute)
   instance.addHook('onRequest', kestReceive)
   instance.addHook('preHandler', kestGuard)
+  instance.addHook('onSend', kestAnswer)
   // These begin in events and timers, whose context may be from before the request was judged.
-  instance.addHook('onError', (request, _reply, _error, done) => resume(request, done))
+  instance.addHook('onError', (request, reply, _error, done) => {
+    noteAnswer(reply)
+    resume(request, done)
+  })
   instance.addHook('onResponse', (request, _reply, done) => resume(request, done))
   instance.addHook('onRequestAbort', (request, done) => resume(request, done))
 }
@@ -59,7 +64,7 @@ function kestReceive(
       protection = request.is404 ? null : scope.protectionOf(request)
     } catch (error) {
       warnUnprotected(request, error)
-      refuse(error, scope.onError, reply, done)
+      refuse(error, scope.onError, request, reply, done)
       return
     }
     if (protection?.operations === null) {
@@ -68,13 +73,15 @@ function kestReceive(
       done()
       return
     }
-    const caller = new Caller(reply.raw, protection !== null)
+    const caller = new Caller(request.raw, reply.raw, protection !== null)
     const { headers, rawHeaders, socket } = request.raw
     const peer = scope.listener.binding === 'mtls' ? peerOf(socket) : undefined
     const { switchIdentity = false } = protection ?? {}
     scope.listener.receive({ headers, rawHeaders, peer, switchIdentity, signal: caller.signal }).then(
-      (state) => new Exchange(scope.kest, request, caller, state).run(done),
-      (error: unknown) => refuse(error, scope.onError, reply, done),
+      (state) => {
+        if (!isAnswered(request, reply)) new Exchange(scope.kest, request, caller, state).run(done)
+      },
+      (error: unknown) => refuse(error, scope.onError, request, reply, done),
     )
   })
 }
@@ -95,7 +102,7 @@ function kestGuard(
       if (error === undefined) kestGuard.call(this, request, reply, done)
       else done(error)
     })
-  } else if (request.is404 || isMarked(request)) resume(request, done)
+  } else if (request.is404 || isMarked(request, ownScope(this))) resume(request, done)
   else kestAuthorize.call(this, request, reply, done)
 }
 
@@ -116,19 +123,33 @@ function kestAuthorize(
   if (exchange === undefined || definition === undefined) {
     const where = `${request.method} ${request.routeOptions.url}`
     const past = new KestConfigError(`${where}: a protected route was reached past its guard`)
-    refuse(past, scope.onError, reply, done)
+    refuse(past, scope.onError, request, reply, done)
     return
   }
   exchange.run(() => {
-    const isGone = () => reply.sent || reply.raw.headersSent
+    const isGone = () => isAnswered(request, reply) || hasLeft(request.raw, reply.raw)
     scope.kest.begin(definition, { state: exchange.state, args: [request], isGone }).then(
       (operation) => {
         exchange.enter(operation)
         exchange.run(done)
       },
-      (error: unknown) => refuse(error, scope.onError, reply, done),
+      (error: unknown) => refuse(error, scope.onError, request, reply, done),
     )
   })
+}
+
+/** The first hook of every answer. What it says may depend on the passport that the request came with. */
+function kestAnswer(
+  this: FastifyInstance,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  payload: unknown,
+  done: (error: null, payload: unknown) => void,
+): void {
+  noteAnswer(reply)
+  if (ownScope(this).listener.takesLineage && exchangeOf(request) !== null)
+    reply.header('vary', varyByBaggage(reply.getHeader('vary')))
+  done(null, payload)
 }
 
 /** Continues in the request's own state, whatever became of the ambient one. */

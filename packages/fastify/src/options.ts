@@ -28,7 +28,7 @@ export interface KestFastifyOptions extends ListenerOptions {
   readonly policy?: Policies | ((route: RouteInfo) => Policies | undefined) | undefined
   /**
    * Routes that Kest leaves alone: patterns as declared, prefixes included (`/health`, `/files/:id`), or all that lies
-   * below a path (`/docs/*`). One that no route has is an error at start. Default: none.
+   * below a path (`/docs/*`; not `/*`, which is every route). One that no route has is an error at start. Default: none.
    */
   readonly exclude?: readonly string[] | undefined
   /** Serves the workload's public keys, unprotected. `true` is `/.well-known/kest/jwks.json`. Default `false`. */
@@ -77,6 +77,9 @@ export function resolveOptions(options: KestFastifyOptions): ResolvedOptions {
     if (typeof pattern !== 'string' || !/^[/*]/.test(pattern)) {
       throw invalid('exclude', `route patterns that begin with "/", got ${JSON.stringify(pattern)}`)
     }
+    // It is also how the route of a plugin for static files at the root is declared, and would open all others with it.
+    if (pattern === '/*')
+      throw invalid('exclude', 'no "/*", which is every route; give one route { kest: false }')
   }
   if (typeof publishKeys !== 'boolean' && (typeof publishKeys !== 'string' || !publishKeys.startsWith('/'))) {
     throw invalid('publishKeys', 'a boolean, or a path')

@@ -1,14 +1,16 @@
 import { KestError, type Problem, toProblem } from '@kest/core'
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
+import { isAnswered } from './answered.js'
 
 /** Tells the client a code and nothing more, or leaves the answer to Fastify's error handler. */
 export function refuse(
   error: unknown,
   onError: 'respond' | 'next',
+  request: FastifyRequest,
   reply: FastifyReply,
   done: HookHandlerDoneFunction,
 ): void {
-  if (reply.sent) return
+  if (isAnswered(request, reply)) return
   if (onError === 'next') {
     done(asError(error))
     return

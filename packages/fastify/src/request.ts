@@ -1,5 +1,13 @@
-import type { ServerResponse } from 'node:http'
-import { currentState, type Kest, type KestState, type Operation, Passport } from '@kest/core'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import {
+  currentState,
+  hasLeft,
+  type Kest,
+  type KestState,
+  type Operation,
+  onceOver,
+  Passport,
+} from '@kest/core'
 import { type Context, context, trace } from '@opentelemetry/api'
 import type { FastifyRequest } from 'fastify'
 import { cleanContext } from './clean-context.js'
@@ -99,15 +107,17 @@ export class Exchange implements KestRequest {
 export class Caller {
   /** While true, any end of the response means that there is nothing left to decide (a time-out answers, too). */
   deciding: boolean
+  readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #controller = new AbortController()
 
   /** @param deciding whether an operation is to follow */
-  constructor(response: ServerResponse, deciding: boolean) {
+  constructor(request: IncomingMessage, response: ServerResponse, deciding: boolean) {
     this.deciding = deciding
+    this.#request = request
     this.#response = response
     // Not the request's `close`: that comes as soon as the body has been read.
-    if (response.destroyed) this.#controller.abort()
+    if (hasLeft(request, response)) this.#controller.abort()
     else this.whenGone(() => this.#gone())
   }
 
@@ -117,7 +127,7 @@ export class Caller {
   }
 
   whenGone(listener: () => void): void {
-    this.#response.once('close', listener)
+    onceOver(this.#request, this.#response, listener)
   }
 
   #gone(): void {

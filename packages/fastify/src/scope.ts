@@ -150,7 +150,10 @@ export function markConfig(
   return { ...config, [PROTECTION]: protection } as FastifyContextConfig
 }
 
-/** Whether the plugin saw this request's route being declared, so that the route has its own last preHandler. */
-export function isMarked(request: FastifyRequest): boolean {
-  return (request.routeOptions.config as RouteConfig)[PROTECTION] !== undefined
+/**
+ * Whether this scope saw the request's route being declared, so that the route has its own last preHandler. A mark of
+ * another scope was copied with the config of a route there, and the guard need not have been copied along.
+ */
+export function isMarked(request: FastifyRequest, scope: Scope): boolean {
+  return (request.routeOptions.config as RouteConfig)[PROTECTION]?.scope === scope
 }

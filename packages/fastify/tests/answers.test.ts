@@ -16,6 +16,27 @@ async function appOf(
   return { app, run }
 }
 
+describe('an answer', () => {
+  it('K-AMBIENT says that it depends on the passport, beside what it depends on else', async () => {
+    const { app } = await appOf(new World(), {})
+    app.get('/y', policy, (_request, reply) => reply.header('vary', 'accept-language').send('ran'))
+    app.get('/z', policy, (_request, reply) => reply.header('vary', '*').send('ran'))
+    app.get('/open', { config: { kest: false } }, async () => 'ran')
+    const headers = await lineage()
+    const vary = async (url: string): Promise<unknown> => (await app.inject({ url, headers })).headers['vary']
+    expect(await vary('/x')).toBe('baggage')
+    expect(await vary('/y')).toBe('accept-language, baggage')
+    expect(await vary('/z')).toBe('*')
+    expect(await vary('/open')).toBeUndefined()
+    expect((await app.inject('/x')).headers['vary']).toBe('baggage')
+  })
+
+  it('of an edge does not depend on baggage, of which it believes nothing', async () => {
+    const { app } = await appOf(new World())
+    expect((await app.inject({ url: '/x', headers: await lineage() })).headers['vary']).toBeUndefined()
+  })
+})
+
 describe('a refusal', () => {
   const failing = (code: 'throws' | 'hangs' | 'babbles') => () => {
     if (code === 'throws') throw new Error('opa at 10.0.0.7 is down')

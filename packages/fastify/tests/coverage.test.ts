@@ -3,7 +3,7 @@ import { createServer, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { configure, createKest, KestConfigError } from '@kest/core'
 import { MockIdentityProvider, MockPolicyEngine, RecordingLogger } from '@kest/core/testing'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { kestFastify } from '../src/index.js'
@@ -20,6 +20,25 @@ const files = fp(async (instance: FastifyInstance) => {
 })
 
 afterEach(() => vi.restoreAllMocks())
+
+it('a route with the config of another, declared before the plugin, is guarded all the same', async () => {
+  const world = new World(false)
+  const app = createApp({ exposeHeadRoutes: false })
+  const copies: RouteOptions[] = []
+  const run = vi.fn(handler)
+  app.register(async (api) => {
+    await api.register(kestFastify, { kest: world.kest, ...edge, policy: 'test' })
+    api.addHook('onRoute', ({ method, config, handler }) => {
+      copies.push({ method, config: config ?? {}, handler, url: '/v1/x' })
+    })
+    api.get('/x', run)
+  })
+  await app.after()
+  for (const copy of copies) app.route(copy)
+  await app.register(kestFastify, { kest: world.kest, ...edge, policy: 'test' })
+  for (const url of ['/x', '/v1/x']) expect((await app.inject(url)).statusCode).toBe(403)
+  expect(run).not.toHaveBeenCalled()
+})
 
 describe('a protected route without a policy fails at start', () => {
   it.each<[string, (app: FastifyInstance) => unknown]>([
@@ -411,6 +430,7 @@ describe('registration', () => {
     ['an onError of another kind', { onError: 'throw' }, /onError/],
     ['an exclude that is no list', { exclude: '/health' }, /exclude/],
     ['an exclude that is no pattern', { exclude: ['health'] }, /exclude/],
+    ['an exclude that is every route', { exclude: ['/*'] }, /exclude/],
     ['a kest that is none', { kest: {} }, /kestFastify\.kest/],
     ['a publishKeys that is no path', { publishKeys: 'keys.json' }, /publishKeys/],
     ['a mode at an edge', { origin: 'internet', mode: 'tip' }, /mode/],

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
+import { connect as connectHttp2, constants } from 'node:http2'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { KestState } from '@kest/core'
+import type { KestState, KeySource } from '@kest/core'
+import { buildPassport } from '@kest/core/testing'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { describe, expect, it, vi } from 'vitest'
 import { kestFastify } from '../src/index.js'
@@ -11,14 +13,18 @@ import { createApp, World } from './support/world.js'
 const policy = { config: { kest: { policy: 'test' } } }
 
 /** A world whose engine decides when it is told to. */
-function hesitant(): { readonly world: World; readonly asked: Promise<void>; decide(): void } {
+function hesitant(): {
+  readonly world: World
+  readonly asked: Promise<void>
+  decide(allowed?: boolean): void
+} {
   const asked = deferred()
   const decision = deferred<boolean>()
   const world = new World(() => {
     asked.resolve()
     return decision.promise
   })
-  return { world, asked: asked.promise, decide: () => decision.resolve(true) }
+  return { world, asked: asked.promise, decide: (allowed = true) => decision.resolve(allowed) }
 }
 
 describe('a client that leaves', () => {
@@ -43,6 +49,45 @@ describe('a client that leaves', () => {
     expect(world.signed()).toEqual([])
     expect(run).not.toHaveBeenCalled()
     expect(world.spans()[0]?.attributes['error.type']).toBe('ERR_KEST_ABORTED')
+  })
+
+  it('K-ORDER with requests in its pipeline: none of their handlers runs', async () => {
+    const { world, asked, decide } = hesitant()
+    const app = await world.app()
+    const signals: AbortSignal[] = []
+    app.addHook('preHandler', async (request) => void signals.push(request.kest?.state.signal as AbortSignal))
+    const run = vi.fn(async () => 'ran')
+    app.get('/x', policy, run)
+    const socket = await connected(await app.listen({ host: '127.0.0.1', port: 0 }))
+    socket.write('GET /x HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(20))
+    await asked
+    await expect.poll(() => signals.length).toBe(20)
+    socket.resetAndDestroy()
+    await expect.poll(() => signals.filter(({ aborted }) => aborted).length).toBe(20)
+    decide()
+    await expect.poll(() => world.denied().length).toBe(20)
+    expect(world.signed()).toEqual([])
+    expect(run).not.toHaveBeenCalled()
+  })
+
+  it('K-ORDER over HTTP/2, before its lineage was judged: the handler does not run', async () => {
+    const world = new World()
+    const app = createApp({ http2: true } as never)
+    const arrived = deferred()
+    app.addHook('onRequest', async (_request, reply) => {
+      arrived.resolve()
+      await once(reply.raw, 'close')
+    })
+    await app.register(kestFastify, { kest: world.kest, origin: 'user_input' })
+    const run = vi.fn(async () => 'ran')
+    app.get('/x', policy, run)
+    const client = connectHttp2(await app.listen({ host: '127.0.0.1', port: 0 }))
+    const stream = client.request({ ':path': '/x' }).on('error', () => undefined)
+    await arrived.promise
+    stream.close(constants.NGHTTP2_CANCEL)
+    await expect.poll(() => world.denied()).toEqual(['GET /x'])
+    expect(run).not.toHaveBeenCalled()
+    client.destroy()
   })
 
   it('before its lineage was judged: the same', async () => {
@@ -132,6 +177,84 @@ it('a request that timed out while its operation was being decided runs no handl
   expect(world.signed()).toEqual([])
   expect(run).not.toHaveBeenCalled()
   expect(log).toEqual([])
+})
+
+it.each([
+  ['while its operation is decided, allowed', true, 'onSend'],
+  ['while its operation is decided, denied', false, 'onSend'],
+  ['while its operation is decided, and its error handler takes its time', true, 'errorHandler'],
+])(
+  'K-ORDER a request whose time is over %s runs no handler, though others hold the answer back',
+  async (_, decision, who) => {
+    const { world, asked, decide } = hesitant()
+    const app = await world.app()
+    const held = deferred()
+    const answering = deferred()
+    const hold = async (): Promise<void> => {
+      answering.resolve()
+      await held.promise
+    }
+    if (who === 'onSend') {
+      app.addHook('onSend', async (_request, _reply, payload) => {
+        await hold()
+        return payload
+      })
+    } else {
+      app.setErrorHandler(async (_error, _request, reply) => {
+        await hold()
+        return reply.code(503).send('timed out')
+      })
+    }
+    const run = vi.fn(async () => 'ran')
+    app.post('/x', { ...policy, handlerTimeout: 30 }, run)
+    const address = await app.listen({ host: '127.0.0.1', port: 0 })
+    const response = fetch(`${address}/x`, { method: 'POST' })
+    await asked
+    await answering.promise
+    decide(decision)
+    await expect.poll(() => world.denied()).toEqual(['POST /x'])
+    await wait(5)
+    held.resolve()
+    const { status } = await response
+    expect(status).toBe(503)
+    expect(await (await response).text()).not.toContain('ERR_KEST')
+    expect(run).not.toHaveBeenCalled()
+    expect(world.signed()).toEqual([])
+  },
+)
+
+it('K-ORDER a request whose time is over while its lineage is judged runs no handler, though its answer is held back', async () => {
+  const found = deferred()
+  const { headers, trust: keys } = await buildPassport([{ by: 'gateway', origin: 'user_input' }])
+  const slow: KeySource = {
+    name: 'slow',
+    kind: 'keys',
+    generation: 0,
+    find: async (query) => {
+      await found.promise
+      return await keys.find(query)
+    },
+  }
+  const world = new World(true, { trust: slow })
+  const app = await world.app({})
+  const held = deferred()
+  const answering = deferred()
+  app.addHook('onSend', async (_request, _reply, payload) => {
+    answering.resolve()
+    await held.promise
+    return payload
+  })
+  const run = vi.fn(async () => 'ran')
+  app.post('/x', { ...policy, handlerTimeout: 30 }, run)
+  const address = await app.listen({ host: '127.0.0.1', port: 0 })
+  const response = fetch(`${address}/x`, { method: 'POST', headers })
+  await answering.promise
+  found.resolve()
+  await wait(20)
+  held.resolve()
+  expect((await response).status).toBe(503)
+  expect(run).not.toHaveBeenCalled()
+  expect(world.engine.requests).toEqual([])
 })
 
 it('K-FLOW an operation joins the frame of its request when the response is over', async () => {

@@ -57,6 +57,8 @@ export interface Listener {
   readonly origin: string | null
   /** How it knows the sender (K-HOP). With `mtls` a request needs its `peer`. */
   readonly binding: 'none' | 'mtls' | 'hop'
+  /** Whether requests may bring lineage. Their answers depend on it, and must say so: `varyByBaggage`. */
+  readonly takesLineage: boolean
   /**
    * Judges a request, before anything else runs. The state is the request's: run the rest in it.
    *
@@ -123,6 +125,7 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
   return Object.freeze({
     origin,
     binding: resolved.binding.kind,
+    takesLineage: origin === null || resolved.acceptLineage,
     receive: (request: InboundRequest) =>
       logged(deps.logger, async (): Promise<KestState> => {
         const { switchIdentity = false, signal = null } = request

@@ -1,0 +1,51 @@
+import type { EventEmitter } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+/** What waits for a connection to close: one listener on each, however many requests are in its pipeline. */
+const waiting = new WeakMap<EventEmitter, Set<() => void>>()
+
+/** Whether nobody is there any more to take the response. */
+export function hasLeft(request: IncomingMessage, response: ServerResponse): boolean {
+  const stream = http2StreamOf(response)
+  if (stream !== undefined) return stream.destroyed
+  return response.destroyed || socketOf(request)?.destroyed === true
+}
+
+/**
+ * Calls back once when a response is over, sent or not: when it closes, or the connection does. Of requests that wait in a
+ * pipeline for the response before theirs, Node says neither.
+ */
+export function onceOver(request: IncomingMessage, response: ServerResponse, listener: () => void): void {
+  const socket = http2StreamOf(response) === undefined ? socketOf(request) : undefined
+  const others = socket === undefined ? undefined : listenersOf(socket)
+  let called = false
+  const over = (): void => {
+    if (called) return
+    called = true
+    others?.delete(over)
+    listener()
+  }
+  response.once('close', over)
+  others?.add(over)
+}
+
+function listenersOf(socket: EventEmitter): Set<() => void> {
+  const known = waiting.get(socket)
+  if (known !== undefined) return known
+  const listeners = new Set<() => void>()
+  waiting.set(socket, listeners)
+  socket.once('close', () => {
+    for (const listener of listeners) listener()
+  })
+  return listeners
+}
+
+/** Of HTTP/1; what stands in for a connection where there is none may be no emitter. */
+function socketOf(request: IncomingMessage): (EventEmitter & { readonly destroyed: boolean }) | undefined {
+  return typeof request.socket?.once === 'function' ? request.socket : undefined
+}
+
+/** The response of Node's HTTP/2 has a stream, and does not say whether it was destroyed. */
+function http2StreamOf(response: object): { readonly destroyed: boolean } | undefined {
+  return (response as { readonly stream?: { readonly destroyed: boolean } }).stream
+}
