@@ -60,6 +60,12 @@ describe('configure', () => {
 describe('createKest', () => {
   it.each<[string, object, RegExp]>([
     ['an unknown option', { deviations: [] }, /unknown option "deviations"/],
+    [
+      'a time that overflows a timer',
+      { identityTimeoutMs: 2 ** 31 },
+      /identityTimeoutMs: expected a positive/,
+    ],
+    ['a key source of no kind', { trust: { name: 'a', generation: 0, find: () => [] } }, /source of kind/],
     ['no options', null as never, /expected an object/],
     [
       'one raiser in place of a list',

@@ -131,8 +131,8 @@ export class Kest {
    * @throws {KestConfigError} when `propagateTo` is missing or wrong (K-SCOPE); with `hop`, when there is no identity
    */
   outbound(options: { readonly propagateTo: PropagateTo; readonly hop?: boolean | undefined }): Outbound {
-    const { propagation, identity, logger } = this.#runtime
-    return createOutbound({ ...propagation, identity, logger, ...options })
+    const { propagation, identity, identityTimeoutMs, logger } = this.#runtime
+    return createOutbound({ ...propagation, identity, identityTimeoutMs, logger, ...options })
   }
 
   /**

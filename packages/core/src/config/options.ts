@@ -30,6 +30,8 @@ export interface KestOptions {
   readonly raisers?: readonly string[]
   /** How long deciding may take, all tiers together, milliseconds. Default 1000. No retry (SPEC §11.1). */
   readonly policyTimeoutMs?: number
+  /** How long the identity may take to say who signs, and its key to sign, each, milliseconds. Default 5000. */
+  readonly identityTimeoutMs?: number
   readonly propagation?: {
     /** Characters of one encoded `key=value`. Default 4096 (K-SIZE). */
     readonly maxMemberLength?: number

@@ -32,6 +32,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof KestOptions>([
   'trustEvaluator',
   'raisers',
   'policyTimeoutMs',
+  'identityTimeoutMs',
   'propagation',
   'limits',
   'telemetry',
@@ -68,12 +69,15 @@ export function createRuntime(options: KestOptions): Runtime {
     : options.trust
       ? [options.trust as KeySource]
       : []
-  for (const source of trust) assertPart('trust', source, ['find'])
-  const { policyTimeoutMs = 1000 } = options
-  // A longer delay overflows a timer, which then fires at once.
-  if (!Number.isSafeInteger(policyTimeoutMs) || policyTimeoutMs < 1 || policyTimeoutMs > 0x7fffffff) {
-    throw new KestConfigError(`policyTimeoutMs: expected a positive integer, got ${String(policyTimeoutMs)}`)
+  for (const source of trust) {
+    assertPart('trust', source, ['find'])
+    if (source.kind !== 'keys' && source.kind !== 'x509')
+      throw new KestConfigError(
+        `trust: expected a source of kind "keys" or "x509", got ${String(source.kind)}`,
+      )
   }
+  const policyTimeoutMs = toDelay('policyTimeoutMs', options.policyTimeoutMs ?? 1_000)
+  const identityTimeoutMs = toDelay('identityTimeoutMs', options.identityTimeoutMs ?? 5_000)
 
   const limits = resolveLimits(options.limits)
   const cache = options.cache ?? null
@@ -97,6 +101,7 @@ export function createRuntime(options: KestOptions): Runtime {
     engine: options.engine ?? null,
     plannerOf: (definition: OperationDefinition) => planners.of(definition),
     policyTimeoutMs,
+    identityTimeoutMs,
     origins,
     trustEvaluator: options.trustEvaluator ?? defaultTrustEvaluator,
     raisers,
@@ -117,4 +122,10 @@ export function createRuntime(options: KestOptions): Runtime {
     signatures: new SignatureCache(),
     replay: new MemoryReplayStore({ clock }),
   })
+}
+
+/** A longer delay overflows a timer, which then fires at once. */
+function toDelay(name: string, ms: number): number {
+  if (Number.isSafeInteger(ms) && ms >= 1 && ms <= 0x7fffffff) return ms
+  throw new KestConfigError(`${name}: expected a positive integer, got ${String(ms)}`)
 }

@@ -9,6 +9,7 @@ import type { KestOptions } from '../config/options.js'
 import { getCurrentAgent, getCurrentTask, getCurrentUser } from '../context/accessors.js'
 import type { KestEntry } from '../entry/entry.js'
 import { parseEntry } from '../entry/parse.js'
+import type { KeySource } from '../identity/key-source.js'
 import { createKeySource } from '../identity/keys.js'
 import { MockIdentityProvider } from '../identity/mock.js'
 import type { IdentityProvider, Signer } from '../identity/provider.js'
@@ -760,5 +761,63 @@ describe('begin: what it emits', () => {
     const numbers = labels.map((label) => label.split(':')[1])
     expect(numbers).toEqual(['1', '2', '3'])
     expect(new Set(labels.map((label) => label.split(':')[0])).size).toBe(1)
+  })
+})
+
+describe('what never answers', () => {
+  const never = (): Promise<never> => new Promise(() => undefined)
+  const hanging: IdentityProvider = { getWorkloadId: () => identity.getWorkloadId(), current: never }
+  const signer = identity.current()
+  const mute: IdentityProvider = {
+    getWorkloadId: () => identity.getWorkloadId(),
+    current: () => ({ workloadId: signer.workloadId, header: signer.header, local: false, sign: never }),
+  }
+
+  it.each([
+    ['its identity', hanging],
+    ['the key of its identity', mute],
+  ])('is not waited for beyond its time: %s', async (_, silent) => {
+    const { kest, logger } = setUp({ identity: silent, identityTimeoutMs: 20 })
+    await expect(kest.begin(root)).rejects.toMatchObject({ code: 'ERR_KEST_IDENTITY' })
+    expect(logger.records.map(({ details }) => details['code'])).toEqual(['ERR_KEST_IDENTITY'])
+  })
+
+  it.each([
+    ['its identity', { identity: hanging }, root],
+    ['the key of its identity', { identity: mute }, root],
+    ['what it acts on', {}, { ...root, resource: never }],
+  ])('is left when the caller leaves: %s', async (_, options, operation) => {
+    const { kest, logger } = setUp(options)
+    const controller = new AbortController()
+    const begun = kest.begin(operation, { signal: controller.signal })
+    setTimeout(() => controller.abort(), 10)
+    await expect(begun).rejects.toMatchObject({ code: 'ERR_KEST_ABORTED' })
+    expect(logger.records.map(({ details }) => details['code'])).toEqual(['ERR_KEST_ABORTED'])
+  })
+
+  it('K-HOP leaves a request unsent whose token is not signed in time', async () => {
+    const { kest } = setUp()
+    const { state } = await kest.begin(root)
+    for (const silent of [hanging, mute]) {
+      const sender = createKest({ identity: silent, identityTimeoutMs: 20 })
+      const sent = sender.run(state, () => sender.inject({}, 'http://127.0.0.1:1', { hop: true }))
+      await expect(sent).rejects.toMatchObject({ code: 'ERR_KEST_IDENTITY' })
+    }
+  })
+
+  it('the keys of an inbound passport are left when the caller leaves', async () => {
+    const source: KeySource = { name: 'silent', kind: 'keys', generation: 0, find: never }
+    const { kest: sender } = setUp()
+    const { state } = await sender.begin(root)
+    const { baggage } = await sender.run(state, () =>
+      sender.inject<Record<string, string>>({}, 'http://127.0.0.1:1'),
+    )
+    const { kest } = setUp({ trust: source })
+    const controller = new AbortController()
+    const received = kest
+      .listener()
+      .receive({ headers: { baggage: baggage as string }, signal: controller.signal })
+    setTimeout(() => controller.abort(), 10)
+    await expect(received).rejects.toMatchObject({ code: 'ERR_KEST_ABORTED' })
   })
 })

@@ -2,7 +2,9 @@ import { Frame } from '../context/frame.js'
 import { currentState, type KestState } from '../context/state.js'
 import { LABEL } from '../entry/entry.js'
 import { KestConfigError, KestError } from '../errors.js'
-import type { Signer } from '../identity/provider.js'
+import { currentSigner, signingLate } from '../identity/current-signer.js'
+import type { IdentityProvider, Signer } from '../identity/provider.js'
+import { inTime } from '../in-time.js'
 import { type SignedEntry, signEntry } from '../jws/compact.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { Lineage } from '../passport/lineage.js'
@@ -56,8 +58,10 @@ export async function begin(
   const attempt = new Attempt(runtime, definition)
   try {
     const resolved = definition.resolve(options.args ?? [])
-    const values = isPromise(resolved) ? await resolved : resolved
-    const current = currentSigner(runtime, definition)
+    const values = isPromise(resolved)
+      ? await inTime(resolved, { what: 'its values were known', signal })
+      : resolved
+    const current = currentSigner(providerOf(runtime, definition), runtime.identityTimeoutMs, signal)
     const signer = isPromise(current) ? await current : current
     const plan = runtime.plannerOf(definition).plan(signer.workloadId, runtime.clock.now())
     const engines = enginesOf(runtime, definition, plan)
@@ -109,7 +113,7 @@ export async function begin(
     attempt.reserved(slot)
     throwIfGone()
 
-    const signing = sign(runtime, draft, signer, effective, throwIfGone)
+    const signing = sign(runtime, draft, signer, effective, { signal, throwIfGone })
     const signed = isPromise(signing) ? await signing : signing
     frame.lineage = lineage.append(signed)
     span.allow(signed, frame.lineage, attempt.reason)
@@ -126,27 +130,11 @@ export async function begin(
   }
 }
 
-/** Step 1: one snapshot of who signs (K-SIGNER). */
-function currentSigner(runtime: HookRuntime, definition: OperationDefinition): MaybePromise<Signer> {
+/** Step 1: who signs (K-SIGNER). */
+function providerOf(runtime: HookRuntime, definition: OperationDefinition): IdentityProvider {
   const provider = definition.identity ?? runtime.identity
-  if (provider === null)
-    throw new KestConfigError('no identity is configured: configure({ identity }) or pass one')
-  try {
-    const current = provider.current()
-    return isPromise(current) ? current.then(named, unidentified) : named(current)
-  } catch (cause) {
-    return unidentified(cause)
-  }
-}
-
-function named(signer: Signer): Signer {
-  if (typeof signer?.workloadId === 'string' && signer.workloadId !== '') return signer
-  return unidentified(new TypeError('no workload id'))
-}
-
-function unidentified(cause: unknown): never {
-  if (cause instanceof KestError) throw cause
-  throw new KestError('ERR_KEST_IDENTITY', 'the workload has no identity now', { cause })
+  if (provider !== null) return provider
+  throw new KestConfigError('no identity is configured: configure({ identity }) or pass one')
 }
 
 /** Step 2: which engine decides a tier. A call may bring its own, for the function tier only (K-ENGINE). */
@@ -221,7 +209,7 @@ function sign(
   draft: EntryDraft,
   signer: Signer,
   effective: EffectiveValues,
-  throwIfGone: () => void,
+  { signal, throwIfGone }: { readonly signal: AbortSignal | null; throwIfGone(): void },
 ): MaybePromise<VerifiedEntry> {
   const n = runtime.sequence.take()
   draft.labels[LABEL.seq] = runtime.sequence.label(n)
@@ -245,7 +233,13 @@ function sign(
   try {
     const signing = signEntry(draft, signer, runtime.limits)
     if (!isPromise(signing)) return own(signing)
-    return signing
+    const patience = {
+      ms: runtime.identityTimeoutMs,
+      what: 'its entry was signed',
+      signal,
+      late: signingLate,
+    }
+    return inTime(signing, patience)
       .then((signed) => {
         throwIfGone()
         return own(signed)

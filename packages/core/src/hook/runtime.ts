@@ -19,6 +19,8 @@ export interface HookRuntime {
   /** Lays the deployment's tiers over an operation's policies; one planner per definition. */
   plannerOf(definition: OperationDefinition): PolicyPlanner
   readonly policyTimeoutMs: number
+  /** For saying who signs, and for the signature, each. */
+  readonly identityTimeoutMs: number
   readonly origins: OriginMap
   readonly trustEvaluator: TrustEvaluator
   /** Principals whose raises count; `null`: those of this workload's own trust domain (K-EFF). */

@@ -1,4 +1,5 @@
 import { atEntry } from '../entry/at-entry.js'
+import { inTime } from '../in-time.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import { type Binding, bindKeys } from './bind-keys.js'
 import { SignatureChecks } from './check-signatures.js'
@@ -34,7 +35,10 @@ export class Proofs {
   /** @param linked all entries that were begun */
   async end(linked: Stage<LinkedEntry>): Promise<Stage<CheckedEntry>> {
     const bindings = this.#bindings.some(isPromise)
-      ? await Promise.all(this.#bindings)
+      ? await inTime(Promise.all(this.#bindings), {
+          what: 'the keys of its lineage were found',
+          signal: this.#rules.signal,
+        })
       : (this.#bindings as readonly Binding[])
     const bound = boundOf(linked, bindings)
     const wanted = this.#rules.mode === 'tip' ? tipsOf(bound.entries) : null

@@ -1,4 +1,5 @@
-import { KestError, type PolicyDeniedCode, PolicyDeniedError } from '../errors.js'
+import { type PolicyDeniedCode, PolicyDeniedError } from '../errors.js'
+import { inTime } from '../in-time.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { Decision, PolicyEngine, PolicyRequest } from './engine.js'
 
@@ -49,38 +50,15 @@ class Question {
 
   /** The answer, unless time or the caller's patience runs out first; then the engine's work is aborted. */
   await(answer: Promise<unknown>, request: PolicyRequest, timeoutMs: number): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const caller = this.#caller
-      const finish = (): void => {
-        clearTimeout(timer)
-        caller?.removeEventListener('abort', onAbort)
-      }
-      const giveUp = (error: KestError): void => {
-        finish()
-        reject(error)
-        this.#controller?.abort(error)
-      }
-      const onAbort = (): void =>
-        giveUp(new KestError('ERR_KEST_ABORTED', 'the caller left before the policy was decided'))
-      const timer = setTimeout(
-        () =>
-          giveUp(
-            denied('ERR_KEST_ENGINE_TIMEOUT', request, { reason: `no decision within ${timeoutMs} ms` }),
-          ),
-        timeoutMs,
-      )
-      caller?.addEventListener('abort', onAbort, { once: true })
-      if (caller?.aborted) onAbort()
-      answer.then(
-        (value) => {
-          finish()
-          resolve(value)
-        },
-        (cause: unknown) => {
-          finish()
-          reject(failed(request, cause))
-        },
-      )
+    const asked = answer.catch((cause: unknown) => {
+      throw failed(request, cause)
+    })
+    return inTime(asked, {
+      ms: timeoutMs,
+      signal: this.#caller,
+      what: 'the policy was decided',
+      late: (ms) => denied('ERR_KEST_ENGINE_TIMEOUT', request, { reason: `no decision within ${ms} ms` }),
+      onGivenUp: (reason) => this.#controller?.abort(reason),
     })
   }
 }

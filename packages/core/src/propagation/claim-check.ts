@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { KestError } from '../errors.js'
+import { inTime } from '../in-time.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { CacheProvider } from './cache.js'
 import type { ResolvedPropagation } from './options.js'
@@ -83,20 +84,8 @@ function ask<T>(store: ClaimStore, what: string, question: () => MaybePromise<T>
   } catch (cause) {
     return failed(cause)
   }
-  return isPromise(answer) ? inTime(answer, store.cacheTimeoutMs).catch(failed) : answer
-}
-
-async function inTime<T>(answer: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new KestError('ERR_KEST_CACHE', `claim check: no answer within ${ms} ms`)),
-      ms,
-    )
-  })
-  try {
-    return await Promise.race([answer, late])
-  } finally {
-    clearTimeout(timer)
-  }
+  if (!isPromise(answer)) return answer
+  const late = (ms: number): KestError =>
+    new KestError('ERR_KEST_CACHE', `claim check: no answer within ${ms} ms`)
+  return inTime(answer, { ms: store.cacheTimeoutMs, late }).catch(failed)
 }

@@ -1,7 +1,9 @@
 import { createHopToken } from '../binding/hop-token.js'
 import { currentState, type KestState } from '../context/state.js'
-import { KestConfigError, KestError } from '../errors.js'
+import { KestConfigError } from '../errors.js'
+import { currentSigner, signingLate } from '../identity/current-signer.js'
 import type { IdentityProvider, Signer } from '../identity/provider.js'
+import { inTime } from '../in-time.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import { Lineage } from '../passport/lineage.js'
 import type { Logger } from '../telemetry/logger.js'
@@ -20,6 +22,8 @@ export interface OutboundOptions extends PropagationOptions {
   readonly hop?: boolean | undefined
   /** Who sends; needed with `hop`. */
   readonly identity?: IdentityProvider | null | undefined
+  /** How long it may take to say who signs, and to sign, each, milliseconds. Default 5000. */
+  readonly identityTimeoutMs?: number | undefined
   readonly logger: Logger
   /** Told of each header that carries a passport, when it is ready to be sent. */
   readonly onInjected?: ((event: InjectedEvent) => void) | undefined
@@ -68,7 +72,8 @@ export interface Outbound {
  * ```
  */
 export function createOutbound(options: OutboundOptions): Outbound {
-  const { propagateTo, hop = false, identity = null, logger, onInjected, ...rest } = options
+  const { propagateTo, hop = false, identity = null, logger, onInjected, ...others } = options
+  const { identityTimeoutMs = 5_000, ...rest } = others
   const allows = compileScope(propagateTo)
   const propagation = resolvePropagation(rest)
   const sender = senderOf(hop, identity)
@@ -101,7 +106,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
     origin: string,
   ): MaybePromise<string | undefined> {
     if (sender === null) return writeBaggage(lineage, foreign, propagation)
-    const token = hopToken(sender, lineage, origin, propagation)
+    const token = hopToken(sender, lineage, origin, propagation, identityTimeoutMs)
     return isPromise(token)
       ? token.then((value) => writeBaggage(lineage, foreign, propagation, value))
       : writeBaggage(lineage, foreign, propagation, token)
@@ -125,23 +130,13 @@ function hopToken(
   lineage: Lineage,
   origin: string,
   { clock, limits }: ResolvedPropagation,
+  timeoutMs: number,
 ): MaybePromise<string> {
   const tips = lineage.tips.map(({ hash }) => hash)
-  const sign = (signer: Signer): MaybePromise<string> =>
-    createHopToken(signer, origin, tips, clock.now(), limits)
-  let signer: MaybePromise<Signer>
-  try {
-    signer = sender.current()
-  } catch (cause) {
-    throw noIdentity(cause)
+  const sign = (signer: Signer): MaybePromise<string> => {
+    const token = createHopToken(signer, origin, tips, clock.now(), limits)
+    return isPromise(token) ? inTime(token, { ms: timeoutMs, late: signingLate }) : token
   }
-  if (!isPromise(signer)) return sign(signer)
-  return signer.then(sign, (cause: unknown) => {
-    throw noIdentity(cause)
-  })
-}
-
-function noIdentity(cause: unknown): KestError {
-  if (cause instanceof KestError) return cause
-  return new KestError('ERR_KEST_IDENTITY', 'the workload has no identity now', { cause })
+  const signer = currentSigner(sender, timeoutMs, null)
+  return isPromise(signer) ? signer.then(sign) : sign(signer)
 }
