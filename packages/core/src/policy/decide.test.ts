@@ -28,6 +28,17 @@ describe('decide', () => {
     },
   )
 
+  it('waits for a promise of any kind, and takes its failure for a denial', async () => {
+    const thenable = (settle: (yes: (value: unknown) => void, no: (cause: unknown) => void) => void): never =>
+      // biome-ignore lint/suspicious/noThenProperty: it is what is tested
+      ({ then: settle }) as never
+    expect(await outcome(() => thenable((yes) => yes(true)))).toBe('allowed')
+    expect(await outcome(() => thenable((yes) => yes(false)))).toMatchObject({ code: 'ERR_KEST_DENIED' })
+    expect(await outcome(() => thenable((_, no) => no(new Error('down'))))).toMatchObject({
+      code: 'ERR_KEST_ENGINE',
+    })
+  })
+
   it('does not make a promise for an engine that answers at once', () => {
     expect(
       decide(

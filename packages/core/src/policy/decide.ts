@@ -50,7 +50,8 @@ class Question {
 
   /** The answer, unless time or the caller's patience runs out first; then the engine's work is aborted. */
   await(answer: Promise<unknown>, request: PolicyRequest, timeoutMs: number): Promise<unknown> {
-    const asked = answer.catch((cause: unknown) => {
+    // What an engine answers may be a promise of another kind, with nothing but then().
+    const asked = Promise.resolve(answer).catch((cause: unknown) => {
       throw failed(request, cause)
     })
     return inTime(asked, {
