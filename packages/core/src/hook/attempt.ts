@@ -58,6 +58,21 @@ export class Attempt {
     )
   }
 
+  /** The operation runs, and its span recorded nothing. Where no audit trail is to keep it, that is as it should be. */
+  unrecorded(): void {
+    const { auditTrail, spans, metrics, logger } = this.#runtime
+    if (auditTrail === null && !spans.audited) return
+    metrics.entryUnrecorded()
+    logger.error(
+      {
+        operation: this.#definition.operation,
+        entry_id: this.#draft?.entry_id,
+        workload_id: this.#draft?.labels[LABEL.principal],
+      },
+      'operation allowed without a record: its audit span did not record',
+    )
+  }
+
   /** Ends the span, if there is one that has not ended, as a denial. */
   denied(error: unknown): void {
     this.#slot?.release()

@@ -1,11 +1,17 @@
-import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
-import { describe, expect, it } from 'vitest'
+import {
+  AlwaysOffSampler,
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  SimpleSpanProcessor,
+} from '@opentelemetry/sdk-trace-base'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createKest } from '../config/kest.js'
 import { KestError } from '../errors.js'
 import { MockIdentityProvider } from '../identity/mock.js'
 import type { Signer } from '../identity/provider.js'
 import type { MaybePromise } from '../maybe-promise.js'
-import type { AuditSlot, AuditTrail } from '../telemetry/audit-trail.js'
+import { type AuditSlot, type AuditTrail, bindAuditTrail } from '../telemetry/audit-trail.js'
+import { KestMetrics } from '../telemetry/metrics.js'
 import { MockPolicyEngine } from '../testing/mock-engine.js'
 import { RecordingLogger } from '../testing/recording-logger.js'
 
@@ -149,6 +155,32 @@ describe('begin with an audit trail', () => {
     const spans = exporter.getFinishedSpans()
     expect(spans.map(({ attributes }) => attributes['kest.decision'])).toEqual(['allow'])
   })
+
+  it.each<[string, boolean, AuditTrail | undefined, number]>([
+    ['whose provider is bound to a trail', true, undefined, 1],
+    ['whose trail says no word', false, { reserve: () => null }, 1],
+    ['that no trail is to keep', false, undefined, 0],
+  ])(
+    'K-AUDIT tells, and counts, an operation that runs though its span recorded nothing, %s',
+    async (_, bound, auditTrail, times) => {
+      const counted = vi.spyOn(KestMetrics.prototype, 'entryUnrecorded')
+      onTestFinished(() => counted.mockRestore())
+      const tracerProvider = new BasicTracerProvider({ sampler: new AlwaysOffSampler() })
+      if (bound) bindAuditTrail(tracerProvider, null)
+      const logger = new RecordingLogger()
+      const kest = createKest({
+        identity,
+        engine: new MockPolicyEngine(true),
+        logger,
+        telemetry: { tracerProvider, auditTrail },
+      })
+      const { entry } = await kest.begin(root)
+      expect(counted).toHaveBeenCalledTimes(times)
+      expect(logger.records.map(({ level, details }) => [level, details['entry_id']])).toEqual(
+        Array(times).fill(['error', entry.entry.entry_id]),
+      )
+    },
+  )
 
   it('refuses a trail that is none', () => {
     expect(() => createKest({ telemetry: { auditTrail: {} as AuditTrail } })).toThrow(/telemetry\.auditTrail/)

@@ -116,8 +116,10 @@ export async function begin(
     const signing = sign(runtime, draft, signer, effective, { signal, throwIfGone })
     const signed = isPromise(signing) ? await signing : signing
     frame.lineage = lineage.append(signed)
-    span.allow(signed, frame.lineage, attempt.reason)
+    const onRecord = span.allow(signed, frame.lineage, attempt.reason)
     runtime.metrics.entrySigned()
+    // Who was asked for room refuses it below.
+    if (!onRecord && slot === null) attempt.unrecorded()
     const recorded = slot?.recorded(spanContext?.spanId)
     if (isPromise(recorded)) {
       await recorded

@@ -35,12 +35,21 @@ export interface AuditSlot {
 /** By name, as providers may come from a copy of this package of their own. */
 const TRAIL = Symbol.for('kest.audit-trail.1')
 
-/** Says that what is traced with the provider is kept by the trail, which has to be asked then. */
-export function bindAuditTrail(provider: TracerProvider, trail: AuditTrail): void {
+/**
+ * Says that what is traced with the provider is kept.
+ *
+ * @param trail has to be asked then; `null`: what keeps the records has no say in what runs
+ */
+export function bindAuditTrail(provider: TracerProvider, trail: AuditTrail | null): void {
   Object.defineProperty(provider, TRAIL, { value: trail })
 }
 
-/** The trail that has to be asked; `undefined` when the provider has none. */
+/** The trail that has to be asked; `undefined` when there is none that has a say. */
 export function auditTrailOf(provider: TracerProvider): AuditTrail | undefined {
-  return (provider as { readonly [TRAIL]?: AuditTrail })[TRAIL]
+  return (provider as { readonly [TRAIL]?: AuditTrail | null })[TRAIL] ?? undefined
+}
+
+/** Whether what is traced with the provider is kept as an audit trail. */
+export function isAudited(provider: TracerProvider): boolean {
+  return TRAIL in provider
 }

@@ -5,6 +5,7 @@ import { SCOPE } from './attributes.js'
 
 interface Instruments {
   readonly signed: Counter
+  readonly unrecorded: Counter
   readonly denials: Counter
   readonly verifications: Counter
   readonly verification: Histogram
@@ -13,9 +14,9 @@ interface Instruments {
 }
 
 /**
- * What an operator counts. Instruments are `kest.entries.signed`, `kest.denials` (by `error.type`),
- * `kest.verifications` (by `kest.result`), `kest.verification.duration` (seconds), `kest.baggage.stripped` and
- * `kest.deployment.reloads` (by `kest.result`).
+ * What an operator counts. Instruments are `kest.entries.signed`, `kest.entries.unrecorded`, `kest.denials` (by
+ * `error.type`), `kest.verifications` (by `kest.result`), `kest.verification.duration` (seconds),
+ * `kest.baggage.stripped` and `kest.deployment.reloads` (by `kest.result`).
  *
  * The global provider is looked up on use: unlike tracers, the API's meters do not start to count when an SDK is
  * registered after them.
@@ -31,6 +32,11 @@ export class KestMetrics {
 
   entrySigned(): void {
     this.#on().signed.add(1)
+  }
+
+  /** An operation runs whose record an audit trail should have, and does not. */
+  entryUnrecorded(): void {
+    this.#on().unrecorded.add(1)
   }
 
   /** An operation did not run; `_OTHER` for an error that is not Kest's, as OpenTelemetry names those. */
@@ -62,6 +68,9 @@ export class KestMetrics {
       this.#provider = provider
       this.#instruments = {
         signed: meter.createCounter('kest.entries.signed', { description: 'Entries signed' }),
+        unrecorded: meter.createCounter('kest.entries.unrecorded', {
+          description: 'Entries signed whose span did not record, though an audit trail is to keep it',
+        }),
         denials: meter.createCounter('kest.denials', { description: 'Operations that did not run' }),
         verifications: meter.createCounter('kest.verifications', { description: 'Inbound passports judged' }),
         verification: meter.createHistogram('kest.verification.duration', {

@@ -13,6 +13,7 @@ import type { Lineage } from '../passport/lineage.js'
 import type { VerifiedEntry } from '../passport/verified.js'
 import { VERSION } from '../version.js'
 import { ATTRIBUTE, SCOPE, SPAN_PREFIX } from './attributes.js'
+import { isAudited } from './audit-trail.js'
 
 /** Where audit spans go, and what they show. */
 export interface AuditSpanOptions {
@@ -34,6 +35,12 @@ export class AuditSpans {
 
   start(operation: string): AuditSpan {
     return new AuditSpan(this.#on().startSpan(SPAN_PREFIX + operation), this.#options.passport)
+  }
+
+  /** Whether the spans are kept as an audit trail, so that none of an operation may be missing. */
+  get audited(): boolean {
+    const { tracerProvider } = this.#options
+    return tracerProvider !== undefined && isAudited(tracerProvider)
   }
 
   /** The provider's tracer, asked for once. */
@@ -64,9 +71,14 @@ export class AuditSpan {
     return own !== INVALID_SPAN_CONTEXT && isSpanContextValid(own) ? own : null
   }
 
-  /** The operation was authorized, and this is its record. `lineage` ends with `signed`. */
-  allow(signed: VerifiedEntry, lineage: Lineage, reason: string | undefined): void {
-    if (this.#span.isRecording()) {
+  /**
+   * The operation was authorized, and this is its record. `lineage` ends with `signed`.
+   *
+   * @returns whether there is a record: nothing may trace, or leave this span out
+   */
+  allow(signed: VerifiedEntry, lineage: Lineage, reason: string | undefined): boolean {
+    const recording = this.#span.isRecording()
+    if (recording) {
       this.#describe(signed.entry)
       this.#span.setAttributes({
         [ATTRIBUTE.signature]: signed.jws,
@@ -78,6 +90,7 @@ export class AuditSpan {
       if (this.#passport) this.#span.setAttribute(ATTRIBUTE.passport, `["${lineage.strings().join('","')}"]`)
     }
     this.#end()
+    return recording
   }
 
   /**

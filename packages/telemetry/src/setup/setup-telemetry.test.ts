@@ -1,6 +1,7 @@
 import { createKest, createKeySource, Passport, verifyPassport } from '@kest/core'
 import { MockIdentityProvider, RecordingLogger } from '@kest/core/testing'
 import { context, metrics, propagation, trace } from '@opentelemetry/api'
+import { suppressTracing } from '@opentelemetry/core'
 import {
   AlwaysOffSampler,
   BasicTracerProvider,
@@ -131,6 +132,23 @@ describe('setupTelemetry', () => {
     await telemetry.shutdown()
     expect(spansIn(endpoint).map((span) => span.traceId)).toEqual([traceId])
     expect(theirs.getFinishedSpans()).toEqual([])
+  })
+
+  it('K-AUDIT records also where tracing is suppressed, in the trace that is there', async () => {
+    const sdk = new NodeTracerProvider()
+    sdk.register()
+    const endpoint = temporaryFolder()
+    const telemetry = setupTelemetry({ serviceName: 'orders', exporter: 'file', endpoint, confirm: true })
+    const kest = kestWith(telemetry)
+    const request = sdk.getTracer('app').startSpan('request')
+    const ignored = suppressTracing(trace.setSpan(context.active(), request))
+    await context.with(ignored, () => kest.begin(root))
+    await context.with(ignored, () =>
+      telemetry.tracerProvider.getTracer('kest.core').startActiveSpan('active', async (span) => span.end()),
+    )
+    await telemetry.shutdown()
+    const { traceId } = request.spanContext()
+    expect(spansIn(endpoint).map((span) => span.traceId)).toEqual([traceId, traceId])
   })
 
   it('as a span processor, takes Kest’s spans out of those of another SDK', async () => {

@@ -1,6 +1,6 @@
 import { type AuditTrail, bindAuditTrail } from '@kest/core'
 import type { MeterProvider, TracerProvider } from '@opentelemetry/api'
-import { AlwaysOnSampler, BasicTracerProvider, type SpanProcessor } from '@opentelemetry/sdk-trace-base'
+import { AlwaysOnSampler, type SpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { exponentialBackoff } from '../trail/backoff.js'
 import { ExportLoop } from '../trail/export-loop.js'
 import { Gate } from '../trail/gate.js'
@@ -8,6 +8,7 @@ import { TrailMetrics } from '../trail/metrics.js'
 import { AuditSpanProcessor } from '../trail/processor.js'
 import { SpanQueue } from '../trail/queue.js'
 import { type TrailCounts, TrailReport } from '../trail/report.js'
+import { AuditTracerProvider } from '../trail/tracer-provider.js'
 import { destinationOf } from './destination-of.js'
 import type { TelemetryOptions } from './options.js'
 import { type ResolvedOptions, resolveOptions } from './resolve-options.js'
@@ -29,7 +30,7 @@ const SPAN_LIMITS = {
 
 /** The audit trail of a service: its members are what `configure({ telemetry })` takes. Made by {@link setupTelemetry}. */
 export class Telemetry {
-  /** A provider of its own, beside whatever the application has: no sampler and no environment variable thins it out. */
+  /** A provider of its own, beside whatever the application has: no sampler, no suppressed tracing and no environment variable thins it out. */
   readonly tracerProvider: TracerProvider
   readonly meterProvider: MeterProvider | undefined
   readonly passport: boolean | undefined
@@ -68,13 +69,13 @@ export class Telemetry {
       { queue, loop, report },
       { flush: () => this.forceFlush(), shutdown: () => this.shutdown() },
     )
-    this.tracerProvider = new BasicTracerProvider({
+    this.tracerProvider = new AuditTracerProvider({
       resource,
       sampler: new AlwaysOnSampler(),
       spanLimits: SPAN_LIMITS,
       spanProcessors: [processor],
     })
-    if (gate !== undefined) bindAuditTrail(this.tracerProvider, gate)
+    bindAuditTrail(this.tracerProvider, gate ?? null)
     this.meterProvider = options.meterProvider
     this.passport = options.passport
     this.auditTrail = gate

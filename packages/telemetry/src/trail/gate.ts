@@ -59,7 +59,7 @@ class Slot implements AuditSlot {
     if (number === null) {
       if (closed) throw unavailable('the audit trail was shut down meanwhile')
       throw new KestConfigError(
-        'the audit span did not come to the audit trail: configure({ telemetry }) with what setupTelemetry gave',
+        'the audit span did not come to the audit trail: configure({ telemetry }) with what setupTelemetry gave; where spanProcessor is in an SDK of your own, its sampler or suppressed tracing left the span out',
       )
     }
     if (!options.confirm) return undefined
