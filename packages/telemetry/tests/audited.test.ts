@@ -1,8 +1,8 @@
-import { copyFileSync, existsSync } from 'node:fs'
+import { copyFileSync, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Audit, readFiles } from '@kest/audit'
 import { createKeySource } from '@kest/core'
-import { MockIdentityProvider } from '@kest/core/testing'
+import { MockIdentityProvider, RecordingLogger } from '@kest/core/testing'
 import { expect, it } from 'vitest'
 import { setupTelemetry } from '../src/index.js'
 import { temporaryFolder } from './support/folder.js'
@@ -33,6 +33,36 @@ it.each(['always', 'interval', 'never'] as const)(
     for (const path of [file, copy]) {
       expect(await summaryOf(path)).toMatchObject({ spans: 101, entries: 100, denials: 1 })
     }
+  },
+)
+
+it.each([['the file'], ['the file and its log', '-wal', '-shm']])(
+  'K-AUDIT what was not acknowledged before somebody deleted %s is proven from another',
+  async (_, ...ends) => {
+    const file = join(temporaryFolder(), 'audit.db')
+    const logger = new RecordingLogger()
+    const [first, second] = [1, 2].map(() =>
+      setupTelemetry({
+        serviceName: 'orders',
+        exporter: 'sqlite',
+        endpoint: file,
+        fsync: 'always',
+        waitTimeoutMs: 20_000,
+        logger,
+      }),
+    )
+    const kests = [kestWith(first), kestWith(second)]
+    for (const kest of kests) await kest.begin(root)
+    for (const end of ['', ...ends]) rmSync(file + end)
+    for (let i = 0; i < 3; i++) for (const kest of kests) await kest.begin(root)
+    await first?.shutdown()
+    await kests[1]?.begin(root)
+    await second?.shutdown()
+    expect(await summaryOf(file)).toMatchObject({ spans: 7, verdicts: { verified: 7 } })
+    expect(logger.records.filter(({ message }) => /was deleted/.test(message))).toMatchObject([
+      { level: 'error', details: { file } },
+      { level: 'error', details: { file } },
+    ])
   },
 )
 

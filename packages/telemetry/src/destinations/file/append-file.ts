@@ -43,6 +43,7 @@ export class AppendFile {
     try {
       await this.#handle.appendFile(lines)
       if (sync) await this.sync()
+      await this.#assertLinked()
       this.#size += lines.length
     } catch (error) {
       await this.#cutOff()
@@ -65,6 +66,13 @@ export class AppendFile {
 
   close(): Promise<void> {
     return this.#handle.close()
+  }
+
+  /** A deleted file takes all that is written, and nobody will ever read it. */
+  async #assertLinked(): Promise<void> {
+    if ((await this.#handle.stat()).nlink > 0) return
+    this.#broken = true
+    throw new Error(`${this.path} was deleted, and what it held is lost`)
   }
 
   async #cutOff(): Promise<void> {

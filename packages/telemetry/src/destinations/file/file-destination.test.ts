@@ -154,6 +154,20 @@ describe('fsync', () => {
   })
 })
 
+it('K-AUDIT goes on in another file, with all that was not acknowledged, when somebody deletes the file', async () => {
+  const { folder, telemetry, kest, logger } = setUp({ fsync: 'always', waitTimeoutMs: 20_000 })
+  await kest.begin(root)
+  const [deleted = ''] = filesIn(folder)
+  await fs.rm(join(folder, deleted))
+  const operations = [await kest.begin(root), await kest.begin(root)]
+  await telemetry.shutdown()
+  expect(signaturesOf(spansIn(folder))).toEqual(operations.map(({ entry }) => entry.jws))
+  expect(logger.records[0]).toMatchObject({
+    level: 'error',
+    details: { err: `${join(folder, deleted)} was deleted, and what it held is lost` },
+  })
+})
+
 it('a folder that is gone is a failure like any other', async () => {
   const { folder, telemetry, kest, logger } = setUp({ fsync: 'always', waitTimeoutMs: 20_000 })
   await fs.rm(folder, { recursive: true })

@@ -1,4 +1,5 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, resolve } from 'node:path'
 import { KestConfigError, type Logger } from '@kest/core'
@@ -49,25 +50,20 @@ type Opens<Database> = new (file: string, options: { readonly timeout: number })
 /** One SQLite file in WAL mode, which several processes may write. Work and waiting are done in a thread of libsql's. */
 export class SqliteDestination implements Destination {
   readonly name: string
+  readonly #file: string
   readonly #fsync: FsyncPolicy
-  readonly #database: AsyncDatabase
+  readonly #logger: Logger
   readonly #laterSync: LaterSync
+  #opened: Opened
   #ready: Promise<void> | null = null
 
   /** @throws {KestConfigError} without libsql, and for a file that cannot be written or is somebody else's */
   constructor(options: SqliteOptions) {
     const file = resolve(options.file)
-    const require = createRequire(import.meta.url)
-    const Database = load<SyncDatabase>(require, 'libsql')
-    try {
-      mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-      prepareFile(new Database(file, { timeout: BUSY_MS }))
-    } catch (cause) {
-      if (cause instanceof KestConfigError) throw cause
-      throw new KestConfigError(`endpoint: ${file} cannot be used as a SQLite file`, { cause })
-    }
+    this.#opened = openFile(file)
+    this.#file = file
     this.#fsync = options.fsync
-    this.#database = new (load<AsyncDatabase>(require, 'libsql/promise'))(file, { timeout: BUSY_MS })
+    this.#logger = options.logger
     // Moves what it can from the log into the file, and waits for nobody who reads or writes.
     const checkpoint = () => this.#execute('PRAGMA wal_checkpoint(PASSIVE)')
     this.#laterSync = new LaterSync(checkpoint, { file, logger: options.logger })
@@ -75,22 +71,64 @@ export class SqliteDestination implements Destination {
   }
 
   async write(spans: readonly ReadableSpan[]): Promise<void> {
+    if (await this.#isGone()) this.#reopen()
     this.#ready ??= this.#execute(`PRAGMA synchronous = ${SYNCHRONOUS[this.#fsync]}`)
     await this.#ready
     const now = Date.now()
     const rows = JSON.stringify(spans.map((span) => rowOf(span, now)))
     // One statement, hence all or nothing. In SQL a string ends at a quote that is not doubled, and JSON has no NUL.
     await this.#execute(`${INSERT}('${rows.replaceAll("'", "''")}')`)
+    if (await this.#isGone()) throw new Error(`${this.#file} was deleted meanwhile`)
     if (this.#fsync === 'interval') this.#laterSync.request()
   }
 
   async close(): Promise<void> {
     this.#laterSync.cancel()
-    this.#database.close()
+    this.#opened.database.close()
   }
 
   #execute(sql: string): Promise<void> {
-    return this.#database.exec(sql)
+    return this.#opened.database.exec(sql)
+  }
+
+  /** A deleted file takes all that is written, and nobody will ever read it. */
+  async #isGone(): Promise<boolean> {
+    const now = await stat(this.#file, { bigint: true }).catch(() => null)
+    return now?.ino !== this.#opened.ino || now.dev !== this.#opened.dev
+  }
+
+  #reopen(): void {
+    const gone = this.#opened
+    this.#opened = openFile(this.#file)
+    this.#ready = null
+    gone.database.close()
+    this.#logger.error(
+      { file: this.#file },
+      'audit file was deleted, and what it held is lost; another is written',
+    )
+  }
+}
+
+/** A database, and which file it was that was opened: another one may get its name. */
+interface Opened {
+  readonly database: AsyncDatabase
+  readonly dev: bigint
+  readonly ino: bigint
+}
+
+/** @throws {KestConfigError} without libsql, and for a file that cannot be written or is somebody else's */
+function openFile(file: string): Opened {
+  const require = createRequire(import.meta.url)
+  const Database = load<SyncDatabase>(require, 'libsql')
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    prepareFile(new Database(file, { timeout: BUSY_MS }))
+    const { dev, ino } = statSync(file, { bigint: true })
+    const database = new (load<AsyncDatabase>(require, 'libsql/promise'))(file, { timeout: BUSY_MS })
+    return { database, dev, ino }
+  } catch (cause) {
+    if (cause instanceof KestConfigError) throw cause
+    throw new KestConfigError(`endpoint: ${file} cannot be used as a SQLite file`, { cause })
   }
 }
 
