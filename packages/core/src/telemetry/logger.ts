@@ -17,5 +17,10 @@ export const stderrLogger: Logger = Object.freeze<Logger>({
 })
 
 function write(level: string, details: Details, message: string): void {
-  process.stderr.write(`${JSON.stringify({ level, name: 'kest', message, ...details })}\n`)
+  process.stderr.write(`${JSON.stringify({ level, name: 'kest', message, ...details })}\n`, outlive)
+}
+
+/** Whoever read stderr may have ended; that the stream says so, right after this, must not end the service as well. */
+function outlive(error: Error | null | undefined): void {
+  if (error && process.stderr.listenerCount('error') === 0) process.stderr.once('error', () => {})
 }

@@ -1,0 +1,29 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { stderrLogger } from '@kest/core'
+import { expect, it, onTestFinished, vi } from 'vitest'
+
+const SERVICE = fileURLToPath(new URL('support/logging-service.mjs', import.meta.url))
+
+it('logs a line of JSON to stderr', () => {
+  const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  onTestFinished(() => write.mockRestore())
+  stderrLogger.warn({ file: '100%s' }, 'is odd')
+  stderrLogger.info({}, 'goes on')
+  expect(write.mock.calls.map(([line]) => line)).toEqual([
+    '{"level":"warn","name":"kest","message":"is odd","file":"100%s"}\n',
+  ])
+})
+
+it('does not end the service when nobody reads stderr any more', async () => {
+  const service = spawn(process.execPath, [SERVICE])
+  onTestFinished(() => void service.kill('SIGKILL'))
+  service.stderr.destroy()
+  await once(service.stderr, 'close')
+  service.stdin.write('go\n')
+  const said = text(service.stdout)
+  await once(service, 'close')
+  expect([service.exitCode, await said]).toEqual([0, 'still there\n'])
+})
