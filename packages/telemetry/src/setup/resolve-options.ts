@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import { assertOptions, KestConfigError, type Logger, stderrLogger } from '@kest/core'
 import type { TelemetryOptions } from './options.js'
+import { sturdyLogger } from './sturdy-logger.js'
 
 const EXPORTERS = ['otlp', 'file', 'sqlite', 'console'] as const
 const ON_OVERFLOW = ['drop', 'wait', 'deny'] as const
@@ -105,7 +106,7 @@ export function resolveOptions(options: TelemetryOptions): ResolvedOptions {
     exportDelayMs: options.exportDelayMs ?? (confirm ? 0 : 100),
     flushTimeoutMs: options.flushTimeoutMs ?? 10_000,
     flushOn: options.flushOn ?? [],
-    logger: options.logger ?? stderrLogger,
+    logger: sturdyLogger(options.logger ?? stderrLogger),
   }
   for (const name of ['rotateBytes', 'rotateMs', 'queueSize', 'batchSize'] as const)
     integer(name, resolved[name], 1)

@@ -99,19 +99,22 @@ export class ExportLoop {
 
   async #run(): Promise<void> {
     const { queue, batchSize, report } = this.#parts
-    while (queue.size > 0) {
-      await this.#alarm.sleep(this.#pause())
-      if (this.#abandoned) return
-      try {
-        await this.#export(queue.first(batchSize))
-        this.#failures = 0
-      } catch (error) {
+    try {
+      while (queue.size > 0) {
+        await this.#alarm.sleep(this.#pause())
         if (this.#abandoned) return
-        this.#failures += 1
-        report.failed(error, queue.size)
+        try {
+          await this.#export(queue.first(batchSize))
+          this.#failures = 0
+        } catch (error) {
+          if (this.#abandoned) return
+          this.#failures += 1
+          report.failed(error, queue.size)
+        }
       }
+    } finally {
+      this.#running = false
     }
-    this.#running = false
   }
 
   /** Never none at all: a span that ends costs its operation nothing but its place in the queue. */

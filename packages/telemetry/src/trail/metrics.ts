@@ -1,5 +1,12 @@
 import { VERSION } from '@kest/core'
-import { type Counter, type Meter, type MeterProvider, metrics } from '@opentelemetry/api'
+import {
+  type Attributes,
+  type Counter,
+  diag,
+  type Meter,
+  type MeterProvider,
+  metrics,
+} from '@opentelemetry/api'
 
 /** Instrumentation scope of the trail's own metrics. */
 const SCOPE = 'kest.telemetry'
@@ -38,19 +45,28 @@ export class TrailMetrics {
   }
 
   accepted(): void {
-    this.#on().accepted.add(1)
+    this.#add('accepted', 1)
   }
 
   exported(count: number): void {
-    this.#on().exported.add(count)
+    this.#add('exported', count)
   }
 
   dropped(count: number, reason: LossReason): void {
-    this.#on().dropped.add(count, { reason })
+    this.#add('dropped', count, { reason })
   }
 
   exportFailed(): void {
-    this.#on().failures.add(1)
+    this.#add('failures', 1)
+  }
+
+  /** A meter that throws ends neither an operation nor the export: the same numbers are in the trail's counts. */
+  #add(name: keyof Instruments, count: number, attributes?: Attributes): void {
+    try {
+      this.#on()[name].add(count, attributes)
+    } catch (error) {
+      diag.warn(`kest: a metric of the audit trail was not counted: ${String(error)}`)
+    }
   }
 
   #on(): Instruments {

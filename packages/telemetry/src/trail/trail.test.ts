@@ -6,7 +6,7 @@ import { RecordingLogger } from '@kest/core/testing'
 import { context, type Tracer } from '@opentelemetry/api'
 import { isTracingSuppressed } from '@opentelemetry/core'
 import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { HeldExporter } from '../../tests/support/exporter.js'
 import { kestWith, refused, root, signingBy } from '../../tests/support/kest.js'
 import { readableMetrics } from '../../tests/support/metrics.js'
@@ -284,6 +284,31 @@ describe('a destination that fails', () => {
     await kestWith(telemetry).begin(root)
     await expect(telemetry.shutdown()).rejects.toEqual(unavailable)
     expect(logger.records.map(({ details }) => details['err'])).toContain('bug')
+  })
+
+  it('is tried again also where logger and meter throw; what was to be logged is on stderr', async () => {
+    const throws = () => {
+      throw new Error('the worker has exited')
+    }
+    const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    onTestFinished(() => stderr.mockRestore())
+    const it = setUp({
+      logger: { debug: throws, info: throws, warn: throws, error: throws },
+      meterProvider: { getMeter: throws },
+    })
+    const kest = kestWith({ tracerProvider: it.telemetry.tracerProvider })
+    await kest.begin(root)
+    await expect.poll(() => it.exporter.underWay).toBe(1)
+    it.exporter.fail('down')
+    await expect.poll(() => it.exporter.underWay).toBe(1)
+    it.exporter.open()
+    await it.telemetry.forceFlush()
+    await it.telemetry.shutdown()
+    expect(it.telemetry.counts).toMatchObject({ accepted: 1, exported: 1 })
+    expect(stderr.mock.calls.map(([line]) => JSON.parse(String(line)))).toMatchObject([
+      { level: 'error', err: 'down', logger_err: 'Error: the worker has exited' },
+      { level: 'warn', message: 'audit spans are exported again' },
+    ])
   })
 
   it('at the end, what is left is lost, counted and reported, and shutdown says so', async () => {
