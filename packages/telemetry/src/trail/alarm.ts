@@ -1,22 +1,28 @@
 /** A sleep that can be cut short. */
 export class Alarm {
-  #ring: (() => void) | null = null
+  #wake: (() => void) | null = null
+  #rung = false
 
-  /** Resolves after `ms`, or when it rings. With 0: after what this turn of the event loop still does. */
+  /**
+   * Resolves after `ms`, or when it rings, or soon if it rang since the last sleep. With 0: after what this turn of the
+   * event loop still does.
+   */
   sleep(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const cancel = ms > 0 ? startTimer(ms, wake) : startImmediate(wake)
-      this.#ring = wake
-      function wake(): void {
+      const wake = (): void => {
         cancel()
+        this.#wake = null
         resolve()
       }
+      const cancel = ms > 0 && !this.#rung ? startTimer(ms, wake) : startImmediate(wake)
+      this.#rung = false
+      this.#wake = wake
     })
   }
 
   ring(): void {
-    this.#ring?.()
-    this.#ring = null
+    if (this.#wake === null) this.#rung = true
+    else this.#wake()
   }
 }
 

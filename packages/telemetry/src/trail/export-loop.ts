@@ -11,6 +11,9 @@ import type { SpanQueue } from './queue.js'
 import type { TrailReport } from './report.js'
 import { Waiting } from './waiting.js'
 
+/** The longest pause while a flush waits: its time is short, and the destination may be back, milliseconds. */
+const FLUSH_PAUSE_MS = 500
+
 /** What an {@link ExportLoop} works with. */
 export interface ExportLoopParts {
   readonly queue: SpanQueue
@@ -120,7 +123,8 @@ export class ExportLoop {
   /** Never none at all: a span that ends costs its operation nothing but its place in the queue. */
   #pause(): number {
     const { queue, batchSize, delayMs, backoff } = this.#parts
-    if (this.#failures > 0) return backoff(this.#failures)
+    if (this.#failures > 0)
+      return Math.min(backoff(this.#failures), this.#flushes > 0 ? FLUSH_PAUSE_MS : Number.POSITIVE_INFINITY)
     return this.#flushes > 0 || queue.size >= batchSize ? 0 : delayMs
   }
 

@@ -266,6 +266,21 @@ describe('a destination that fails', () => {
     })
   })
 
+  it('is tried again often while a flush waits, however long it has failed', async () => {
+    const it = setUp({ flushTimeoutMs: 6_000 })
+    await it.kest.begin(root)
+    await expect.poll(() => it.exporter.underWay).toBe(1)
+    const ended = it.telemetry.shutdown()
+    // Pauses that double would take eight seconds.
+    for (let attempt = 1; attempt <= 6; attempt += 1) {
+      await expect.poll(() => it.exporter.underWay).toBe(1)
+      it.exporter.fail('down')
+    }
+    it.exporter.open()
+    await ended
+    expect(it.telemetry.counts).toMatchObject({ exported: 1, dropped: { shutdown: 0 } })
+  })
+
   it('an exporter that throws is one that fails', async () => {
     const logger = new RecordingLogger()
     const exporter = {
