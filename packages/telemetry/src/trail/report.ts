@@ -22,6 +22,7 @@ export class TrailReport {
   #untold: Partial<Record<LossReason, number>> = {}
   #lastCause: unknown
   #losses: NodeJS.Timeout | null = null
+  #closed = false
   #failing: { readonly since: number; told: number } | null = null
 
   constructor(destination: string, metrics: TrailMetrics, logger: Logger) {
@@ -69,20 +70,22 @@ export class TrailReport {
     this.#lastCause = cause
     if (this.#losses !== null) return
     this.#tellLosses()
-    this.#losses = setTimeout(() => {
-      this.#losses = null
-      this.#tellLosses()
-    }, INTERVAL_MS).unref()
+    // Nobody waits for a later line when all has ended, nor does the process.
+    if (this.#closed) return
+    this.#losses = setTimeout(this.#tellLosses, INTERVAL_MS).unref()
+    process.once('exit', this.#tellLosses)
   }
 
-  /** Nothing stays untold. */
+  /** Nothing stays untold, also of what is lost later. */
   close(): void {
-    if (this.#losses !== null) clearTimeout(this.#losses)
-    this.#losses = null
+    this.#closed = true
     this.#tellLosses()
   }
 
-  #tellLosses(): void {
+  readonly #tellLosses = (): void => {
+    if (this.#losses !== null) clearTimeout(this.#losses)
+    this.#losses = null
+    process.off('exit', this.#tellLosses)
     const lost = this.#untold
     if (Object.keys(lost).length === 0) return
     this.#untold = {}

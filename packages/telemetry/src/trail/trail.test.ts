@@ -340,12 +340,31 @@ describe('a destination that fails', () => {
     expect(it.telemetry.counts).toMatchObject({ exported: 0, dropped: { shutdown: 1 } })
   })
 
-  it('what ends after the end is lost, and reported', async () => {
+  it('what ends after the end is lost, and reported at once: nobody waits for a later line', async () => {
     const it = setUp()
     await it.telemetry.shutdown()
-    await it.kest.begin(root)
-    expect(it.telemetry.counts.dropped.shutdown).toBe(1)
-    expect(it.logger.records.at(-1)?.message).toBe('audit spans were lost')
+    for (let n = 0; n < 3; n += 1) await it.kest.begin(root)
+    expect(it.telemetry.counts.dropped.shutdown).toBe(3)
+    expect(it.logger.records.map(({ message, details }) => [message, details['lost_in_all']])).toEqual(
+      [1, 2, 3].map((lost) => ['audit spans were lost', lost]),
+    )
+  })
+
+  it('losses that are not told yet are told at the exit, of which nothing else is listened to', async () => {
+    const before = process.listeners('exit')
+    const it = setUp({ queueSize: 2 })
+    await fill(it)
+    for (let n = 0; n < 3; n += 1) await it.kest.begin(root)
+    const [atExit, ...others] = process.listeners('exit').filter((listener) => !before.includes(listener))
+    expect(others).toEqual([])
+    atExit?.(0)
+    expect(it.logger.records.map(({ details }) => details['lost'])).toEqual([
+      { overflow: 1 },
+      { overflow: 2 },
+    ])
+    expect(process.listeners('exit')).toEqual(before)
+    it.exporter.open()
+    await it.telemetry.shutdown()
   })
 })
 
