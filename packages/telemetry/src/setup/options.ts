@@ -20,7 +20,8 @@ export interface TelemetryOptions {
 
   /** `otlp`: beside those of `OTEL_EXPORTER_OTLP_HEADERS`. */
   readonly headers?: Readonly<Record<string, string>>
-  /** `otlp`: for one attempt, milliseconds. Default: `OTEL_EXPORTER_OTLP_TIMEOUT`, then 10,000. */
+  /** `otlp`: for one attempt, milliseconds, up to 2,147,483,647. Default: `OTEL_EXPORTER_OTLP_TRACES_TIMEOUT`, then
+   * `OTEL_EXPORTER_OTLP_TIMEOUT`, then 10,000. */
   readonly timeoutMs?: number
   /** `otlp`. Default: `OTEL_EXPORTER_OTLP_PROTOCOL`, then `http/json`. */
   readonly protocol?: OtlpProtocol

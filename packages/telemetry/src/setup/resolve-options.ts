@@ -1,13 +1,12 @@
 import { constants } from 'node:os'
 import { assertOptions, KestConfigError, type Logger, stderrLogger } from '@kest/core'
+import { LONGEST_TIMER_MS } from '../longest-timer.js'
 import type { TelemetryOptions } from './options.js'
 import { sturdyLogger } from './sturdy-logger.js'
 
 const EXPORTERS = ['otlp', 'file', 'sqlite', 'console'] as const
 const ON_OVERFLOW = ['drop', 'wait', 'deny'] as const
 const FSYNC = ['always', 'interval', 'never'] as const
-/** A longer delay overflows a timer, which then fires at once. */
-const LONGEST_MS = 0x7fffffff
 
 const UNCATCHABLE: readonly string[] = ['SIGKILL', 'SIGSTOP']
 
@@ -111,9 +110,9 @@ export function resolveOptions(options: TelemetryOptions): ResolvedOptions {
   for (const name of ['rotateBytes', 'rotateMs', 'queueSize', 'batchSize'] as const)
     integer(name, resolved[name], 1)
   for (const name of ['waitTimeoutMs', 'flushTimeoutMs'] as const)
-    integer(name, resolved[name], 1, LONGEST_MS)
-  if (options.timeoutMs !== undefined) integer('timeoutMs', options.timeoutMs, 1, LONGEST_MS)
-  integer('exportDelayMs', resolved.exportDelayMs, 0, LONGEST_MS)
+    integer(name, resolved[name], 1, LONGEST_TIMER_MS)
+  if (options.timeoutMs !== undefined) integer('timeoutMs', options.timeoutMs, 1, LONGEST_TIMER_MS)
+  integer('exportDelayMs', resolved.exportDelayMs, 0, LONGEST_TIMER_MS)
   return resolved
 }
 

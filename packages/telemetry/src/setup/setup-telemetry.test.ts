@@ -207,6 +207,10 @@ describe('setupTelemetry', () => {
     ['OTEL_EXPORTER_OTLP_ENDPOINT', 'localhost'],
     ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'ftp://x'],
     ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc'],
+    ['OTEL_EXPORTER_OTLP_TIMEOUT', 'abc'],
+    ['OTEL_EXPORTER_OTLP_TIMEOUT', '0'],
+    ['OTEL_EXPORTER_OTLP_TIMEOUT', '9999999999'],
+    ['OTEL_EXPORTER_OTLP_TRACES_TIMEOUT', '-1'],
     ['OTEL_RESOURCE_ATTRIBUTES', 'no equals sign'],
   ])('refuses to guess what %s=%s means', (name, value) => {
     vi.stubEnv(name, value)

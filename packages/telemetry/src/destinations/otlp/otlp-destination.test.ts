@@ -83,6 +83,15 @@ describe('OTLP', () => {
     expect(receiver.received[0]?.headers['content-type']).toBe('application/json')
   })
 
+  it('waits as long as it may, and no less', async () => {
+    const receiver = await Receiver.listen()
+    const { telemetry, kest, logger } = setUp({ endpoint: receiver.origin, timeoutMs: 2 ** 31 - 1 })
+    await kest.begin(root)
+    await telemetry.shutdown()
+    expect(receiver.received).toHaveLength(1)
+    expect(logger.records).toEqual([])
+  })
+
   it('respects OTEL_EXPORTER_OTLP_TIMEOUT', async () => {
     const receiver = await Receiver.listen()
     receiver.answer = () => null

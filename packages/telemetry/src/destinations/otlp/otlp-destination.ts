@@ -9,6 +9,7 @@ import {
   TraceExporterMetricsHelper,
 } from '@opentelemetry/otlp-transformer'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
+import { LONGEST_TIMER_MS } from '../../longest-timer.js'
 import { type Destination, SpansRefusedError } from '../destination.js'
 import { SpanExporterDestination } from '../span-exporter-destination.js'
 import type { OtlpSettings } from './otlp-settings.js'
@@ -49,7 +50,8 @@ export class OtlpDestination implements Destination {
     )
     const { origin, pathname } = new URL(url)
     this.name = `OTLP ${origin}${pathname}`
-    this.#inner = new SpanExporterDestination(this.name, delegate, configuration.timeoutMillis + GRACE_MS)
+    const patienceMs = Math.min(configuration.timeoutMillis + GRACE_MS, LONGEST_TIMER_MS)
+    this.#inner = new SpanExporterDestination(this.name, delegate, patienceMs)
   }
 
   async write(spans: readonly ReadableSpan[]): Promise<void> {

@@ -1,4 +1,5 @@
 import { KestConfigError } from '@kest/core'
+import { LONGEST_TIMER_MS } from '../../longest-timer.js'
 
 const PATH = 'v1/traces'
 const PROTOCOLS = ['http/json', 'http/protobuf'] as const
@@ -17,10 +18,11 @@ export interface OtlpSettings {
 
 /**
  * What was stated, else what the environment says (`OTEL_EXPORTER_OTLP_TRACES_…`, else `OTEL_EXPORTER_OTLP_…`). Headers,
- * time-out, compression and certificates the exporter reads itself; the rest is read here because a mistake in it must
- * not lead to a default.
+ * compression and certificates the exporter reads itself; the rest is read here because a mistake in it must not lead to
+ * a default.
  *
- * @throws {KestConfigError} for an endpoint that is no URL of http or https, or a protocol that is not spoken here
+ * @throws {KestConfigError} for an endpoint that is no URL of http or https, a protocol that is not spoken here, or a
+ *   time-out that is none
  */
 export function otlpSettings(
   stated: {
@@ -31,7 +33,7 @@ export function otlpSettings(
   },
   env: NodeJS.ProcessEnv,
 ): OtlpSettings {
-  const { endpoint, headers, timeoutMs } = stated
+  const { endpoint, headers } = stated
   const protocol =
     stated.protocol ??
     nonEmpty(env['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL']) ??
@@ -42,7 +44,21 @@ export function otlpSettings(
       `protocol: expected ${PROTOCOLS.join(' or ')}, got "${protocol}"; for others pass an OpenTelemetry exporter`,
     )
   }
+  const timeoutMs = stated.timeoutMs ?? timeoutOf(env)
   return { url: urlOf(endpoint, env), headers, timeoutMs, protocol }
+}
+
+function timeoutOf(env: NodeJS.ProcessEnv): number | undefined {
+  for (const name of ['OTEL_EXPORTER_OTLP_TRACES_TIMEOUT', 'OTEL_EXPORTER_OTLP_TIMEOUT']) {
+    const value = nonEmpty(env[name])
+    if (value === undefined) continue
+    const timeoutMs = Number(value)
+    if (Number.isInteger(timeoutMs) && timeoutMs >= 1 && timeoutMs <= LONGEST_TIMER_MS) return timeoutMs
+    throw new KestConfigError(
+      `${name}: expected milliseconds, an integer from 1 to ${LONGEST_TIMER_MS}, got "${value}"`,
+    )
+  }
+  return undefined
 }
 
 function urlOf(endpoint: string | undefined, env: NodeJS.ProcessEnv): string {
