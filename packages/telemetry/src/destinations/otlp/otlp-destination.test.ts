@@ -148,6 +148,13 @@ describe('a receiver', () => {
       },
       /Not Found/,
     ],
+    [
+      'behind a proxy that asks for a login',
+      (receiver) => {
+        receiver.answer = () => ({ status: 200, body: '<html>login</html>' })
+      },
+      /none of a receiver of OTLP/,
+    ],
   ])('%s loses nothing: the spans are kept, and come when it is back', async (_, breakIt, message) => {
     const receiver = await Receiver.listen()
     const { port } = receiver
@@ -192,7 +199,8 @@ describe('a receiver', () => {
 
   it('that refuses one span loses that one, and takes the others', async () => {
     const receiver = await Receiver.listen()
-    receiver.answer = ({ body }) => ({ status: body.includes('"poison"') ? 400 : 200, body: 'bad value' })
+    receiver.answer = ({ body }) =>
+      body.includes('"poison"') ? { status: 400, body: 'bad value' } : { status: 200 }
     const { telemetry, kest, logger } = setUp({ endpoint: receiver.origin, exportDelayMs: 10_000 })
     for (let n = 0; n < 9; n += 1) await kest.begin({ ...root, operation: n === 5 ? 'poison' : 'fine' })
     await expect(telemetry.forceFlush()).resolves.toBeUndefined()
@@ -210,6 +218,21 @@ describe('a receiver', () => {
       })),
     )
     await telemetry.shutdown()
+  })
+
+  it.each<[string, 'http/json' | 'http/protobuf', string]>([
+    ['as a Collector does', 'http/json', '{"partialSuccess":{}}'],
+    ['as a Collector does', 'http/protobuf', ''],
+    ['with nothing', 'http/json', ''],
+    ['in JSON', 'http/protobuf', '{}'],
+  ])('that answers %s to %s has taken the spans', async (_, protocol, body) => {
+    const receiver = await Receiver.listen()
+    receiver.answer = () => ({ status: 200, body })
+    const { telemetry, kest, logger } = setUp({ endpoint: receiver.origin, protocol })
+    await kest.begin(root)
+    await telemetry.shutdown()
+    expect(telemetry.counts.exported).toBe(1)
+    expect([receiver.received.length, logger.records]).toEqual([1, []])
   })
 
   it('that says it took only some is believed', async () => {

@@ -4,6 +4,7 @@ import {
   createOtlpHttpExportDelegate,
 } from '@opentelemetry/otlp-exporter-base/node-http'
 import {
+  type IExportTraceServiceResponse,
   JsonTraceSerializer,
   ProtobufTraceSerializer,
   TraceExporterMetricsHelper,
@@ -12,6 +13,7 @@ import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
 import { LONGEST_TIMER_MS } from '../../longest-timer.js'
 import { type Destination, SpansRefusedError } from '../destination.js'
 import { SpanExporterDestination } from '../span-exporter-destination.js'
+import { parseOtlpResponse } from './otlp-response.js'
 import type { OtlpSettings } from './otlp-settings.js'
 
 const SERIALIZERS = { 'http/json': JsonTraceSerializer, 'http/protobuf': ProtobufTraceSerializer }
@@ -27,8 +29,8 @@ const GRACE_MS = 5_000
 export class OtlpDestination implements Destination {
   readonly name: string
   readonly #inner: SpanExporterDestination
-  /** What the receiver said of the batch under way: it may take a part and answer with success. */
-  #partial: { readonly rejected: number; readonly message: string } | null = null
+  /** What the receiver said of the batch under way, as far as it could be read. */
+  #response: IExportTraceServiceResponse | null = null
 
   constructor({ url, headers, timeoutMs, protocol }: OtlpSettings) {
     const configuration = convertLegacyHttpOptions(
@@ -55,7 +57,7 @@ export class OtlpDestination implements Destination {
   }
 
   async write(spans: readonly ReadableSpan[]): Promise<void> {
-    this.#partial = null
+    this.#response = null
     try {
       await this.#inner.write(spans)
     } catch (error) {
@@ -66,8 +68,11 @@ export class OtlpDestination implements Destination {
       }
       throw error
     }
-    const partial = this.#partial as { readonly rejected: number; readonly message: string } | null
-    if (partial !== null) throw new SpansRefusedError(partial.message, partial.rejected)
+    const response = this.#response as IExportTraceServiceResponse | null
+    if (response === null) throw new Error('the answer says success, but is none of a receiver of OTLP')
+    // It may take a part and answer with success. In JSON a 64-bit integer is a string.
+    const rejected = Number(response.partialSuccess?.rejectedSpans ?? 0)
+    if (rejected > 0) throw new SpansRefusedError(response.partialSuccess?.errorMessage ?? '', rejected)
   }
 
   close(): Promise<void> {
@@ -78,11 +83,8 @@ export class OtlpDestination implements Destination {
     return {
       serializeRequest: (spans) => serializer.serializeRequest(spans),
       deserializeResponse: (data) => {
-        const response = serializer.deserializeResponse(data)
-        // In JSON a 64-bit integer is a string.
-        const rejected = Number(response.partialSuccess?.rejectedSpans ?? 0)
-        if (rejected > 0) this.#partial = { rejected, message: response.partialSuccess?.errorMessage ?? '' }
-        return response
+        this.#response = parseOtlpResponse(data)
+        return this.#response
       },
     }
   }
