@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { temporaryFolder } from './support/folder.js'
 import { spansIn } from './support/spans.js'
@@ -42,5 +43,11 @@ describe('flushOn', () => {
     const { code, signal, said } = await told([first, second], true)
     expect({ code, signal, said }).toEqual({ code: 0, signal: null, said: 'ready\nended by itself\n' })
     expect([first, second].map((folder) => spansIn(folder).length)).toEqual([1, 1])
+  })
+
+  it('is refused in a worker, which no signal reaches', async () => {
+    const worker = new Worker(new URL('fixtures/worker.mjs', import.meta.url))
+    onTestFinished(() => void worker.terminate())
+    expect(await once(worker, 'message')).toEqual([expect.stringMatching(/^ERR_KEST_CONFIG flushOn: /)])
   })
 })

@@ -55,7 +55,10 @@ export interface TelemetryOptions {
 
   /** How long a flush may take, also the last one, milliseconds. Default 10,000. */
   readonly flushTimeoutMs?: number
-  /** Signals, such as `SIGTERM`, at which what is queued is exported before the process ends. Default: none. */
+  /**
+   * Signals, such as `SIGTERM`, at which what is queued is exported before the process ends. In the main thread alone: no
+   * signal reaches a worker. Default: none.
+   */
   readonly flushOn?: readonly NodeJS.Signals[]
 
   /** Whether audit spans show the whole passport (`kest.passport`). Default `true`. */

@@ -1,4 +1,5 @@
 import { constants } from 'node:os'
+import { isMainThread } from 'node:worker_threads'
 import { assertOptions, KestConfigError, type Logger, stderrLogger } from '@kest/core'
 import { LONGEST_TIMER_MS } from '../longest-timer.js'
 import type { TelemetryOptions } from './options.js'
@@ -136,6 +137,10 @@ function assertKinds({ confirm, passport, logger, headers, flushOn = [] }: Telem
     )
       throw new KestConfigError(`flushOn: ${JSON.stringify(signal)} is no signal that can be listened to`)
   }
+  if (flushOn.length > 0 && !isMainThread)
+    throw new KestConfigError(
+      'flushOn: signals reach the main thread alone; have it tell this worker to shutdown()',
+    )
 }
 
 function isTexts(value: unknown): boolean {
