@@ -14,16 +14,20 @@ export class SpanExporterDestination implements Destination {
     this.#timeoutMs = timeoutMs
   }
 
-  write(spans: readonly ReadableSpan[]): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const late = () => reject(new Error(`the exporter did not answer within ${this.#timeoutMs} ms`))
-      const timer = setTimeout(late, this.#timeoutMs)
-      this.#exporter.export([...spans], ({ code, error }: ExportResult) => {
-        clearTimeout(timer)
-        if (code === ExportResultCode.SUCCESS) resolve()
-        else reject(error ?? new Error('the exporter failed and does not say why'))
+  async write(spans: readonly ReadableSpan[]): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const late = () => reject(new Error(`the exporter did not answer within ${this.#timeoutMs} ms`))
+        timer = setTimeout(late, this.#timeoutMs)
+        this.#exporter.export([...spans], ({ code, error }: ExportResult) => {
+          if (code === ExportResultCode.SUCCESS) resolve()
+          else reject(error ?? new Error('the exporter failed and does not say why'))
+        })
       })
-    })
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   close(): Promise<void> {

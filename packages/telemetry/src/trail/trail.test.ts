@@ -281,7 +281,9 @@ describe('a destination that fails', () => {
     expect(it.telemetry.counts).toMatchObject({ exported: 1, dropped: { shutdown: 0 } })
   })
 
-  it('an exporter that throws is one that fails', async () => {
+  it('an exporter that throws is one that fails, and keeps no process up', async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+    const before = timers()
     const logger = new RecordingLogger()
     const exporter = {
       export: () => {
@@ -299,6 +301,7 @@ describe('a destination that fails', () => {
     await kestWith(telemetry).begin(root)
     await expect(telemetry.shutdown()).rejects.toEqual(unavailable)
     expect(logger.records.map(({ details }) => details['err'])).toContain('bug')
+    expect(timers()).toBe(before)
   })
 
   it('is tried again also where logger and meter throw; what was to be logged is on stderr', async () => {
