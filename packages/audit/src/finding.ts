@@ -10,9 +10,9 @@ export type Severity = 'error' | 'warning' | 'note'
 const SEVERITY = {
   /** A `kest.signature` that is no entry. */
   malformed: 'error',
-  /** An entry that does not hold: not signed by its principal, or earlier than its parent. */
+  /** An entry that does not hold: not signed by its principal, earlier than its parent, or built on such a one of another trace. */
   broken: 'error',
-  /** No trust material holds a key for an entry's principal. */
+  /** No trust material holds a key for an entry's principal, or for one of another trace that it builds on. */
   'principal-unknown': 'error',
   /** Two different entries have one `entry_id`. */
   'entry-id-repeated': 'error',

@@ -5,7 +5,7 @@ import { ATTRIBUTE, createKeySource } from '@kest/core'
 import { MockIdentityProvider } from '@kest/core/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { Audit, type AuditOptions, type AuditSummary, readFiles, type TraceReport } from '../src/index.js'
-import { type MadeEntry, makeEntry } from '../src/testing/make-entry.js'
+import { type EntryClaim, type MadeEntry, makeEntry } from '../src/testing/make-entry.js'
 import { denialOf, type OtlpSpan, otlpLine, spanOf, withoutEntry } from '../src/testing/make-span.js'
 
 const [gateway, orders, payments, stranger] = ['gateway', 'orders', 'payments', 'stranger'].map(
@@ -311,6 +311,26 @@ describe('an audit', () => {
       })
       expect(report?.entries.map(({ source }) => source)).toEqual(['foreign', 'foreign', 'span'])
     }
+  })
+
+  it('K-AUDIT verifies nothing that rests on an entry of another trace that does not hold', async () => {
+    const trace = (digit: string): EntryClaim => ({ labels: { trace_id: digit.repeat(32) } })
+    const forged = makeEntry(stranger.current(), [], trace('b'))
+    const between = makeEntry(gateway.current(), [forged], trace('c'))
+    const made = makeEntry(orders.current(), [between], trace('a'))
+    const next = makeEntry(payments.current(), [made])
+    const reports = await auditAll(...[forged, between, made, next].map((one) => spanOf(one)))
+    const report = reports.find(({ traceId }) => traceId === 'a'.repeat(32))
+    expect(report).toMatchObject({ verdict: 'broken', passport: null })
+    expect(report?.findings).toMatchObject([
+      { code: 'trace-differs' },
+      {
+        code: 'principal-unknown',
+        entryHash: made.hash,
+        cause: 'ERR_KEST_KEY_UNKNOWN',
+        message: expect.stringContaining(`it builds on entry ${forged.entry.entry_id} of another trace: `),
+      },
+    ])
   })
 
   it('says at which line a file is corrupt, and reads on', async () => {

@@ -21,17 +21,42 @@ export function entryFindings({ malformed }: LineageDraft, nodes: readonly Judge
     ),
     // What another trace has is judged there.
     ...nodes.filter(({ source }) => source !== 'foreign').flatMap((node) => findingsOf(node, traces)),
+    ...foreignFailures(nodes),
   ]
+}
+
+/** Of entries that rest on one of another trace that does not hold: that is found there, and nothing is proven here. */
+function foreignFailures(nodes: readonly JudgedNode[]): AuditFinding[] {
+  const failures = new Map<string, Failure>()
+  const findings: AuditFinding[] = []
+  for (const node of nodes) {
+    const { failure } = node.verdict
+    const known =
+      failure ??
+      parentHashes(node)
+        .map((hash) => failures.get(hash))
+        .find(Boolean)
+    if (known === undefined) continue
+    if (node.source === 'foreign') failures.set(node.parsed.hash, known)
+    else if (failure === null) {
+      const where = `it builds on entry ${known.entryId} of another trace: `
+      findings.push(failureFinding(node, known, where))
+    }
+  }
+  return findings
+}
+
+type Failure = NonNullable<JudgedNode['verdict']['failure']>
+
+function failureFinding(node: JudgedNode, { code, message }: Failure, where = ''): AuditFinding {
+  const found = code === 'ERR_KEST_KEY_UNKNOWN' ? 'principal-unknown' : 'broken'
+  return finding(found, where + withoutPlace(message), { ...detailsOf(node), cause: code })
 }
 
 function findingsOf(node: JudgedNode, traces: ReadonlyMap<string, string | undefined>): AuditFinding[] {
   const { verdict, parsed } = node
-  const { failure } = verdict
   const details = detailsOf(node)
-  if (failure !== null) {
-    const code = failure.code === 'ERR_KEST_KEY_UNKNOWN' ? 'principal-unknown' : 'broken'
-    return [finding(code, withoutPlace(failure.message), { ...details, cause: failure.code })]
-  }
+  if (verdict.failure !== null) return [failureFinding(node, verdict.failure)]
   const found = verdict.findings.map(({ code, message }) =>
     finding(SEMANTICS[code], withoutPlace(message), { ...details, cause: code }),
   )

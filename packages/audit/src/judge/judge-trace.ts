@@ -69,10 +69,12 @@ async function judgeNodes(draft: LineageDraft, rules: JudgeRules): Promise<Judge
     .filter(({ source, status }) => isExported(source) || status !== 'failed')
 }
 
+/** `verified` only where every entry is, whatever was found or was not. */
 function verdictOf(nodes: readonly JudgedNode[], findings: readonly AuditFinding[]): Verdict {
   const codes = new Set(findings.map(({ code }) => code))
   if (BREAKING.some((code) => codes.has(code))) return 'broken'
-  if (MISSING.some((code) => codes.has(code))) return 'incomplete'
+  const proven = nodes.every(({ status }) => status === 'verified')
+  if (!proven || MISSING.some((code) => codes.has(code))) return 'incomplete'
   return nodes.length === 0 ? 'empty' : 'verified'
 }
 
