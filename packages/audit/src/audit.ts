@@ -252,10 +252,13 @@ export class Audit {
   }
 
   *#counted(report: TraceReport, selection: TraceSelection): Generator<TraceReport> {
+    const selected = isSelected(report, selection)
     for (const { entry, hash, status, source } of report.entries) {
-      if (source === 'span') this.#sequences.add({ entry, hash, failed: status === 'failed' })
+      const failed = status === 'failed'
+      // One that failed makes up for a number only where it is seen that it failed.
+      if (source === 'span' && (selected || !failed)) this.#sequences.add({ entry, hash, failed })
     }
-    if (!isSelected(report, selection)) return
+    if (!selected) return
     this.#verdicts[report.verdict]++
     this.#denials += report.denials.length
     this.#entries += report.entries.filter(({ source }) => source !== 'foreign').length

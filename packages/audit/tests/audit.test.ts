@@ -4,7 +4,14 @@ import { join } from 'node:path'
 import { ATTRIBUTE, createKeySource } from '@kest/core'
 import { MockIdentityProvider } from '@kest/core/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { Audit, type AuditOptions, type AuditSummary, readFiles, type TraceReport } from '../src/index.js'
+import {
+  Audit,
+  type AuditOptions,
+  type AuditSummary,
+  readFiles,
+  type TraceReport,
+  type TraceSelection,
+} from '../src/index.js'
 import { type EntryClaim, type MadeEntry, makeEntry } from '../src/testing/make-entry.js'
 import { denialOf, type OtlpSpan, otlpLine, spanOf, withoutEntry } from '../src/testing/make-span.js'
 
@@ -29,16 +36,29 @@ async function folder(files: Readonly<Record<string, string>>): Promise<string> 
   return path
 }
 
+/** The span, with an entry whose payload says something else than what was signed. */
+function altered(made: MadeEntry, said: string, lie: string): OtlpSpan {
+  const [header, payload, signature] = made.jws.split('.') as [string, string, string]
+  const text = Buffer.from(payload, 'base64url').toString().replace(said, lie)
+  const span = spanOf(made)
+  span.attributes[ATTRIBUTE.signature] = `${header}.${Buffer.from(text).toString('base64url')}.${signature}`
+  return span
+}
+
 interface Result {
   readonly traces: TraceReport[]
   readonly summary: AuditSummary
 }
 
-async function audit(path: string, options: Partial<AuditOptions> = {}): Promise<Result> {
+async function audit(
+  path: string,
+  options: Partial<AuditOptions> = {},
+  selection: TraceSelection = {},
+): Promise<Result> {
   await using one = new Audit({ trust, ...options })
   await one.read(readFiles([path]))
   const traces: TraceReport[] = []
-  for await (const trace of one.traces()) traces.push(trace)
+  for await (const trace of one.traces(selection)) traces.push(trace)
   return { traces, summary: one.summary() }
 }
 
@@ -91,12 +111,8 @@ describe('an audit', () => {
 
   it('says which entry was altered, and that what builds on it is not proven', async () => {
     const [first, second, third] = chain()
-    const [header, payload, signature] = second.jws.split('.') as [string, string, string]
-    const text = Buffer.from(payload, 'base64url').toString().replace('"trust_score":40', '"trust_score":90')
-    const altered = spanOf(second)
-    altered.attributes[ATTRIBUTE.signature] =
-      `${header}.${Buffer.from(text).toString('base64url')}.${signature}`
-    const report = await auditSpans(spanOf(first), altered, spanOf(third))
+    const raised = altered(second, '"trust_score":40', '"trust_score":90')
+    const report = await auditSpans(spanOf(first), raised, spanOf(third))
     expect(report.verdict).toBe('broken')
     expect(report.passport).toBeNull()
     expect(report.findings).toMatchObject([
@@ -331,6 +347,66 @@ describe('an audit', () => {
         message: expect.stringContaining(`it builds on entry ${forged.entry.entry_id} of another trace: `),
       },
     ])
+  })
+
+  describe('of some traces', () => {
+    const day = 86_400_000
+    const recent = Date.UTC(2026, 9, 1)
+    const ofOrders = { service: 'orders', since: recent }
+
+    it('reports those with an entry of their own that is looked for', async () => {
+      const early = makeEntry(gateway.current(), [], { timestamp_ms: recent - day })
+      const late = makeEntry(orders.current(), [early], {
+        timestamp_ms: recent + day,
+        labels: { trace_id: 'a'.repeat(32) },
+      })
+      const other = makeEntry(payments.current(), [late], { labels: { trace_id: 'b'.repeat(32) } })
+      const path = await exportOf(early, late, other)
+      expect(await tracesOf(path, { service: 'orders' })).toEqual(['a'.repeat(32)])
+      expect(await tracesOf(path, { service: gateway.getWorkloadId() })).toEqual([idOf(early)])
+      expect(await tracesOf(path, { since: recent })).toEqual(['a'.repeat(32), 'b'.repeat(32)])
+      expect(await tracesOf(path, ofOrders)).toEqual(['a'.repeat(32)])
+    })
+
+    it('K-AUDIT hides none in which something does not hold, or is missing', async () => {
+      const early = { timestamp_ms: recent - day }
+      const [root, other] = [makeEntry(gateway.current(), [], early), makeEntry(gateway.current(), [], early)]
+      const lost = makeEntry(orders.current(), [root], early)
+      const spans = {
+        broken: altered(makeEntry(payments.current(), [], early), 'GET /orders', 'PUT /orders'),
+        'principal-unknown': altered(
+          makeEntry(orders.current(), [], early),
+          'kest.test/orders',
+          'kest.test/xrders',
+        ),
+        incomplete: spanOf(makeEntry(payments.current(), [lost], early)),
+        'entry-id-repeated': spanOf(
+          makeEntry(payments.current(), [other], { ...early, entry_id: other.entry.entry_id }),
+        ),
+      }
+      const path = await folder({
+        'spans.jsonl': [spanOf(root), spanOf(other), ...Object.values(spans)]
+          .map((span) => `${otlpLine('any', [span])}\n`)
+          .join(''),
+      })
+      const { summary } = await audit(path, {}, ofOrders)
+      expect([...summary.findings.keys()].sort()).toEqual(Object.keys(spans).sort())
+    })
+
+    async function exportOf(...made: readonly MadeEntry[]): Promise<string> {
+      return await folder({
+        'spans.jsonl': made.map((one) => `${otlpLine('any', [spanOf(one)])}\n`).join(''),
+      })
+    }
+
+    async function tracesOf(path: string, selection: TraceSelection): Promise<(string | null)[]> {
+      const { traces } = await audit(path, {}, selection)
+      return traces.map(({ traceId }) => traceId).sort()
+    }
+
+    function idOf({ entry }: MadeEntry): string | undefined {
+      return entry.labels['trace_id']
+    }
   })
 
   it('says at which line a file is corrupt, and reads on', async () => {

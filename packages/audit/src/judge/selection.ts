@@ -1,28 +1,23 @@
-import type { FindingCode } from '../finding.js'
 import type { TraceReport } from './audited-entry.js'
 
-/** Which traces are reported; all of these must be met. Default: every trace. */
+/**
+ * Which traces are reported; all of these must be met. Default: every trace. One with a finding of severity `error` meets `since`
+ * and `service` whatever they are: what is missing of it, or does not hold, could be what is looked for.
+ */
 export interface TraceSelection {
   /** That of this id alone. */
   readonly trace?: string
-  /** Those with an entry of this time or later, milliseconds since the epoch; and those of which no time is a fact. */
+  /** Those with an entry of their own of this time or later, milliseconds since the epoch; and those without any. */
   readonly since?: number
-  /**
-   * Those with an entry by this principal, or service: the path of its SPIFFE ID, in whatever trust domain; and those of which
-   * it cannot be said, because a span of theirs has no entry that can be read.
-   */
+  /** Those with an entry of their own by this principal, or service: the path of its SPIFFE ID, in whatever trust domain. */
   readonly service?: string
 }
 
-const UNREAD: ReadonlySet<FindingCode> = new Set<FindingCode>(['malformed', 'unsigned', 'cut', 'limit'])
-
 export function isSelected({ entries, findings }: TraceReport, { since, service }: TraceSelection): boolean {
-  if (
-    service !== undefined &&
-    !entries.some((one) => one.service === service || one.principal === service) &&
-    !findings.some(({ code }) => UNREAD.has(code))
+  if (findings.some(({ severity }) => severity === 'error')) return true
+  const own = entries.filter(({ source }) => source === 'span')
+  return (
+    (service === undefined || own.some((one) => one.service === service || one.principal === service)) &&
+    (since === undefined || own.length === 0 || own.some(({ entry }) => entry.timestamp_ms >= since))
   )
-    return false
-  const facts = entries.filter(({ status }) => status !== 'failed')
-  return since === undefined || facts.length === 0 || facts.some(({ entry }) => entry.timestamp_ms >= since)
 }

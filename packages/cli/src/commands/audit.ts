@@ -48,7 +48,9 @@ ${TRUST_HELP}
   --trace ID          this trace alone
   --since TIME        traces with an entry of this time or later, such as 2026-01-31T12:00:00Z
   --service NAME      traces with an entry by this principal, or service (the path of its
-                      SPIFFE ID, in any trust domain); and those with spans that cannot be read
+                      SPIFFE ID, in any trust domain). What is missing or does not hold
+                      could be what is looked for: with --since and --service, traces with
+                      findings that are errors are selected, too
   --table             a table per trace, and a summary (the default)
   --json              one JSON object per trace and line, and one for the summary
   --fail-on FINDING   exit with 1 for these findings, separated by commas; "error" (the
