@@ -1,12 +1,12 @@
 import { tmpdir } from 'node:os'
-import { assertOptions, entryHash, KestConfigError, type Limits, ROOT_PARENT } from '@kest/core'
+import { assertOptions, KestConfigError } from '@kest/core'
 import { type AuditFinding, type FindingCode, finding } from './finding.js'
+import { findForeign, Named, withForeign } from './group/foreign.js'
 import { lineageKey } from './group/lineage-key.js'
 import type { TraceSpans } from './group/partition.js'
 import { splitByLinks } from './group/split-by-links.js'
 import { Spool, type SpoolOptions } from './group/spool.js'
 import type { TraceReport, Verdict } from './judge/audited-entry.js'
-import { tryParse } from './judge/collect.js'
 import { judgeTrace } from './judge/judge-trace.js'
 import { draftLineage, type LineageDraft } from './judge/lineage-draft.js'
 import { type JudgeOptions, type JudgeRules, resolveJudgeOptions } from './judge/options.js'
@@ -17,10 +17,6 @@ import type { ExportedSpan } from './span/exported-span.js'
 
 /** Entries that are judged at once. Enough that the threads of the pool are woken seldom, few enough to be garbage soon. */
 const IN_FLIGHT = 64
-/** Times that all spans are looked through for entries of other traces. */
-const MAX_PASSES = 32
-/** Hashes of other traces' entries that are looked for. Anybody can name some, so they may not fill memory. */
-const MAX_WANTED = 262_144
 /** Findings that are of no trace and that are kept; the others are counted. */
 const MAX_FINDINGS = 1_000
 
@@ -128,14 +124,11 @@ export class Audit {
   async *traces(selection: TraceSelection = {}): AsyncGenerator<TraceReport> {
     this.#assertReading()
     this.#judged = true
-    const deferred: Deferred = { traces: new Set(), wanted: new Set(), more: false }
-    yield* this.#judgeAll(this.#whole(selection, deferred), selection)
-    if (deferred.more)
+    const named = new Named()
+    yield* this.#judgeAll(this.#whole(selection, named), selection)
+    if (named.more)
       this.#note(finding('limit', 'more entries of other traces are named than were looked for'))
-    if (deferred.traces.size > 0) {
-      const foreign = await this.#find(deferred.wanted)
-      yield* this.#judgeAll(this.#linked(deferred, foreign), selection)
-    }
+    if (named.traces.size > 0) yield* this.#judgeAll(this.#linked(named), selection)
     // Of one trace nothing can be said about what its processes did else.
     if (selection.trace === undefined) for (const one of this.#sequences.findings()) this.#note(one)
   }
@@ -167,73 +160,35 @@ export class Audit {
     if (this.#judged) throw new KestConfigError('audit: it has been judged; make another')
   }
 
-  /** Traces that want nothing of others. Those that do are judged when all entries are known. */
-  async *#whole({ trace: only }: TraceSelection, deferred: Deferred): AsyncGenerator<Drafted> {
+  /** Traces that name nothing of others. Those that do are judged when all entries are known. */
+  async *#whole({ trace: only }: TraceSelection, named: Named): AsyncGenerator<Drafted> {
     const selected = only === undefined ? undefined : new Set([only])
     for await (const partition of this.#spool.partitions()) {
       for (const trace of partition.traces(selected)) {
-        const drafts = this.#draft(trace, NO_ENTRIES)
-        const wanted = drafts.flatMap(({ draft }) => [...draft.wanted])
-        if (wanted.length === 0) yield* drafts
-        else {
-          deferred.traces.add(trace.traceId)
-          for (const hash of wanted) {
-            if (deferred.wanted.size < MAX_WANTED) deferred.wanted.add(hash)
-            else deferred.more = true
-          }
-        }
+        const drafts = this.#lineages(trace).map((spans) =>
+          draftLineage(trace.traceId, spans, [], this.#rules.limits),
+        )
+        if (named.add(trace.traceId, drafts)) continue
+        for (const draft of drafts) yield { ...trace, draft }
       }
     }
   }
 
-  async *#linked({ traces }: Deferred, foreign: Foreign): AsyncGenerator<Drafted> {
-    for await (const partition of this.#spool.partitions()) {
-      for (const trace of partition.traces(traces)) yield* this.#draft(trace, foreign)
-    }
-  }
-
-  /** One lineage, or several where no trace is named. */
-  #draft({ traceId, spans, dropped }: TraceSpans, foreign: Foreign): Drafted[] {
-    const { limits } = this.#rules
-    const lineages = traceId === null ? splitByLinks(spans, limits) : [spans]
-    return lineages.map((own) => ({
-      traceId,
-      dropped,
-      draft: withForeign(traceId, own, foreign, limits),
-    }))
-  }
-
-  /**
-   * Entries with these hashes wherever they are, and what those build on. Spans are looked through once for each time that a
-   * lineage goes on in another trace, and no more than {@link MAX_PASSES} times: anybody can make entries that name others.
-   */
-  async #find(wanted: ReadonlySet<string>): Promise<Foreign> {
-    const found = new Map<string, ForeignEntry>()
-    const open = new Set(wanted)
-    for (let pass = 0; open.size > 0 && pass < MAX_PASSES; pass++) {
-      const before = found.size
-      for await (const partition of this.#spool.partitions()) {
-        const here = new Map<string, string>()
-        for (const signature of partition.signatures()) here.set(entryHash(signature), signature)
-        const pending = [...open].filter((hash) => here.has(hash))
-        for (let hash = pending.pop(); hash !== undefined; hash = pending.pop()) {
-          open.delete(hash)
-          if (found.has(hash)) continue
-          const jws = here.get(hash) as string
-          const parents = parentsIn(jws, this.#rules.limits)
-          found.set(hash, { jws, parents })
-          for (const parent of parents) {
-            if (found.has(parent)) continue
-            if (here.has(parent)) pending.push(parent)
-            else open.add(parent)
-          }
-        }
-      }
-      if (found.size === before) return found
-    }
-    if (open.size > 0)
+  async *#linked(named: Named): AsyncGenerator<Drafted> {
+    const foreign = await findForeign(named, () => this.#spool.partitions(), this.#rules.limits)
+    if (foreign.more)
       this.#note(finding('limit', 'lineages go on in more traces, one after the other, than were followed'))
-    return found
+    for await (const partition of this.#spool.partitions()) {
+      for (const trace of partition.traces(named.traces)) {
+        for (const spans of this.#lineages(trace))
+          yield { ...trace, draft: await withForeign(trace.traceId, spans, foreign, this.#rules) }
+      }
+    }
+  }
+
+  /** One, or several where no trace is named. */
+  #lineages({ traceId, spans }: TraceSpans): readonly (readonly ExportedSpan[])[] {
+    return traceId === null ? splitByLinks(spans, this.#rules.limits) : [spans]
   }
 
   async *#judgeAll(drafts: AsyncIterable<Drafted>, selection: TraceSelection): AsyncGenerator<TraceReport> {
@@ -276,28 +231,8 @@ export class Audit {
   }
 }
 
-/** Traces that want entries of others. */
-interface Deferred {
-  readonly traces: Set<string | null>
-  readonly wanted: Set<string>
-  /** Whether they want more than is looked for. */
-  more: boolean
-}
-
-/** An entry of another trace. */
-interface ForeignEntry {
-  readonly jws: string
-  readonly parents: readonly string[]
-}
-
-/** By hash. */
-type Foreign = ReadonlyMap<string, ForeignEntry>
-const NO_ENTRIES: Foreign = new Map()
-
-interface Drafted {
-  readonly traceId: string | null
+interface Drafted extends Pick<TraceSpans, 'traceId' | 'dropped'> {
   readonly draft: LineageDraft
-  readonly dropped: number
 }
 
 async function* chunks(drafts: AsyncIterable<Drafted>): AsyncGenerator<Drafted[]> {
@@ -312,30 +247,6 @@ async function* chunks(drafts: AsyncIterable<Drafted>): AsyncGenerator<Drafted[]
     entries = 0
   }
   if (chunk.length > 0) yield chunk
-}
-
-/** A lineage with what it builds on in other traces, and what that builds on: as much as a passport may hold. */
-function withForeign(
-  traceId: string | null,
-  spans: readonly ExportedSpan[],
-  foreign: Foreign,
-  limits: Limits,
-): LineageDraft {
-  const draft = draftLineage(traceId, spans, [], limits)
-  const pending = [...draft.wanted]
-  const added = new Map<string, string>()
-  for (let hash = pending.pop(); hash !== undefined && added.size < limits.entries; hash = pending.pop()) {
-    const entry = added.has(hash) ? undefined : foreign.get(hash)
-    if (entry === undefined) continue
-    added.set(hash, entry.jws)
-    pending.push(...entry.parents)
-  }
-  return added.size === 0 ? draft : draftLineage(traceId, spans, added.values(), limits)
-}
-
-function parentsIn(jws: string, limits: Limits): readonly string[] {
-  const parsed = tryParse(jws, limits)
-  return 'jws' in parsed ? parsed.entry.parent_ids.filter((hash) => hash !== ROOT_PARENT) : []
 }
 
 function spoolOptions({ memory = 67_108_864, folder = tmpdir() }: AuditOptions): SpoolOptions {

@@ -329,6 +329,49 @@ describe('an audit', () => {
     }
   })
 
+  it('K-AUDIT draws in of other traces what signed entries name, and nothing that others claim', async () => {
+    const [first, second, third] = chain()
+    const [lone] = chain()
+    const elsewhere = { labels: { trace_id: 'a'.repeat(32) } }
+    const claims: readonly (readonly [OtlpSpan, codes: readonly string[]])[] = [
+      [
+        {
+          ...withoutEntry(spanOf(third)),
+          attributes: { [ATTRIBUTE.chainTip]: third.hash },
+          traceId: 'a'.repeat(32),
+        },
+        ['unsigned'],
+      ],
+      [spanOf(makeEntry(stranger.current(), [third], elsewhere)), ['principal-unknown']],
+      [spanOf(makeEntry(stranger.current(), [third], elsewhere), [second, third]), ['principal-unknown']],
+      [
+        { ...spanOf(lone), attributes: { ...spanOf(lone).attributes, [ATTRIBUTE.chainTip]: third.hash } },
+        ['attribute-differs'],
+      ],
+    ]
+    for (const [claim, found] of claims) {
+      const reports = await auditAll(claim, ...[first, second, third].map((made) => spanOf(made)))
+      const report = reports.find(({ traceId }) => traceId === claim.traceId) as TraceReport
+      expect(report.entries.filter(({ source }) => source === 'foreign')).toEqual([])
+      expect(codes(report)).toEqual(found)
+    }
+  })
+
+  it('K-AUDIT follows a lineage through what only a passport has, and into another trace', async () => {
+    const [first, second] = chain()
+    const lost = makeEntry(payments.current(), [second], { labels: { trace_id: 'b'.repeat(32) } })
+    const last = makeEntry(gateway.current(), [lost], { labels: { trace_id: 'a'.repeat(32) } })
+    const reports = await auditAll(spanOf(first), spanOf(second), spanOf(last, [first, second, lost, last]))
+    const report = reports.find(({ traceId }) => traceId === 'a'.repeat(32))
+    expect(report?.entries.map(({ source, status }) => [source, status])).toEqual([
+      ['foreign', 'verified'],
+      ['foreign', 'verified'],
+      ['passport', 'verified'],
+      ['span', 'verified'],
+    ])
+    expect(report?.findings.map(({ code }) => code)).toEqual(['trace-differs', 'trace-differs', 'incomplete'])
+  })
+
   it('K-AUDIT verifies nothing that rests on an entry of another trace that does not hold', async () => {
     const trace = (digit: string): EntryClaim => ({ labels: { trace_id: digit.repeat(32) } })
     const forged = makeEntry(stranger.current(), [], trace('b'))

@@ -1,4 +1,4 @@
-import { KestError, type Limits, type ParsedEntry, parseEntry } from '@kest/core'
+import { KestError, LABEL, type Limits, type ParsedEntry, parseEntry } from '@kest/core'
 import type { ExportedSpan } from '../span/exported-span.js'
 
 /** An entry of a trace, and the spans that it came in. */
@@ -8,6 +8,11 @@ export interface Node {
   readonly spans: ExportedSpan[]
   /** `span`: it was exported. `passport`: only the `kest.passport` of another has it. `foreign`: another trace has it. */
   source: 'span' | 'passport' | 'foreign'
+}
+
+/** Whether it is an entry of the trace itself: a passport may have entries of others. */
+export function isOfTrace(traceId: string | null, { parsed, source }: Node): boolean {
+  return source === 'span' || (parsed.entry.labels[LABEL.traceId] ?? null) === traceId
 }
 
 /** A span whose `kest.signature` is no entry. */

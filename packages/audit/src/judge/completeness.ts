@@ -23,12 +23,13 @@ export function completeness(
     const node = present.get(hash)
     return node === undefined || node.source === 'passport'
   }
+  const isCut = (tip: string): boolean => isMissing(tip) && !draft.elsewhere.has(tip)
   const missing = (
     code: 'incomplete' | 'cut',
     hash: string,
     details: { entryHash?: string; place: string | null },
   ): void => {
-    if (reported.has(hash) || !isMissing(hash)) return
+    if (reported.has(hash)) return
     reported.add(hash)
     const what = code === 'cut' ? 'the tip' : 'a parent,'
     const proven = present.has(hash) ? '; a passport has it, so that it can be proven' : ''
@@ -36,14 +37,14 @@ export function completeness(
     findings.push(finding(code, `${what} ${hash} was never exported${proven}${claimed}`, details))
   }
   for (const { span, hash } of claims(draft, nodes, limits))
-    missing('cut', hash, { place: placeText(span.place) })
+    if (isCut(hash)) missing('cut', hash, { place: placeText(span.place) })
   for (const node of nodes) {
     if (node.status === 'failed') continue
-    for (const hash of parentHashes(node)) missing('incomplete', hash, detailsOf(node))
+    for (const hash of parentHashes(node)) if (isMissing(hash)) missing('incomplete', hash, detailsOf(node))
   }
   for (const span of draft.unsigned) {
     // Which entry it was is known then, and that it is missing has been said.
-    if (tipsClaimedBy(span, limits).some(isMissing)) continue
+    if (tipsClaimedBy(span, limits).some(isCut)) continue
     const message = 'it tells of an authorization, and has no signature'
     findings.push(finding('unsigned', message, { place: placeText(span.place) }))
   }

@@ -9,6 +9,7 @@ import {
   type TraceReport,
   type Verdict,
 } from './audited-entry.js'
+import { isOfTrace } from './collect.js'
 import { completeness } from './completeness.js'
 import { crossCheck } from './cross-check.js'
 import { entryFindings } from './entry-findings.js'
@@ -16,7 +17,7 @@ import { foldTwins } from './fold-twins.js'
 import { isExported, type JudgedNode } from './judged-node.js'
 import type { LineageDraft } from './lineage-draft.js'
 import type { JudgeRules } from './options.js'
-import { inOrder } from './order.js'
+import { inOrder, parentHashes } from './order.js'
 import { shapeFindings, tipsOf } from './shape.js'
 
 /**
@@ -29,7 +30,7 @@ export async function judgeTrace(
   dropped: number,
   rules: JudgeRules,
 ): Promise<TraceReport> {
-  const judged = await judgeNodes(draft, rules)
+  const judged = await judgeNodes(traceId, draft, rules)
   const { nodes, findings: twins } = foldTwins(judged)
   const tips = tipsOf(nodes)
   const findings = [
@@ -54,19 +55,37 @@ export async function judgeTrace(
   } satisfies TraceReport)
 }
 
-/** Entries that only an unsigned passport has, and that do not hold, are nobody's: they are its fault. */
-async function judgeNodes(draft: LineageDraft, rules: JudgeRules): Promise<JudgedNode[]> {
+async function judgeNodes(
+  traceId: string | null,
+  draft: LineageDraft,
+  rules: JudgeRules,
+): Promise<JudgedNode[]> {
   const ordered = inOrder(draft.nodes.values())
   const verdicts = await verifyEntries(
     ordered.map(({ parsed }) => parsed),
     rules.verify,
   )
-  return ordered
-    .map((node, i): JudgedNode => {
-      const verdict = verdicts[i] as EntryVerdict
-      return { ...node, verdict, status: statusOf(verdict) }
-    })
-    .filter(({ source, status }) => isExported(source) || status !== 'failed')
+  const judged = ordered.map((node, i): JudgedNode => {
+    const verdict = verdicts[i] as EntryVerdict
+    return { ...node, verdict, status: statusOf(verdict) }
+  })
+  return judged.every(({ source }) => isExported(source)) ? judged : withoutStrays(traceId, judged)
+}
+
+/**
+ * What only an unsigned passport has is nobody's, and its fault, unless it holds, and is of this trace or of what something that
+ * holds builds on.
+ */
+function withoutStrays(traceId: string | null, judged: readonly JudgedNode[]): JudgedNode[] {
+  const named = new Set<string>()
+  const kept = judged.toReversed().filter((node) => {
+    const holds = node.status !== 'failed'
+    const ours =
+      isExported(node.source) || (holds && (isOfTrace(traceId, node) || named.has(node.parsed.hash)))
+    if (ours && holds) for (const hash of parentHashes(node)) named.add(hash)
+    return ours
+  })
+  return kept.reverse()
 }
 
 /** `verified` only where every entry is, whatever was found or was not. */

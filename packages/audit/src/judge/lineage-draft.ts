@@ -1,14 +1,18 @@
-import { entryHash, LABEL, type Limits } from '@kest/core'
+import { entryHash, type Limits } from '@kest/core'
 import type { ExportedSpan } from '../span/exported-span.js'
-import { type Collected, collect, type Node, tryParse } from './collect.js'
+import { type Collected, collect, isOfTrace, type Node, tryParse } from './collect.js'
 import { parentHashes } from './order.js'
 
 /** A trace before it is verified: its entries, and what they name that is not there. */
 export interface LineageDraft extends Collected {
   /** The entries of each span's passport; `null` where it cannot be read, or holds what is no entry. */
   readonly passports: ReadonlyMap<ExportedSpan, readonly string[] | null>
-  /** Hashes that entries name as parents, or spans as tips, and that this trace has not, or only in a passport. */
+  /** Hashes that entries name as parents, and that this trace has not, or only in a passport. */
   readonly wanted: ReadonlySet<string>
+  /** Hashes that spans, or passports in them, merely claim as tips, and that this trace has not, or only in a passport. */
+  readonly claimed: ReadonlySet<string>
+  /** Of those, what other traces have. */
+  readonly elsewhere: ReadonlySet<string>
 }
 
 /**
@@ -30,7 +34,7 @@ export function draftLineage(
     if (span.claims.passport !== undefined) passports.set(span, recover(collected, span, limits))
   }
   forgetStrangers(collected, traceId, passports)
-  return { ...collected, passports, wanted: wantedBy(collected, spans) }
+  return { ...collected, passports, ...missingIn(collected, spans), elsewhere: NONE }
 }
 
 function addForeign({ nodes }: Collected, jws: string, limits: Limits): void {
@@ -67,7 +71,7 @@ function forgetStrangers(
   for (const node of nodes.values()) byHash.set(node.parsed.hash, node)
   for (const [{ claims }, entries] of passports) {
     const tip = claims.signature === undefined ? nodes.get(entries?.at(-1) ?? '') : undefined
-    if (tip !== undefined && (tip.parsed.entry.labels[LABEL.traceId] ?? null) === traceId) pending.push(tip)
+    if (tip !== undefined && isOfTrace(traceId, tip)) pending.push(tip)
   }
   const ours = new Set(pending)
   for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
@@ -92,24 +96,26 @@ function parsePassportText(text: unknown, limits: Limits): readonly string[] | u
   }
 }
 
-function wantedBy({ nodes }: Collected, spans: readonly ExportedSpan[]): ReadonlySet<string> {
+function missingIn(
+  { nodes }: Collected,
+  spans: readonly ExportedSpan[],
+): Pick<LineageDraft, 'wanted' | 'claimed'> {
   const present = new Set<string>()
   for (const node of nodes.values()) if (node.source !== 'passport') present.add(node.parsed.hash)
   const wanted = new Set<string>()
-  const want = (hash: string): void => {
-    if (!present.has(hash)) wanted.add(hash)
-  }
+  const claimed = new Set<string>()
   for (const node of nodes.values()) {
-    want(node.parsed.hash)
-    for (const hash of parentHashes(node)) want(hash)
+    if (node.source === 'passport') claimed.add(node.parsed.hash)
+    for (const hash of parentHashes(node)) if (!present.has(hash)) wanted.add(hash)
   }
   for (const span of spans) {
     const tip = claimedTip(span)
-    if (tip !== undefined) want(tip)
+    if (tip !== undefined && !present.has(tip)) claimed.add(tip)
   }
-  return wanted
+  return { wanted, claimed }
 }
 
+const NONE: ReadonlySet<string> = new Set()
 const HASH = /^[0-9a-f]{64}$/
 
 /** The hash of what a span claims to be its entry. */
