@@ -77,7 +77,7 @@ export interface AuditFinding {
   readonly message: string
   /** Why an entry does not hold, in the words of `@kest/core`. */
   readonly cause: KestErrorCode | null
-  /** The entry concerned. */
+  /** The entry concerned: of `cut`, the one that never came. */
   readonly entryHash: string | null
   /** Where it was read: `file:line`. */
   readonly place: string | null

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { otlpLine, spanOf } from '../../audit/dist/testing/make-span.js'
 import { folder, kest } from './support/kest.js'
 import { chain, entryBy, exported, KEYS } from './support/spans.js'
 
@@ -11,12 +12,15 @@ describe('kest graph', () => {
     const path = await folder({ 'keys.json': KEYS, 'spans.jsonl': exported(first, second, third) })
     const run = await kest(['graph', 'spans.jsonl', '--keys', 'keys.json'], { cwd: path })
     expect(run.code).toBe(0)
-    expect(run.stdout.split('\n').slice(2, 7)).toEqual([
+    expect(run.stdout.split('\n').slice(0, 8)).toEqual([
+      'flowchart TD',
+      `  subgraph lineage["trace ${first.entry.labels['trace_id']}: verified"]`,
       '  n0["gateway<br/>GET /orders/:id<br/>trust 40, verified<br/>policies: orders/read"]:::verified',
       expect.stringContaining('  n1["orders<br/>'),
       expect.stringContaining('  n2["payments<br/>'),
       '  n0 --> n1',
       '  n1 --> n2',
+      '  end',
     ])
   })
 
@@ -37,8 +41,37 @@ describe('kest graph', () => {
     await kest(['evidence', 'spans.jsonl', '--keys', 'keys.json', '-o', 'evidence.json'], { cwd: path })
     const own = await kest(['graph', 'evidence.json', '-f', 'dot'], { cwd: path })
     expect(own.stdout).toMatch(/label="trace [0-9a-f]{32}: consistent with its own keys"/)
+    expect(own.stdout).toContain('trust 40, consistent with its keys')
     const anchored = await kest(['graph', 'evidence.json', '-f', 'dot', '--keys', 'keys.json'], { cwd: path })
     expect(anchored.stdout).toMatch(/label="trace [0-9a-f]{32}: verified"/)
+  })
+
+  it.each(['mermaid', 'dot', 'svg', 'html'])(
+    'K-ANCHOR says where all can see it that evidence is only consistent with its own keys, and paints nothing green: %s',
+    async (format) => {
+      const path = await folder({ 'keys.json': KEYS, 'spans.jsonl': exported(...chain()) })
+      await kest(['evidence', 'spans.jsonl', '--keys', 'keys.json', '-o', 'evidence.json'], { cwd: path })
+      const { stdout } = await kest(['graph', 'evidence.json', '-f', format], { cwd: path })
+      const shown = stdout.replace(/<style>.*?<\/style>|<script.*?<\/script>|<[^>]*>/gs, ' ')
+      expect(shown).toContain('consistent with its own keys')
+      expect(shown).not.toMatch(/verified|#e6f4ea/)
+      expect(stdout).not.toContain('class="node verified"')
+    },
+  )
+
+  it('draws a tip that is claimed and did not come', async () => {
+    const [first, second] = chain()
+    const claim = spanOf(second)
+    delete claim.attributes['kest.signature']
+    const path = await folder({
+      'keys.json': KEYS,
+      'spans.jsonl': `${exported(first)}${otlpLine('orders', [claim])}\n`,
+    })
+    const { stdout } = await kest(['graph', 'spans.jsonl', '--keys', 'keys.json', '-f', 'dot'], { cwd: path })
+    expect(stdout).toMatch(
+      new RegExp(`^ {2}n1 \\[label="${second.hash.slice(0, 12)}\\\\nnever exported"`, 'm'),
+    )
+    expect(stdout).toContain(': incomplete"')
   })
 
   it('draws evidence whose entries are of two traces, each entry once', async () => {

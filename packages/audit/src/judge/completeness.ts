@@ -37,7 +37,7 @@ export function completeness(
     findings.push(finding(code, `${what} ${hash} was never exported${proven}${claimed}`, details))
   }
   for (const { span, hash } of claims(draft, nodes, limits))
-    if (isCut(hash)) missing('cut', hash, { place: placeText(span.place) })
+    if (isCut(hash)) missing('cut', hash, { entryHash: hash, place: placeText(span.place) })
   for (const node of nodes) {
     if (node.status === 'failed') continue
     for (const hash of parentHashes(node)) if (isMissing(hash)) missing('incomplete', hash, detailsOf(node))

@@ -85,7 +85,7 @@ async function lineage(
     const trust = sourcesOf(await readTrustOptions(values, io), 'the trust material')
     const { report, general } = await auditOne(paths, trace, { trust })
     await io.stderr.write(findingLines(general, io.stderr.colors))
-    return graphOf([report], verdictWord(report.verdict))
+    return graphOf([report], verdictWord(report.verdict), true)
   }
   if (trace !== undefined) throw new UsageError('--trace is for exported spans')
   const { trust, bundle, keys } = values

@@ -2,6 +2,7 @@ import type { LineageGraph, NodeStatus } from './lineage-graph.js'
 
 const COLORS: Readonly<Record<NodeStatus, string>> = {
   verified: 'color="#137333", fillcolor="#e6f4ea"',
+  consistent: 'color="#202124", fillcolor="#f1f3f4"',
   signed: 'color="#b06000", fillcolor="#fef7e0"',
   failed: 'color="#c5221f", fillcolor="#fce8e6"',
   missing: 'color="#5f6368", fillcolor="#f1f3f4", style="rounded,filled,dashed"',

@@ -37,7 +37,8 @@ export async function evidenceGraph(
   const evidence = attempt(file, () => parseEvidence(text))
   const trust = attempt(file, () => keySourcesOf(own ?? evidence.trust, { x509: createX509KeySource }))
   const source = readEntries(evidence.passport.entries, file)
-  return graphOf(await every(source, { trust, at: evidence.at }), await verdictOf(evidence, own))
+  const traces = await every(source, { trust, at: evidence.at })
+  return graphOf(traces, await verdictOf(evidence, own), own !== undefined)
 }
 
 async function verdictOf(evidence: Evidence, own: TrustDocument | undefined): Promise<string> {

@@ -42,7 +42,7 @@ export function htmlOf(graph: LineageGraph): string {
 <button id="theme">Colours: auto</button>
 </div>
 </header>
-<main id="view">${svgElement(graph, layoutOf(graph), '')}</main>
+<main id="view">${svgElement(graph, layoutOf(graph))}</main>
 <aside aria-label="Details">
 <div id="details" aria-live="polite"></div>
 ${findingList(findings)}

@@ -4,7 +4,7 @@ import type { LineageGraph } from './lineage-graph.js'
 export const NODE_WIDTH = 280
 export const LINE_HEIGHT = 18
 const PADDING = 12
-const MARGIN = 24
+export const MARGIN = 24
 
 export interface Point {
   readonly x: number

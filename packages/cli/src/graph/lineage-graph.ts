@@ -3,8 +3,11 @@ import { type KestEntry, ROOT_PARENT } from '@kest/core'
 import { shortHash } from '../show/short-hash.js'
 import { visible, visibleList } from '../terminal/escape.js'
 
-/** What is known of a node: as an audit says of entries, and `missing` for a parent that was never exported. */
-export type NodeStatus = AuditedEntry['status'] | 'missing'
+/**
+ * What is known of a node: as an audit says of entries; `consistent` for one that is verified, but with keys of the file that it is in
+ * (K-ANCHOR); `missing` for one that others name and that was never exported.
+ */
+export type NodeStatus = AuditedEntry['status'] | 'consistent' | 'missing'
 
 /** One entry of a picture. Its texts are visible characters, not yet escaped for a format. */
 export interface GraphNode {
@@ -36,24 +39,26 @@ export const MAX_NODES = 1_000
  * The picture of a trace, or of several that a passport has entries of: facts from signed payloads, and whether they are
  * proven.
  * @param verdict in words
+ * @param anchored whether the keys are of the reader's own
  */
-export function graphOf(traces: readonly TraceReport[], verdict: string): LineageGraph {
+export function graphOf(traces: readonly TraceReport[], verdict: string, anchored: boolean): LineageGraph {
   const ordered = traces.toSorted((a, b) => (String(a.traceId) < String(b.traceId) ? -1 : 1))
   const entries = entriesOf(ordered)
-  const nodes: GraphNode[] = entries.map(entryNode)
+  const nodes = entries.map((one, index) => entryNode(one, index, anchored))
   const byHash = new Map(entries.map(({ hash }, index) => [hash, index]))
+  const indexOf = (hash: string): number => {
+    const known = byHash.get(hash)
+    if (known !== undefined) return known
+    byHash.set(hash, nodes.length)
+    return nodes.push(missingNode(nodes.length, hash)) - 1
+  }
   const edges: [number, number][] = []
   for (const [child, { entry }] of entries.entries()) {
-    for (const parent of entry.parent_ids) {
-      if (parent === ROOT_PARENT) continue
-      let index = byHash.get(parent)
-      if (index === undefined) {
-        index = nodes.length
-        byHash.set(parent, index)
-        nodes.push(missingNode(index, parent))
-      }
-      edges.push([index, child])
-    }
+    for (const parent of entry.parent_ids) if (parent !== ROOT_PARENT) edges.push([indexOf(parent), child])
+  }
+  for (const { code, entryHash } of ordered.flatMap(({ findings }) => findings)) {
+    // Anybody can claim some: they are no reason to draw nothing.
+    if (code === 'cut' && entryHash !== null && nodes.length < MAX_NODES) indexOf(entryHash)
   }
   return {
     title: ordered.map(titleOf).join(', '),
@@ -81,13 +86,15 @@ function titleOf({ traceId }: TraceReport): string {
 
 const STATUS: Readonly<Record<NodeStatus, string>> = {
   verified: 'verified',
+  consistent: 'consistent with its keys',
   signed: 'signed, its lineage not proven',
   failed: 'does not hold',
   missing: 'never exported',
 }
 
-function entryNode(one: AuditedEntry, index: number): GraphNode {
-  const { entry, status, service, trustScore, taints } = one
+function entryNode(one: AuditedEntry, index: number, anchored: boolean): GraphNode {
+  const { entry, service, trustScore, taints } = one
+  const status = one.status === 'verified' && !anchored ? 'consistent' : one.status
   const policies = policiesOf(entry)
   const trust = trustScore === null ? STATUS[status] : `trust ${trustScore}, ${STATUS[status]}`
   return {
@@ -100,7 +107,7 @@ function entryNode(one: AuditedEntry, index: number): GraphNode {
       ...(taints.length === 0 ? [] : [`taints: ${visibleList(taints)}`]),
       ...(policies.length === 0 ? [] : [`policies: ${visibleList(policies)}`]),
     ],
-    details: detailsOf(one, policies),
+    details: detailsOf(one, status, policies),
   }
 }
 
@@ -122,8 +129,8 @@ function policiesOf({ policy_context: context }: KestEntry): string[] {
   return [...enterprise_policies, ...platform_policies, ...app_policies, ...function_policies]
 }
 
-function detailsOf(one: AuditedEntry, policies: readonly string[]): [string, string][] {
-  const { entry, hash, principal, status, trustScore, taints, identity, failure, tip, source } = one
+function detailsOf(one: AuditedEntry, status: NodeStatus, policies: readonly string[]): [string, string][] {
+  const { entry, hash, principal, trustScore, taints, identity, failure, tip, source } = one
   const acts = Object.entries(identity ?? {}).flatMap(([name, value]) =>
     value === null ? [] : `${name} ${value}`,
   )

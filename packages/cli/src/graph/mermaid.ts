@@ -5,6 +5,7 @@ const UNSAFE = /[^A-Za-z0-9 .,:/_@-]/gu
 
 const STYLES: Readonly<Record<NodeStatus, string>> = {
   verified: 'fill:#e6f4ea,stroke:#137333,color:#0b3d1c',
+  consistent: 'fill:#f1f3f4,stroke:#202124,color:#202124',
   signed: 'fill:#fef7e0,stroke:#b06000,color:#4a2a00',
   failed: 'fill:#fce8e6,stroke:#c5221f,color:#5c0f0c',
   missing: 'fill:#f1f3f4,stroke:#5f6368,color:#202124,stroke-dasharray:4 3',
@@ -15,9 +16,10 @@ export function mermaidOf({ title, verdict, nodes, edges }: LineageGraph): strin
   const used = [...new Set(nodes.map(({ status }) => status))]
   return [
     'flowchart TD',
-    `  %% ${title.replace(UNSAFE, '?')} - ${verdict.replace(UNSAFE, '?')}`,
+    `  subgraph lineage["${escaped(`${title}: ${verdict}`)}"]`,
     ...nodes.map((node) => `  n${node.index}["${labelOf(node)}"]:::${node.status}`),
     ...edges.map(([parent, child]) => `  n${parent} --> n${child}`),
+    '  end',
     ...used.map((status) => `  classDef ${status} ${STYLES[status]}`),
     '',
   ].join('\n')
