@@ -112,6 +112,13 @@ describe('kest graph', () => {
     },
   )
 
+  it('K-AUDIT writes no entity of HTML into DOT that a stranger wrote, for Graphviz would read it', async () => {
+    const hostile = entryBy('gateway', [], { operation: 'pay &#8238;001&#10;&lt;b&gt; \\n' })
+    const path = await folder({ 'keys.json': KEYS, 'spans.jsonl': exported(hostile) })
+    const { stdout } = await kest(['graph', 'spans.jsonl', '--keys', 'keys.json', '-f', 'dot'], { cwd: path })
+    expect(stdout).toContain('\\npay &amp;#8238;001&amp;#10;&amp;lt;b&amp;gt; \\\\n\\ntrust 40')
+  })
+
   it('makes the same picture of the same spans', async () => {
     const [first, second, third] = chain()
     const path = await folder({

@@ -24,7 +24,9 @@ export function dotOf({ title, verdict, nodes, edges }: LineageGraph): string {
   ].join('\n')
 }
 
-/** Its own line ends are the only escapes in it: a backslash of somebody else stands for itself. */
+const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '"': '\\"', '\n': '\\n', '&': '&amp;' }
+
+/** Its own line ends are the only escapes in it. What somebody else wrote stands for itself: a backslash, and an entity of HTML, too. */
 function quoted(text: string): string {
-  return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`
+  return `"${text.replace(/[\\"\n&]/g, (character) => ESCAPES[character] as string)}"`
 }
