@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { ATTRIBUTE, createKeySource } from '@kest/core'
 import { MockIdentityProvider } from '@kest/core/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -29,7 +30,7 @@ function chain(): [MadeEntry, MadeEntry, MadeEntry] {
   return [first, second, makeEntry(payments.current(), [second])]
 }
 
-async function folder(files: Readonly<Record<string, string>>): Promise<string> {
+async function folder(files: Readonly<Record<string, string | Uint8Array>>): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'kest-audit-test-'))
   onTestFinished(() => rm(path, { recursive: true, force: true }))
   for (const [name, text] of Object.entries(files)) await writeFile(join(path, name), text)
@@ -465,6 +466,36 @@ describe('an audit', () => {
       ['torn', '/spans.jsonl:5'],
     ])
     expect(traces).toMatchObject([{ verdict: 'verified' }])
+  })
+
+  it('K-AUDIT takes for torn only what cannot be parsed, and reads all that is compressed or says that it does not', async () => {
+    const [first, second, third] = chain().map((made) => `${otlpLine('any', [spanOf(made)])}\n`)
+    const zeros = Buffer.alloc(600_000)
+    const path = await folder({
+      'list.jsonl': `[${first?.trim()}]`,
+      'members.jsonl.gz': Buffer.concat([gzipSync(`${first}`), gzipSync(`${second}`)]),
+      'more.jsonl.gz': Buffer.concat([gzipSync(`${third}`), zeros, gzipSync('lost')]),
+      'noise.jsonl.gz': Buffer.concat([gzipSync(`${third}`), Buffer.from('lost')]),
+    })
+    const { summary } = await audit(path)
+    expect(summary.spans).toBe(3)
+    expect(summary.general.map(({ code, place }) => [code, place?.replace(path, '')])).toEqual([
+      ['unreadable', '/list.jsonl:1'],
+      ['unreadable', '/more.jsonl.gz'],
+      ['unreadable', '/noise.jsonl.gz'],
+    ])
+  })
+
+  it('reads what is named as if SQLite kept it beside a file that is none of its own', async () => {
+    const [first, second, third] = chain().map((made) => `${otlpLine('any', [spanOf(made)])}\n`) as [
+      string,
+      string,
+      string,
+    ]
+    const path = await folder({ spans: first, 'spans-journal': second, 'spans-wal': third, 'other-shm': 'x' })
+    const { summary } = await audit(path)
+    expect(summary.spans).toBe(3)
+    expect(summary.general).toMatchObject([{ code: 'skipped', place: join(path, 'other-shm') }])
   })
 
   it('passes over nothing that is in the place of spans, nor reads what would fill memory', async () => {

@@ -130,6 +130,12 @@ describe('OtlpReceiver', () => {
     ['what is not UTF-8', new Uint8Array([0x7b, 0xff]), {}, 400],
     ['what is no protobuf', new Uint8Array([0x0a, 0x7f]), { 'content-type': PROTOBUF_TYPE }, 400],
     ['what gzip did not write', 'plain', { 'content-encoding': 'gzip' }, 400],
+    [
+      'what comes after the end of what gzip wrote',
+      Buffer.concat([gzipSync('{}'), Buffer.alloc(4), gzipSync('{}')]),
+      { 'content-encoding': 'gzip' },
+      400,
+    ],
     ['another compression', '{}', { 'content-encoding': 'br' }, 415],
     ['another type', '{}', { 'content-type': 'text/plain' }, 415],
     ['a body that is too large', JSON.stringify({ resourceSpans: [], padding: 'x'.repeat(5_000) }), {}, 413],

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { createGunzip } from 'node:zlib'
+import { createGunzip, type Gunzip } from 'node:zlib'
 import { KestConfigError, KestError } from '@kest/core'
 import { type AuditFinding, finding } from '../finding.js'
 import { faultBatch, type SpanBatch } from './batch.js'
@@ -79,11 +79,23 @@ async function filesAt(path: string): Promise<Found[]> {
   try {
     if (!(await stat(path)).isDirectory()) return [{ path, named: true }]
     const names = (await readdir(path)).sort()
-    const own = names.filter((name) => !(BESIDE.test(name) && names.includes(name.replace(BESIDE, ''))))
+    const known = new Set(names)
+    const beside = await Promise.all(names.map((name) => isBeside(path, name, known)))
+    const own = names.filter((_, i) => !beside[i])
     return await Promise.all(own.map((name) => fileIn(path, name)))
   } catch (cause) {
+    if (cause instanceof KestError) throw cause
     throw unreadable(path, cause)
   }
+}
+
+/** Whether SQLite keeps it beside a file of its own; of any other file it is a neighbour like all. */
+async function isBeside(folder: string, name: string, names: ReadonlySet<string>): Promise<boolean> {
+  const owner = name.replace(BESIDE, '')
+  if (owner === name || !names.has(owner)) return false
+  const path = join(folder, owner)
+  const found = await stat(path).catch(() => undefined)
+  return found?.isFile() === true && (await sniff(path)).startsWith(SQLITE_MAGIC)
 }
 
 async function fileIn(folder: string, name: string): Promise<Found> {
@@ -113,9 +125,15 @@ async function* readFile({ path, named }: Found, maxLineBytes: number): AsyncGen
     return
   }
   const file = createReadStream(path, { highWaterMark: CHUNK_BYTES })
-  const stream = gzip ? inflated(file) : file
+  const gunzip = gzip ? inflated(file) : undefined
+  const stream = gunzip ?? file
   try {
     for await (const line of readLines(stream, maxLineBytes)) yield batchOf(line, path)
+    // Zero bytes are padding to gunzip, whatever comes after them.
+    if (gunzip !== undefined && gunzip.bytesWritten < file.bytesRead) {
+      const message = 'the rest of it cannot be read: it comes after the end of what is compressed'
+      yield faultBatch(finding('unreadable', message, { place: path }))
+    }
   } catch (error) {
     // What was read before stands; the rest of this file is missing, and that is said.
     const { code, message } = error as NodeJS.ErrnoException
@@ -127,7 +145,7 @@ async function* readFile({ path, named }: Found, maxLineBytes: number): AsyncGen
   }
 }
 
-function inflated(file: Readable): Readable {
+function inflated(file: Readable): Gunzip {
   const gunzip = createGunzip()
   file.on('error', (error) => gunzip.destroy(error))
   return file.pipe(gunzip)

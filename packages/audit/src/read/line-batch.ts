@@ -17,7 +17,7 @@ export function batchOf(line: Line, file: string): SpanBatch {
   if (bytes === null)
     return fault('limit', place, `a line of ${length} bytes, which is more than is read`, length)
   if (bytes.length === 0) return { spans: [], others: 0, findings: [], bytes: length }
-  if (!isUtf8(bytes)) return unusable(line, place, 'it is not UTF-8')
+  if (!isUtf8(bytes)) return unparsed(line, place, 'it is not UTF-8')
   const text = bytes.toString('utf8').trim()
   if (text.startsWith('ey')) return entries([text], place, length)
   if (text === '') return { spans: [], others: 0, findings: [], bytes: length }
@@ -27,12 +27,12 @@ export function batchOf(line: Line, file: string): SpanBatch {
     value = JSON.parse(text)
   } catch (error) {
     if (error instanceof TooManyParts) return fault('limit', place, error.message, length)
-    return unusable(line, place, 'it is neither JSON nor a JWS compact string')
+    return unparsed(line, place, 'it is neither JSON nor a JWS compact string')
   }
   if (Array.isArray(value) && value.every((jws) => typeof jws === 'string'))
     return entries(value, place, length)
   const read = readOtlpJson(value, { place, receivedAt: null })
-  if (read === undefined) return unusable(line, place, 'it is not an export of OTLP/JSON')
+  if (read === undefined) return fault('unreadable', place, 'it is not an export of OTLP/JSON', length)
   return { ...read, findings: [], bytes: length }
 }
 
@@ -40,8 +40,8 @@ function entries(list: readonly string[], place: Place, bytes: number): SpanBatc
   return { spans: spansOfEntries(list, place), others: 0, findings: [], bytes }
 }
 
-/** What a writer that died left behind was never acknowledged. */
-function unusable({ ended, length }: Line, place: Place, why: string): SpanBatch {
+/** What a writer that died left behind was never acknowledged. What can be parsed is whole, and no such thing. */
+function unparsed({ ended, length }: Line, place: Place, why: string): SpanBatch {
   if (!ended) return fault('torn', place, 'the last line is torn: its writer did not end it', length)
   return fault('unreadable', place, why, length)
 }

@@ -1,9 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import { promisify } from 'node:util'
-import { gunzip } from 'node:zlib'
+import { type Gunzip, gunzip, type ZlibOptions } from 'node:zlib'
 import { Refusal } from './refusal.js'
 
-const inflate = promisify(gunzip)
+/** Says how many bytes it took, too. */
+const inflate = promisify(gunzip) as unknown as (
+  body: Buffer,
+  options: ZlibOptions & { readonly info: true },
+) => Promise<{ readonly buffer: Buffer; readonly engine: Gunzip }>
 
 /**
  * The body of a request, uncompressed.
@@ -42,11 +46,13 @@ async function chunksOf(request: IncomingMessage, maxBytes: number): Promise<Buf
 
 async function uncompressed(body: Buffer, maxOutputLength: number): Promise<Buffer> {
   try {
-    return await inflate(body, { maxOutputLength })
+    const { buffer, engine } = await inflate(body, { maxOutputLength, info: true })
+    // Zero bytes end what gunzip reads, whatever comes after them.
+    if (engine.bytesWritten === body.length) return buffer
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(maxOutputLength)
-    throw new Refusal(400, 'the body is not what gzip writes')
   }
+  throw new Refusal(400, 'the body is not what gzip writes')
 }
 
 function tooLarge(maxBytes: number): Refusal {
