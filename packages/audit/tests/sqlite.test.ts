@@ -1,0 +1,90 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { MockIdentityProvider } from '@kest/core/testing'
+import Database from 'libsql'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { readSqlite } from '../src/index.js'
+import { makeEntry } from '../src/testing/make-entry.js'
+import { otlpLine, spanOf } from '../src/testing/make-span.js'
+
+const TABLE = 'CREATE TABLE spans (id INTEGER PRIMARY KEY, otlp TEXT)'
+
+/** A file of SQLite that says that it is one of `@kest/telemetry`. */
+async function database(...statements: readonly string[]): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'kest-sqlite-test-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const file = join(folder, 'spans.db')
+  const one = new Database(file)
+  one.exec(`PRAGMA application_id = ${0x4b455354}; PRAGMA user_version = 1`)
+  for (const statement of statements) one.exec(statement)
+  one.close()
+  return file
+}
+
+function row(id: string): string {
+  const made = makeEntry(new MockIdentityProvider('gateway').current(), [])
+  return `INSERT INTO spans (id, otlp) VALUES (${id}, '${otlpLine('any', [spanOf(made)])}')`
+}
+
+async function linesOf(file: string): Promise<(number | null | undefined)[]> {
+  const lines: (number | null | undefined)[] = []
+  for await (const { spans, findings } of readSqlite(file)) {
+    expect(findings).toEqual([])
+    lines.push(...spans.map(({ place }) => place.line))
+  }
+  return lines
+}
+
+describe('an SQLite file', () => {
+  it('K-AUDIT is read whole, whatever the ids of its rows are', async () => {
+    const ids = ['-9223372036854775808', '-5', '0', '7', '9007199254740993', '9223372036854775807']
+    const many = Array.from({ length: 150 }, (_, i) => String(1_000 + i))
+    const file = await database(TABLE, ...[...ids, ...many].map(row))
+    const lines = await linesOf(file)
+    expect(lines).toHaveLength(156)
+    expect(new Set(lines).size).toBe(156)
+  })
+
+  it.each([
+    {
+      what: 'a view that has no end',
+      statement:
+        "CREATE VIEW spans AS WITH RECURSIVE c(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM c) SELECT id, 'x' AS otlp FROM c",
+    },
+    { what: 'a virtual table', statement: 'CREATE VIRTUAL TABLE spans USING fts5(id, otlp)' },
+    {
+      what: 'a column that is computed',
+      statement: "CREATE TABLE spans (id INTEGER PRIMARY KEY, a TEXT, otlp TEXT AS (a LIKE '%a%a%a%a%b'))",
+    },
+    { what: 'nothing', statement: 'CREATE TABLE others (id INTEGER PRIMARY KEY, otlp TEXT)' },
+  ])('is refused where $what is in the place of its table', async ({ statement }) => {
+    await expect(linesOf(await database(statement))).rejects.toMatchObject({
+      code: 'ERR_KEST_EVIDENCE',
+      message: expect.stringContaining('its spans are no plain table'),
+    })
+  })
+
+  it('is refused where its rows have no ids, or not in their order', async () => {
+    const loose = 'CREATE TABLE spans (id, otlp TEXT)'
+    for (const ids of [['NULL'], ["'a'"], ['2', '1'], ['1', '1']]) {
+      await expect(linesOf(await database(loose, ...ids.map(row)))).rejects.toMatchObject({
+        code: 'ERR_KEST_EVIDENCE',
+      })
+    }
+  })
+
+  it('says which rows hold no export', async () => {
+    const rows = ["1, '[]'", '2, NULL', "3, x'7b7d'", "4, printf('%.*c', 2097153, 'x')"]
+    const file = await database(TABLE, ...rows.map((values) => `INSERT INTO spans VALUES (${values})`))
+    const found: unknown[] = []
+    for await (const { findings } of readSqlite(file))
+      found.push(...findings.map(({ code, place }) => [code, place?.slice(file.length)]))
+    expect(found).toEqual([
+      ['unreadable', ':1'],
+      ['unreadable', ':2'],
+      ['unreadable', ':3'],
+      ['limit', ':4'],
+    ])
+  })
+})
