@@ -1,8 +1,9 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { ATTRIBUTE, createKeySource } from '@kest/core'
+import { ATTRIBUTE, createKeyIdentity, createKeySource } from '@kest/core'
 import { MockIdentityProvider } from '@kest/core/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import {
@@ -15,6 +16,7 @@ import {
 } from '../src/index.js'
 import { type EntryClaim, type MadeEntry, makeEntry } from '../src/testing/make-entry.js'
 import { denialOf, type OtlpSpan, otlpLine, spanOf, withoutEntry } from '../src/testing/make-span.js'
+import { twinOf } from '../src/testing/plant.js'
 
 const [gateway, orders, payments, stranger] = ['gateway', 'orders', 'payments', 'stranger'].map(
   (name) => new MockIdentityProvider(name),
@@ -228,6 +230,34 @@ describe('an audit', () => {
       message: expect.stringContaining('temporary files: ENOENT'),
     })
     await expect(one.close()).resolves.toBeUndefined()
+  })
+
+  it('K-LOWS compares the spans of a twin with what is signed, and takes them for nothing that is missing', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const python = createKeyIdentity('spiffe://kest.test/python', privateKey)
+    const keys = createKeySource({ 'spiffe://kest.test/python': [publicKey.export({ format: 'jwk' })] })
+    const runtime = { name: 'kest-python', version: '0.3.0' }
+    const first = makeEntry(python.current(), [], { runtime })
+    const second = makeEntry(python.current(), [first], { runtime })
+    const twin = { ...first, ...twinOf(first) }
+    const spans = [spanOf(first, [first]), spanOf(second, [first, second])]
+    const honest = spanOf(twin, [twin])
+    const lying = spanOf(twin, [twin])
+    lying.attributes[ATTRIBUTE.operation] = 'DELETE /orders'
+    const unsigned = withoutEntry(honest)
+    unsigned.attributes[ATTRIBUTE.chainTip] = twin.hash
+    for (const [span, found] of [
+      [honest, ['duplicated']],
+      [lying, ['attribute-differs', 'duplicated']],
+      [unsigned, ['duplicated', 'unsigned']],
+    ] as const) {
+      const lines = [...spans, honest, span].map((one) => `${otlpLine('any', [one])}\n`)
+      const { traces } = await audit(await folder({ 'spans.jsonl': lines.join('') }), { trust: keys })
+      expect(traces).toMatchObject([
+        { tips: [second.hash], entries: [{ hash: first.hash }, { hash: second.hash }] },
+      ])
+      expect([...new Set(codes(traces[0] as TraceReport))]).toEqual(found)
+    }
   })
 
   it('K-AUDIT takes no denial for evidence, and lists it', async () => {

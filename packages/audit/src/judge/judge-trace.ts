@@ -35,8 +35,9 @@ export async function judgeTrace(
   const tips = tipsOf(nodes)
   const findings = [
     ...entryFindings(draft, nodes),
-    ...completeness(draft, nodes, rules.limits),
-    ...crossCheck(draft, nodes, rules),
+    // Each twin has spans of its own, which say something of it.
+    ...completeness(draft, judged, rules.limits),
+    ...crossCheck(draft, judged, rules),
     ...twins,
     ...shapeFindings(nodes, tips),
     ...(dropped === 0 ? [] : [finding('limit', `it has ${dropped} more spans than fit into memory`)]),

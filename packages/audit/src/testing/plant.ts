@@ -308,7 +308,7 @@ function forgetPassports(spans: readonly ServiceSpan[]): void {
 const ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
 
 /** The same entry with the other of its two valid signatures (K-LOWS). */
-function twinOf({ jws }: MadeEntry): Pick<MadeEntry, 'jws' | 'hash'> {
+export function twinOf({ jws }: MadeEntry): Pick<MadeEntry, 'jws' | 'hash'> {
   const [header, payload, signature] = jws.split('.') as [string, string, string]
   const bytes = Buffer.from(signature, 'base64url')
   const s = ORDER - BigInt(`0x${bytes.toString('hex', 32)}`)
