@@ -62,6 +62,20 @@ describe('kest audit', () => {
     expect(none.code).toBe(1)
   })
 
+  it('K-ANCHOR refuses keys in which a principal is named twice, in either form', async () => {
+    const [[name, first], [, second]] = Object.entries(KEYS) as [[string, unknown[]], [string, unknown[]]]
+    const twice = `{"${name}":${JSON.stringify(first)},"${name}":${JSON.stringify(second)}}`
+    const path = await folder({
+      flat: twice,
+      nested: `{"keys":${twice}}`,
+      'spans.jsonl': exported(...chain()),
+    })
+    for (const keys of ['flat', 'nested']) {
+      const run = await kest(['audit', 'spans.jsonl', '--keys', keys], { cwd: path })
+      expect(run).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('a member twice') })
+    }
+  })
+
   it.each([
     { args: ['spans.jsonl'], why: 'whose keys count?' },
     { args: ['absent.jsonl', '--trust', 'trust.json'], why: 'absent.jsonl: it cannot be read: ENOENT' },

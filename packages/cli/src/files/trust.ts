@@ -43,14 +43,14 @@ export async function readBundle(path: string, trustDomain: string, stdin: Reada
  */
 export async function readKeys(path: string, stdin: Readable): Promise<TrustDocument> {
   return await readAs(`--keys ${path}`, path, stdin, (text) => {
-    const keys = parseObject(text)
-    if (Array.isArray(keys['keys']))
+    const { keys: named } = parseObject(text)
+    if (Array.isArray(named))
       throw new InputError(
         'it is a JWK Set, which does not say whose keys it holds: expected {"<principal>": [<JWK>, …]}',
       )
-    return parseTrustDocument(
-      isPlain(keys['keys']) ? `{"keys":${JSON.stringify(keys['keys'])}}` : `{"keys":${text}}`,
-    )
+    // The text itself, so that a principal twice is seen.
+    const { keys = {} } = parseTrustDocument(isPlain(named) ? text : `{"keys":${text}}`)
+    return { keys }
   })
 }
 
