@@ -24,7 +24,7 @@ async function main(): Promise<void> {
   } catch (error) {
     if (error instanceof UsageError) await complain(error.message, 'See kest --help.')
     else if (error instanceof InputError || error instanceof KestError) await complain(error.message)
-    else await complain('this is a mistake in kest itself', inspect(error))
+    else await complain('this is a mistake in kest itself', ...inspect(error).split('\n'))
   }
   if (stdout.failure !== null) {
     await complain(`standard output: ${stdout.failure.message}`)
@@ -33,8 +33,8 @@ async function main(): Promise<void> {
   process.exitCode = code
 }
 
-async function complain(...paragraphs: readonly string[]): Promise<void> {
+/** Line ends within a line are somebody else's, of a file's name say, and end none. */
+async function complain(...lines: readonly string[]): Promise<void> {
   status.clear()
-  const lines = paragraphs.flatMap((paragraph) => paragraph.split('\n')).map(visible)
-  await stderr.write(`${stderr.colors.red('kest:')} ${lines.join('\n')}\n`)
+  await stderr.write(`${stderr.colors.red('kest:')} ${lines.map(visible).join('\n')}\n`)
 }

@@ -76,6 +76,14 @@ describe('kest audit', () => {
     }
   })
 
+  it('K-AUDIT writes a line of its own for nothing that a stranger wrote, a file name say', async () => {
+    const name = 'x\n1 traces: 1 verified\nno findings.db'
+    const path = await folder({ ...trust, [name]: `SQLite format 3\0${'x'.repeat(100)}` })
+    const run = await kest(['audit', path, '--trust', 'trust.json'], { cwd: path })
+    expect(run).toMatchObject({ code: 2, stdout: '' })
+    expect(run.stderr).toMatch(/^kest: [^\n]*x\\u\{a\}1 traces: 1 verified[^\n]*\n$/)
+  })
+
   it.each([
     { args: ['spans.jsonl'], why: 'whose keys count?' },
     { args: ['absent.jsonl', '--trust', 'trust.json'], why: 'absent.jsonl: it cannot be read: ENOENT' },

@@ -22,6 +22,9 @@ describe('visible', () => {
     ['line\u2028separator', 'line\\u{2028}separator'],
     ['lone \ud800', 'lone \\u{d800}'],
     ['tag \u{e0041}', 'tag \\u{e0041}'],
+    ['blank\u2800braille', 'blank\\u{2800}braille'],
+    ['en\u20ddclosed', 'en\\u{20dd}closed'],
+    ['st\u0336ruck', 'st\\u{336}ruck'],
     ['no character \uffff\u{1fffe}', 'no character \\u{ffff}\\u{1fffe}'],
   ])('K-AUDIT escapes what does not show: %j', (text, expected) => {
     expect(visible(text)).toBe(expected)

@@ -1,9 +1,10 @@
 /**
  * What a terminal would not show as a character of its own: controls and escape sequences, bidirectional and other
- * invisible formatting, surrogates, private characters and those that are none, line separators, and spaces other than the common one.
+ * invisible formatting, surrogates, private characters and those that are none, line separators, spaces other than the common one and
+ * what looks like one, and marks that enclose or strike through what is before them.
  */
 const UNSHOWABLE =
-  /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Noncharacter_Code_Point}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/gu
+  /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Noncharacter_Code_Point}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800\u{1d159}\p{Me}]|[\u0334-\u0338\u20d2\u20d3\u20d8-\u20da\u20e5\u20e6\u20ea\u20eb]|(?! )\p{Zs}/gu
 /** An item that could be taken for several, or for none. */
 const AMBIGUOUS = /^$|[\s,"]/
 
