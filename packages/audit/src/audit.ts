@@ -128,7 +128,7 @@ export class Audit {
     yield* this.#judgeAll(this.#whole(selection, named), selection)
     if (named.more)
       this.#note(finding('limit', 'more entries of other traces are named than were looked for'))
-    if (named.traces.size > 0) yield* this.#judgeAll(this.#linked(named), selection)
+    if (named.links.size > 0) yield* this.#judgeAll(this.#linked(named), selection)
     // Of one trace nothing can be said about what its processes did else.
     if (selection.trace === undefined) for (const one of this.#sequences.findings()) this.#note(one)
   }
@@ -168,7 +168,7 @@ export class Audit {
         const drafts = this.#lineages(trace).map((spans) =>
           draftLineage(trace.traceId, spans, [], this.#rules.limits),
         )
-        if (named.add(trace.traceId, drafts)) continue
+        if (await named.add(trace.traceId, drafts, this.#rules)) continue
         for (const draft of drafts) yield { ...trace, draft }
       }
     }
@@ -179,9 +179,11 @@ export class Audit {
     if (foreign.more)
       this.#note(finding('limit', 'lineages go on in more traces, one after the other, than were followed'))
     for await (const partition of this.#spool.partitions()) {
-      for (const trace of partition.traces(named.traces)) {
+      for (const trace of partition.traces(named.links)) {
+        const { traceId } = trace
+        const links = named.links.get(traceId) as ReadonlySet<string>
         for (const spans of this.#lineages(trace))
-          yield { ...trace, draft: await withForeign(trace.traceId, spans, foreign, this.#rules) }
+          yield { ...trace, draft: withForeign(traceId, spans, links, foreign, this.#rules.limits) }
       }
     }
   }

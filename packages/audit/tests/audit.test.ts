@@ -198,21 +198,32 @@ describe('an audit', () => {
     }
   })
 
-  it('is not kept long by entries that name ever more traces', async () => {
+  /** Each in a trace of its own, and built on the one before. */
+  async function acrossTraces(signer: MockIdentityProvider, count: number): Promise<string> {
     let parents: MadeEntry[] = []
-    const spans: OtlpSpan[] = []
-    for (let i = 1; i <= 300; i++) {
-      const made = makeEntry(stranger.current(), parents, {
+    const lines: string[] = []
+    for (let i = 1; i <= count; i++) {
+      const made = makeEntry(signer.current(), parents, {
         labels: { trace_id: i.toString(16).padStart(32, '0') },
       })
-      spans.push(spanOf(made))
+      lines.push(`${otlpLine('any', [spanOf(made)])}\n`)
       parents = [made]
     }
-    const { traces, summary } = await audit(
-      await folder({ 'spans.jsonl': `${spans.map((span) => otlpLine('any', [span])).join('\n')}\n` }),
-    )
-    expect(traces).toHaveLength(300)
-    expect(summary.findings.get('principal-unknown')).toBeGreaterThanOrEqual(300)
+    return await folder({ 'spans.jsonl': lines.join('') })
+  }
+
+  it('does not look for what entries name that nobody signed, through ever more traces', async () => {
+    const last = { trace: (300).toString(16).padStart(32, '0') }
+    const { summary } = await audit(await acrossTraces(stranger, 300), { memory: 20_000 }, last)
+    expect([...summary.findings]).toEqual([['principal-unknown', 1]])
+  })
+
+  it('says where a lineage goes on in other traces for longer than a passport', async () => {
+    const { summary } = await audit(await acrossTraces(gateway, 12), { limits: { entries: 8 } })
+    expect([...summary.findings]).toEqual([
+      ['trace-differs', 11],
+      ['limit', 3],
+    ])
   })
 
   it('says nothing of witnesses where there is no entry', async () => {

@@ -1,5 +1,5 @@
 import { entryHash, type Limits, ROOT_PARENT, verifyEntries } from '@kest/core'
-import { isOfTrace, tryParse } from '../judge/collect.js'
+import { isOfTrace, type Node, tryParse } from '../judge/collect.js'
 import { draftLineage, type LineageDraft } from '../judge/lineage-draft.js'
 import type { JudgeRules } from '../judge/options.js'
 import { parentHashes } from '../judge/order.js'
@@ -11,25 +11,28 @@ const MAX_PASSES = 32
 /** Hashes of other traces' entries that are looked for. Anybody can name some, so they may not fill memory. */
 const MAX_NAMED = 262_144
 
-/** What traces name and do not have, and so may be in others. */
+/**
+ * What traces name and do not have, and so may be in others: of parents, only those that signed entries name. Anybody could name any
+ * lineage otherwise, and have it looked for, and judged once more, at the price of a span.
+ */
 export class Named {
-  readonly traces: Set<string | null> = new Set()
+  /** The parents, by the trace that names them; none of one that only claims tips. */
+  readonly links: Map<string | null, ReadonlySet<string>> = new Map()
   readonly wanted: Set<string> = new Set()
   readonly claimed: Set<string> = new Set()
   /** Whether they name more than is looked for. */
   more = false
 
-  /** @returns whether the lineages of the trace name anything that they do not have */
-  add(traceId: string | null, drafts: readonly LineageDraft[]): boolean {
-    let any = false
-    for (const { wanted, claimed } of drafts) {
-      if (wanted.size === 0 && claimed.size === 0) continue
-      any = true
-      this.#keep(this.wanted, wanted)
-      this.#keep(this.claimed, claimed)
-    }
-    if (any) this.traces.add(traceId)
-    return any
+  /** @returns whether the lineages of the trace name anything */
+  async add(traceId: string | null, drafts: readonly LineageDraft[], rules: JudgeRules): Promise<boolean> {
+    const signed = await Promise.all(drafts.map((draft) => signedLinks(traceId, draft, rules)))
+    const links = new Set(signed.flat())
+    const claimed = new Set(drafts.flatMap((draft) => [...draft.claimed]))
+    if (links.size === 0 && claimed.size === 0) return false
+    this.links.set(traceId, links)
+    this.#keep(this.wanted, links)
+    this.#keep(this.claimed, claimed)
+    return true
   }
 
   #keep(kept: Set<string>, hashes: ReadonlySet<string>): void {
@@ -38,6 +41,29 @@ export class Named {
       else this.more = true
     }
   }
+}
+
+/** Hashes that signed entries of a trace name as parents and it has not, or only in a passport; and what those name of such. */
+async function signedLinks(
+  traceId: string | null,
+  { nodes, wanted }: LineageDraft,
+  { verify }: JudgeRules,
+): Promise<string[]> {
+  const linksOf = (node: Node): string[] => parentHashes(node).filter((hash) => wanted.has(hash))
+  if (wanted.size === 0) return []
+  const linking = [...nodes.values()].filter((node) => isOfTrace(traceId, node) && linksOf(node).length > 0)
+  const verdicts = await verifyEntries(
+    linking.map(({ parsed }) => parsed),
+    verify,
+  )
+  const byHash = new Map([...nodes.values()].map((node) => [node.parsed.hash, node]))
+  const links = new Set(linking.flatMap((node, i) => (verdicts[i]?.failure === null ? linksOf(node) : [])))
+  // A set goes on through what is added to it.
+  for (const hash of links) {
+    const node = byHash.get(hash)
+    if (node !== undefined) for (const parent of linksOf(node)) links.add(parent)
+  }
+  return [...links]
 }
 
 /** An entry of another trace. */
@@ -101,50 +127,29 @@ function parentsIn(jws: string, limits: Limits): readonly string[] {
 }
 
 /**
- * A lineage with what it builds on in other traces, and what that builds on: as much as a passport may hold. Only what a signed entry
- * names is drawn in. Anybody could name any lineage otherwise, and have it judged once more at the price of a span.
+ * A lineage with what it builds on in other traces, and what that builds on: as much as a passport may hold.
+ * @param links what signed entries of the trace name
  */
-export async function withForeign(
+export function withForeign(
   traceId: string | null,
   spans: readonly ExportedSpan[],
+  links: ReadonlySet<string>,
   foreign: Foreign,
-  rules: JudgeRules,
-): Promise<LineageDraft> {
-  const { limits } = rules
+  limits: Limits,
+): LineageDraft {
   const draft = draftLineage(traceId, spans, [], limits)
+  const pending = [...draft.wanted].filter((hash) => links.has(hash))
   const added = new Map<string, string>()
-  const seen = new Set<string>()
-  const pending = await signedLinks(traceId, draft, foreign, rules)
-  const byHash = new Map([...draft.nodes.values()].map((node) => [node.parsed.hash, node]))
   for (let hash = pending.pop(); hash !== undefined && added.size < limits.entries; hash = pending.pop()) {
-    if (seen.has(hash)) continue
-    seen.add(hash)
-    const entry = foreign.entries.get(hash)
-    const local = byHash.get(hash)
-    if (entry !== undefined) added.set(hash, entry.jws)
-    pending.push(...(entry?.parents ?? (local === undefined ? [] : parentHashes(local))))
+    const entry = added.has(hash) ? undefined : foreign.entries.get(hash)
+    if (entry === undefined) continue
+    added.set(hash, entry.jws)
+    pending.push(...entry.parents)
   }
-  const elsewhere = new Set([...draft.claimed].filter((hash) => foreign.tips.has(hash)))
-  return { ...(added.size === 0 ? draft : draftLineage(traceId, spans, added.values(), limits)), elsewhere }
-}
-
-/** Hashes that entries of this trace name and it has not, if their principals have signed them. */
-async function signedLinks(
-  traceId: string | null,
-  { nodes, wanted }: LineageDraft,
-  { entries }: Foreign,
-  { verify }: JudgeRules,
-): Promise<string[]> {
-  const isOpen = (hash: string): boolean => wanted.has(hash)
-  if (![...wanted].some((hash) => entries.has(hash))) return []
-  const linking = [...nodes.values()].filter(
-    (node) => isOfTrace(traceId, node) && parentHashes(node).some(isOpen),
-  )
-  const verdicts = await verifyEntries(
-    linking.map(({ parsed }) => parsed),
-    verify,
-  )
-  return linking.flatMap((node, i) =>
-    verdicts[i]?.failure === null ? parentHashes(node).filter(isOpen) : [],
-  )
+  const whole = added.size === 0 ? draft : draftLineage(traceId, spans, added.values(), limits)
+  const elsewhere = [
+    ...[...whole.claimed].filter((hash) => foreign.tips.has(hash)),
+    ...[...whole.wanted].filter((hash) => foreign.entries.has(hash)),
+  ]
+  return { ...whole, elsewhere: new Set(elsewhere) }
 }

@@ -11,6 +11,9 @@ export interface TraceSpans {
   readonly dropped: number
 }
 
+/** Of a set, or of a map by them. */
+type TraceIds = Pick<ReadonlySet<string | null>, 'has'>
+
 /** Records that fit into memory together: all there are of each of their traces. They are bytes until a trace is asked for. */
 export class Partition {
   readonly #bytes: Buffer
@@ -31,7 +34,7 @@ export class Partition {
   }
 
   /** @param only those of these traces; default: all */
-  *traces(only?: ReadonlySet<string | null>): Generator<TraceSpans> {
+  *traces(only?: TraceIds): Generator<TraceSpans> {
     const positions = new Map<string, number[]>()
     for (const key of this.#dropped.keys()) if (isIn(only, key)) positions.set(key, [])
     for (const at of frames(this.#bytes)) {
@@ -51,7 +54,7 @@ export class Partition {
   }
 }
 
-function isIn(only: ReadonlySet<string | null> | undefined, key: string): boolean {
+function isIn(only: TraceIds | undefined, key: string): boolean {
   return only === undefined || only.has(traceIdOf(key))
 }
 

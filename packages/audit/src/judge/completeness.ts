@@ -23,7 +23,7 @@ export function completeness(
     const node = present.get(hash)
     return node === undefined || node.source === 'passport'
   }
-  const isCut = (tip: string): boolean => isMissing(tip) && !draft.elsewhere.has(tip)
+  const isNowhere = (hash: string): boolean => isMissing(hash) && !draft.elsewhere.has(hash)
   const missing = (
     code: 'incomplete' | 'cut',
     hash: string,
@@ -37,19 +37,23 @@ export function completeness(
     findings.push(finding(code, `${what} ${hash} was never exported${proven}${claimed}`, details))
   }
   for (const { span, hash } of claims(draft, nodes, limits))
-    if (isCut(hash)) missing('cut', hash, { entryHash: hash, place: placeText(span.place) })
+    if (isNowhere(hash)) missing('cut', hash, { entryHash: hash, place: placeText(span.place) })
   for (const node of nodes) {
     if (node.status === 'failed') continue
-    for (const hash of parentHashes(node)) if (isMissing(hash)) missing('incomplete', hash, detailsOf(node))
+    const parents = parentHashes(node).filter(isMissing)
+    for (const hash of parents) if (isNowhere(hash)) missing('incomplete', hash, detailsOf(node))
+    if (!parents.every(isNowhere)) findings.push(finding('limit', BEYOND, detailsOf(node)))
   }
   for (const span of draft.unsigned) {
     // Which entry it was is known then, and that it is missing has been said.
-    if (tipsClaimedBy(span, limits).some(isCut)) continue
+    if (tipsClaimedBy(span, limits).some(isNowhere)) continue
     const message = 'it tells of an authorization, and has no signature'
     findings.push(finding('unsigned', message, { place: placeText(span.place) }))
   }
   return findings
 }
+
+const BEYOND = 'what it builds on in other traces is more than one passport holds, and was not judged here'
 
 interface Claim {
   readonly span: ExportedSpan

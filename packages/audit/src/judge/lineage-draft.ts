@@ -11,7 +11,7 @@ export interface LineageDraft extends Collected {
   readonly wanted: ReadonlySet<string>
   /** Hashes that spans, or passports in them, merely claim as tips, and that this trace has not, or only in a passport. */
   readonly claimed: ReadonlySet<string>
-  /** Of those, what other traces have. */
+  /** Of those and of what is wanted, what other traces have. */
   readonly elsewhere: ReadonlySet<string>
 }
 
