@@ -1,5 +1,5 @@
 import { tmpdir } from 'node:os'
-import { assertOptions, KestConfigError } from '@kest/core'
+import { assertOptions, KestConfigError, SignatureCache } from '@kest/core'
 import { type AuditFinding, type FindingCode, finding } from './finding.js'
 import { findForeign, Named, withForeign } from './group/foreign.js'
 import { lineageKey } from './group/lineage-key.js'
@@ -125,10 +125,12 @@ export class Audit {
     this.#assertReading()
     this.#judged = true
     const named = new Named()
-    yield* this.#judgeAll(this.#whole(selection, named), selection)
+    // What traces have of each other is verified once.
+    const sharing = { ...this.#rules, verify: { ...this.#rules.verify, cache: new SignatureCache() } }
+    yield* this.#judgeAll(this.#whole(selection, named, sharing), selection, this.#rules)
     if (named.more)
       this.#note(finding('limit', 'more entries of other traces are named than were looked for'))
-    if (named.links.size > 0) yield* this.#judgeAll(this.#linked(named), selection)
+    if (named.links.size > 0) yield* this.#judgeAll(this.#linked(named), selection, sharing)
     // Of one trace nothing can be said about what its processes did else.
     if (selection.trace === undefined) for (const one of this.#sequences.findings()) this.#note(one)
   }
@@ -161,14 +163,14 @@ export class Audit {
   }
 
   /** Traces that name nothing of others. Those that do are judged when all entries are known. */
-  async *#whole({ trace: only }: TraceSelection, named: Named): AsyncGenerator<Drafted> {
+  async *#whole({ trace: only }: TraceSelection, named: Named, sharing: JudgeRules): AsyncGenerator<Drafted> {
     const selected = only === undefined ? undefined : new Set([only])
     for await (const partition of this.#spool.partitions()) {
       for (const trace of partition.traces(selected)) {
         const drafts = this.#lineages(trace).map((spans) =>
           draftLineage(trace.traceId, spans, [], this.#rules.limits),
         )
-        if (await named.add(trace.traceId, drafts, this.#rules)) continue
+        if (await named.add(trace.traceId, drafts, sharing)) continue
         for (const draft of drafts) yield { ...trace, draft }
       }
     }
@@ -193,13 +195,15 @@ export class Audit {
     return traceId === null ? splitByLinks(spans, this.#rules.limits) : [spans]
   }
 
-  async *#judgeAll(drafts: AsyncIterable<Drafted>, selection: TraceSelection): AsyncGenerator<TraceReport> {
+  async *#judgeAll(
+    drafts: AsyncIterable<Drafted>,
+    selection: TraceSelection,
+    rules: JudgeRules,
+  ): AsyncGenerator<TraceReport> {
     let running: Promise<TraceReport>[] = []
     for await (const drafted of chunks(drafts)) {
       // All at once: to wake the threads of the pool for each takes longer than what they then do.
-      const begun = drafted.map(({ traceId, draft, dropped }) =>
-        judgeTrace(traceId, draft, dropped, this.#rules),
-      )
+      const begun = drafted.map(({ traceId, draft, dropped }) => judgeTrace(traceId, draft, dropped, rules))
       // Whoever leaves the loop early does not wait for them.
       for (const report of begun) report.catch(() => undefined)
       for (const report of running) yield* this.#counted(await report, selection)

@@ -3,9 +3,9 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { ATTRIBUTE, createKeyIdentity, createKeySource } from '@kest/core'
+import { ATTRIBUTE, createKeyIdentity, createKeySource, SignatureCache } from '@kest/core'
 import { MockIdentityProvider } from '@kest/core/testing'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import {
   Audit,
   type AuditOptions,
@@ -216,6 +216,24 @@ describe('an audit', () => {
     const last = { trace: (300).toString(16).padStart(32, '0') }
     const { summary } = await audit(await acrossTraces(stranger, 300), { memory: 20_000 }, last)
     expect([...summary.findings]).toEqual([['principal-unknown', 1]])
+  })
+
+  it('K-CACHE does not verify anew, for each of many traces, what they build on in another', async () => {
+    const lineage = chain()
+    const jobs = Array.from({ length: 200 }, (_, i) => {
+      const labels = { trace_id: (i + 1).toString(16).padStart(32, '0') }
+      return makeEntry(orders.current(), lineage.slice(-1), { labels })
+    })
+    const lines = [...lineage, ...jobs].map((made) => `${otlpLine('any', [spanOf(made)])}\n`)
+    const held = vi.spyOn(SignatureCache.prototype, 'add')
+    onTestFinished(() => held.mockRestore())
+    const { traces } = await audit(await folder({ 'spans.jsonl': lines.join('') }))
+    expect(
+      traces.filter(({ verdict, entries }) => verdict === 'verified' && entries.length === 4),
+    ).toHaveLength(200)
+    // One for each job, and some of the lineage for those that are judged at once; of 800 entries.
+    expect(held.mock.calls.length).toBeGreaterThanOrEqual(203)
+    expect(held.mock.calls.length).toBeLessThan(400)
   })
 
   it('says where a lineage goes on in other traces for longer than a passport', async () => {

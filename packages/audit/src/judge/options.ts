@@ -19,7 +19,10 @@ export interface JudgeOptions extends Pick<VerifyOptions, 'raisers' | 'ceilings'
 
 /** {@link JudgeOptions}, checked and complete. */
 export interface JudgeRules {
-  readonly verify: Pick<VerifyOptions, 'trust' | 'limits' | 'at' | 'raisers' | 'ceilings' | 'threads'>
+  readonly verify: Pick<
+    VerifyOptions,
+    'trust' | 'limits' | 'at' | 'raisers' | 'ceilings' | 'threads' | 'cache'
+  >
   readonly limits: Limits
   readonly maxDelayMs: number
   readonly now: number
