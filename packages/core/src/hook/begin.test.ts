@@ -331,12 +331,27 @@ describe('begin: the lifecycle', () => {
     ['a resource with a misspelled member', { resource: { id: 'x', atributes: {} } }, /"resource"/],
     ['F-TT-03 removal of a taint without a reason', { removedTaints: ['pii'] }, /sanitizer/],
     ['a hash that is none', { contentHash: 'abc' }, /"contentHash"/],
+    [
+      'a taint that is added and removed, of which no lineage could tell what it means',
+      { addedTaints: ['pii'], removedTaints: ['pii'], sanitizer: true },
+      /"pii" is both added and removed/,
+    ],
   ])('refuses options with %s when they are given', async (_, options, message) => {
     const { kest } = setUp()
     expect(() => kest.operation({ ...root, ...options } as never)).toThrow(message)
     await expect(kest.begin({ ...root, ...options } as never)).rejects.toMatchObject({
       code: 'ERR_KEST_CONFIG',
     })
+  })
+
+  it('signs the labels that it checked, whatever their owner does to them since', async () => {
+    const { kest } = setUp()
+    const labels: Record<string, string> = { team: 'billing' }
+    const fixed = kest.operation({ ...root, labels })
+    const asked = kest.operation({ ...root, labels: async () => labels, user: async () => 'alice' })
+    labels['kest.sanitizer'] = 'true'
+    expect(entryOf(await kest.begin(fixed)).labels).not.toHaveProperty('kest.sanitizer')
+    await expect(kest.begin(asked)).rejects.toMatchObject({ code: 'ERR_KEST_CONFIG' })
   })
 
   it('refuses metadata that is not JSON, and signs a snapshot of what is', async () => {

@@ -130,6 +130,20 @@ describe('K-FLOW lineage follows the data', () => {
     expect(graph.parents('later')).toEqual(['a1', 'a2', 'b2'])
   })
 
+  it('K-FLOW what a call answers runs in it, though it begins when somebody waits for it', async () => {
+    const query = (read: () => unknown) => ({
+      // biome-ignore lint/suspicious/noThenProperty: query builders are such
+      then: (resolve: (value: unknown) => void) => resolve(read()),
+    })
+    const lengthNow = () => getCurrentPassport()?.length
+    const inner = kest.verified({ operation: 'query', policy: 'flow' }, () => query(lengthNow))
+    const outer = kest.verified({ operation: 'outer', policy: 'flow', origin: 'system' }, async () => [
+      lengthNow(),
+      await inner(),
+    ])
+    expect(await outer()).toEqual([1, 2])
+  })
+
   it('K-FLOW a child that throws is a parent of what follows: it may have been seen downstream', async () => {
     const graph = new Graph()
     const fails = graph.op('fails', () => {

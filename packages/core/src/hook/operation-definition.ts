@@ -75,7 +75,7 @@ export class OperationDefinition {
         throw new KestConfigError(`operation "${operation}": unknown option "${name}"`)
       const known = name as keyof OperationValues
       if (typeof value === 'function') resolvers.push([known, value as Resolver])
-      else fixed[name] = this.#checked(known, kept(value))
+      else fixed[name] = this.#checked(known, kept(known, value))
     }
     this.#resolvers = resolvers
     if (resolvers.length === 0) this.#checkTogether(fixed)
@@ -97,7 +97,7 @@ export class OperationDefinition {
   #with(resolved: readonly (readonly [keyof OperationValues, unknown])[]): OperationValues {
     const values: Record<string, unknown> = { ...this.#fixed }
     for (const [name, value] of resolved) {
-      if (value !== undefined) values[name] = this.#checked(name, kept(value))
+      if (value !== undefined) values[name] = this.#checked(name, kept(name, value))
     }
     this.#checkTogether(values)
     return values
@@ -108,7 +108,10 @@ export class OperationDefinition {
     return value
   }
 
-  #checkTogether({ removedTaints = [], trustOverride }: OperationValues): void {
+  #checkTogether({ addedTaints = [], removedTaints = [], trustOverride }: OperationValues): void {
+    const both = addedTaints.find((taint) => removedTaints.includes(taint))
+    if (both !== undefined)
+      throw new KestConfigError(`operation "${this.operation}": taint "${both}" is both added and removed`)
     if (removedTaints.length > 0 && !this.sanitizer && trustOverride === undefined) {
       throw new KestConfigError(
         `operation "${this.operation}": removedTaints needs sanitizer: true or a trustOverride (F-TT-03)`,
@@ -131,8 +134,9 @@ function attempt(resolver: Resolver, args: readonly unknown[]): MaybePromise<unk
 }
 
 /** What its owner can no longer change while a policy is asked. */
-function kept(value: unknown): unknown {
-  return Array.isArray(value) ? Object.freeze([...value]) : value
+function kept(name: keyof OperationValues, value: unknown): unknown {
+  if (Array.isArray(value)) return Object.freeze([...value])
+  return (name === 'labels' || name === 'resource') && isRecord(value) ? Object.freeze({ ...value }) : value
 }
 
 function isName(value: unknown): value is string {

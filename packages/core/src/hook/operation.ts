@@ -33,7 +33,8 @@ export class Operation {
   async run<T>(fn: () => T): Promise<Awaited<T>> {
     this.enter()
     try {
-      return await runWithState(this.state, fn)
+      // Within the state also what it answers is waited for: a query may begin when somebody calls its then().
+      return await runWithState(this.state, async () => fn())
     } catch (error) {
       trace.getActiveSpan()?.addEvent('kest.operation.threw', { 'kest.entry_id': this.entry.entry.entry_id })
       throw error

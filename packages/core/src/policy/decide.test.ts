@@ -126,6 +126,16 @@ describe('decide', () => {
     expect(aborted).toBe(error)
   })
 
+  it('tells an engine that looks later, too, that nobody waits', async () => {
+    let options: { readonly signal: AbortSignal } | undefined
+    const error = await outcome((_, given) => {
+      options = given
+      return new Promise(() => {})
+    }, 20)
+    expect(options?.signal.aborted).toBe(true)
+    expect(options?.signal.reason).toBe(error)
+  })
+
   it('stops when the caller leaves, and aborts the engine', async () => {
     const caller = new AbortController()
     const seen = vi.fn()

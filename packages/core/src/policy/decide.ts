@@ -1,4 +1,4 @@
-import { type PolicyDeniedCode, PolicyDeniedError } from '../errors.js'
+import { type KestError, type PolicyDeniedCode, PolicyDeniedError } from '../errors.js'
 import { inTime } from '../in-time.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { Decision, PolicyEngine, PolicyRequest } from './engine.js'
@@ -38,13 +38,17 @@ export function decide(
 class Question {
   readonly #caller: AbortSignal | null
   #controller: AbortController | undefined
+  #givenUp: KestError | undefined
 
   constructor(caller: AbortSignal | null) {
     this.#caller = caller
   }
 
   get signal(): AbortSignal {
-    this.#controller ??= new AbortController()
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#givenUp !== undefined) this.#controller.abort(this.#givenUp)
+    }
     return this.#controller.signal
   }
 
@@ -59,7 +63,10 @@ class Question {
       signal: this.#caller,
       what: 'the policy was decided',
       late: (ms) => denied('ERR_KEST_ENGINE_TIMEOUT', request, { reason: `no decision within ${ms} ms` }),
-      onGivenUp: (reason) => this.#controller?.abort(reason),
+      onGivenUp: (reason) => {
+        this.#givenUp = reason
+        this.#controller?.abort(reason)
+      },
     })
   }
 }

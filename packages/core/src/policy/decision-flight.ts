@@ -10,6 +10,8 @@ export class DecisionFlight {
   #answer: Promise<boolean | Decision> | undefined
   #controller: AbortController | undefined
   #waiting = 0
+  /** Why nobody waits any more. */
+  #left: unknown
 
   /** @param onLost called when nobody should join any more: all have left, or it was too late for one of them */
   constructor(onLost: () => void) {
@@ -18,7 +20,10 @@ export class DecisionFlight {
 
   /** What the engine is given. Made only for engines that look at it. */
   get signal(): AbortSignal {
-    this.#controller ??= new AbortController()
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#left !== undefined) this.#controller.abort(this.#left)
+    }
     return this.#controller.signal
   }
 
@@ -56,7 +61,9 @@ export class DecisionFlight {
     this.#waiting--
     const byChoice = reason instanceof KestError && reason.code === 'ERR_KEST_ABORTED'
     if (this.#waiting === 0 || !byChoice) this.#onLost()
-    if (this.#waiting === 0) this.#controller?.abort(reason)
+    if (this.#waiting > 0) return
+    this.#left = reason
+    this.#controller?.abort(reason)
   }
 }
 
