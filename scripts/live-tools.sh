@@ -22,5 +22,6 @@ if [ ! -x "$bin/otelcol" ]; then
   mv "$work/otelcol-build/otelcol" "$bin/otelcol"
 fi
 
-"$bin/opa" version | head -n 1
+# All of it is read: a reader that ends early would end this script with it.
+"$bin/opa" version | sed -n 1p
 "$bin/otelcol" --version
