@@ -248,6 +248,49 @@ describe('entities', () => {
     expect(without.evaluate(requestOf('p'))).toMatchObject({ allow: false })
   })
 
+  it.each<[string, string, (owner: object) => object]>([
+    ['owner in Group::"blocked"', '{ owner: User }', (owner) => ({ owner })],
+    ['owner has barred', '{ owner: User }', (owner) => ({ owner })],
+    ['owner.hasTag("barred")', '{ owner: User }', (owner) => ({ owner })],
+    [
+      'order.by.owner in Group::"blocked"',
+      '{ order: { by: { owner: User } } }',
+      (owner) => ({ order: { by: { owner } } }),
+    ],
+    [
+      'owners == [User::"clerk"] || context.attributes.first.boss in Group::"blocked"',
+      '{ owners: Set<User>, first: { boss: User } }',
+      (owner) => ({ owners: [owner], first: { boss: owner } }),
+    ],
+  ])(
+    'that the context names under a schema are known: forbidden when %s',
+    async (condition, attributes, of) => {
+      const mallory = { type: 'User', id: 'mallory' }
+      const engine = await load({
+        policies: `permit(principal, action, resource);
+        forbid(principal, action, resource) when { context.attributes.${condition} };`,
+        schema: [
+          contextSchema(attributes),
+          'entity Group; entity User in [Group] { barred?: Bool } tags String; entity Workload; entity Resource;',
+          'action p appliesTo { principal: Workload, resource: Resource, context: KestContext };',
+        ],
+        entities: [
+          {
+            uid: mallory,
+            attrs: { barred: true },
+            tags: { barred: 'yes' },
+            parents: [{ type: 'Group', id: 'blocked' }],
+          },
+          { uid: { type: 'User', id: 'alice' }, attrs: {}, parents: [] },
+        ],
+      })
+      const ask = (owner: object) =>
+        engine.evaluate(requestOf('p', { object: { attributes: of(owner) as never } }))
+      expect(ask(mallory)).toMatchObject({ allow: false })
+      expect(ask({ type: 'User', id: 'alice' })).toMatchObject({ allow: true })
+    },
+  )
+
   it('of a schema are its groups of actions', async () => {
     const engine = await load({ policies: 'permit(principal, action in Action::"reads", resource);', schema })
     expect(engine.evaluate(requestOf(['orders/read', 'orders/list']))).toMatchObject({ allow: true })

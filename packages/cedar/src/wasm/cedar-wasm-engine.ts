@@ -135,7 +135,7 @@ export class CedarWasmEngine implements PolicyEngine {
       resource,
       context: context as Parameters<Cedar['statefulIsAuthorized']>[0]['context'],
       preparsedPolicySetId: this.#id,
-      entities: this.#rules.entities.reachable([principal, action, resource]),
+      entities: this.#rules.entities.reachable([principal, action, resource, context]),
     })
     if (answer.type === 'failure') {
       throw undecided('ERR_KEST_ENGINE', policy, answer.errors.map(describe).join('; '), request)

@@ -29,11 +29,11 @@ export class EntityStore {
     this.#always = always.map(formatUid)
   }
 
-  /** Those that can be reached from `roots`, and from what policies name. */
-  reachable(roots: readonly EntityUid[]): EntityJson[] {
+  /** Those that can be reached from whatever `roots` name, and from what policies name. */
+  reachable(roots: readonly unknown[]): EntityJson[] {
     if (this.#stored.size === 0) return []
     const found = new Map<string, EntityJson>()
-    const pending = [...this.#always, ...roots.map(formatUid)]
+    const pending = [...this.#always, ...namesIn(roots)]
     for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
       const stored = this.#stored.get(name)
       if (stored === undefined || found.has(name)) continue
@@ -48,7 +48,7 @@ function uidOf(uid: EntityJson['uid']): EntityUid {
   return '__entity' in uid ? uid.__entity : uid
 }
 
-/** Whatever looks like the name of an entity, however deep. */
+/** Whatever looks like the name of an entity, however deep: a schema may take it for one. */
 function namesIn(value: unknown): string[] {
   if (typeof value !== 'object' || value === null) return []
   const { type, id } = value as Partial<EntityUid>
