@@ -1,4 +1,5 @@
 import { assertOptions, KestConfigError, type PolicyContext } from '@kest/core'
+import { NotCedarError } from './cedar-value.js'
 
 /** How Kest's three parts of a question are typed in Cedar. Each may have a namespace: `Shop::Workload`. */
 export interface EntityTypes {
@@ -44,9 +45,10 @@ export class EntityNames {
     return { type: this.#types.action, id: policy }
   }
 
-  /** @param context a resource that was withheld has the empty id */
+  /** @throws {NotCedarError} when the id was withheld: without it no policy about that resource would hold, and none forbid */
   resource({ object }: PolicyContext): EntityUid {
-    return { type: this.#types.resource, id: object.id ?? '' }
+    if (object.id === undefined) throw new NotCedarError('object.id', 'it was withheld, and is the resource')
+    return { type: this.#types.resource, id: object.id }
   }
 }
 

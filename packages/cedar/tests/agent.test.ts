@@ -97,6 +97,17 @@ describe('a Cedar Agent', () => {
     expect(await ask(engine)).toEqual(expected)
   })
 
+  it('NF-SEC-03 is not asked when the id of the object was withheld', async () => {
+    const { engine, seen } = await agent(json(ALLOW))
+    const { object, ...rest } = requestOf('orders/read').context
+    const context = { ...rest, object: { attributes: object.attributes } } as PolicyRequest['context']
+    await expect(ask(engine, { ...requestOf('orders/read'), context })).rejects.toMatchObject({
+      code: 'ERR_KEST_ENGINE',
+      reason: 'orders/read: object.id: it was withheld, and is the resource',
+    })
+    expect(seen).toEqual([])
+  })
+
   it('F-PE-03 is asked for each policy, until one does not allow', async () => {
     const { engine, seen } = await agent((response, { action }) =>
       json(action === 'Action::"b"' ? UNPERMITTED : ALLOW)(response, {}),

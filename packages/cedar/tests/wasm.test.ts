@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { KestConfigError, PolicyDeniedError, type PolicyRequest } from '@kest/core'
+import { cacheDecisions, KestConfigError, PolicyDeniedError, type PolicyRequest } from '@kest/core'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { flatContext } from '../src/flat-context.js'
@@ -153,6 +153,22 @@ describe('a decision by Cedar in process', () => {
     expect((error as PolicyDeniedError).reason).toMatch(/embargo: .*country/)
     const allowed = { object: { attributes: { country: 'DE' } } }
     expect(engine.evaluate(requestOf('orders/read', allowed))).toMatchObject({ allow: true })
+  })
+
+  it('NF-SEC-03 is none when the id of the object was withheld: a policy about that object may forbid', async () => {
+    const engine = await load({
+      policies: `permit(principal, action, resource);
+        forbid(principal, action, resource == Resource::"secret");`,
+    })
+    const request = requestOf('orders/read', { object: { id: 'secret' } })
+    expect(engine.evaluate(request)).toMatchObject({ allow: false })
+    const cached = cacheDecisions(engine, { ignore: ['object.id'] })
+    await expect(async () =>
+      cached.evaluate(request, { signal: new AbortController().signal }),
+    ).rejects.toMatchObject({
+      code: 'ERR_KEST_ENGINE',
+      reason: 'orders/read: object.id: it was withheld, and is the resource',
+    })
   })
 
   it('is a denial when the policy that failed was the one to permit, and says so', async () => {

@@ -37,11 +37,7 @@ export class CedarPolicyEngine implements PolicyEngine {
    */
   async evaluate(request: PolicyRequest, { signal }: { readonly signal: AbortSignal }): Promise<Decision> {
     const { names } = this.#options
-    const call = {
-      principal: formatUid(names.principal(request.context)),
-      resource: formatUid(names.resource(request.context)),
-      context: this.#contextOf(request),
-    }
+    const call = this.#callOf(request)
     let decision: Decision | undefined
     for (const policy of request.policies) {
       const body = JSON.stringify({ ...call, action: formatUid(names.action(policy)) })
@@ -62,9 +58,15 @@ export class CedarPolicyEngine implements PolicyEngine {
     if (!this.#pool.destroyed) await this.#pool.destroy()
   }
 
-  #contextOf(request: PolicyRequest): ReturnType<typeof flatContext> {
+  /** All of a question but the action. */
+  #callOf(request: PolicyRequest): object {
+    const { names } = this.#options
     try {
-      return flatContext(request.context)
+      return {
+        principal: formatUid(names.principal(request.context)),
+        resource: formatUid(names.resource(request.context)),
+        context: flatContext(request.context),
+      }
     } catch (cause) {
       const [first] = request.policies
       throw undecided('ERR_KEST_ENGINE', first as string, (cause as Error).message, request, cause)

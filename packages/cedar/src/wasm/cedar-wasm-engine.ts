@@ -112,20 +112,16 @@ export class CedarWasmEngine implements PolicyEngine {
   }
 
   #ask(policy: string, request: PolicyRequest, contexts: Contexts): CedarAnswer {
-    const principal = this.#names.principal(request.context)
     const action = this.#names.action(policy)
-    const resource = this.#names.resource(request.context)
     const needed = this.#rules.contextOf(action)
     if (needed === undefined) {
       return { allow: false, reasons: [], errors: [`${formatUid(action)} is not in the schema`] }
     }
+    const principal = this.#names.principal(request.context)
+    const resource = held(() => this.#names.resource(request.context), policy, request)
     let context = contexts.get(needed)
     if (context === undefined) {
-      try {
-        context = flatContext(request.context, needed)
-      } catch (cause) {
-        throw undecided('ERR_KEST_ENGINE', policy, (cause as Error).message, request, cause)
-      }
+      context = held(() => flatContext(request.context, needed), policy, request)
       contexts.set(needed, context)
     }
     const answer = this.#cedar.statefulIsAuthorized({
@@ -146,5 +142,14 @@ export class CedarWasmEngine implements PolicyEngine {
       reasons: diagnostics.reason,
       errors: diagnostics.errors.map(({ policyId, error }) => `${policyId}: ${describe(error)}`),
     }
+  }
+}
+
+/** @throws {PolicyDeniedError} `ERR_KEST_ENGINE` for what Cedar cannot hold */
+function held<T>(make: () => T, policy: string, request: PolicyRequest): T {
+  try {
+    return make()
+  } catch (cause) {
+    throw undecided('ERR_KEST_ENGINE', policy, (cause as Error).message, request, cause)
   }
 }
