@@ -102,6 +102,25 @@ it('says why a policy allows, by OPA as in process', async () => {
   }
 })
 
+it.each([
+  ['regex.split', 'count(regex.split("[[:space:]]+", input.object.id)) == 1'],
+  ['yaml.unmarshal', 'yaml.unmarshal(input.object.id).admin == false'],
+  ['yaml.is_valid', 'yaml.is_valid(input.object.id)'],
+])('%s decides in OPA, and in process refuses to be loaded', async (name, condition) => {
+  const rego = join(folder, 'orders.rego')
+  await writeFile(rego, `package orders\n\nread if ${condition}\n`)
+  const opa = engineAt(await startOpa({ args: [rego] }))
+  const request = requestOf('orders/read', { object: { id: 'admin: false' } })
+  const { allow = true } = Object(await opa.evaluate(request, { signal: new AbortController().signal }))
+  expect(allow).toBe(name !== 'regex.split')
+  const bundle = join(folder, 'bundle.tar.gz')
+  await promisify(execFile)('opa', ['build', '-t', 'wasm', '-e', 'orders/read', '-o', bundle, rego])
+  await expect(RegoWasmEngine.load(bundle, { reloadMs: 0 })).rejects.toMatchObject({
+    code: 'ERR_KEST_CONFIG',
+    message: expect.stringContaining(`call ${name},`),
+  })
+})
+
 describe('a service that asks OPA', () => {
   it('TC-07 an operation that is denied does not run', async () => {
     const url = await startOpa()

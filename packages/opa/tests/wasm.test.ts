@@ -92,6 +92,15 @@ describe('deciding in process', () => {
     })
   })
 
+  it('refuses policies that call a function which here is not that of OPA', async () => {
+    const bytes = await readFile(LIBRARY)
+    bytes.write('regex.split', bytes.indexOf('time.now_ns\0', 'latin1'))
+    await expect(load(bytes)).rejects.toMatchObject({
+      code: 'ERR_KEST_CONFIG',
+      message: 'the policies call regex.split, which is not that of OPA here',
+    })
+  })
+
   it('decides no more when it is closed', async () => {
     const engine = await load(POLICY_LIBRARY, { data: minimum(0) })
     engine.close()
@@ -182,7 +191,10 @@ describe('options', () => {
     [{ reloadMs: 2 ** 31 }, 'reloadMs'],
     [{ maxMemoryBytes: 1 }, 'maxMemoryBytes'],
     [{ builtins: { x: 7 } }, 'builtins: x is no function'],
-  ])('%j is refused when the engine is made', async (options, message) => {
+    ...['json.is_valid', 'regex.split', 'sprintf', 'yaml.is_valid', 'yaml.marshal', 'yaml.unmarshal'].map(
+      (name): [object, string] => [{ builtins: { [name]: () => '' } }, `${name} cannot be given`],
+    ),
+  ])('%o is refused when the engine is made', async (options, message) => {
     await expect(load(POLICY_LIBRARY, options as unknown as RegoWasmOptions)).rejects.toMatchObject({
       code: 'ERR_KEST_CONFIG',
       message: expect.stringContaining(message),

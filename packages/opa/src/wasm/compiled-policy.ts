@@ -7,19 +7,20 @@ type LoadedPolicy = library.LoadedPolicy
 const { loadPolicySync } = (library as unknown as { readonly default: typeof library }).default
 
 const PAGE_BYTES = 65_536
-/** Those that opa-wasm brings. */
-const HOST_BUILTINS = [
-  'json.is_valid',
-  'regex.split',
-  'sprintf',
-  'yaml.is_valid',
-  'yaml.marshal',
-  'yaml.unmarshal',
-]
+/** Those of opa-wasm that policies may call. */
+const BROUGHT = ['json.is_valid', 'sprintf', 'yaml.marshal']
+/**
+ * Those of opa-wasm that decide otherwise than OPA's: JavaScript's patterns, which can take for ever, and another YAML. The
+ * library calls its own before any other, so that none can be given in their place.
+ */
+const UNLIKE = ['regex.split', 'yaml.is_valid', 'yaml.unmarshal']
 /** In UTF-8, of one unit of a JavaScript string. */
 const MOST_BYTES_PER_UNIT = 3
 /** The results of an entry point that is `true`, as they lie in memory. */
 const TRUE = Buffer.from('[{"result":true}]\0')
+
+/** Functions that cannot be given: the library's own would be called. */
+export const FIXED_BUILTINS: readonly string[] = [...BROUGHT, ...UNLIKE]
 
 /** What `opa build -t wasm` exports, as far as it is used here: version 1.2 of its ABI. */
 interface Exports {
@@ -77,9 +78,12 @@ export class CompiledPolicy {
     }
     this.#exports = exportsOf(this.#policy)
     this.#memory = Buffer.from(this.#policy.mem.buffer)
-    const missing = this.#builtins().filter(
-      (name) => !HOST_BUILTINS.includes(name) && !Object.hasOwn(builtins, name),
-    )
+    const called = this.#builtins()
+    const unlike = called.filter((name) => UNLIKE.includes(name))
+    if (unlike.length > 0) {
+      throw new KestConfigError(`the policies call ${unlike.join(', ')}, which is not that of OPA here`)
+    }
+    const missing = called.filter((name) => !BROUGHT.includes(name) && !Object.hasOwn(builtins, name))
     if (missing.length > 0) {
       throw new KestConfigError(
         `the policies call ${missing.join(', ')}, which the option "builtins" does not have`,

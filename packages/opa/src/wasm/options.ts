@@ -10,6 +10,7 @@ import {
 import { createPathOf, type PolicyPaths } from '../decision/policy-paths.js'
 import { createDecisionReader, type DecisionReader } from '../decision/read-decision.js'
 import { LONGEST_MS, toInteger } from '../options.js'
+import { FIXED_BUILTINS } from './compiled-policy.js'
 import type { Builtin } from './time-builtins.js'
 
 export interface RegoWasmOptions {
@@ -26,7 +27,10 @@ export interface RegoWasmOptions {
   readonly reloadMs?: number
   /** Beyond it a decision fails. Default 67,108,864. */
   readonly maxMemoryBytes?: number
-  /** Functions of Rego that the policies call and that neither they nor this engine have. */
+  /**
+   * Functions of Rego that the policies call and that neither they nor this engine have. `regex.split`, `yaml.is_valid` and
+   * `yaml.unmarshal` cannot be had: give a function of another name, and declare it to `opa build --capabilities`.
+   */
   readonly builtins?: Readonly<Record<string, Builtin>>
   readonly logger?: Logger
   /** What time policies are told it is. */
@@ -75,6 +79,7 @@ export function resolveOptions(
   }
   for (const [name, builtin] of Object.entries(builtins)) {
     if (typeof builtin !== 'function') throw new KestConfigError(`${WHERE}.builtins: ${name} is no function`)
+    if (FIXED_BUILTINS.includes(name)) throw new KestConfigError(`${WHERE}.builtins: ${name} cannot be given`)
   }
   const files = isFile || !(source instanceof Uint8Array)
   const { reloadMs = files ? RELOAD_MS : 0, maxMemoryBytes = MEMORY_BYTES } = options
