@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { FakeClock } from '@kest/core/testing'
 import { expect, it, onTestFinished } from 'vitest'
 import { POLICY_LIBRARY, RegoWasmEngine, type RegoWasmOptions } from '../src/index.js'
@@ -28,6 +29,12 @@ it('has a policy of each name, and denies without parameters, with a reason', as
       reason: expect.stringMatching(new RegExp(`^${name}: .`)),
     })
   }
+})
+
+it('calls no replace, which never returns for an empty text to replace', async () => {
+  const names = (await readFile(POLICY_LIBRARY)).toString('latin1')
+  expect(names).toContain('opa_strings_concat')
+  expect(names).not.toContain('opa_strings_replace')
 })
 
 it.each([
