@@ -137,6 +137,20 @@ test_separation_of_duties if {
 	}
 }
 
+test_separation_of_duties_that_nobody_has_had_yet if {
+	kest.separation_of_duties == true with input as approves("alice", {"requested_by": [], "reviewers": []})
+		with data.kest.parameters.separation_of_duties as duties
+}
+
+test_separation_of_duties_of_what_names_no_users if {
+	every reviewers in [[{"id": "alice"}], [7], [null], [["alice"]], ["bob", {"id": "alice"}], {"id": "alice"}, {}, null, 7] {
+		every user in ["alice", "carol"] {
+			denied(kest.separation_of_duties) with input as approves(user, {"requested_by": "dave", "reviewers": reviewers})
+				with data.kest.parameters.separation_of_duties as duties
+		}
+	}
+}
+
 test_separation_of_duties_of_what_is_not_known if {
 	every given in [[null, {"requested_by": "alice", "reviewers": []}], ["carol", {}], ["carol", {"requested_by": "alice", "reviewers": 7}]] {
 		denied(kest.separation_of_duties) with input as approves(given[0], given[1])

@@ -8,9 +8,10 @@ package kest
 #   Reads `subject.user` and `object.attributes`.
 #
 #   Parameters, `data.kest.parameters.separation_of_duties`:
-#     attributes  of the object, each a user or a list of users who have had a duty
+#     attributes  of the object, each a user or a list of users who have had a duty. The empty list says that nobody has
+#                 had it yet; what is no text, or a list of anything else, says nothing, and denies
 # entrypoint: true
-default separation_of_duties := {"allow": false, "reason": "separation of duties: no user, or no attribute that is named in data.kest.parameters.separation_of_duties"}
+default separation_of_duties := {"allow": false, "reason": "separation of duties: no user, or data.kest.parameters.separation_of_duties names an attribute that is not there, or names no users"}
 
 separation_of_duties if {
 	is_string(input.subject.user)
@@ -29,4 +30,4 @@ duty_attributes := data.kest.parameters.separation_of_duties.attributes
 
 users_of(value) := {value} if is_string(value)
 
-users_of(value) := {user | some user in value} if is_array(value)
+users_of(value) := {user | some user in value} if is_texts(value)

@@ -65,6 +65,14 @@ export const LIBRARY_CASES: readonly (readonly [policy: string, context: Part, a
   ['separation_of_duties', { object: { attributes: { requested_by: 'bob', reviewers: ['carol'] } } }, true],
   ['separation_of_duties', { object: { attributes: { requested_by: 'alice', reviewers: [] } } }, false],
   ['separation_of_duties', { object: { attributes: { requested_by: 'bob', reviewers: ['alice'] } } }, false],
+  ['separation_of_duties', { object: { attributes: { requested_by: 'bob', reviewers: [] } } }, true],
+  [
+    'separation_of_duties',
+    { object: { attributes: { requested_by: 'bob', reviewers: [{ id: 'alice' }] } } },
+    false,
+  ],
+  ['separation_of_duties', { object: { attributes: { requested_by: 'bob', reviewers: [7] } } }, false],
+  ['separation_of_duties', { object: { attributes: { requested_by: 'bob', reviewers: [null] } } }, false],
   ['separation_of_duties', {}, false],
 
   ['separation_of_workloads', { object: { id: 'pay' }, ...lineage([WEB, 'approve'], [SELF, 'read']) }, true],
