@@ -5,8 +5,10 @@ import type { CacheProvider } from '../propagation/cache.js'
 /** Remembers which hop tokens were used (K-HOP): a {@link CacheProvider}, as far as that is concerned. */
 export type ReplayStore = Pick<CacheProvider, 'setIfAbsent'>
 
-/** Some 40 MB when full; with the default skew, of 6500 requests a second. */
-const DEFAULT_MAX = 262_144
+/** Of 6,600 requests a second, for a token is kept for 150 s (hop-once.ts). Some 150 MB of heap when full. */
+const DEFAULT_MAX = 1_000_000
+/** How often a full store is searched for what is over: a search of a million takes some 50 ms. */
+const SWEEP_MS = 1_000
 
 /**
  * A replay store in this process. When it is full it refuses what is new with `ERR_KEST_CACHE`: it never forgets a
@@ -17,9 +19,10 @@ export class MemoryReplayStore implements ReplayStore {
   readonly #clock: Clock
   /** Key → when it may be forgotten; the oldest first, which is nearly always the first to go. */
   readonly #used = new Map<string, number>()
+  #sweptAt = Number.NEGATIVE_INFINITY
 
   /**
-   * @param options.max tokens at a time; default 262,144
+   * @param options.max tokens at a time; default 1,000,000
    * @throws {KestConfigError} unless it is a positive integer
    */
   constructor(options: { readonly max?: number; readonly clock?: Clock } = {}) {
@@ -40,6 +43,7 @@ export class MemoryReplayStore implements ReplayStore {
     const now = this.#clock.now()
     this.#forget(now)
     if (this.#used.has(key)) return false
+    if (this.#used.size >= this.#max) this.#sweep(now)
     if (this.#used.size >= this.#max) {
       throw new KestError('ERR_KEST_CACHE', `the replay store is full: ${this.#max} hop tokens are in force`)
     }
@@ -52,5 +56,12 @@ export class MemoryReplayStore implements ReplayStore {
       if (until > now) return
       this.#used.delete(key)
     }
+  }
+
+  /** Whatever is over: behind a token that was used before the clock was set back, too. */
+  #sweep(now: number): void {
+    if (Math.abs(now - this.#sweptAt) < SWEEP_MS) return
+    this.#sweptAt = now
+    for (const [key, until] of this.#used) if (until <= now) this.#used.delete(key)
   }
 }
