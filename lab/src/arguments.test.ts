@@ -39,12 +39,17 @@ it('reads every option', () => {
   })
 })
 
-it.each(['--rotate 1', '--requests 0', '--requests many', '--identities none', '--unknown', 'word'])(
-  'refuses %s, and names it',
-  (words) => {
-    const [option = ''] = words.split(' ')
-    const parse = () => parseArguments(words.split(' '))
-    expect(parse).toThrow(CannotRun)
-    expect(parse).toThrow(option)
-  },
-)
+it.each([
+  '--rotate 1',
+  '--requests 0',
+  '--requests many',
+  '--identities none',
+  '--out=',
+  '--unknown',
+  'word',
+])('refuses %s, and names it', (words) => {
+  const [option = ''] = words.split(/[ =]/)
+  const parse = () => parseArguments(words.split(' '))
+  expect(parse).toThrow(CannotRun)
+  expect(parse).toThrow(option)
+})

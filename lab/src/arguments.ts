@@ -18,7 +18,8 @@ them; audits it from the Collector's file; and stops everything.
   --soak SECONDS           then sends requests for so long at 70 % of what the chain can take, and watches memory
   --keep                   leaves everything running until Ctrl-C, and prints where it is
   --json                   the report as one JSON document
-  --out FOLDER             where spans, logs and evidence are written; default a new one in lab/out`
+  --out FOLDER             where spans, logs and evidence are written, in place of those of an earlier run: an empty
+                           folder, a new one, or one that the lab has written to; default a new one in lab/out`
 
 /** What the lab is started with. */
 export interface Arguments {
@@ -43,6 +44,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const { identities = null } = values
   if (identities !== null && identities !== 'spire' && identities !== 'embedded')
     throw wrong(`--identities: expected spire or embedded, got ${JSON.stringify(identities)}`)
+  if (values.out === '') throw wrong('--out: expected a folder')
   return {
     bin: values.bin ?? null,
     identities,

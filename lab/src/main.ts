@@ -1,21 +1,16 @@
 // The trusted chain on real servers: starts them, is a client, then the auditor, who has nothing but the Collector's file
 // and the trust bundle; and stops everything, whichever way it ends.
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
 import { inspect } from 'node:util'
 import { type Arguments, parseArguments, USAGE } from './arguments.js'
 import { describeLoad, sendLoad } from './client/load.js'
 import { demonstrate } from './demonstration.js'
 import { Failure } from './failure.js'
-import { OUT } from './files.js'
+import { takeFolder } from './folder.js'
 import { Lab } from './lab.js'
 import { prove, untilExported } from './prove.js'
 import { Report } from './report.js'
 import { MEMORY_PROBE, soak } from './soak.js'
 import { Watch } from './supervisor/watch.js'
-
-/** What a run leaves in its folder. */
-const WRITTEN = ['spans.jsonl', 'logs', 'evidence.json', 'bundle.json', 'trust.json']
 
 process.exitCode = await main(process.argv.slice(2))
 
@@ -51,7 +46,15 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function run(wanted: Arguments, report: Report, watch: Watch): Promise<void> {
-  const out = await folderFor(wanted.out)
+  const folder = await takeFolder(wanted.out)
+  try {
+    await runIn(folder.path, wanted, report, watch)
+  } finally {
+    await folder.release()
+  }
+}
+
+async function runIn(out: string, wanted: Arguments, report: Report, watch: Watch): Promise<void> {
   const lab = await Lab.start(
     {
       ...wanted,
@@ -91,17 +94,6 @@ async function run(wanted: Arguments, report: Report, watch: Watch): Promise<voi
 /** Apart from what the lab reports: for whoever waits. */
 function progress(text: string): void {
   console.error(`  ${text}`)
-}
-
-async function folderFor(wanted: string | null): Promise<string> {
-  if (wanted === null) {
-    await mkdir(OUT, { recursive: true })
-    return await mkdtemp(join(OUT, 'run-'))
-  }
-  await mkdir(wanted, { recursive: true })
-  // What an earlier run has proved says nothing of this one.
-  for (const name of WRITTEN) await rm(join(wanted, name), { recursive: true, force: true })
-  return resolve(wanted)
 }
 
 async function load(lab: Lab, { requests, concurrency }: Arguments, report: Report): Promise<number> {
