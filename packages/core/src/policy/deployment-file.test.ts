@@ -1,7 +1,18 @@
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  open as openFile,
+  openSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { KestConfigError } from '../errors.js'
 import { FakeClock } from '../testing/fake-clock.js'
@@ -30,12 +41,13 @@ afterEach(() => {
   rmSync(folder, { recursive: true })
 })
 
-function open(): DeploymentFile {
+function open(timeoutMs = 5_000): DeploymentFile {
   file = new DeploymentFile(path, {
     logger,
     clock,
     metrics: { reloaded: (result) => counted.push(result) },
     intervalMs: 5,
+    timeoutMs,
   })
   return file
 }
@@ -46,16 +58,36 @@ function replace(text: string): void {
   renameSync(`${path}.new`, path)
 }
 
+/** Replaces the file by one that nobody writes to. */
+function replaceByFifo(path: string): void {
+  execFileSync('mkfifo', [`${path}.fifo`])
+  renameSync(`${path}.fifo`, path)
+}
+
+/** As a network mount does that is gone: whatever is read hangs. */
+function holdAllThreads(): () => void {
+  const fifos = Array.from({ length: Number(process.env.UV_THREADPOOL_SIZE ?? 4) }, (_, i) =>
+    join(folder, `hangs-${i}`),
+  )
+  execFileSync('mkfifo', fifos)
+  for (const fifo of fifos) openFile(fifo, 'r', (_, fd) => closeSync(fd))
+  return () => {
+    for (const fifo of fifos) closeSync(openSync(fifo, 'r+'))
+  }
+}
+
 const enterprise = () => file?.current.policies.enterprise
 const errors = () => logger.records.filter(({ level }) => level === 'error')
 const soon = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 2 })
 
 describe('the deployment file', () => {
   it('is read at once, and refused by name when it is not there or not right', () => {
-    expect(open).toThrow(KestConfigError)
-    expect(open).toThrow(/kest\.yaml: cannot be read: ENOENT/)
+    expect(() => open()).toThrow(KestConfigError)
+    expect(() => open()).toThrow(/kest\.yaml: cannot be read: ENOENT/)
     writeFileSync(path, 'policies: { enterprise: 7 }')
-    expect(open).toThrow(/kest\.yaml: policies\.enterprise: expected a list/)
+    expect(() => open()).toThrow(/kest\.yaml: policies\.enterprise: expected a list/)
+    replaceByFifo(path)
+    expect(() => open()).toThrow(/kest\.yaml: cannot be read: it is no regular file/)
   })
 
   it('F-PE-07 is loaded again when it has changed', async () => {
@@ -135,6 +167,7 @@ describe('the deployment file', () => {
     ['of the wrong form', () => replace('policies: { enterprise: [a], department: [] }'), /department/],
     ['empty', () => replace(''), /document: expected an object/],
     ['gone', () => rmSync(path), /cannot be read: ENOENT/],
+    ['a FIFO', () => replaceByFifo(path), /cannot be read: it is no regular file/],
   ])('that is %s leaves in force what was, and says so loudly', async (_, spoil, reason) => {
     writeFileSync(path, policies('a'))
     const { current } = open()
@@ -150,6 +183,28 @@ describe('the deployment file', () => {
     replace(policies('b'))
     await soon(() => expect(enterprise()).toEqual(['b']))
     expect(counted).toEqual(['ERR_KEST_CONFIG', 'ok'])
+  })
+
+  it('that cannot be read for a while is said to be so, read once meanwhile, and followed on afterwards', async () => {
+    writeFileSync(path, policies('a'))
+    const release = holdAllThreads()
+    try {
+      open(20)
+      await soon(() => expect(errors()).toHaveLength(1))
+      expect(errors()[0]?.details).toMatchObject({
+        err: expect.stringMatching(/kest\.yaml: .*no answer within 20 ms/),
+      })
+      // For as long as some more looks would have taken.
+      await delay(200)
+      const reads = process.getActiveResourcesInfo().filter((name) => name === 'FSReqPromise')
+      expect(reads).toHaveLength(1)
+      expect(enterprise()).toEqual(['a'])
+    } finally {
+      release()
+    }
+    replace(policies('b'))
+    await soon(() => expect(enterprise()).toEqual(['b']))
+    expect(counted).toContain('ok')
   })
 
   it('that stays broken is said again each minute, and no more once it is what it was', async () => {

@@ -1,12 +1,12 @@
-import { readFileSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../clock.js'
 import { KestConfigError } from '../errors.js'
+import { inTime } from '../in-time.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { KestMetrics } from '../telemetry/metrics.js'
 import { type Deployment, EMPTY_DEPLOYMENT, parseDeployment } from './deployment.js'
+import { readRegularFile, readRegularFileSync } from './read-regular-file.js'
 
 const WARNING = { type: 'KestWarning', code: 'ERR_KEST_CONFIG' }
 
@@ -27,6 +27,8 @@ export interface DeploymentFileOptions {
   readonly clock: Clock
   /** How often to look. Default 1,000 ms. */
   readonly intervalMs?: number
+  /** How long a look may take. Default 5,000 ms. */
+  readonly timeoutMs?: number
   /** How often to say again that the file is broken. Default 60,000 ms. */
   readonly reminderMs?: number
 }
@@ -37,7 +39,8 @@ export interface DeploymentFileOptions {
  *
  * The file is read again, rather than watched for events, so that mounted volumes, replaced symbolic links (a Kubernetes
  * ConfigMap) and network file systems work alike. What has changed is taken when a second look finds the same, so that
- * one does not take half of what an editor is writing. The timer keeps no process alive.
+ * one does not take half of what an editor is writing. A look that hangs, as on a network mount that is gone, is such a fault,
+ * and the next begins when it has ended. The timer keeps no process alive.
  */
 export class DeploymentFile implements DeploymentSource {
   readonly #path: string
@@ -48,6 +51,7 @@ export class DeploymentFile implements DeploymentSource {
   #judged: Buffer | undefined
   /** What the last look found, if that differed. */
   #candidate: Buffer | undefined
+  #reading: Promise<Buffer> | undefined
   #fault: { readonly message: string; readonly saidAt: number } | undefined
 
   /**
@@ -59,7 +63,7 @@ export class DeploymentFile implements DeploymentSource {
     this.#path = resolve(path)
     this.#options = options
     try {
-      this.#judged = readFileSync(this.#path)
+      this.#judged = readRegularFileSync(this.#path)
     } catch (cause) {
       throw unreadable(this.#path, cause)
     }
@@ -82,9 +86,8 @@ export class DeploymentFile implements DeploymentSource {
     while (!signal.aborted) {
       // Rejects only when it is closed.
       await delay(intervalMs, undefined, { ref: false, signal }).catch(() => undefined)
-      const found = await readFile(this.#path, { signal }).catch((cause: unknown) =>
-        unreadable(this.#path, cause),
-      )
+      if (signal.aborted) return
+      const found = await this.#find()
       if (signal.aborted) return
       try {
         this.#look(found)
@@ -93,6 +96,17 @@ export class DeploymentFile implements DeploymentSource {
         process.emitWarning(`the deployment file is followed, but not reported: ${String(error)}`, WARNING)
       }
     }
+  }
+
+  /** At most one read at a time: each that hangs holds a thread of the process. */
+  async #find(): Promise<Buffer | KestConfigError> {
+    this.#reading ??= readRegularFile(this.#path).finally(() => {
+      this.#reading = undefined
+    })
+    const { timeoutMs = 5_000 } = this.#options
+    const late = (ms: number) => new KestConfigError(`no answer within ${ms} ms`)
+    const patience = { ms: timeoutMs, late, signal: this.#closing.signal }
+    return await inTime(this.#reading, patience).catch((cause: unknown) => unreadable(this.#path, cause))
   }
 
   #look(found: Buffer | KestConfigError): void {
