@@ -53,7 +53,7 @@ function open(timeoutMs = 5_000): DeploymentFile {
 }
 
 /** Replaces the file as a whole. */
-function replace(text: string): void {
+function replace(text: string | Buffer): void {
   writeFileSync(`${path}.new`, text)
   renameSync(`${path}.new`, path)
 }
@@ -76,6 +76,9 @@ function holdAllThreads(): () => void {
   }
 }
 
+/** As an editor of another age writes it. */
+const latin1 = (text: string) => Buffer.from(text, 'latin1')
+
 const enterprise = () => file?.current.policies.enterprise
 const errors = () => logger.records.filter(({ level }) => level === 'error')
 const soon = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 2 })
@@ -86,6 +89,8 @@ describe('the deployment file', () => {
     expect(() => open()).toThrow(/kest\.yaml: cannot be read: ENOENT/)
     writeFileSync(path, 'policies: { enterprise: 7 }')
     expect(() => open()).toThrow(/kest\.yaml: policies\.enterprise: expected a list/)
+    replace(latin1(policies('naïve')))
+    expect(() => open()).toThrow(/kest\.yaml: it is not UTF-8/)
     replaceByFifo(path)
     expect(() => open()).toThrow(/kest\.yaml: cannot be read: it is no regular file/)
   })
@@ -166,6 +171,7 @@ describe('the deployment file', () => {
     ['broken', () => replace('policies: ['), /not YAML or JSON/],
     ['of the wrong form', () => replace('policies: { enterprise: [a], department: [] }'), /department/],
     ['empty', () => replace(''), /document: expected an object/],
+    ['not UTF-8', () => replace(latin1(policies('naïve'))), /it is not UTF-8/],
     ['gone', () => rmSync(path), /cannot be read: ENOENT/],
     ['a FIFO', () => replaceByFifo(path), /cannot be read: it is no regular file/],
   ])('that is %s leaves in force what was, and says so loudly', async (_, spoil, reason) => {

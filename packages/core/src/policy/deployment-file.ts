@@ -67,7 +67,7 @@ export class DeploymentFile implements DeploymentSource {
     } catch (cause) {
       throw unreadable(this.#path, cause)
     }
-    this.#current = parseDeployment(this.#judged.toString('utf8'), this.#path)
+    this.#current = parse(this.#judged, this.#path)
     this.#warnOfExpired()
     void this.#follow()
   }
@@ -129,7 +129,7 @@ export class DeploymentFile implements DeploymentSource {
     this.#judged = bytes
     this.#candidate = undefined
     try {
-      this.#current = parseDeployment(bytes.toString('utf8'), this.#path)
+      this.#current = parse(bytes, this.#path)
     } catch (error) {
       this.#refuse(error as KestConfigError)
       return
@@ -177,6 +177,17 @@ export class DeploymentFile implements DeploymentSource {
       )
     }
   }
+}
+
+/** What is not UTF-8 is refused, lest a name be another than the one that was written. */
+function parse(bytes: Buffer, path: string): Deployment {
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw new KestConfigError(`${path}: it is not UTF-8`, { cause })
+  }
+  return parseDeployment(text, path)
 }
 
 function unreadable(path: string, cause: unknown): KestConfigError {
