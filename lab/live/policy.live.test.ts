@@ -40,13 +40,28 @@ it(
 )
 
 it(
-  'lets nobody replace a policy by its REST API',
+  'lets nobody replace a policy, or have it explained, by its REST API',
   async () => {
     const { urls } = await startLab()
     const rewrite = await fetch(`${urls.opa}/v1/policies/hop3`, { method: 'PUT', body: 'package hop3' })
     expect(rewrite.status).toBe(401)
     expect((await fetch(`${urls.opa}/v1/policies`)).status).toBe(401)
-    expect((await fetch(`${urls.opa}/v1/data/system`, { method: 'POST', body: '{}' })).status).toBe(401)
+    const decide = async (what: string): Promise<number> =>
+      (await fetch(`${urls.opa}/v1/data/${what}`, { method: 'POST', body: '{"input":{}}' })).status
+    expect(await decide('system')).toBe(401)
+    expect(await decide('hop1/users_may_start')).toBe(200)
+    for (const parameter of ['explain=full', 'instrument', 'metrics', 'provenance', 'pretty', 'other=1'])
+      expect(await decide(`hop1/users_may_start?${parameter}`), parameter).toBe(401)
+  },
+  PATIENCE_MS,
+)
+
+it(
+  'answers 400 to a request for an item that is none',
+  async () => {
+    const { urls, watch } = await startLab()
+    expect(await ask(urls.hop1, '', watch)).toMatchObject({ status: 400 })
+    expect(await ask(urls.hop1, 'order-17', watch)).toMatchObject({ status: 200 })
   },
   PATIENCE_MS,
 )

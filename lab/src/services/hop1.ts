@@ -5,7 +5,7 @@ import { SPIREProvider } from '@kest/spiffe'
 import { patchGlobalFetch } from '@kest/undici'
 import { fastify } from 'fastify'
 import { createEngine } from './engine.js'
-import { forward, itemOf } from './item.js'
+import { forward, ITEM_QUERY, itemOf } from './item.js'
 import { endInGoodOrder } from './serve.js'
 import { readSettings, required } from './settings.js'
 import { createTelemetry } from './telemetry.js'
@@ -23,6 +23,7 @@ const app = fastify()
 await app.register(kestFastify, { origin: 'user_input', exclude: ['/health'] })
 app.get('/health', () => ({ status: 'ok' }))
 app.get('/', {
+  schema: { querystring: ITEM_QUERY },
   config: {
     kest: {
       policy: 'hop1/users_may_start',

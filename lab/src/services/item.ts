@@ -1,3 +1,12 @@
+/**
+ * What an edge takes for a query: an item is a short name, or there is none. Whatever else is asked for is the user's mistake (400),
+ * and must not get as far as Kest, to which a resource without an id is the service's own (500).
+ */
+export const ITEM_QUERY = {
+  type: 'object',
+  properties: { item: { type: 'string', pattern: '^[\\w.:-]{1,100}$' } },
+} as const
+
 /** What a request is about: `?item=…`. Policies see it as the resource, and every entry says it. */
 export function itemOf(url: string): string {
   return new URL(url, 'http://service').searchParams.get('item') ?? 'any'
