@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { KestError } from '../errors.js'
+import { inTime } from '../in-time.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import { MAX_CLOCK_SKEW_MS } from './binding-options.js'
 import { HOP_LIFETIME_S, type HopClaims } from './hop-token.js'
@@ -43,21 +44,12 @@ export function assertOnceOnly(
   } catch (cause) {
     throw failed(cause)
   }
-  return isPromise(answer) ? inTime(answer, cacheTimeoutMs).then(settle) : settle(answer)
-}
-
-async function inTime<T>(answer: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms)
-  })
-  try {
-    return await Promise.race([answer, late])
-  } catch (cause) {
+  if (!isPromise(answer)) return settle(answer)
+  const late = (ms: number): KestError =>
+    new KestError('ERR_KEST_CACHE', `replay store: no answer within ${ms} ms`)
+  return inTime(answer, { ms: cacheTimeoutMs, late }).then(settle, (cause: unknown) => {
     throw failed(cause)
-  } finally {
-    clearTimeout(timer)
-  }
+  })
 }
 
 function failed(cause: unknown): KestError {
