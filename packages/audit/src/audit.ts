@@ -170,7 +170,8 @@ export class Audit {
         const drafts = this.#lineages(trace).map((spans) =>
           draftLineage(trace.traceId, spans, [], this.#rules.limits),
         )
-        if (await named.add(trace.traceId, drafts, sharing)) continue
+        const naming = drafts.some(({ wanted, claimed }) => wanted.size > 0 || claimed.size > 0)
+        if (naming && (await named.add(trace.traceId, drafts, sharing))) continue
         for (const draft of drafts) yield { ...trace, draft }
       }
     }

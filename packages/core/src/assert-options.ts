@@ -17,7 +17,7 @@ export function assertOptions(
   options: unknown,
   known: readonly string[] | ReadonlySet<string>,
 ): asserts options is object {
-  if (typeof options !== 'object' || options === null) {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new KestConfigError(`${where}: expected an object of options`)
   }
   for (const name of Object.keys(options)) {

@@ -1,4 +1,4 @@
-import { entryHash, type Limits, ROOT_PARENT, verifyEntries } from '@kest/core'
+import { entryHash, type Limits, verifyEntries } from '@kest/core'
 import { isOfTrace, type Node, tryParse } from '../judge/collect.js'
 import { draftLineage, type LineageDraft } from '../judge/lineage-draft.js'
 import type { JudgeRules } from '../judge/options.js'
@@ -123,7 +123,7 @@ export async function findForeign(
 
 function parentsIn(jws: string, limits: Limits): readonly string[] {
   const parsed = tryParse(jws, limits)
-  return 'jws' in parsed ? parsed.entry.parent_ids.filter((hash) => hash !== ROOT_PARENT) : []
+  return 'jws' in parsed ? parentHashes({ parsed }) : []
 }
 
 /**

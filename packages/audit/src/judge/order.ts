@@ -29,7 +29,7 @@ export function inOrder(nodes: Iterable<Node>): Node[] {
 }
 
 /** Hashes of parents; a root has none. */
-export function parentHashes({ parsed }: Node): readonly string[] {
+export function parentHashes({ parsed }: Pick<Node, 'parsed'>): readonly string[] {
   const { parent_ids: parents } = parsed.entry
   return parents[0] === ROOT_PARENT ? NONE : parents
 }

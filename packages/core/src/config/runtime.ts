@@ -5,7 +5,7 @@ import { KestConfigError } from '../errors.js'
 import type { OperationDefinition } from '../hook/operation-definition.js'
 import type { HookRuntime } from '../hook/runtime.js'
 import { Sequence } from '../hook/sequence.js'
-import type { KeySource } from '../identity/key-source.js'
+import { isKeySource, type KeySource } from '../identity/key-source.js'
 import { resolveLimits } from '../limits.js'
 import { SignatureCache } from '../passport/signature-cache.js'
 import { DeploymentFile, type DeploymentSource, NO_DEPLOYMENT } from '../policy/deployment-file.js'
@@ -69,13 +69,8 @@ export function createRuntime(options: KestOptions): Runtime {
     : options.trust
       ? [options.trust as KeySource]
       : []
-  for (const source of trust) {
-    assertPart('trust', source, ['find'])
-    if (source.kind !== 'keys' && source.kind !== 'x509')
-      throw new KestConfigError(
-        `trust: expected a source of kind "keys" or "x509", got ${String(source.kind)}`,
-      )
-  }
+  if (!trust.every(isKeySource))
+    throw new KestConfigError('trust: expected a source of kind "keys" or "x509", with a method find()')
   const policyTimeoutMs = toDelay('policyTimeoutMs', options.policyTimeoutMs ?? 1_000)
   const identityTimeoutMs = toDelay('identityTimeoutMs', options.identityTimeoutMs ?? 5_000)
 

@@ -37,3 +37,9 @@ export interface KeySource {
   find(query: KeyQuery): MaybePromise<readonly VerificationKey[]>
   close?(): MaybePromise<void>
 }
+
+/** Whether an operator gave a source, as far as that can be seen. */
+export function isKeySource(value: unknown): value is KeySource {
+  const source = value as Partial<KeySource> | null | undefined
+  return typeof source?.find === 'function' && (source.kind === 'keys' || source.kind === 'x509')
+}

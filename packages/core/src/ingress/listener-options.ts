@@ -103,7 +103,7 @@ const OPTIONS: ReadonlySet<string> = new Set([
   ...BINDING_OPTIONS,
 ])
 /** What only means something where lineage is read. */
-const INTERNAL = [
+const INTERNAL: readonly (keyof ListenerOptions)[] = [
   'mode',
   'maxAgeMs',
   'maxAheadMs',
@@ -123,9 +123,7 @@ const TRUST_DOMAIN = /^[a-z0-9._-]{1,255}$/
  * @throws {KestConfigError} for an option that is unknown, wrong, or without meaning beside another.
  */
 export function resolveListenerOptions(options: ListenerOptions): ResolvedListenerOptions {
-  const given: unknown = options
-  if (!isRecord(given)) throw new KestConfigError('listener: expected an object of options')
-  assertOptions('listener', given, OPTIONS)
+  assertOptions('listener', options, OPTIONS)
   const { origin, acceptLineage = false } = options
   if (origin !== undefined && (typeof origin !== 'string' || origin === '')) {
     throw invalid('origin', 'a non-empty string')
@@ -137,7 +135,7 @@ export function resolveListenerOptions(options: ListenerOptions): ResolvedListen
     )
   }
   if (origin !== undefined && !acceptLineage) {
-    const idle = INTERNAL.find((name) => given[name] !== undefined)
+    const idle = INTERNAL.find((name) => options[name] !== undefined)
     if (idle !== undefined) {
       throw new KestConfigError(
         `listener.${idle}: means nothing at an edge, where no lineage is read (K-EDGE)`,

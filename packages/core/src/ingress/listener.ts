@@ -7,6 +7,7 @@ import type { KeySource } from '../identity/key-source.js'
 import type { IdentityProvider } from '../identity/provider.js'
 import type { Limits } from '../limits.js'
 import type { SignatureCache } from '../passport/signature-cache.js'
+import type { HeaderRecord } from '../propagation/headers.js'
 import type { ResolvedPropagation } from '../propagation/options.js'
 import { describeError } from '../telemetry/describe-error.js'
 import type { Logger } from '../telemetry/logger.js'
@@ -26,7 +27,7 @@ import { createTokenVerifier, type VerifiedToken } from './token.js'
 import { whoActs } from './who-acts.js'
 
 /** Header fields as `node:http` gives them: names in lower case, repeated fields joined or as a list. */
-export type InboundHeaders = Record<string, string | string[] | undefined>
+export type InboundHeaders = HeaderRecord
 
 /** A request that came in, as far as Kest is concerned. */
 export interface InboundRequest {

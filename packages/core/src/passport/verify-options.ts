@@ -1,6 +1,6 @@
 import { assertOptions } from '../assert-options.js'
 import { KestConfigError } from '../errors.js'
-import type { KeySource } from '../identity/key-source.js'
+import { isKeySource, type KeySource } from '../identity/key-source.js'
 import { type Limits, resolveLimits } from '../limits.js'
 import type { EffectiveRules } from '../trust/effective.js'
 import type { SignatureCache } from './signature-cache.js'
@@ -90,10 +90,7 @@ export function resolveVerifyOptions(options: VerifyOptions): VerifyRules {
 
 function sourcesOf(trust: VerifyOptions['trust']): readonly KeySource[] {
   const sources: readonly KeySource[] = Array.isArray(trust) ? trust : [trust as KeySource]
-  for (const source of sources) {
-    const right = typeof source?.find === 'function' && (source.kind === 'keys' || source.kind === 'x509')
-    if (!right) throw new KestConfigError('verify: trust: expected key sources')
-  }
+  if (!sources.every(isKeySource)) throw new KestConfigError('verify: trust: expected key sources')
   return sources
 }
 

@@ -1,7 +1,8 @@
-import { type KestError, type PolicyDeniedCode, PolicyDeniedError } from '../errors.js'
+import { type PolicyDeniedCode, PolicyDeniedError } from '../errors.js'
 import { inTime } from '../in-time.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { Decision, PolicyEngine, PolicyRequest } from './engine.js'
+import { LazyAbort } from './lazy-abort.js'
 
 /** Bounds on one question to an engine. */
 export interface DecideOptions {
@@ -23,52 +24,25 @@ export function decide(
   request: PolicyRequest,
   options: DecideOptions,
 ): MaybePromise<string | undefined> {
-  const question = new Question(options.signal)
+  const work = new LazyAbort()
   let answer: MaybePromise<unknown>
   try {
-    answer = engine.evaluate(request, question)
+    answer = engine.evaluate(request, work)
   } catch (cause) {
     throw failed(request, cause)
   }
   if (!isPromise(answer)) return judge(answer, request)
-  return question.await(answer, request, options.timeoutMs).then((settled) => judge(settled, request))
-}
-
-/** One question under way. Its signal is made only for engines that look at it. */
-class Question {
-  readonly #caller: AbortSignal | null
-  #controller: AbortController | undefined
-  #givenUp: KestError | undefined
-
-  constructor(caller: AbortSignal | null) {
-    this.#caller = caller
-  }
-
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.#givenUp !== undefined) this.#controller.abort(this.#givenUp)
-    }
-    return this.#controller.signal
-  }
-
-  /** The answer, unless time or the caller's patience runs out first; then the engine's work is aborted. */
-  await(answer: Promise<unknown>, request: PolicyRequest, timeoutMs: number): Promise<unknown> {
-    // What an engine answers may be a promise of another kind, with nothing but then().
-    const asked = Promise.resolve(answer).catch((cause: unknown) => {
-      throw failed(request, cause)
-    })
-    return inTime(asked, {
-      ms: timeoutMs,
-      signal: this.#caller,
-      what: 'the policy was decided',
-      late: (ms) => denied('ERR_KEST_ENGINE_TIMEOUT', request, { reason: `no decision within ${ms} ms` }),
-      onGivenUp: (reason) => {
-        this.#givenUp = reason
-        this.#controller?.abort(reason)
-      },
-    })
-  }
+  // What an engine answers may be a promise of another kind, with nothing but then().
+  const asked = Promise.resolve(answer).catch((cause: unknown) => {
+    throw failed(request, cause)
+  })
+  return inTime(asked, {
+    ms: options.timeoutMs,
+    signal: options.signal,
+    what: 'the policy was decided',
+    late: (ms) => denied('ERR_KEST_ENGINE_TIMEOUT', request, { reason: `no decision within ${ms} ms` }),
+    onGivenUp: (reason) => work.abort(reason),
+  }).then((settled) => judge(settled, request))
 }
 
 function judge(answer: unknown, request: PolicyRequest): string | undefined {

@@ -1,5 +1,6 @@
 import { KestError, PolicyDeniedError } from '../errors.js'
 import type { Decision, PolicyRequest } from './engine.js'
+import { LazyAbort } from './lazy-abort.js'
 
 /**
  * One question under way that several wait for. Each may leave when its own signal aborts; the engine's work is aborted
@@ -7,11 +8,9 @@ import type { Decision, PolicyRequest } from './engine.js'
  */
 export class DecisionFlight {
   readonly #onLost: () => void
+  readonly #work = new LazyAbort()
   #answer: Promise<boolean | Decision> | undefined
-  #controller: AbortController | undefined
   #waiting = 0
-  /** Why nobody waits any more. */
-  #left: unknown
 
   /** @param onLost called when nobody should join any more: all have left, or it was too late for one of them */
   constructor(onLost: () => void) {
@@ -20,11 +19,7 @@ export class DecisionFlight {
 
   /** What the engine is given. Made only for engines that look at it. */
   get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.#left !== undefined) this.#controller.abort(this.#left)
-    }
-    return this.#controller.signal
+    return this.#work.signal
   }
 
   /** From here on it can be joined. */
@@ -61,9 +56,7 @@ export class DecisionFlight {
     this.#waiting--
     const byChoice = reason instanceof KestError && reason.code === 'ERR_KEST_ABORTED'
     if (this.#waiting === 0 || !byChoice) this.#onLost()
-    if (this.#waiting > 0) return
-    this.#left = reason
-    this.#controller?.abort(reason)
+    if (this.#waiting === 0) this.#work.abort(reason)
   }
 }
 

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../clock.js'
@@ -181,13 +182,8 @@ export class DeploymentFile implements DeploymentSource {
 
 /** What is not UTF-8 is refused, lest a name be another than the one that was written. */
 function parse(bytes: Buffer, path: string): Deployment {
-  let text: string
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch (cause) {
-    throw new KestConfigError(`${path}: it is not UTF-8`, { cause })
-  }
-  return parseDeployment(text, path)
+  if (!isUtf8(bytes)) throw new KestConfigError(`${path}: it is not UTF-8`)
+  return parseDeployment(bytes.toString('utf8'), path)
 }
 
 function unreadable(path: string, cause: unknown): KestConfigError {
