@@ -1,6 +1,11 @@
 import { KestConfigError } from './errors.js'
 
-/** Bounds on what a stranger may make us do (K-LIMIT). Each is checked before the work that it bounds. */
+/**
+ * Bounds on what a stranger may make us do (K-LIMIT). Each is checked before the work that it bounds.
+ *
+ * A passport that comes in a header is also held to what a header can hold: an honest one of 8 KB of header has some 28
+ * entries and 90 KB at most. Those of `header…` never widen the others: the smaller of two counts.
+ */
 export interface Limits {
   /** Entries in a passport. Default 256. */
   readonly entries: number
@@ -8,6 +13,12 @@ export interface Limits {
   readonly entryBytes: number
   /** Bytes of a passport's JSON, after decompression. Default 1,048,576. */
   readonly passportBytes: number
+  /** Entries in a passport that comes in a header, not by claim check. Default 64. */
+  readonly headerEntries: number
+  /** Bytes of one entry of such a passport. Default 16,384. */
+  readonly headerEntryBytes: number
+  /** Bytes of such a passport's JSON, after decompression. Default 131,072. */
+  readonly headerPassportBytes: number
   /** Nesting of a payload. Default 64. */
   readonly nesting: number
   /** Certificates in one entry. Default 4. */
@@ -22,6 +33,9 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   entries: 256,
   entryBytes: 16_384,
   passportBytes: 1_048_576,
+  headerEntries: 64,
+  headerEntryBytes: 16_384,
+  headerPassportBytes: 131_072,
   nesting: 64,
   certificates: 4,
   rsaMinBits: 2048,
@@ -46,4 +60,20 @@ export function resolveLimits(limits: Partial<Limits> = DEFAULT_LIMITS): Limits 
   const whole = Object.freeze({ ...DEFAULT_LIMITS, ...limits })
   resolved.add(whole)
   return whole
+}
+
+const ofHeaders = new WeakMap<Limits, Limits>()
+
+/** The bounds on a passport that comes in a header, in place of those on any passport. */
+export function headerLimits(limits: Limits): Limits {
+  const known = ofHeaders.get(limits)
+  if (known !== undefined) return known
+  const narrowed = resolveLimits({
+    ...limits,
+    entries: Math.min(limits.entries, limits.headerEntries),
+    entryBytes: Math.min(limits.entryBytes, limits.headerEntryBytes),
+    passportBytes: Math.min(limits.passportBytes, limits.headerPassportBytes),
+  })
+  ofHeaders.set(limits, narrowed)
+  return narrowed
 }

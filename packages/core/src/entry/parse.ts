@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { KestError, type PassportVerificationError } from '../errors.js'
+import { KestError } from '../errors.js'
 import type { JwsHeader } from '../jws/algorithm.js'
 import { decodeBase64Url } from '../jws/base64.js'
 import { parseHeader } from '../jws/header.js'
@@ -8,6 +8,7 @@ import { atEntry } from './at-entry.js'
 import { parseCanonical } from './canonical-text.js'
 import type { JsonValue, KestEntry } from './entry.js'
 import { sha256Hex } from './hash.js'
+import { peek } from './peek.js'
 import { assertEntry } from './schema.js'
 
 /** An entry whose form is right. Who signed it, and whether, is not known yet. */
@@ -23,25 +24,36 @@ export interface ParsedEntry {
   readonly signature: Buffer
 }
 
+/** How an entry is read. */
+export interface ParseOptions {
+  readonly limits: Limits
+  /** Position in the passport, for the error. */
+  readonly index?: number
+  /** Asked before the payload is parsed, which takes longest; it throws what makes that needless. */
+  readonly admit?: (principal: string, header: JwsHeader) => void
+}
+
 /**
  * Reads an entry by the rules of K-STRICT: there is one spelling of it, and everything else is refused.
  *
  * Does *not* check the signature, and nothing that takes other entries to know.
  *
- * @param options.index position in the passport, for the error
  * @throws {PassportVerificationError} `ERR_KEST_ENTRY_MALFORMED`, `ERR_KEST_ENTRY_HEADER`, `ERR_KEST_ALG`,
- *   `ERR_KEST_ENTRY_NOT_CANONICAL`, `ERR_KEST_ENTRY_SCHEMA`, `ERR_KEST_LIMIT`
+ *   `ERR_KEST_ENTRY_NOT_CANONICAL`, `ERR_KEST_ENTRY_SCHEMA`, `ERR_KEST_LIMIT`, and what `admit` throws
  */
-export function parseEntry(
-  jws: unknown,
-  options: { readonly limits: Limits; readonly index?: number },
-): ParsedEntry {
-  const { limits } = options
-  let payload: JsonValue | undefined
+export function parseEntry(jws: unknown, { limits, index, admit }: ParseOptions): ParsedEntry {
+  let entryId: string | null = null
   try {
     const segments = splitCompact(jws, limits)
     const header = parseHeader(segments.header, limits)
-    payload = parsePayload(segments.payload, limits)
+    const text = payloadText(segments.payload)
+    if (admit !== undefined) {
+      const peeked = peek(text)
+      entryId = peeked?.entryId ?? null
+      if (peeked !== undefined) admit(peeked.principal, header)
+    }
+    const payload = parseCanonical(text, limits.nesting)
+    entryId = idOf(payload)
     assertEntry(payload)
     const signature = decodeBase64Url(segments.signature)
     if (signature === undefined) throw malformed('the signature is not base64url in its one spelling')
@@ -55,7 +67,7 @@ export function parseEntry(
       signature,
     }
   } catch (error) {
-    throw fault(error, options.index, payload)
+    throw atEntry(error, index ?? null, entryId, 'ERR_KEST_ENTRY_MALFORMED')
   }
 }
 
@@ -86,23 +98,19 @@ function splitCompact(jws: unknown, limits: Limits): Segments {
   }
 }
 
-function parsePayload(segment: string, limits: Limits): JsonValue {
+function payloadText(segment: string): string {
   const bytes = decodeBase64Url(segment)
   if (bytes === undefined) throw malformed('the payload is not base64url in its one spelling')
   if (!isUtf8(bytes)) throw malformed('the payload is not UTF-8')
-  return parseCanonical(bytes.toString('utf8'), limits.nesting)
+  return bytes.toString('utf8')
+}
+
+/** What could be read of the entry's id. */
+function idOf(payload: JsonValue): string | null {
+  const id = (payload as { entry_id?: unknown } | null)?.entry_id
+  return typeof id === 'string' ? id : null
 }
 
 function malformed(message: string): KestError {
   return new KestError('ERR_KEST_ENTRY_MALFORMED', message)
-}
-
-/** With what could be read of the entry's id. */
-function fault(
-  error: unknown,
-  index: number | undefined,
-  payload: JsonValue | undefined,
-): PassportVerificationError {
-  const id = (payload as { entry_id?: unknown } | null | undefined)?.entry_id
-  return atEntry(error, index ?? null, typeof id === 'string' ? id : null, 'ERR_KEST_ENTRY_MALFORMED')
 }

@@ -35,6 +35,11 @@ export interface KeySource {
    * (`ERR_KEST_KEYS_UNAVAILABLE`).
    */
   find(query: KeyQuery): MaybePromise<readonly VerificationKey[]>
+  /**
+   * Whether it can have keys of a principal at all, without looking for them: strangers are refused by it before what
+   * they sent is read. Left out: of any.
+   */
+  knows?(principal: string): boolean
   close?(): MaybePromise<void>
 }
 

@@ -43,6 +43,7 @@ export function createKeySource(
     name: options.name ?? 'keys',
     generation: 0,
     kind: 'keys' as const,
+    knows: (principal: string) => byPrincipal.has(principal),
     find: ({ principal }: { readonly principal: string }) => byPrincipal.get(principal) ?? NONE,
   })
 }

@@ -103,6 +103,10 @@ class RemoteKeySource implements KeySource {
     return this.#generation
   }
 
+  knows(principal: string): boolean {
+    return this.#publishers.has(principal)
+  }
+
   find({ principal, header }: KeyQuery): MaybePromise<readonly VerificationKey[]> {
     return this.#publishers.get(principal)?.keys(header.kid) ?? NONE
   }

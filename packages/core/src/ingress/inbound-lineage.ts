@@ -5,14 +5,14 @@ import { KestConfigError, KestError } from '../errors.js'
 import { type Passport, parsePassport } from '../passport/passport.js'
 import type { VerifiedPassport } from '../passport/verified-passport.js'
 import { verifyPassport } from '../passport/verify.js'
-import { parseBaggage, stripKest } from '../propagation/baggage.js'
+import { assertLines, readMembers, stripKest } from '../propagation/baggage.js'
 import { BAGGAGE_HEADER, MEMBER } from '../propagation/baggage-names.js'
 import { decodeMembers } from '../propagation/restore.js'
 import { admit } from './admission.js'
 import type { InboundRequest, KeptPassport, ListenerDeps } from './listener.js'
 import type { ResolvedListenerOptions } from './listener-options.js'
 import { createPrincipalRules } from './principals.js'
-import { takeLineageOut } from './take-lineage-out.js'
+import { takeLineageOut, takeMembersOut } from './take-lineage-out.js'
 import type { BaggageIdentity } from './who-acts.js'
 
 /** What a request brought along, as far as it may be believed. */
@@ -86,10 +86,10 @@ export function createInternalInterceptor(
   return {
     receive: ({ headers, peer, signal }) =>
       measured(deps, async () => {
-        const { maxInboundLength: maxLength } = deps.propagation
         const lines = headers[BAGGAGE_HEADER]
-        takeLineageOut(headers)
-        const { kest } = parseBaggage(lines, { maxLength })
+        const members = takeMembersOut(headers)
+        assertLines(lines, deps.propagation.maxInboundLength)
+        const kest = readMembers(members)
         if (kest.size === 0) throw lineageMissing()
         const isBound = checkSender({ hop: kest.get(MEMBER.hop), peer })
         const { passport, tip, identity } = await decodeMembers(kest, deps.propagation)

@@ -1,5 +1,6 @@
-import { formatBaggage, stripKest } from '../propagation/baggage.js'
+import { formatBaggage, splitBaggage } from '../propagation/baggage.js'
 import { BAGGAGE_HEADER } from '../propagation/baggage-names.js'
+import type { KestMember } from '../propagation/members.js'
 import type { InboundHeaders } from './listener.js'
 
 /**
@@ -10,10 +11,15 @@ import type { InboundHeaders } from './listener.js'
  * @returns how many there were
  */
 export function takeLineageOut(headers: InboundHeaders): number {
-  const { foreign, removed } = stripKest(headers[BAGGAGE_HEADER])
-  if (removed === 0) return 0
+  return takeMembersOut(headers).length
+}
+
+/** As {@link takeLineageOut}; answers with what was taken, of which nothing was judged. */
+export function takeMembersOut(headers: InboundHeaders): readonly KestMember[] {
+  const { foreign, kest } = splitBaggage(headers[BAGGAGE_HEADER])
+  if (kest.length === 0) return kest
   const rest = formatBaggage(foreign, [])
   if (rest === undefined) delete headers[BAGGAGE_HEADER]
   else headers[BAGGAGE_HEADER] = rest
-  return removed
+  return kest
 }

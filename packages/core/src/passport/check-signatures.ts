@@ -1,6 +1,7 @@
 import { KestError } from '../errors.js'
 import { verifySignature, verifySignatureInPool } from '../jws/verify-signature.js'
 import type { MaybePromise } from '../maybe-promise.js'
+import { shown } from '../shown.js'
 import type { BoundEntry } from './stages.js'
 import type { VerifyRules } from './verify-options.js'
 
@@ -18,8 +19,8 @@ export interface FailedSignature {
 
 /**
  * Checks signatures: each must hold by a key of the entry's principal. Those that the cache remembers are not computed
- * again (K-CACHE). Once there are several, they are computed in the thread pool, beside what this thread goes on with;
- * a few wait until they are asked for.
+ * again (K-CACHE). A few wait until they are asked for. Once there are several, the first is computed here, so that
+ * nobody has the pool work on what was never signed, and the others in the pool, beside what this thread goes on with.
  *
  * Once one has failed, those of later entries are not begun any more.
  */
@@ -29,29 +30,53 @@ export class SignatureChecks {
   readonly #waiting: BoundEntry[] = []
   readonly #lanes: Promise<void>[] = []
   #busy = 0
+  /** Whether one was computed and held. */
+  #held = false
   #failed: FailedSignature | null = null
 
   constructor(rules: VerifyRules) {
     this.#rules = rules
   }
 
-  /** Idempotent. */
-  begin(entry: BoundEntry): void {
-    if (this.#begun.has(entry)) return
-    this.#begun.add(entry)
-    if (isRemembered(entry, this.#rules)) return
-    this.#waiting.push(entry)
-    if (!this.#goesToPool()) return
-    while (this.#busy < IN_POOL && this.#waiting.length > 0) this.#lanes.push(this.#lane())
+  /** Whether one of those that were begun is known not to hold. */
+  get haveFailed(): boolean {
+    return this.#failed !== null
   }
 
-  /** The failure of the first entry that failed: first in the passport, not in which that was known. */
+  /**
+   * Idempotent.
+   * @returns whether the signature has to be computed
+   */
+  begin(entry: BoundEntry): boolean {
+    if (this.#begun.has(entry)) return false
+    this.#begun.add(entry)
+    if (isRemembered(entry, this.#rules)) return false
+    this.#waiting.push(entry)
+    if (!this.#goesToPool()) return true
+    if (!this.#held && this.#rules.threads === 'auto') this.#checkOne()
+    while (this.#busy < IN_POOL && this.#waiting.length > 0) this.#lanes.push(this.#lane())
+    return true
+  }
+
+  /**
+   * The failure of the first entry that failed: first in the passport, not in which that was known. May be asked again
+   * when more were begun.
+   */
   firstFailure(): MaybePromise<FailedSignature | null> {
     const checkRest = (): FailedSignature | null => {
-      for (const entry of this.#worthwhile()) this.#note(checkHere(entry, this.#rules))
+      while (this.#checkOne());
       return this.#failed
     }
     return this.#lanes.length === 0 ? checkRest() : Promise.all(this.#lanes).then(checkRest)
+  }
+
+  /** On this thread; `false` when none is left that matters. */
+  #checkOne(): boolean {
+    for (const entry of this.#worthwhile()) {
+      this.#note(checkHere(entry, this.#rules))
+      return true
+    }
+    return false
   }
 
   #goesToPool(): boolean {
@@ -76,7 +101,8 @@ export class SignatureChecks {
   }
 
   #note(failed: FailedSignature | null): void {
-    if (failed !== null && this.#mayBeFirst(failed.entry)) this.#failed = failed
+    if (failed === null) this.#held = true
+    else if (this.#mayBeFirst(failed.entry)) this.#failed = failed
   }
 
   #mayBeFirst({ linked }: BoundEntry): boolean {
@@ -127,8 +153,5 @@ function remember({ source, generation, linked }: BoundEntry, { cache }: VerifyR
 }
 
 function notSigned({ linked }: BoundEntry): KestError {
-  return new KestError(
-    'ERR_KEST_SIGNATURE',
-    `the signature is not by a key of ${JSON.stringify(linked.principal)}`,
-  )
+  return new KestError('ERR_KEST_SIGNATURE', `the signature is not by a key of ${shown(linked.principal)}`)
 }

@@ -1,6 +1,7 @@
 import { KestError } from '../errors.js'
 import type { KeyQuery, KeySource, VerificationKey } from '../identity/key-source.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import { shown } from '../shown.js'
 
 /** Keys of one principal that are tried, those with the header's `kid` first. */
 export const MAX_KEYS_TRIED = 8
@@ -25,7 +26,19 @@ export function findKeys(query: KeyQuery, sources: readonly KeySource[]): MaybeP
   return ask(query, applicableSources(query, sources), 0)
 }
 
-function applicableSources({ header }: KeyQuery, sources: readonly KeySource[]): readonly KeySource[] {
+/**
+ * That somebody knows the principal, as far as that can be said without looking for keys.
+ * @throws {KestError} `ERR_KEST_KEY_UNKNOWN`, `ERR_KEST_CERTIFICATE_UNSUPPORTED`
+ */
+export function assertKnown(query: Omit<KeyQuery, 'time'>, sources: readonly KeySource[]): void {
+  const known = applicableSources(query, sources).some((source) => source.knows?.(query.principal) ?? true)
+  if (!known) throw unknown(query.principal)
+}
+
+function applicableSources(
+  { header }: Omit<KeyQuery, 'time'>,
+  sources: readonly KeySource[],
+): readonly KeySource[] {
   if (header.x5c === undefined) return sources.filter(({ kind }) => kind === 'keys')
   const x509 = sources.filter(({ kind }) => kind === 'x509')
   if (x509.length > 0) return x509
@@ -38,9 +51,7 @@ function applicableSources({ header }: KeyQuery, sources: readonly KeySource[]):
 /** The sources from `position` on, until one knows the principal. */
 function ask(query: KeyQuery, sources: readonly KeySource[], position: number): MaybePromise<FoundKeys> {
   const source = sources[position]
-  if (source === undefined) {
-    throw new KestError('ERR_KEST_KEY_UNKNOWN', `no key is known for ${JSON.stringify(query.principal)}`)
-  }
+  if (source === undefined) throw unknown(query.principal)
   const { generation } = source
   const decide = (keys: readonly VerificationKey[]): MaybePromise<FoundKeys> =>
     keys.length === 0
@@ -48,6 +59,10 @@ function ask(query: KeyQuery, sources: readonly KeySource[], position: number): 
       : { source, generation, keys: fittingKeys(keys, query) }
   const found = source.find(query)
   return isPromise(found) ? found.then(decide) : decide(found)
+}
+
+function unknown(principal: string): KestError {
+  return new KestError('ERR_KEST_KEY_UNKNOWN', `no key is known for ${shown(principal)}`)
 }
 
 /** K-ALG. `kid` is a hint among the principal's own keys: peers put the workload id there. */
@@ -58,10 +73,7 @@ function fittingKeys(
   if (keys.length === 1 && keys[0]?.algorithms.includes(header.alg)) return keys
   const fitting = keys.filter(({ algorithms }) => algorithms.includes(header.alg))
   if (fitting.length === 0) {
-    throw new KestError(
-      'ERR_KEST_ALG',
-      `alg ${header.alg} is not that of a key of ${JSON.stringify(principal)}`,
-    )
+    throw new KestError('ERR_KEST_ALG', `alg ${header.alg} is not that of a key of ${shown(principal)}`)
   }
   if (fitting.length === 1) return fitting
   const named = fitting.filter(({ kid }) => kid === header.kid)

@@ -1,11 +1,11 @@
 import { LABEL, RUNTIME_NAME } from '../entry/entry.js'
-import { type ParsedEntry, parseEntry } from '../entry/parse.js'
+import { type ParsedEntry, type ParseOptions, parseEntry } from '../entry/parse.js'
 import { type KestErrorCode, PassportVerificationError } from '../errors.js'
 import { isHighS } from '../jws/ecdsa.js'
 import type { Limits } from '../limits.js'
 import { parents as parentsOf } from './graph.js'
 import type { Passport } from './passport.js'
-import type { LinkedEntry, Stage } from './stages.js'
+import type { LinkedEntry } from './stages.js'
 
 /** How much earlier than its parent an entry may be: clocks differ (K-TIME). */
 export const CLOCK_SKEW_MS = 60_000
@@ -14,35 +14,37 @@ export const CLOCK_SKEW_MS = 60_000
  * What can be said about entries without any key: each has its one form (K-STRICT), is there once (K-ONCE, K-LOWS),
  * names only earlier entries as parents, and is not older than they are (K-TIME).
  *
- * @param onLinked told of each entry of which that holds, in order
+ * Each is read when it is asked for, so that whoever finds one wrong reads no other.
+ *
+ * @param admit asked before a payload is parsed, as by {@link parseEntry}
+ * @returns in the end, why the next entry is none; `null` when all were given
  */
-export function linkEntries(
+export function* linkEntries(
   passport: Passport,
   limits: Limits,
-  onLinked?: (entry: LinkedEntry) => void,
-): Stage<LinkedEntry> {
-  const entries: LinkedEntry[] = []
+  admit?: ParseOptions['admit'],
+): Generator<LinkedEntry, PassportVerificationError | null, undefined> {
   const byHash = new Map<string, LinkedEntry>()
   const ids = new Set<string>()
   for (const [index, jws] of passport.entries.entries()) {
+    let linked: LinkedEntry
     try {
-      const parsed = parseEntry(jws, { limits, index })
+      const parsed = parseEntry(jws, { limits, index, ...(admit !== undefined && { admit }) })
       assertOnce(parsed, ids, index)
       assertLowS(parsed, index)
       const parents = parentsOf(parsed, byHash)
       assertParents(parsed, parents, index)
       assertTime(parsed, parents, index)
-      const linked = { parsed, index, principal: parsed.entry.labels[LABEL.principal] as string, parents }
-      entries.push(linked)
-      byHash.set(parsed.hash, linked)
-      ids.add(parsed.entry.entry_id)
-      onLinked?.(linked)
+      linked = { parsed, index, principal: parsed.entry.labels[LABEL.principal] as string, parents }
     } catch (error) {
-      if (error instanceof PassportVerificationError) return { entries, failure: error }
+      if (error instanceof PassportVerificationError) return error
       throw error
     }
+    byHash.set(linked.parsed.hash, linked)
+    ids.add(linked.parsed.entry.entry_id)
+    yield linked
   }
-  return { entries, failure: null }
+  return null
 }
 
 /** K-ONCE, of which the id is enough: an entry that occurs twice brings its id along. */

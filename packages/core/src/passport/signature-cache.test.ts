@@ -82,6 +82,7 @@ describe('K-CACHE', () => {
     const wrong = trustIn('other')
     const other: KeySource = {
       ...wrong,
+      knows: () => true,
       find: () => wrong.find({ principal: 'spiffe://kest.test/other' } as never),
     }
     expect((await failure(verify(other, cache))).code).toBe('ERR_KEST_SIGNATURE')

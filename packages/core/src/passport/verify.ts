@@ -1,9 +1,12 @@
 import { KestError, PassportVerificationError } from '../errors.js'
+import { isPromise } from '../maybe-promise.js'
+import { assertKnown } from './find-keys.js'
 import { tips as tipsOf } from './graph.js'
 import { agreeOnIdentity, believeNothing, Findings, judgeEntries } from './judge-entries.js'
 import { linkEntries } from './link-entries.js'
 import { assertPassportSize, type Passport } from './passport.js'
 import { Proofs } from './prove-entries.js'
+import type { LinkedEntry } from './stages.js'
 import type { VerifiedEntry } from './verified.js'
 import { sealPassport, type VerifiedPassport } from './verified-passport.js'
 import { resolveVerifyOptions, type VerifyOptions, type VerifyRules } from './verify-options.js'
@@ -52,10 +55,19 @@ export async function verifyPassport(passport: Passport, options: VerifyOptions)
   return sealPassport({ entries, tips, agreed, findings: findings.list, mode: rules.mode, time })
 }
 
+/** An entry is read when those before it, as far as is known, hold: the first that does not is the last that costs. */
 async function prove(passport: Passport, rules: VerifyRules, findings: Findings): Promise<VerifiedEntry[]> {
   const proofs = new Proofs(rules)
-  const linked = linkEntries(passport, rules.limits, (entry) => proofs.begin(entry))
-  const checked = await proofs.end(linked)
+  const links = linkEntries(passport, rules.limits, (principal, header) =>
+    assertKnown({ principal, header }, rules.sources),
+  )
+  let next = links.next()
+  while (next.done !== true) {
+    const going = proofs.take(next.value)
+    if (!(isPromise(going) ? await going : going)) break
+    next = links.next()
+  }
+  const checked = await proofs.end(next.done === true ? next.value : null)
   throwIfAborted(rules)
   const entries = judgeEntries(checked.entries, rules.effective, findings)
   if (checked.failure !== null) throw checked.failure
@@ -63,8 +75,11 @@ async function prove(passport: Passport, rules: VerifyRules, findings: Findings)
 }
 
 function read(passport: Passport, { limits }: VerifyRules): VerifiedEntry[] {
-  const { entries, failure } = linkEntries(passport, limits)
-  if (failure !== null) throw failure
+  const links = linkEntries(passport, limits)
+  const entries: LinkedEntry[] = []
+  let next = links.next()
+  for (; next.done !== true; next = links.next()) entries.push(next.value)
+  if (next.value !== null) throw next.value
   return believeNothing(entries)
 }
 

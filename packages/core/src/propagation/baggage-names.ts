@@ -23,5 +23,5 @@ export const MEMBER = {
 export const MAX_MEMBER_LENGTH = 4096
 /** OpenTelemetry propagators, and W3C Baggage §3.3.2, stop here (K-SIZE). */
 export const MAX_HEADER_LENGTH = 8192
-/** What we read at most. Node itself refuses 16 KiB of headers unless told otherwise. */
-export const MAX_INBOUND_LENGTH = 65_536
+/** What we read at most, as much as Node itself takes of all headers unless told otherwise. */
+export const MAX_INBOUND_LENGTH = 16_384

@@ -1,6 +1,7 @@
 import { KestError } from '../errors.js'
+import { shown } from '../shown.js'
 import { MAX_INBOUND_LENGTH, MEMBER } from './baggage-names.js'
-import { type KestMember, splitMembers } from './members.js'
+import { type KestMember, type SplitBaggage, splitMembers } from './members.js'
 
 /** The `baggage` header as frameworks hand it over: absent, one line, or several. */
 export type BaggageLines = string | readonly string[] | undefined
@@ -25,7 +26,7 @@ export type EncodedMember = readonly [key: string, encodedValue: string]
  * Does *not* check what the values mean: that is {@link decodeMembers}. `kest.jwt` is taken out and never read.
  *
  * @param lines the header's value or values; `undefined` when there is none
- * @param options.maxLength characters of all lines together; default 65,536. Checked before any work.
+ * @param options.maxLength characters of all lines together; default 16,384. Checked before any work.
  * @throws {KestError} `ERR_KEST_BAGGAGE` for a `kest.*` member that is malformed, spelled otherwise (other case,
  *   percent-encoded key, white space), has properties, or occurs with two different values; `ERR_KEST_LIMIT` when
  *   the header is too long.
@@ -40,24 +41,55 @@ export function parseBaggage(
   lines: BaggageLines,
   options: { readonly maxLength?: number } = {},
 ): ParsedBaggage {
-  const header = joinLines(lines, options.maxLength ?? MAX_INBOUND_LENGTH)
-  const { foreign, kest: members } = splitMembers(header)
+  assertLines(lines, options.maxLength)
+  const { foreign, kest } = splitBaggage(lines)
+  return { kest: readMembers(kest), foreign }
+}
+
+/** All lines together, split into members and not judged. Never throws. */
+export function splitBaggage(lines: BaggageLines): SplitBaggage {
+  return splitMembers(lines === undefined ? '' : typeof lines === 'string' ? lines : lines.join(','))
+}
+
+/**
+ * @param maxLength characters of all lines together
+ * @throws {KestError} `ERR_KEST_BAGGAGE` for what is not text, `ERR_KEST_LIMIT`
+ */
+export function assertLines(lines: BaggageLines, maxLength: number = MAX_INBOUND_LENGTH): void {
+  if (lines === undefined) return
+  const list: readonly unknown[] = Array.isArray(lines) ? lines : [lines]
+  let length = -1
+  for (const line of list) {
+    if (typeof line !== 'string')
+      throw new KestError('ERR_KEST_BAGGAGE', `baggage: expected text, got ${typeof line}`)
+    length += line.length + 1
+  }
+  if (length > maxLength) {
+    throw new KestError('ERR_KEST_LIMIT', `baggage: ${length} characters, at most ${maxLength} are read`)
+  }
+}
+
+/**
+ * Key → decoded value, without `kest.jwt`, which is never read (K-JWT).
+ * @throws {KestError} `ERR_KEST_BAGGAGE`
+ */
+export function readMembers(members: readonly KestMember[]): ReadonlyMap<string, string> {
   const kest = new Map<string, string>()
   for (const member of members) {
     if (member.fault !== null)
-      throw new KestError('ERR_KEST_BAGGAGE', `baggage: ${quote(member.key)}: ${member.fault}`)
+      throw new KestError('ERR_KEST_BAGGAGE', `baggage: ${shown(member.key, 64)}: ${member.fault}`)
     if (member.key === MEMBER.jwt) continue
     const value = decodeValue(member)
     const earlier = kest.get(member.key)
     if (earlier !== undefined && earlier !== value) {
       throw new KestError(
         'ERR_KEST_BAGGAGE',
-        `baggage: ${quote(member.key)} occurs with two different values (K-ONE)`,
+        `baggage: ${shown(member.key, 64)} occurs with two different values (K-ONE)`,
       )
     }
     kest.set(member.key, value)
   }
-  return { kest, foreign }
+  return kest
 }
 
 /**
@@ -70,8 +102,7 @@ export function stripKest(lines: BaggageLines): {
   readonly foreign: readonly string[]
   readonly removed: number
 } {
-  const header = lines === undefined ? '' : typeof lines === 'string' ? lines : lines.join(',')
-  const { foreign, kest } = splitMembers(header)
+  const { foreign, kest } = splitBaggage(lines)
   return { foreign, removed: kest.length }
 }
 
@@ -109,28 +140,12 @@ function decodeValue({ key, value }: KestMember): string {
   try {
     return decodeURIComponent(value)
   } catch (cause) {
-    throw new KestError('ERR_KEST_BAGGAGE', `baggage: ${quote(key)}: a bad percent escape, or not UTF-8`, {
-      cause,
-    })
+    throw new KestError(
+      'ERR_KEST_BAGGAGE',
+      `baggage: ${shown(key, 64)}: a bad percent escape, or not UTF-8`,
+      {
+        cause,
+      },
+    )
   }
-}
-
-function joinLines(lines: BaggageLines, maxLength: number): string {
-  if (lines === undefined) return ''
-  const list: readonly unknown[] = Array.isArray(lines) ? lines : [lines]
-  let length = -1
-  for (const line of list) {
-    if (typeof line !== 'string')
-      throw new KestError('ERR_KEST_BAGGAGE', `baggage: expected text, got ${typeof line}`)
-    length += line.length + 1
-  }
-  if (length > maxLength) {
-    throw new KestError('ERR_KEST_LIMIT', `baggage: ${length} characters, at most ${maxLength} are read`)
-  }
-  return list.join(',')
-}
-
-/** A stranger's key in a message: escaped, and not longer than a line. */
-function quote(key: string): string {
-  return JSON.stringify(key.length > 64 ? `${key.slice(0, 64)}…` : key)
 }

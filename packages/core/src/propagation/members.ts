@@ -1,4 +1,4 @@
-import { isKestKey, resemblesKest } from './kest-key.js'
+import { beginsOtherwise, createKeyTest, isKestKey } from './kest-key.js'
 
 /** A member of ours in a baggage header, or something that could be taken for one. */
 export interface KestMember {
@@ -28,22 +28,24 @@ const PRINTABLE = /^[\x20-\x7e]*$/
 export function splitMembers(header: string): SplitBaggage {
   const foreign: string[] = []
   const kest: KestMember[] = []
-  let at = 0
-  while (at < header.length) {
-    let end = elementEnd(header, at)
-    const text = trimOws(header.slice(at, end))
-    if (text === '') {
-      at = end + 1
+  const isOurs = createKeyTest()
+  let end: number
+  for (let at = 0; at < header.length; at = end + 1) {
+    end = elementEnd(header, at)
+    const text = trimOws(header, at, end)
+    if (text === '') continue
+    if (beginsOtherwise(text, 0, text.length)) {
+      foreign.push(text)
       continue
     }
     const keyEnd = text.search(KEY_END)
-    const key = trimOws(keyEnd < 0 ? text : text.slice(0, keyEnd))
-    if (!resemblesKest(key)) {
+    const key = keyEnd < 0 ? text : trimOws(text, 0, keyEnd)
+    if (!isOurs(key)) {
       foreign.push(text)
     } else if (text[keyEnd] !== '=') {
       kest.push({ key, value: '', fault: 'it has no value' })
     } else {
-      const value = trimOws(text.slice(keyEnd + 1))
+      const value = trimOws(text, keyEnd + 1, text.length)
       if (value.startsWith('[')) {
         const raw = readRaw(header, header.indexOf('[', header.indexOf('=', at)), end)
         end = raw.end
@@ -52,7 +54,6 @@ export function splitMembers(header: string): SplitBaggage {
         kest.push({ key, value, fault: spellingFault(key) ?? valueFault(value) })
       }
     }
-    at = end + 1
   }
   return { foreign, kest }
 }
@@ -71,13 +72,13 @@ function readRaw(
   const close = RAW_CHARACTERS.lastIndex
   if (header[close] === ']') {
     const after = elementEnd(header, close)
-    if (trimOws(header.slice(close + 1, after)) === '') {
+    if (trimOws(header, close + 1, after) === '') {
       return { value: header.slice(open, close + 1), end: after, fault: null }
     }
   }
   let from = open
   let last = end
-  while (last < header.length && !trimOws(header.slice(from, last)).endsWith(']')) {
+  while (last < header.length && !trimOws(header, from, last).endsWith(']')) {
     const next = elementEnd(header, last + 1)
     const fragment = header.slice(last + 1, next)
     if (fragment.includes('=')) break
@@ -106,13 +107,13 @@ function elementEnd(header: string, from: number): number {
   return comma < 0 ? header.length : comma
 }
 
-/** Optional white space of HTTP is space and tab, and nothing else that `trim` would take. */
-function trimOws(text: string): string {
-  let start = 0
-  let end = text.length
-  while (start < end && isOws(text.charCodeAt(start))) start++
-  while (end > start && isOws(text.charCodeAt(end - 1))) end--
-  return text.slice(start, end)
+/** What stands from `start` to `end`. Optional white space of HTTP is space and tab, and nothing else that `trim` would take. */
+function trimOws(text: string, start: number, end: number): string {
+  let from = start
+  let to = end
+  while (from < to && isOws(text.charCodeAt(from))) from++
+  while (to > from && isOws(text.charCodeAt(to - 1))) to--
+  return text.slice(from, to)
 }
 
 function isOws(code: number): boolean {

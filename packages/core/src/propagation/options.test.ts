@@ -9,7 +9,7 @@ describe('resolvePropagation', () => {
     expect(resolvePropagation()).toMatchObject({
       maxMemberLength: 4096,
       maxHeaderLength: 8192,
-      maxInboundLength: 65_536,
+      maxInboundLength: 16_384,
       encoding: 'auto',
       namespace: 'default',
       cache: null,

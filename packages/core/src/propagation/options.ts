@@ -10,7 +10,7 @@ export interface PropagationOptions {
   readonly maxMemberLength?: number | undefined
   /** Characters of the whole outgoing header, members of others included. Default 8192 (K-SIZE). */
   readonly maxHeaderLength?: number | undefined
-  /** Characters of all inbound `baggage` lines together. Default 65,536. */
+  /** Characters of all inbound `baggage` lines together. Default 16,384. */
   readonly maxInboundLength?: number | undefined
   /** `auto` (default): the first tier that fits. `compressed`: never tier 1 (K-RAW). */
   readonly encoding?: 'auto' | 'compressed' | undefined

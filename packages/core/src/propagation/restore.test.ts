@@ -162,6 +162,27 @@ describe('decodeMembers', () => {
     expect(codeOf({ 'kest.passport_z': value })).toBe('ERR_KEST_LIMIT')
   })
 
+  it.each(['passport', 'passport_z'])(
+    'K-LIMIT K-CLAIM holds %s to what a header can hold, and a claim check to more',
+    (name) => {
+      const value = (json: string) => (name === 'passport' ? json : compress(json))
+      const inHeader = (json: string, limits = {}) => codeOf({ [`kest.${name}`]: value(json) }, { limits })
+      const many = JSON.stringify(Array(65).fill('a.b.c'))
+      const long = JSON.stringify(['x'.repeat(16_385)])
+      const large = JSON.stringify(Array(9).fill('x'.repeat(15_000)))
+      for (const json of [many, long, large]) {
+        expect(inHeader(json)).toBe('ERR_KEST_LIMIT')
+        const claim = { 'kest.claim_check': ID, 'kest.chain_tip': HASH }
+        expect(codeOf(claim, { cache: cacheWith(json), limits: { entryBytes: 20_000 } })).toBe('none')
+      }
+      expect(inHeader(many, { headerEntries: 65 })).toBe('none')
+      expect(inHeader(long, { headerEntryBytes: 20_000, entryBytes: 20_000 })).toBe('none')
+      expect(inHeader(large, { headerPassportBytes: 200_000 })).toBe('none')
+      // The smaller of two counts.
+      expect(inHeader(many, { headerEntries: 65, entries: 64 })).toBe('ERR_KEST_LIMIT')
+    },
+  )
+
   it('throws nothing but KestError, whatever the members', () => {
     const key = fc.constantFrom('passport', 'passport_z', 'claim_check', 'chain_tip', 'user')
     const value = fc.oneof(

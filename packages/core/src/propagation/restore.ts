@@ -1,4 +1,5 @@
 import { KestError } from '../errors.js'
+import { headerLimits } from '../limits.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import { type Passport, parsePassport } from '../passport/passport.js'
 import { MEMBER } from './baggage-names.js'
@@ -32,26 +33,30 @@ export function decodeMembers(
 ): MaybePromise<DecodedMembers> {
   const tip = parseTip(kest.get(MEMBER.chainTip))
   const identity = identityOf(kest)
-  const source = passportSource(kest, tip, options)
-  const settle = (json: string | Buffer | null): DecodedMembers => {
-    if (json === null && tip !== null) {
-      throw new KestError('ERR_KEST_TIP', `baggage: ${MEMBER.chainTip} came without its passport (K-TIP)`)
-    }
-    return { passport: json === null ? null : parsePassport(json, { limits: options.limits }), tip, identity }
-  }
-  return isPromise(source) ? source.then(settle) : settle(source)
+  const claim = kest.get(MEMBER.claimCheck)
+  if (claim === undefined) return { passport: passportIn(kest, tip, options), tip, identity }
+  const settle = (json: string): DecodedMembers => ({
+    passport: parsePassport(json, { limits: options.limits }),
+    tip,
+    identity,
+  })
+  const found = redeem(claim, tip, options)
+  return isPromise(found) ? found.then(settle) : settle(found)
 }
 
-function passportSource(
+/** The passport that is in the header itself, held to what a header can hold (K-LIMIT). */
+function passportIn(
   kest: ReadonlyMap<string, string>,
   tip: readonly string[] | null,
   options: ResolvedPropagation,
-): MaybePromise<string | Buffer | null> {
-  const claim = kest.get(MEMBER.claimCheck)
-  if (claim !== undefined) return redeem(claim, tip, options)
+): Passport | null {
+  const limits = headerLimits(options.limits)
   const compressed = kest.get(MEMBER.compressed)
-  if (compressed !== undefined) return decompress(compressed, options.limits.passportBytes)
-  return kest.get(MEMBER.passport) ?? null
+  const json =
+    compressed === undefined ? kest.get(MEMBER.passport) : decompress(compressed, limits.passportBytes)
+  if (json !== undefined) return parsePassport(json, { limits })
+  if (tip === null) return null
+  throw new KestError('ERR_KEST_TIP', `baggage: ${MEMBER.chainTip} came without its passport (K-TIP)`)
 }
 
 function redeem(

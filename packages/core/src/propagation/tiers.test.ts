@@ -40,6 +40,23 @@ describe('encodeMembers', () => {
     expect(members.get('kest.chain_tip')).toBe(lineage.tips[0]?.hash)
   })
 
+  it.each([
+    ['entries', Array(65).fill('a.b.c'), { headerEntries: 65 }],
+    ['bytes of an entry', ['a'.repeat(16_385)], { headerEntryBytes: 20_000, entryBytes: 20_000 }],
+    ['bytes', Array(9).fill('a'.repeat(15_000)), { headerPassportBytes: 200_000 }],
+  ] as const)(
+    'K-LIMIT writes no passport into a header that has more %s than are read there',
+    (_, strings, more) => {
+      const lineage = lineageOf(strings)
+      const limits = { entryBytes: 20_000 }
+      expect(() => encode(lineage, { limits })).toThrow(
+        expect.objectContaining({ code: 'ERR_KEST_TOO_LARGE' }),
+      )
+      expect([...encode(lineage, { limits, cache: new MemoryCache() }).keys()]).toContain('kest.claim_check')
+      expect([...encode(lineage, { limits: more }).keys()]).not.toContain('kest.claim_check')
+    },
+  )
+
   it('K-TIP names all tips, separated by encoded commas', () => {
     const entries = ['a.b.c', 'd.e.f'].map((jws) => entryOf(jws))
     const members = encode(Lineage.of(entries, entries))

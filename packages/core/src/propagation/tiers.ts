@@ -1,4 +1,5 @@
 import { KestConfigError } from '../errors.js'
+import { headerLimits } from '../limits.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { Lineage } from '../passport/lineage.js'
 import type { IdentityContext } from '../passport/verified.js'
@@ -28,6 +29,10 @@ const CLAIM_MEMBER_LENGTH = MEMBER.claimCheck.length + 1 + 36
 /** The forms of one lineage that were needed so far, so that fan-out pays once. */
 interface Encoded {
   readonly tip: string
+  /** Length of the passport's JSON. */
+  readonly wireLength: number
+  /** Length of the longest entry. */
+  readonly longest: number
   /** Length of the tier 1 value: exact for JWS, and never more than the truth. See {@link encodeStrings}. */
   readonly plainLength: number
   /** Length that compression cannot go below: signatures do not compress. */
@@ -62,14 +67,35 @@ export function encodeMembers(
     ...identityMembers(input.identity),
   ]
   const room = roomFor(companions, input.foreignLength, options)
-  const plain = options.encoding === 'auto' ? plainMember(lineage, encoded, room) : null
-  const inline = plain ?? compressedMember(lineage, encoded, room)
+  const inline = isReadInHeader(lineage, encoded, options)
+    ? inlineMember(lineage, encoded, room, options)
+    : null
   if (inline !== null) return [inline, ...companions]
   if (options.cache === null || CLAIM_MEMBER_LENGTH > room)
     throw tooLarge(lineage, input.foreignLength, options)
   const id = claimOf(lineage, encoded, options, options.cache)
   const members = (value: string): EncodedMember[] => [[MEMBER.claimCheck, value], ...companions]
   return isPromise(id) ? id.then(members) : members(id)
+}
+
+/** Whether a receiver with the same limits reads the lineage out of a header (K-LIMIT). */
+function isReadInHeader(
+  lineage: Lineage,
+  { wireLength, longest }: Encoded,
+  { limits }: ResolvedPropagation,
+): boolean {
+  const { entries, entryBytes, passportBytes } = headerLimits(limits)
+  return lineage.length <= entries && longest <= entryBytes && wireLength <= passportBytes
+}
+
+function inlineMember(
+  lineage: Lineage,
+  encoded: Encoded,
+  room: number,
+  { encoding }: ResolvedPropagation,
+): EncodedMember | null {
+  const plain = encoding === 'auto' ? plainMember(lineage, encoded, room) : null
+  return plain ?? compressedMember(lineage, encoded, room)
 }
 
 /** Tier 1. */
@@ -123,6 +149,8 @@ function encodingOf(lineage: Lineage): Encoded {
   const signatures = lineage.map(({ jws }) => (jws.includes('.') ? jws.length - jws.lastIndexOf('.') - 1 : 0))
   const encoded: Encoded = {
     tip: lineage.tips.map(({ hash }) => hash).join('%2C'),
+    wireLength: sum(lengths) + 3 * lengths.length + 1,
+    longest: Math.max(...lengths),
     plainLength: sum(lengths) + 9 * (lengths.length - 1) + 12,
     // base64url twice, and compressed to the bytes in between, a signature is as long as before.
     incompressible: sum(signatures),
@@ -173,11 +201,13 @@ function roomFor(
 }
 
 function tooLarge(lineage: Lineage, foreignLength: number, options: ResolvedPropagation): KestConfigError {
+  const { entries, passportBytes } = headerLimits(options.limits)
   const remedy =
     options.cache === null ? 'configure a cache for claim checks, or raise the bounds' : 'raise the bounds'
   return new KestConfigError(
     `the passport of ${lineage.length} entries fits no tier beside ${foreignLength} characters of other baggage ` +
-      `(maxMemberLength ${options.maxMemberLength}, maxHeaderLength ${options.maxHeaderLength}): ${remedy}`,
+      `(maxMemberLength ${options.maxMemberLength}, maxHeaderLength ${options.maxHeaderLength}, ` +
+      `limits.headerEntries ${entries}, limits.headerPassportBytes ${passportBytes}): ${remedy}`,
     { code: 'ERR_KEST_TOO_LARGE' },
   )
 }

@@ -69,6 +69,16 @@ class X509KeySource implements KeySource {
     return this.#bundles.generation
   }
 
+  knows(principal: string): boolean {
+    const trustDomain = trustDomainOf(principal)
+    try {
+      return trustDomain !== undefined && this.#bundles.getX509Bundle(trustDomain) !== undefined
+    } catch {
+      // Why it cannot say is said when it is asked for keys.
+      return true
+    }
+  }
+
   find({ principal, header: { x5c }, time }: KeyQuery): readonly VerificationKey[] {
     const trustDomain = trustDomainOf(principal)
     if (x5c === undefined || trustDomain === undefined) return NONE
