@@ -13,6 +13,8 @@ const STATUS = {
   ERR_KEST_TOO_LARGE: 500,
   /** An outgoing request cannot be judged: its origin is unknown (K-SCOPE). */
   ERR_KEST_OUTBOUND: 500,
+  /** The request or operation in whose state this runs is over (K-STATE). */
+  ERR_KEST_STATE_ENDED: 500,
   /** The evidence file is not of the form of SPEC §9.1. */
   ERR_KEST_EVIDENCE: 400,
 

@@ -20,7 +20,9 @@ export {
   getCurrentTask,
   getCurrentUser,
 } from './context/accessors.js'
+export type { KeptState } from './context/derived-states.js'
 export type { Frame } from './context/frame.js'
+export type { Lifetime } from './context/lifetime.js'
 export { currentState, type KestState, type StatedIdentity } from './context/state.js'
 export { canonicalize } from './entry/canonicalize.js'
 export {
@@ -62,6 +64,7 @@ export { hasLeft, onceOver } from './ingress/departure.js'
 export type { InboundHeaders, InboundRequest, KeptPassport, Listener } from './ingress/listener.js'
 export type { ListenerOptions, TrustDomainOptions } from './ingress/listener-options.js'
 export { type Problem, toProblem } from './ingress/problem.js'
+export { RequestTerm, toStateGraceMs } from './ingress/request-term.js'
 export { takeLineageOut } from './ingress/take-lineage-out.js'
 export { createTokenVerifier, type TokenVerifier, type VerifiedToken } from './ingress/token.js'
 export type { TokenOptions } from './ingress/token-options.js'

@@ -5,6 +5,7 @@ import {
   createKest,
   createKeySource,
   type IdentityProvider,
+  type KeptState,
   type Kest,
   KestError,
   type KestErrorCode,
@@ -47,6 +48,15 @@ const later = verified({ operation: 'later', policy: ['a', 'b'] }, async () => '
 expectTypeOf(later).returns.toEqualTypeOf<Promise<string>>()
 // @ts-expect-error a wrong argument
 void charge({ id: 1 }, 2)
+
+// Begun from a state that is given, with the same arguments; a state is needed, or none is meant.
+declare const request: KestState
+expectTypeOf(charge.with(request)).parameters.toEqualTypeOf<[order: { id: string }, cents: number]>()
+expectTypeOf(charge.with(null)).returns.toEqualTypeOf<Promise<number>>()
+// @ts-expect-error which one?
+charge.with()
+// @ts-expect-error it might be the ambient one, which is what is not meant
+charge.with(undefined)
 
 // Values may be functions of the arguments, and answer what the option takes.
 verified(
@@ -115,3 +125,14 @@ void verifyPassport(parsePassport([]), {})
 expectTypeOf(new KestError('ERR_KEST_DENIED', 'no').code).toEqualTypeOf<KestErrorCode>()
 // @ts-expect-error not a code
 new KestError('ERR_KEST_WHATEVER', 'no')
+
+// States that end: kept, forked, bound.
+expectTypeOf(kest.keep()).toEqualTypeOf<KeptState>()
+expectTypeOf(kest.keep(request).run(() => 'x')).toEqualTypeOf<string>()
+expectTypeOf(kest.fork(request)).toEqualTypeOf<KestState>()
+const bound = kest.bind(async (id: number) => String(id))
+expectTypeOf(bound).toEqualTypeOf<(id: number) => Promise<string>>()
+// @ts-expect-error a promise runs already
+kest.bind(Promise.resolve(1))
+// @ts-expect-error milliseconds
+createKest({ maxStateMs: '1h' })

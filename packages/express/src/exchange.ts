@@ -1,11 +1,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type Kest, type KestState, type Operation, onceOver, Passport, withoutKestBaggage } from '@kest/core'
+import {
+  type KeptState,
+  type Kest,
+  type KestState,
+  type Operation,
+  Passport,
+  RequestTerm,
+  withoutKestBaggage,
+} from '@kest/core'
 import { type Context, context, trace } from '@opentelemetry/api'
 import type { RequestParts } from './middleware.js'
 
 /** What Kest knows about a request, on the request itself: `req.kest`. It is there also where ambient state is lost. */
 export interface RequestKest {
-  /** The state of the innermost operation that has begun, else that of the request: what to `kest.run` in. */
+  /**
+   * The state of the innermost operation that has begun, else that of the request. It ends with the response and its
+   * handlers (K-STATE): what goes on after that has a state of its own, by {@link keep}.
+   */
   readonly state: KestState
   /** The innermost operation that has begun; `null` before {@link protect}. */
   readonly operation: Operation | null
@@ -14,6 +25,20 @@ export interface RequestKest {
   readonly task: string | null
   /** The passport at this moment (K-FLOW): a copy. */
   readonly passport: Passport
+  /** Runs `fn` in the request's state, and what it starts, whatever is ambient where it is called. */
+  run<T>(fn: () => T): T
+  /**
+   * The `fetch` of `kestExpress()` in the request's state, wherever it is called: in a limiter's task, or in a callback of
+   * a shared resource. May be handed on by itself.
+   */
+  readonly fetch: typeof globalThis.fetch
+  /**
+   * A state for background work, as `kest.keep()`.
+   * @throws {KestError} `ERR_KEST_STATE_ENDED` when the request is over
+   */
+  keep(): KeptState
+  /** A state for one of many things that happen on this connection, as `kest.fork()`. */
+  fork(): KestState
 }
 
 declare global {
@@ -28,6 +53,16 @@ declare global {
 /** What a refused request is answered with: by Kest itself, or by the application's error handlers. */
 export type OnError = 'respond' | 'next'
 
+/** What a request has of the middleware that let it in. */
+export interface Ingress {
+  readonly kest: Kest
+  readonly onError: OnError
+  readonly stateGraceMs: number
+  readonly fetch: typeof globalThis.fetch | undefined
+  /** Which middleware it was. */
+  readonly ingress: unknown
+}
+
 /** Requests that were let in. Not a property of the request: nothing else can write it. */
 const exchanges = new WeakMap<IncomingMessage, Exchange>()
 
@@ -40,8 +75,10 @@ export function exchangeOf(req: IncomingMessage): Exchange | undefined {
 export class Exchange implements RequestKest {
   readonly kest: Kest
   readonly onError: OnError
-  /** Which middleware let it in. */
   readonly ingress: unknown
+  readonly #fetch: typeof globalThis.fetch | undefined
+  readonly #graceMs: number
+  readonly #term: RequestTerm
   readonly #received: KestState
   readonly #operations: Operation[] = []
   /** OpenTelemetry's context of the request, for where the active one was lost. */
@@ -49,7 +86,7 @@ export class Exchange implements RequestKest {
   #passed: { readonly route: unknown; readonly params: unknown } | undefined
 
   constructor(
-    { kest, onError, ingress }: Pick<Exchange, 'kest' | 'onError' | 'ingress'>,
+    { kest, onError, stateGraceMs, fetch, ingress }: Ingress,
     received: KestState,
     req: IncomingMessage & { kest?: RequestKest },
     res: ServerResponse,
@@ -57,13 +94,13 @@ export class Exchange implements RequestKest {
     this.kest = kest
     this.onError = onError
     this.ingress = ingress
+    this.#fetch = fetch
+    this.#graceMs = stateGraceMs
     this.#received = received
     this.#context = withoutKestBaggage(context.active())
     exchanges.set(req, this)
     req.kest = this
-    const settle = () => this.#settle()
-    res.once('finish', settle)
-    onceOver(req, res, settle)
+    this.#term = new RequestTerm(req, res, { graceMs: stateGraceMs, end: (graceMs) => this.#end(graceMs) })
   }
 
   get state(): KestState {
@@ -90,6 +127,18 @@ export class Exchange implements RequestKest {
     return new Passport(this.state.frame.lineage.strings())
   }
 
+  get fetch(): typeof globalThis.fetch {
+    return (...args) => this.run(() => (this.#fetch ?? globalThis.fetch)(...args))
+  }
+
+  keep(): KeptState {
+    return this.kest.keep(this.state)
+  }
+
+  fork(): KestState {
+    return this.kest.fork(this.state)
+  }
+
   /** Continues in the request's state, whatever is ambient, and with no `kest.*` in OpenTelemetry's Baggage. */
   run<T>(fn: () => T): T {
     const active = context.active()
@@ -102,6 +151,12 @@ export class Exchange implements RequestKest {
     operation.enter()
     this.#operations.push(operation)
     this.#passed = { route: req.route, params: req.params }
+    if (this.#term.closed) this.#end(this.#graceMs)
+  }
+
+  /** Takes note of what a handler answered, which may be a promise. */
+  follow(answer: unknown): void {
+    this.#term.follow(answer)
   }
 
   /**
@@ -119,7 +174,8 @@ export class Exchange implements RequestKest {
   }
 
   /** The innermost first: each joins the one that it ran in. */
-  #settle(): void {
-    for (const operation of this.#operations.toReversed()) operation.settle()
+  #end(graceMs: number): void {
+    for (const operation of this.#operations.toReversed()) operation.settle(graceMs)
+    this.#received.lifetime.end(graceMs)
   }
 }

@@ -7,6 +7,7 @@ import {
   type ListenerOptions,
   onceOver,
   peerOf,
+  toStateGraceMs,
   varyByBaggage,
 } from '@kest/core'
 import { Exchange, exchangeOf, type OnError } from './exchange.js'
@@ -30,6 +31,17 @@ export interface KestExpressOptions<Req extends IncomingMessage = IncomingMessag
    * the route is known. Default `false`.
    */
   readonly switchIdentity?: boolean | ((req: Req) => boolean) | undefined
+  /**
+   * How long operations begin and calls leave in a request's state after its response is closed, milliseconds, where no
+   * handler's promise is there to say that it is done: handlers that take callbacks, and those behind a `protect()` that
+   * no wrapped router has declared (K-STATE). Default 10,000.
+   */
+  readonly stateGraceMs?: number | undefined
+  /**
+   * What `req.kest.fetch` calls: a `fetch` that carries passports, such as `createKestFetch()` of `@kest/undici` makes.
+   * Default: the global one, as it is at each call.
+   */
+  readonly fetch?: typeof globalThis.fetch | undefined
 }
 
 /**
@@ -55,7 +67,11 @@ export interface KestExpressOptions<Req extends IncomingMessage = IncomingMessag
 export function kestExpress<Req extends IncomingMessage = IncomingMessage>(
   options: KestExpressOptions<Req> = {},
 ): KestMiddleware<Req> {
-  const { kest = getActiveKest(), onError = 'respond', switchIdentity = false, ...listenerOptions } = options
+  const { kest = getActiveKest(), onError = 'respond', switchIdentity = false, ...others } = options
+  const { stateGraceMs: graceMs, fetch, ...listenerOptions } = others
+  const stateGraceMs = toStateGraceMs('kestExpress', graceMs)
+  if (fetch !== undefined && typeof fetch !== 'function')
+    throw new KestConfigError('kestExpress.fetch: expected a function')
   if (onError !== 'respond' && onError !== 'next') {
     throw new KestConfigError(`kestExpress.onError: expected "respond" or "next", got ${String(onError)}`)
   }
@@ -84,7 +100,8 @@ export function kestExpress<Req extends IncomingMessage = IncomingMessage>(
       })
     }
     receive().then(
-      (state) => new Exchange({ kest, onError, ingress: kestIngress }, state, req, res).run(next),
+      (state) =>
+        new Exchange({ kest, onError, stateGraceMs, fetch, ingress: kestIngress }, state, req, res).run(next),
       (error: unknown) => refuse(error, onError, res, next),
     )
   }

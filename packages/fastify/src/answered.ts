@@ -14,3 +14,8 @@ export function isAnswered(request: FastifyRequest, reply: FastifyReply): boolea
   // Only with a time limit: to ask makes a controller where there is none.
   return (request.routeOptions.handlerTimeout ?? 0) > 0 && request.signal.aborted
 }
+
+/** Whether somebody else than Fastify answers, or has answered. */
+export function isHijacked(reply: FastifyReply): boolean {
+  return reply.sent && !given.has(reply)
+}

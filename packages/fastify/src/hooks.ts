@@ -9,6 +9,7 @@ import type {
 } from 'fastify'
 import { isAnswered, noteAnswer } from './answered.js'
 import { cleanContext } from './clean-context.js'
+import { followed } from './followed.js'
 import { refuse, warnUnprotected } from './refuse.js'
 import { Caller, Exchange, exchangeOf, leaveAlone } from './request.js'
 import { isMarked, markConfig, type Protection, type Scope, scopeOf } from './scope.js'
@@ -37,6 +38,7 @@ export function addHooks(instance: FastifyInstance): void {
 function kestProtectRoute(this: FastifyInstance, route: RouteOptions): void {
   const { method, url, config = {} } = route
   route.config = markConfig(config, ownScope(this).protect({ method, url, config }))
+  route.handler = followed(route.handler)
   ownScope(this).declared.push(route)
   // Deferred, so that it comes after what other plugins' onRoute hooks add; Fastify reads it when all is loaded.
   this.after(() => {
@@ -79,7 +81,7 @@ function kestReceive(
     const { switchIdentity = false } = protection ?? {}
     scope.listener.receive({ headers, rawHeaders, peer, switchIdentity, signal: caller.signal }).then(
       (state) => {
-        if (!isAnswered(request, reply)) new Exchange(scope.kest, request, caller, state).run(done)
+        if (!isAnswered(request, reply)) new Exchange(scope, request, reply, caller, state).run(done)
       },
       (error: unknown) => refuse(error, scope.onError, request, reply, done),
     )

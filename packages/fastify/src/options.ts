@@ -4,6 +4,7 @@ import {
   type ListenerOptions,
   type OperationOptions,
   type Policies,
+  toStateGraceMs,
 } from '@kest/core'
 import type { FastifyContextConfig, FastifyRequest } from 'fastify'
 
@@ -38,6 +39,17 @@ export interface KestFastifyOptions extends ListenerOptions {
    * `next` hands the error to Fastify's error handler, which must keep its message from the client.
    */
   readonly onError?: 'respond' | 'next' | undefined
+  /**
+   * How long operations begin and calls leave in a request's state after its response is closed, milliseconds, where the
+   * handler's promise is not there to say that it is done: it takes callbacks, has hijacked the reply, or was declared
+   * before the plugin (K-STATE). Default 10,000.
+   */
+  readonly stateGraceMs?: number | undefined
+  /**
+   * What `request.kest.fetch` calls: a `fetch` that carries passports, such as `createKestFetch()` of `@kest/undici` makes.
+   * Default: the global one, as it is at each call.
+   */
+  readonly fetch?: typeof globalThis.fetch | undefined
 }
 
 /** `config.kest` of a route: what its operation is. Values may be functions of the request. */
@@ -54,6 +66,8 @@ export interface ResolvedOptions {
   /** `null`: not published. */
   readonly keysPath: string | null
   readonly onError: 'respond' | 'next'
+  readonly stateGraceMs: number
+  readonly fetch: typeof globalThis.fetch | undefined
   readonly listener: ListenerOptions
 }
 
@@ -61,7 +75,8 @@ const DEFAULT_KEYS_PATH = '/.well-known/kest/jwks.json'
 
 /** @throws {KestConfigError} for an option of the plugin that is wrong; the others are judged by `Kest.listener` */
 export function resolveOptions(options: KestFastifyOptions): ResolvedOptions {
-  const { kest, policy, exclude = [], publishKeys = false, onError = 'respond', ...listener } = options
+  const { kest, policy, exclude = [], publishKeys = false, onError = 'respond', ...others } = options
+  const { stateGraceMs, fetch, ...listener } = others
   for (const name of ['prefix', 'logLevel', 'logSerializers']) {
     if (Object.hasOwn(listener, name)) {
       throw new KestConfigError(
@@ -85,8 +100,10 @@ export function resolveOptions(options: KestFastifyOptions): ResolvedOptions {
     throw invalid('publishKeys', 'a boolean, or a path')
   }
   if (onError !== 'respond' && onError !== 'next') throw invalid('onError', '"respond" or "next"')
+  if (fetch !== undefined && typeof fetch !== 'function') throw invalid('fetch', 'a function')
   const keysPath = publishKeys === true ? DEFAULT_KEYS_PATH : publishKeys === false ? null : publishKeys
-  return { kest, policy, exclude, keysPath, onError, listener }
+  const graceMs = toStateGraceMs('kestFastify', stateGraceMs)
+  return { kest, policy, exclude, keysPath, onError, stateGraceMs: graceMs, fetch, listener }
 }
 
 function invalid(option: string, expected: string): KestConfigError {

@@ -39,6 +39,8 @@ export class Scope {
   readonly kest: Kest
   readonly listener: Listener
   readonly onError: 'respond' | 'next'
+  readonly stateGraceMs: number
+  readonly fetch: typeof globalThis.fetch | undefined
   readonly exclusions: Exclusions
   readonly #policy: KestFastifyOptions['policy']
   /** Routes that got a guard and were not looked at since. */
@@ -51,6 +53,8 @@ export class Scope {
     this.kest = options.kest ?? enclosing?.kest ?? getActiveKest()
     this.listener = this.kest.listener(options.listener)
     this.onError = options.onError
+    this.stateGraceMs = options.stateGraceMs
+    this.fetch = options.fetch
     this.exclusions = new Exclusions(options.exclude)
     this.#policy = options.policy
     if (options.policy !== undefined && typeof options.policy !== 'function') {

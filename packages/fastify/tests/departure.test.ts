@@ -133,16 +133,15 @@ describe('a client that leaves', () => {
   })
 
   it.each(['/x', '/nothing'])(
-    'has its answer to %s: nothing aborts, so that work in the background goes on',
+    'K-STATE has its answer to %s: nothing aborts, so that work in the background goes on in the state it kept',
     async (url) => {
       const world = new World()
       const app = await world.app()
       const background = deferred<unknown>()
       const audit = world.kest.verified({ operation: 'audit', policy: 'test' }, async () => 'written')
       const answer = async (request: FastifyRequest, reply: FastifyReply) => {
-        reply.raw.once('close', () => {
-          setTimeout(() => background.resolve(world.kest.run(request.kest!.state, () => audit())), 5)
-        })
+        const kept = request.kest!.keep()
+        reply.raw.once('close', () => setTimeout(() => background.resolve(kept.run(audit)), 5))
         return reply.send('answered')
       }
       app.post('/x', policy, answer)

@@ -1,4 +1,6 @@
-import { type KestState, runWithState } from '../context/state.js'
+import { AsyncResource } from 'node:async_hooks'
+import { forkState, type KeptState, keepState } from '../context/derived-states.js'
+import { currentState, type KestState, runWithState } from '../context/state.js'
 import { type BeginOptions, begin } from '../hook/begin.js'
 import type { Operation } from '../hook/operation.js'
 import { OperationDefinition } from '../hook/operation-definition.js'
@@ -13,6 +15,7 @@ import { assertHeaderRecord, type HeaderRecord, isHeaders, lowerCased } from '..
 import { type InjectableHeaders, injectBaggage } from '../propagation/inject.js'
 import { createOutbound, type Outbound } from '../propagation/outbound.js'
 import type { PropagateTo } from '../propagation/scope.js'
+import { OnceAWhile } from '../telemetry/once-a-while.js'
 import type { KestOptions } from './options.js'
 import { createRuntime, type Runtime } from './runtime.js'
 
@@ -27,6 +30,7 @@ export type CarrierHeaders = Headers | Readonly<HeaderRecord>
  */
 export class Kest {
   readonly #runtime: Runtime
+  readonly #stateless = new OnceAWhile()
   readonly #listeners = new WeakMap<ListenerOptions, Listener>()
 
   /** Use {@link createKest}. */
@@ -94,10 +98,61 @@ export class Kest {
 
   /**
    * Runs `fn` with `state` as the ambient one, and what it starts: for consumers and jobs, and for frameworks that
-   * have no adapter. The state comes from {@link extract}, {@link resume}, a listener or an operation.
+   * have no adapter. The state comes from {@link extract}, {@link resume}, a listener or an operation. It is not ended by
+   * this, and one that has ended stays so: what begins in it, or is sent from it, throws `ERR_KEST_STATE_ENDED`.
    */
   run<T>(state: KestState, fn: () => T): T {
     return runWithState(state, fn)
+  }
+
+  /**
+   * Ends a state, for whoever opened it by {@link extract}, {@link resume} or a listener (K-STATE): the message is handled,
+   * the job is done. From then on nothing begins in it and nothing is sent from it; accessors still read. One that is never
+   * ended is good for the listener's `maxStateMs`. Idempotent.
+   */
+  end(state: KestState): void {
+    state.lifetime.end()
+  }
+
+  /**
+   * A state for work that goes on after the request or operation that starts it, without its signal and its token. Take it
+   * before that is over; end it when the work is done. It is good for no longer than the state that it was taken from
+   * could be (`maxStateMs`, `exp` of the token): what takes longer keeps its passport's strings, and is {@link resume}d.
+   *
+   * @param state default: the ambient one
+   * @throws {KestError} `ERR_KEST_STATE_ENDED` when that is over; `ERR_KEST_LINEAGE_MISSING` where there is none
+   *
+   * @example
+   * ```ts
+   * const background = kest.keep()
+   * void background.run(() => sendReceipt(order)).finally(() => background.end())
+   * ```
+   */
+  keep(state: KestState | null = currentState()): KeptState {
+    return keepState(state)
+  }
+
+  /**
+   * The same state with a frame of its own, as it is now, for what comes again and again on one connection: each message
+   * of a WebSocket begins from a fork of its handshake's state, and neither follows nor joins the other messages.
+   */
+  fork(state: KestState): KestState {
+    return forkState(state)
+  }
+
+  /**
+   * Binds a function to where it is bound: it runs in the state of this moment, whoever calls it (K-STATE). For tasks that
+   * are handed to a limiter, a queue or a pool, which may run them in another's context, and for callbacks of shared
+   * resources. All other `AsyncLocalStorage` comes along, OpenTelemetry's context too. A state that has ended stays so.
+   *
+   * @example
+   * ```ts
+   * await queue.add(kest.bind(() => fetch('http://hop2:8000/orders')))
+   * ```
+   */
+  bind<F extends (...args: never[]) => unknown>(fn: F): F {
+    if (typeof fn !== 'function') throw new TypeError(`kest.bind: expected a function, got ${typeof fn}`)
+    return AsyncResource.bind(fn as unknown as (...args: unknown[]) => unknown) as unknown as F
   }
 
   /**
@@ -131,8 +186,17 @@ export class Kest {
    * @throws {KestConfigError} when `propagateTo` is missing or wrong (K-SCOPE); with `hop`, when there is no identity
    */
   outbound(options: { readonly propagateTo: PropagateTo; readonly hop?: boolean | undefined }): Outbound {
-    const { propagation, identity, identityTimeoutMs, logger } = this.#runtime
-    return createOutbound({ ...propagation, identity, identityTimeoutMs, logger, ...options })
+    const { propagation, identity, identityTimeoutMs, logger, metrics } = this.#runtime
+    const onStateless = (origin: string): void => {
+      metrics.stateless()
+      const count = this.#stateless.count()
+      if (count === 0) return
+      logger.warn(
+        { origin, count },
+        'requests in scope left without a passport: no state was there. Where a protected request is served, something on its way lost it (docs/concurrency.md)',
+      )
+    }
+    return createOutbound({ ...propagation, identity, identityTimeoutMs, logger, onStateless, ...options })
   }
 
   /**
@@ -170,16 +234,18 @@ export class Kest {
    *
    * @returns the same headers, their `baggage` set, or removed when nothing is left of it
    * @param options.hop whether a token for the receiver goes along (K-HOP); good for one request, within 30 seconds
-   * @throws {KestError} `ERR_KEST_TOO_LARGE`, `ERR_KEST_CACHE`, `ERR_KEST_IDENTITY`, `ERR_KEST_CONFIG` for headers of
+   * @param options.state whose passport; default: that of the ambient state
+   * @throws {KestError} `ERR_KEST_STATE_ENDED`, `ERR_KEST_TOO_LARGE`, `ERR_KEST_CACHE`, `ERR_KEST_IDENTITY`, `ERR_KEST_CONFIG` for headers of
    *   another form: do not send the request
    */
   inject<H extends InjectableHeaders>(
     headers: H,
     url: string | URL,
-    options: { readonly hop?: boolean | undefined } = {},
+    options: { readonly hop?: boolean | undefined; readonly state?: KestState | undefined } = {},
   ): Promise<H> {
     const target = new URL(url)
-    return injectBaggage(this.outbound({ propagateTo: [target.origin], ...options }), headers, target)
+    const { hop, state } = options
+    return injectBaggage(this.outbound({ propagateTo: [target.origin], hop }), headers, target, state)
   }
 
   #listenerFor(options: ListenerOptions): Listener {

@@ -32,6 +32,11 @@ export interface KestOptions {
   readonly policyTimeoutMs?: number
   /** How long the identity may take to say who signs, and its key to sign, each, milliseconds. Default 5000. */
   readonly identityTimeoutMs?: number
+  /**
+   * How long operations begin and calls leave in the state of an operation that began outside any request, milliseconds
+   * (K-STATE). Default 3,600,000. Listeners have an option of the same name.
+   */
+  readonly maxStateMs?: number
   readonly propagation?: {
     /** Characters of one encoded `key=value`. Default 4096 (K-SIZE). */
     readonly maxMemberLength?: number

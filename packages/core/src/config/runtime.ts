@@ -33,6 +33,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof KestOptions>([
   'raisers',
   'policyTimeoutMs',
   'identityTimeoutMs',
+  'maxStateMs',
   'propagation',
   'limits',
   'telemetry',
@@ -73,6 +74,7 @@ export function createRuntime(options: KestOptions): Runtime {
     throw new KestConfigError('trust: expected a source of kind "keys" or "x509", with a method find()')
   const policyTimeoutMs = toDelay('policyTimeoutMs', options.policyTimeoutMs ?? 1_000)
   const identityTimeoutMs = toDelay('identityTimeoutMs', options.identityTimeoutMs ?? 5_000)
+  const maxStateMs = toDelay('maxStateMs', options.maxStateMs ?? 3_600_000)
 
   const limits = resolveLimits(options.limits)
   const cache = options.cache ?? null
@@ -97,6 +99,7 @@ export function createRuntime(options: KestOptions): Runtime {
     plannerOf: (definition: OperationDefinition) => planners.of(definition),
     policyTimeoutMs,
     identityTimeoutMs,
+    maxStateMs,
     origins,
     trustEvaluator: options.trustEvaluator ?? defaultTrustEvaluator,
     raisers,

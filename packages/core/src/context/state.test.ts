@@ -2,18 +2,12 @@ import { AsyncResource } from 'node:async_hooks'
 import { context, propagation, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { afterEach, describe, expect, it } from 'vitest'
+import { stateWith } from '../../tests/support/states.js'
 import { getCurrentPassport, getCurrentUser } from './accessors.js'
-import { Frame } from './frame.js'
 import { currentState, type KestState, runWithState } from './state.js'
 
 function stateOf(user: string): KestState {
-  return {
-    frame: new Frame(),
-    origin: null,
-    identity: { context: { user, agent: null, task: null }, by: null },
-    jwt: null,
-    signal: null,
-  }
+  return stateWith({ identity: { context: { user, agent: null, task: null }, by: null } })
 }
 
 afterEach(() => {

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { context } from '@opentelemetry/api'
 import type { IdentityContext } from '../passport/verified.js'
 import type { Frame } from './frame.js'
+import type { Lifetime } from './lifetime.js'
 import { stateOf, withState } from './otel-context.js'
 
 /** Who acts, and which principal said so; `by: null` is this workload itself (a token validated here, or its code). */
@@ -23,6 +24,8 @@ export interface KestState {
   readonly jwt: string | null
   /** Aborts when whoever asked has left. */
   readonly signal: AbortSignal | null
+  /** Until when operations begin and calls leave in it (K-STATE). */
+  readonly lifetime: Lifetime
 }
 
 const STORAGE = Symbol.for('kest.state.1')
@@ -36,7 +39,10 @@ function processStorage(): AsyncLocalStorage<KestState> {
 
 const storage = processStorage()
 
-/** Runs `fn` with `state` as the ambient state, and so everything that `fn` starts. */
+/**
+ * Runs `fn` with `state` as the ambient state, and so everything that `fn` starts. It neither ends the state nor revives
+ * one that has ended.
+ */
 export function runWithState<T>(state: KestState, fn: () => T): T {
   return storage.run(state, () => context.with(withState(context.active(), state), fn))
 }

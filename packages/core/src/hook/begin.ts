@@ -1,4 +1,5 @@
 import { Frame } from '../context/frame.js'
+import { assertLive, Lifetime } from '../context/lifetime.js'
 import { currentState, type KestState } from '../context/state.js'
 import { LABEL } from '../entry/entry.js'
 import { KestConfigError, KestError } from '../errors.js'
@@ -51,12 +52,17 @@ export async function begin(
   const frame = (state?.frame ?? new Frame()).fork()
   const { lineage } = frame
   const signal = options.signal ?? state?.signal ?? null
+  const assertState = (): void => {
+    if (state !== null) assertLive(state, `operation "${definition.operation}"`)
+  }
   const throwIfGone = (): void => {
+    assertState()
     if (signal?.aborted || options.isGone?.())
       throw new KestError('ERR_KEST_ABORTED', 'the caller left before the operation began')
   }
   const attempt = new Attempt(runtime, definition)
   try {
+    assertState()
     const resolved = definition.resolve(options.args ?? [])
     const values = isPromise(resolved)
       ? await inTime(resolved, { what: 'its values were known', signal })
@@ -125,7 +131,7 @@ export async function begin(
       await recorded
       throwIfGone()
     }
-    return new Operation(signed, stateOf(frame, effective, state, signal))
+    return new Operation(signed, stateOf(runtime, frame, effective, state, signal))
   } catch (error) {
     attempt.denied(error)
     throw error
@@ -254,6 +260,7 @@ function sign(
 
 /** Step 12: what the operation runs in. */
 function stateOf(
+  { clock, maxStateMs }: HookRuntime,
   frame: Frame,
   { identity, identityBy }: EffectiveValues,
   state: KestState | null,
@@ -265,5 +272,6 @@ function stateOf(
     identity: identity === null ? null : { context: identity, by: identityBy },
     jwt: state?.jwt ?? null,
     signal,
+    lifetime: state?.lifetime.child() ?? new Lifetime(clock, clock.now() + maxStateMs),
   }
 }

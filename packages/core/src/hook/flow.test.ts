@@ -203,20 +203,23 @@ describe('K-FLOW lineage follows the data', () => {
     expect(graph.parents('later')).toEqual(['careless'])
   })
 
-  it('K-FLOW a timer that outlives its request still links to where it was set', async () => {
+  it('K-FLOW K-STATE a timer that outlives its request begins nothing, unless it was given a state to keep', async () => {
     const graph = new Graph()
-    const late = graph.leaf('late')
-    let fired: Promise<void> | undefined
-    const body = graph.leaf('body')
+    const [late, kept, body] = [graph.leaf('late'), graph.leaf('kept'), graph.leaf('body')]
+    let fired: Promise<unknown> | undefined
     await within(graph, async () => {
-      fired = new Promise((resolve, reject) => {
-        setTimeout(() => late().then(resolve, reject), 20)
-      })
       await body()
+      const background = kest.keep()
+      fired = Promise.all([
+        sleep(20)
+          .then(late)
+          .catch((error) => error.code),
+        background.run(() => sleep(20).then(kept)).finally(() => background.end()),
+      ])
     })
-    await fired
-    // The timer runs in the frame of the root's invocation, where body had joined.
-    expect(graph.parents('late')).toEqual(['body'])
+    expect(await fired).toEqual(['ERR_KEST_STATE_ENDED', undefined])
+    expect(graph.names()).not.toContain('late')
+    expect(graph.parents('kept')).toEqual(['body'])
   })
 
   it('K-FLOW a listener of an event emitter belongs to whoever emits', async () => {

@@ -26,7 +26,8 @@ export class Operation {
 
   /**
    * Runs `fn` in the operation's state and answers what it answers. When it settles, what happened in it joins the
-   * caller's frame (K-FLOW), whether it succeeded or threw: its entry stays either way (K-SPAN).
+   * caller's frame (K-FLOW), whether it succeeded or threw: its entry stays either way (K-SPAN). Its state ends then:
+   * work that goes on takes a state of its own before (`kest.keep()`).
    *
    * @throws {TypeError} when the operation has been run before; whatever `fn` throws.
    */
@@ -53,8 +54,14 @@ export class Operation {
     return this.state
   }
 
-  /** Lets what happened join the caller's frame. Idempotent; `run` does it by itself. */
-  settle(): void {
+  /**
+   * The operation is over: what happened joins the caller's frame, and its state ends (K-STATE). Idempotent; `run` does
+   * it by itself.
+   *
+   * @param graceMs how much longer its state is good for, where nobody knows whether its work is done; default 0
+   */
+  settle(graceMs = 0): void {
     this.state.frame.settle()
+    this.state.lifetime.end(graceMs)
   }
 }

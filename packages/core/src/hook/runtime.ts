@@ -21,6 +21,8 @@ export interface HookRuntime {
   readonly policyTimeoutMs: number
   /** For saying who signs, and for the signature, each. */
   readonly identityTimeoutMs: number
+  /** Bound of a state that an operation opens outside any other (K-STATE). */
+  readonly maxStateMs: number
   readonly origins: OriginMap
   readonly trustEvaluator: TrustEvaluator
   /** Principals whose raises count; `null`: those of this workload's own trust domain (K-EFF). */

@@ -1,13 +1,22 @@
+import type { KestState } from '../context/state.js'
 import type { BeginOptions } from './begin.js'
 import type { Operation } from './operation.js'
 import { OperationDefinition } from './operation-definition.js'
 import type { OperationOptions } from './operation-options.js'
 
 /** The same call, always answering a promise. */
-export type VerifiedFunction<This, Args extends unknown[], Result> = (
-  this: This,
-  ...args: Args
-) => Promise<Awaited<Result>>
+export interface VerifiedFunction<This, Args extends unknown[], Result> {
+  (this: This, ...args: Args): Promise<Awaited<Result>>
+  /**
+   * The same function, beginning from this state instead of the ambient one, whoever calls it (K-STATE); `null` is none.
+   *
+   * @example
+   * ```ts
+   * await queue.add(() => charge.with(request.kest.state)(order))
+   * ```
+   */
+  with(state: KestState | null): (this: This, ...args: Args) => Promise<Awaited<Result>>
+}
 
 /** Wraps a function, or decorates a class method (standard decorators; the method must answer a promise). */
 export type VerifiedDecorator<Args extends unknown[]> = <This, Own extends Args, Result>(
@@ -42,11 +51,21 @@ export function verifiedWith<Args extends unknown[]>(
     context?: ClassMethodDecoratorContext,
   ): VerifiedFunction<This, Own, Result> => {
     assertWrappable(fn, context, definition.operation)
-    const wrapped = async function (this: This, ...args: Own): Promise<Awaited<Result>> {
-      const operation = await source().begin(definition, { args })
-      return operation.run(() => fn.apply(this, args))
+    const from = (surroundings: Pick<BeginOptions, 'state'>) => {
+      const wrapped = async function (this: This, ...args: Own): Promise<Awaited<Result>> {
+        const operation = await source().begin(definition, { ...surroundings, args })
+        return operation.run(() => fn.apply(this, args))
+      }
+      return Object.defineProperty(wrapped, 'name', { value: fn.name, configurable: true })
     }
-    return Object.defineProperty(wrapped, 'name', { value: fn.name, configurable: true })
+    return Object.assign(from({}), {
+      with(state: KestState | null) {
+        // It would mean the ambient one, which is what was not wanted.
+        if (state === undefined)
+          throw new TypeError(`verified("${definition.operation}").with: expected a state`)
+        return from({ state })
+      },
+    })
   }
 }
 

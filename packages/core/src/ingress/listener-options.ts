@@ -41,6 +41,11 @@ export interface ListenerOptions extends BindingOptions {
   readonly mode?: 'full' | 'tip' | 'off' | undefined
   /** Oldest tip that is accepted: a bound on replay (K-FRESH). Default 3,600,000; a job may need more (K-RESUME). */
   readonly maxAgeMs?: number | undefined
+  /**
+   * How long operations begin and calls leave in the state of a request, however long it takes, milliseconds (K-STATE):
+   * a bound for those that are never ended, such as a WebSocket's. The `exp` of its token is another. Default: `maxAgeMs`.
+   */
+  readonly maxStateMs?: number | undefined
   /** How far ahead of this clock a tip may be. Default 60,000. */
   readonly maxAheadMs?: number | undefined
   /** `any` accepts passports of several traces, for jobs that merge requests (K-TRACE). Default `single`. */
@@ -79,6 +84,7 @@ export interface ResolvedListenerOptions {
   readonly binding: ResolvedBinding
   readonly mode: 'full' | 'tip' | 'off'
   readonly maxAgeMs: number
+  readonly maxStateMs: number
   readonly maxAheadMs: number
   readonly traces: 'single' | 'any'
   readonly semantics: 'report' | 'enforce'
@@ -93,6 +99,7 @@ const OPTIONS: ReadonlySet<string> = new Set([
   'acceptLineage',
   'mode',
   'maxAgeMs',
+  'maxStateMs',
   'maxAheadMs',
   'traces',
   'semantics',
@@ -160,6 +167,7 @@ export function resolveListenerOptions(options: ListenerOptions): ResolvedListen
     binding,
     mode,
     maxAgeMs: milliseconds(options.maxAgeMs ?? 3_600_000, 'maxAgeMs'),
+    maxStateMs: milliseconds(options.maxStateMs ?? options.maxAgeMs ?? 3_600_000, 'maxStateMs'),
     maxAheadMs: milliseconds(options.maxAheadMs ?? 60_000, 'maxAheadMs'),
     traces: oneOf(options.traces ?? 'single', ['single', 'any'], 'traces'),
     semantics: oneOf(options.semantics ?? 'report', ['report', 'enforce'], 'semantics'),

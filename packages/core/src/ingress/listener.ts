@@ -1,6 +1,7 @@
 import type { Peer } from '../binding/peer.js'
 import type { ReplayStore } from '../binding/replay-store.js'
 import type { Clock } from '../clock.js'
+import { Lifetime } from '../context/lifetime.js'
 import type { KestState } from '../context/state.js'
 import { KestError, type KestErrorCode, PassportVerificationError } from '../errors.js'
 import type { KeySource } from '../identity/key-source.js'
@@ -61,7 +62,8 @@ export interface Listener {
   /** Whether requests may bring lineage. Their answers depend on it, and must say so: `varyByBaggage`. */
   readonly takesLineage: boolean
   /**
-   * Judges a request, before anything else runs. The state is the request's: run the rest in it.
+   * Judges a request, before anything else runs. The state is the request's: run the rest in it, and end it when the
+   * request is over (`RequestTerm`, or `kest.end(state)`). It is good for `maxStateMs`, and no longer than its token.
    *
    * @throws {KestError} what makes it refuse the request; `toProblem` makes the answer.
    */
@@ -123,6 +125,11 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
     return verifyToken(headers['authorization'])
   }
 
+  function lifetimeOf(token: VerifiedToken | null): Lifetime {
+    const bound = deps.clock.now() + resolved.maxStateMs
+    return new Lifetime(deps.clock, Math.min(bound, token?.validUntil ?? bound))
+  }
+
   return Object.freeze({
     origin,
     binding: resolved.binding.kind,
@@ -133,12 +140,13 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
         const { frame, origin, identity, baggage } = await lineage.receive(request)
         const token = await tokenOf(request)
         const stated = whoActs({ lineage: identity, token: token?.identity ?? null, baggage, switchIdentity })
-        return { frame, origin, identity: stated, jwt: token?.jwt ?? null, signal }
+        const lifetime = lifetimeOf(token)
+        return { frame, origin, identity: stated, jwt: token?.jwt ?? null, signal, lifetime }
       }),
     resume: (kept: KeptPassport) =>
       logged(deps.logger, async (): Promise<KestState> => {
         const { frame, origin, identity } = await lineage.resume(kept)
-        return { frame, origin, identity, jwt: null, signal: kept.signal ?? null }
+        return { frame, origin, identity, jwt: null, signal: kept.signal ?? null, lifetime: lifetimeOf(null) }
       }),
   })
 }

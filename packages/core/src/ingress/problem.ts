@@ -23,6 +23,7 @@ const TITLES: Readonly<Record<KestErrorCode, string>> = {
   ERR_KEST_NOT_JSON: NOT_CONFIGURED,
   ERR_KEST_TOO_LARGE: NOT_CONFIGURED,
   ERR_KEST_OUTBOUND: NOT_CONFIGURED,
+  ERR_KEST_STATE_ENDED: 'The request is over, and nothing more is done in its name',
   ERR_KEST_EVIDENCE: 'The evidence is malformed',
   ERR_KEST_IDENTITY: UNDECIDED,
   ERR_KEST_ENGINE: UNDECIDED,

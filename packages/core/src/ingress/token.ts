@@ -16,6 +16,11 @@ export interface VerifiedToken {
   /** The token itself. It never leaves the process (K-JWT). */
   readonly jwt: string
   readonly claims: JWTPayload
+  /**
+   * Until when it is accepted, milliseconds since the epoch: its `exp`, and the tolerance for clocks. `null` with
+   * `insecureDecode`, where nothing of it is checked.
+   */
+  readonly validUntil: number | null
   /** Who acts, as the token has it. */
   readonly identity: IdentityContext
   /** Who acted before, the latest first (RFC 8693 §4.1). For records, not for decisions. */
@@ -56,6 +61,8 @@ export interface TokenDeps {
  */
 export function createTokenVerifier(options: TokenOptions, deps: TokenDeps = {}): TokenVerifier {
   const { required, claims, delegation, maxTokenBytes, verify } = resolveTokenOptions(options)
+  const validUntil = ({ exp }: JWTPayload): number | null =>
+    verify === null ? null : (exp as number) * 1000 + verify.clockToleranceMs
   const claimsOf =
     verify === null
       ? insecureDecoder(deps.logger ?? stderrLogger)
@@ -67,7 +74,12 @@ export function createTokenVerifier(options: TokenOptions, deps: TokenDeps = {})
       return null
     }
     const payload = await claimsOf(jwt)
-    return Object.freeze({ jwt, claims: payload, ...identityOf(payload, claims, delegation) })
+    return Object.freeze({
+      jwt,
+      claims: payload,
+      validUntil: validUntil(payload),
+      ...identityOf(payload, claims, delegation),
+    })
   }
 }
 

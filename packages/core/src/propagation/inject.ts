@@ -1,3 +1,4 @@
+import type { KestState } from '../context/state.js'
 import { BAGGAGE_HEADER } from './baggage-names.js'
 import { assertHeaderRecord, type HeaderRecord, isHeaders } from './headers.js'
 import type { Outbound } from './outbound.js'
@@ -13,9 +14,10 @@ export async function injectBaggage<H extends InjectableHeaders>(
   outbound: Outbound,
   headers: H,
   url: URL,
+  state?: KestState,
 ): Promise<H> {
   if (isHeaders(headers)) {
-    const value = await outbound.baggage(headers.get(BAGGAGE_HEADER) ?? undefined, url)
+    const value = await outbound.baggage(headers.get(BAGGAGE_HEADER) ?? undefined, url, state)
     if (value === undefined) headers.delete(BAGGAGE_HEADER)
     else headers.set(BAGGAGE_HEADER, value)
     return headers
@@ -26,6 +28,7 @@ export async function injectBaggage<H extends InjectableHeaders>(
   const value = await outbound.baggage(
     spellings.flatMap((name) => record[name] ?? []),
     url,
+    state,
   )
   for (const name of spellings) delete record[name]
   if (value !== undefined) record[BAGGAGE_HEADER] = value

@@ -2,6 +2,7 @@ import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { entryOf, jwsLike, lineageOf } from '../../tests/support/lineage.js'
+import { stateWith } from '../../tests/support/states.js'
 import { Frame } from '../context/frame.js'
 import { type KestState, runWithState } from '../context/state.js'
 import { KestConfigError } from '../errors.js'
@@ -18,7 +19,7 @@ function outboundOf(options: Partial<OutboundOptions> = {}): ReturnType<typeof c
 }
 
 function stateOf(lineage: Lineage, more: Partial<KestState> = {}): KestState {
-  return { frame: new Frame(lineage), origin: null, identity: null, jwt: null, signal: null, ...more }
+  return stateWith({ frame: new Frame(lineage), ...more })
 }
 
 const lineage = lineageOf(['a.b.c'])

@@ -1,4 +1,5 @@
 import { createHopToken } from '../binding/hop-token.js'
+import { assertLive } from '../context/lifetime.js'
 import { currentState, type KestState } from '../context/state.js'
 import { KestConfigError } from '../errors.js'
 import { currentSigner, signingLate } from '../identity/current-signer.js'
@@ -25,6 +26,8 @@ export interface OutboundOptions extends PropagationOptions {
   /** How long it may take to say who signs, and to sign, each, milliseconds. Default 5000. */
   readonly identityTimeoutMs?: number | undefined
   readonly logger: Logger
+  /** Told of each request in scope that is sent where no state is, and so without a passport. */
+  readonly onStateless?: ((origin: string) => void) | undefined
   /** Told of each header that carries a passport, when it is ready to be sent. */
   readonly onInjected?: ((event: InjectedEvent) => void) | undefined
 }
@@ -54,7 +57,8 @@ export interface Outbound {
    * @param url where this dispatch goes
    * @param state whose passport; default the ambient state; `null` is none
    * @returns `undefined` when the request must have no such header
-   * @throws {KestError} the request must not be sent: `ERR_KEST_TOO_LARGE` when the passport does not fit,
+   * @throws {KestError} the request must not be sent: `ERR_KEST_STATE_ENDED` in scope, when the state is over (K-STATE),
+   *   `ERR_KEST_TOO_LARGE` when the passport does not fit,
    *   `ERR_KEST_CACHE` when the claim check cannot be stored, `ERR_KEST_IDENTITY` when the hop token cannot be signed,
    *   `ERR_KEST_OUTBOUND` as for {@link allows}. Thrown at once or by the promise.
    */
@@ -72,7 +76,7 @@ export interface Outbound {
  * ```
  */
 export function createOutbound(options: OutboundOptions): Outbound {
-  const { propagateTo, hop = false, identity = null, logger, onInjected, ...others } = options
+  const { propagateTo, hop = false, identity = null, logger, onInjected, onStateless, ...others } = options
   const { identityTimeoutMs = 5_000, ...rest } = others
   const allows = compileScope(propagateTo)
   const propagation = resolvePropagation(rest)
@@ -81,7 +85,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
   function baggage(
     existing: BaggageLines,
     url: URL,
-    state = currentState(),
+    given?: KestState | null,
   ): MaybePromise<string | undefined> {
     const { foreign, removed } = stripKest(existing)
     if (removed > 0) {
@@ -90,7 +94,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
         'kest.* members that another hand had written were removed',
       )
     }
-    const lineage = state !== null && allows(url) ? state.frame.lineage : Lineage.EMPTY
+    const lineage = lineageFor(url, given)
     if (lineage.length === 0) return formatBaggage(foreign, [])
     const written = write(lineage, foreign, url.origin)
     const report = (value: string | undefined): string | undefined => {
@@ -98,6 +102,17 @@ export function createOutbound(options: OutboundOptions): Outbound {
       return value
     }
     return isPromise(written) ? written.then(report) : report(written)
+  }
+
+  function lineageFor(url: URL, given: KestState | null | undefined): Lineage {
+    const state = given === undefined ? currentState() : given
+    if (given === null || !allows(url)) return Lineage.EMPTY
+    if (state === null) {
+      onStateless?.(url.origin)
+      return Lineage.EMPTY
+    }
+    assertLive(state, `request to ${url.origin}`)
+    return state.frame.lineage
   }
 
   function write(

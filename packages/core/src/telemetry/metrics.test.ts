@@ -49,6 +49,7 @@ describe('metrics', () => {
     await kest.extract(headers)
     await expect(kest.resume({ passport: [`${passport.entries[0]}x`] }, {})).rejects.toThrow()
     await kest.extract({ baggage: 'kest.user=mallory' }, { origin: 'internet' })
+    await kest.inject({}, 'http://hop2')
 
     expect(await read('kest.entries.signed')).toEqual([[{}, 1]])
     expect(await read('kest.denials')).toEqual([[{ 'error.type': 'ERR_KEST_DENIED' }, 1]])
@@ -59,6 +60,7 @@ describe('metrics', () => {
       expect.objectContaining({ count: 1 }),
     ])
     expect(await read('kest.baggage.stripped')).toEqual([[{}, 1]])
+    expect(await read('kest.outbound.stateless')).toEqual([[{}, 1]])
   })
 
   it('begins to count when a global provider is registered later', async () => {

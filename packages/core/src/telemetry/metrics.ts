@@ -10,13 +10,14 @@ interface Instruments {
   readonly verifications: Counter
   readonly verification: Histogram
   readonly stripped: Counter
+  readonly stateless: Counter
   readonly reloads: Counter
 }
 
 /**
  * What an operator counts. Instruments are `kest.entries.signed`, `kest.entries.unrecorded`, `kest.denials` (by
  * `error.type`), `kest.verifications` (by `kest.result`), `kest.verification.duration` (seconds),
- * `kest.baggage.stripped` and `kest.deployment.reloads` (by `kest.result`).
+ * `kest.baggage.stripped`, `kest.outbound.stateless` and `kest.deployment.reloads` (by `kest.result`).
  *
  * The global provider is looked up on use: unlike tracers, the API's meters do not start to count when an SDK is
  * registered after them.
@@ -56,6 +57,11 @@ export class KestMetrics {
     this.#on().stripped.add(count)
   }
 
+  /** A request in scope was sent where no state is, and so without a passport (K-STATE). */
+  stateless(): void {
+    this.#on().stateless.add(1)
+  }
+
   /** The deployment file was loaded again, or found broken: then again each minute while it lasts. */
   reloaded(result: 'ok' | 'ERR_KEST_CONFIG'): void {
     this.#on().reloads.add(1, { 'kest.result': result })
@@ -79,6 +85,9 @@ export class KestMetrics {
         }),
         stripped: meter.createCounter('kest.baggage.stripped', {
           description: 'kest.* members removed at an edge',
+        }),
+        stateless: meter.createCounter('kest.outbound.stateless', {
+          description: 'Requests in scope that left without a passport, since no state was there',
         }),
         reloads: meter.createCounter('kest.deployment.reloads', {
           description: 'Times that the deployment file was loaded again, or found broken',

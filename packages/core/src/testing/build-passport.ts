@@ -1,6 +1,7 @@
-import type { Clock } from '../clock.js'
+import { type Clock, systemClock } from '../clock.js'
 import { createKest } from '../config/kest.js'
 import { Frame } from '../context/frame.js'
+import { Lifetime } from '../context/lifetime.js'
 import type { KestState } from '../context/state.js'
 import type { OperationOptions } from '../hook/operation-options.js'
 import type { KeySource } from '../identity/key-source.js'
@@ -42,7 +43,8 @@ export async function buildPassport(
   options: { readonly clock?: Clock } = {},
 ): Promise<BuiltPassport> {
   const frame = new Frame()
-  let state: KestState = { frame, origin: 'system', identity: null, jwt: null, signal: null }
+  const lifetime = new Lifetime(options.clock ?? systemClock, Number.POSITIVE_INFINITY)
+  let state: KestState = { frame, origin: 'system', identity: null, jwt: null, signal: null, lifetime }
   const keys = new Map<string, ReturnType<MockIdentityProvider['getPublicJwk']>[]>()
   for (const [index, { by, ...operation }] of steps.entries()) {
     const identity = new MockIdentityProvider(by)

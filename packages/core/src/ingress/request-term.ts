@@ -1,0 +1,74 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { types } from 'node:util'
+import { KestConfigError } from '../errors.js'
+import { hasLeft, onceOver } from './departure.js'
+
+/** How long a request's states are good for after its response is closed, where nobody knows whether its handler is done. */
+export const STATE_GRACE_MS = 10_000
+
+/** Ends what was opened for a request; `graceMs` later, where it is not 0. */
+export type EndStates = (graceMs: number) => void
+
+/**
+ * When the states of a request end, for adapters (K-STATE): when its response is closed, sent or not, *and* its handlers
+ * have settled, if the adapter knows what they answer. Where it does not (handlers that take callbacks, hijacked
+ * responses), some time after the close. No timer is set, and what is listened to is gone with the response.
+ *
+ * @example
+ * ```ts
+ * const term = new RequestTerm(request, response, { graceMs, end: (graceMs) => operation.settle(graceMs) })
+ * term.follow(handler(request, response))
+ * ```
+ */
+export class RequestTerm {
+  readonly #graceMs: number
+  readonly #end: EndStates
+  #running = 0
+  #known = false
+  #closed = false
+
+  /** Whether the response is closed: what is opened for the request now is to be ended at once. */
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { graceMs, end }: { readonly graceMs: number; readonly end: EndStates },
+  ) {
+    this.#graceMs = graceMs
+    this.#end = end
+    const close = (): void => {
+      this.#closed = true
+      this.#endIfOver()
+    }
+    if (hasLeft(request, response)) close()
+    else onceOver(request, response, close)
+  }
+
+  /**
+   * Takes note of what a handler answered. Only of a promise of the language's own: to look at what merely has a `then`
+   * may begin its work.
+   */
+  follow(answer: unknown): void {
+    if (!types.isPromise(answer)) return
+    this.#known = true
+    this.#running++
+    const settled = (): void => {
+      this.#running--
+      this.#endIfOver()
+    }
+    answer.then(settled, settled)
+  }
+
+  #endIfOver(): void {
+    if (this.#closed && this.#running === 0) this.#end(this.#known ? 0 : this.#graceMs)
+  }
+}
+
+/** @throws {KestConfigError} naming `where`, for what is no number of milliseconds */
+export function toStateGraceMs(where: string, graceMs: unknown = STATE_GRACE_MS): number {
+  if (Number.isSafeInteger(graceMs) && (graceMs as number) >= 0) return graceMs as number
+  throw new KestConfigError(`${where}.stateGraceMs: expected a number of milliseconds, an integer`)
+}

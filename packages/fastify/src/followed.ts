@@ -1,0 +1,18 @@
+import type { RouteHandlerMethod } from 'fastify'
+import { exchangeOf } from './request.js'
+
+/** Handlers that are followed already: the route of a HEAD has its GET's. */
+const all = new WeakSet<object>()
+
+/** The same handler, and the request knows whether what it answered has settled (K-STATE). */
+export function followed(handler: RouteHandlerMethod): RouteHandlerMethod {
+  if (typeof handler !== 'function' || all.has(handler)) return handler
+  const follower: RouteHandlerMethod = function (request, reply) {
+    const answer: unknown = handler.call(this, request, reply)
+    exchangeOf(request)?.follow(answer)
+    return answer
+  }
+  Object.defineProperty(follower, 'name', { value: handler.name, configurable: true })
+  all.add(follower)
+  return follower
+}
