@@ -1,4 +1,4 @@
-import { createKest } from '@kest/core'
+import { createKest, type KestState } from '@kest/core'
 import * as undici from 'undici'
 import {
   createKestFetch,
@@ -90,3 +90,14 @@ patchGlobalFetch()
 
 export const rule: PropagationRule = { propagateTo: (url) => url.protocol === 'https:' }
 export const options: DispatcherOptions = { ...rule, kest: { outbound: (given) => kest.outbound(given) } }
+
+// Bound to a state: dispatchers and fetch, not the one global fetch of all.
+declare const state: KestState
+export const boundAgent: undici.Agent = withKest(agent, { propagateTo, state })
+export const boundFetch: typeof globalThis.fetch = createKestFetch({ propagateTo, state })
+// @ts-expect-error no state
+withKest(agent, { propagateTo, state: undefined })
+// @ts-expect-error no state
+createKestFetch({ propagateTo, state: {} })
+// @ts-expect-error one state for everybody
+patchGlobalFetch({ propagateTo, state })

@@ -1,13 +1,13 @@
 import { assertOptions, KestConfigError } from '@kest/core'
 import { type Dispatchable, isDispatchable } from './dispatcher.js'
 import { globalDispatcher } from './global-dispatcher.js'
-import { createSender, type PropagationRule, type Sender } from './sender.js'
+import { type BoundRule, createSender, type Sender } from './sender.js'
 import { withSender } from './with-kest.js'
 
 /** A fetch that takes a dispatcher in its init: Node's, or that of the package undici. */
 export type FetchFunction = (...args: never) => Promise<unknown>
 
-export interface KestFetchOptions<F extends FetchFunction = typeof globalThis.fetch> extends PropagationRule {
+export interface KestFetchOptions<F extends FetchFunction = typeof globalThis.fetch> extends BoundRule {
   /** What to wrap. Default: the global one, as it is now. */
   readonly fetch?: F | undefined
 }
@@ -25,6 +25,7 @@ export interface KestFetchOptions<F extends FetchFunction = typeof globalThis.fe
  * @param options.propagateTo which origins receive the passport; required (K-SCOPE)
  * @param options.hop whether each request carries a token of the sender (K-HOP); default `false`
  * @param options.kest default: the instance of `configure()`, as it is at the time of each request
+ * @param options.state whose passport; default: that of the ambient state of each request
  * @throws {KestConfigError} for options that are missing, unknown or wrong. A call whose request must not be sent
  *   rejects with `TypeError: fetch failed`, and the `KestError` as its `cause`
  *
@@ -37,7 +38,7 @@ export interface KestFetchOptions<F extends FetchFunction = typeof globalThis.fe
 export function createKestFetch<F extends FetchFunction = typeof globalThis.fetch>(
   options: KestFetchOptions<F>,
 ): F {
-  assertOptions('createKestFetch', options, ['fetch', 'propagateTo', 'hop', 'kest'])
+  assertOptions('createKestFetch', options, ['fetch', 'propagateTo', 'hop', 'kest', 'state'])
   const { fetch = globalThis.fetch } = options
   if (typeof fetch !== 'function') throw new KestConfigError('fetch: expected a function')
   return fetchThrough(createSender(options), fetch as F)

@@ -3,6 +3,7 @@ import {
   getActiveKest,
   type Kest,
   KestConfigError,
+  type KestState,
   type Outbound,
   type PropagateTo,
 } from '@kest/core'
@@ -20,6 +21,15 @@ export interface PropagationRule {
   readonly kest?: Pick<Kest, 'outbound'> | undefined
 }
 
+/** {@link PropagationRule}, and whose passport. */
+export interface BoundRule extends PropagationRule {
+  /**
+   * Whose passport each request carries, wherever it is made (K-STATE): such as `request.kest.state`. Requests in scope
+   * fail with `ERR_KEST_STATE_ENDED` when it is over. Default: the ambient state of each request.
+   */
+  readonly state?: KestState
+}
+
 /** The outbound side for a request to `url`. Throws a `KestConfigError` when it needs an instance and there is none. */
 export type Sender = (url: URL) => Outbound
 
@@ -28,9 +38,25 @@ const NOWHERE = Object.freeze({ debug() {}, info() {}, warn() {}, error() {} })
 
 /**
  * Checks a rule.
- * @throws {KestConfigError} when `propagateTo` is missing or wrong, or `kest` is not an instance
+ * @throws {KestConfigError} when `propagateTo` is missing or wrong, `kest` is not an instance, or `state` is no state
  */
-export function createSender({ propagateTo, hop = false, kest }: PropagationRule): Sender {
+export function createSender(rule: BoundRule): Sender {
+  const sender = createAmbientSender(rule)
+  if (!Object.hasOwn(rule, 'state')) return sender
+  const { state } = rule
+  // None would mean the ambient one, which is what is not wanted.
+  if (typeof state?.lifetime?.ended !== 'boolean')
+    throw new KestConfigError('state: expected a state of Kest, such as request.kest.state')
+  return (url) => {
+    const outbound = sender(url)
+    return {
+      allows: outbound.allows,
+      baggage: (lines, target, given = state) => outbound.baggage(lines, target, given),
+    }
+  }
+}
+
+function createAmbientSender({ propagateTo, hop = false, kest }: PropagationRule): Sender {
   if (propagateTo === undefined) {
     throw new KestConfigError(
       'propagateTo: say which origins receive the passport (K-SCOPE); there is no default',

@@ -2,11 +2,11 @@ import { assertOptions, KestConfigError } from '@kest/core'
 import { destinationOf } from './destination.js'
 import { propagating } from './dispatch.js'
 import { type Dispatchable, dispatchOf, isDispatchable } from './dispatcher.js'
-import { createSender, type PropagationRule, type Sender } from './sender.js'
+import { type BoundRule, createSender, type Sender } from './sender.js'
 import { parseOrigin } from './target.js'
 
 /** Options of {@link withKest} and of {@link kestInterceptor}. */
-export interface DispatcherOptions extends PropagationRule {
+export interface DispatcherOptions extends BoundRule {
   /**
    * Where the dispatcher goes, when it goes to one place. Requests that name another origin are refused then. Default:
    * of a `Client` or a `Pool` that `withKest` is given, its own; else each request says it.
@@ -19,7 +19,7 @@ export function resolveDispatcherOptions(
   where: string,
   options: DispatcherOptions,
 ): { readonly sender: Sender; readonly origin: URL | null } {
-  assertOptions(where, options, ['propagateTo', 'hop', 'kest', 'origin'])
+  assertOptions(where, options, ['propagateTo', 'hop', 'kest', 'state', 'origin'])
   const origin = options.origin === undefined ? null : parseOrigin(options.origin)
   return { sender: createSender(options), origin }
 }
@@ -36,6 +36,7 @@ export function resolveDispatcherOptions(
  * @param options.propagateTo which origins receive the passport; required (K-SCOPE)
  * @param options.hop whether each request carries a token of the sender (K-HOP); default `false`
  * @param options.kest default: the instance of `configure()`, as it is at the time of each request
+ * @param options.state whose passport; default: that of the ambient state of each request
  * @param options.origin where the dispatcher goes, when it goes to one place and is no `Client` or `Pool` itself
  * @throws {KestConfigError} for options that are missing, unknown or wrong. A request that must not be sent fails with
  *   a `KestError`: `ERR_KEST_TOO_LARGE`, `ERR_KEST_CACHE`, `ERR_KEST_OUTBOUND`, `ERR_KEST_BAGGAGE`, `ERR_KEST_IDENTITY`,
