@@ -2,6 +2,7 @@ import { KestError, type MaybePromise, withoutKestBaggage } from '@kest/core'
 import { context } from '@opentelemetry/api'
 import { type Dispatch, type DispatchOptions, refuse } from './dispatcher.js'
 import { takeBaggage } from './headers.js'
+import { bodyInOwnContext, contextOfNow, type InContext, inOwnContext } from './own-context.js'
 import { guarded } from './passport-guard.js'
 import type { Sender } from './sender.js'
 import { targetOf } from './target.js'
@@ -17,9 +18,9 @@ interface Prepared {
 /**
  * Puts the `baggage` of this moment on each request that goes through `dispatch` (F-CP-03, K-REDIRECT).
  *
- * Everything is read here, in the caller's asynchronous context: a pool may write the request in another's. What
- * cannot be sent is not, and the handler is told why. With a claim check the request leaves when the passport is
- * stored.
+ * Everything is read here, in the caller's asynchronous context: a pool may write the request in another's. There, too,
+ * the handler and the code of a body run, whoever is served by the same connection. What cannot be sent is not, and the
+ * handler is told why. With a claim check the request leaves when the passport is stored.
  */
 export function propagating(dispatch: Dispatch, sender: Sender, origin: URL | null): Dispatch {
   // undici wants exactly two parameters.
@@ -27,32 +28,39 @@ export function propagating(dispatch: Dispatch, sender: Sender, origin: URL | nu
     if (typeof handler?.onResponseError !== 'function' && typeof handler?.onError !== 'function') {
       throw new TypeError('dispatch: expected a handler with onResponseError or onError')
     }
+    const own = contextOfNow()
+    const ours = inOwnContext(handler, own)
     const send = (request: Prepared): boolean =>
-      inCleanContext(dispatch, request.options, request.carriesPassport ? guarded(handler) : handler)
+      inCleanContext(dispatch, request.options, request.carriesPassport ? guarded(ours) : ours)
 
     let request: MaybePromise<Prepared>
     try {
-      request = prepare(options, sender, origin)
+      request = prepare(options, sender, origin, own)
     } catch (error) {
-      refuse(handler, error)
+      refuse(ours, error)
       return true
     }
     if (!(request instanceof Promise)) return send(request)
-    request.then(send).catch((error) => refuse(handler, error))
+    request.then(send).catch((error) => refuse(ours, error))
     return true
   }
 }
 
-function prepare(options: DispatchOptions, sender: Sender, origin: URL | null): MaybePromise<Prepared> {
+function prepare(
+  options: DispatchOptions,
+  sender: Sender,
+  origin: URL | null,
+  own: InContext,
+): MaybePromise<Prepared> {
   if (typeof options !== 'object' || options === null) {
     throw new KestError('ERR_KEST_OUTBOUND', 'dispatch: expected an object of options')
   }
   const url = targetOf(options, origin)
   const { lines, put } = takeBaggage(options.headers)
   const finish = (baggage: string | undefined): Prepared => {
-    const headers = put(baggage)
+    const [headers, body] = [put(baggage), bodyInOwnContext(options.body, own)]
     return {
-      options: headers === options.headers ? options : { ...options, headers },
+      options: headers === options.headers && body === options.body ? options : { ...options, headers, body },
       carriesPassport: baggage !== undefined && CARRIES_PASSPORT.test(baggage),
     }
   }

@@ -13,6 +13,7 @@ export interface DispatchOptions {
   readonly path?: unknown
   readonly method?: unknown
   readonly headers?: unknown
+  readonly body?: unknown
 }
 
 /** Whoever waits for the response: of undici's first generation (`onError`), or its second (`onResponseError`). */

@@ -2,7 +2,7 @@ import { createKest, createKeySource, type Kest, type KestState, MemoryCache } f
 import { MockIdentityProvider, MockPolicyEngine, RecordingLogger } from '@kest/core/testing'
 
 const identity = new MockIdentityProvider('hop1')
-const trust = createKeySource({ [identity.getWorkloadId()]: [identity.getPublicJwk()] })
+export const trust = createKeySource({ [identity.getWorkloadId()]: [identity.getPublicJwk()] })
 
 /** What the calling service and the called one share, where passports are too large for a header. */
 export const cache = new MemoryCache()
