@@ -1,9 +1,10 @@
 import { KestError, type MaybePromise, withoutKestBaggage } from '@kest/core'
 import { context } from '@opentelemetry/api'
-import { type Dispatch, type DispatchOptions, refuse } from './dispatcher.js'
+import { type Dispatch, type DispatchHandler, type DispatchOptions, refuse } from './dispatcher.js'
 import { takeBaggage } from './headers.js'
 import { bodyInOwnContext, contextOfNow, type InContext, inOwnContext } from './own-context.js'
 import { guarded } from './passport-guard.js'
+import { refuseRedirect, watchRedirects } from './redirects.js'
 import type { Sender } from './sender.js'
 import { targetOf } from './target.js'
 
@@ -12,7 +13,7 @@ const CARRIES_PASSPORT = /^kest\./
 
 interface Prepared {
   readonly options: DispatchOptions
-  readonly carriesPassport: boolean
+  readonly handler: DispatchHandler
 }
 
 /**
@@ -29,25 +30,23 @@ export function propagating(dispatch: Dispatch, sender: Sender, origin: URL | nu
       throw new TypeError('dispatch: expected a handler with onResponseError or onError')
     }
     const own = contextOfNow()
-    const ours = inOwnContext(handler, own)
-    const send = (request: Prepared): boolean =>
-      inCleanContext(dispatch, request.options, request.carriesPassport ? guarded(ours) : ours)
-
     let request: MaybePromise<Prepared>
     try {
-      request = prepare(options, sender, origin, own)
+      request = prepare(options, handler, sender, origin, own)
     } catch (error) {
-      refuse(ours, error)
+      refuse(inOwnContext(handler, own), error)
       return true
     }
-    if (!(request instanceof Promise)) return send(request)
-    request.then(send).catch((error) => refuse(ours, error))
+    const send = (request: Prepared): boolean => inCleanContext(dispatch, request.options, request.handler)
+    if (!isPromise(request)) return send(request)
+    request.then(send).catch((error) => refuse(inOwnContext(handler, own), error))
     return true
   }
 }
 
 function prepare(
   options: DispatchOptions,
+  handler: DispatchHandler,
   sender: Sender,
   origin: URL | null,
   own: InContext,
@@ -57,17 +56,26 @@ function prepare(
   }
   const url = targetOf(options, origin)
   const { lines, put } = takeBaggage(options.headers)
+  const watch = sender.redirects === 'refuse' ? watchRedirects(own, options, url, sender.state) : null
   const finish = (baggage: string | undefined): Prepared => {
+    const carriesPassport = baggage !== undefined && CARRIES_PASSPORT.test(baggage)
+    if (carriesPassport && watch?.follows === true) refuseRedirect(url)
+    const ours = watch === null ? inOwnContext(handler, own) : watch.watched(inOwnContext(handler, watch.own))
     const [headers, body] = [put(baggage), bodyInOwnContext(options.body, own)]
     return {
       options: headers === options.headers && body === options.body ? options : { ...options, headers, body },
-      carriesPassport: baggage !== undefined && CARRIES_PASSPORT.test(baggage),
+      handler: carriesPassport ? guarded(ours) : ours,
     }
   }
   // A tunnel is asked of the proxy, which is nobody's next hop.
   const state = options.method === 'CONNECT' ? null : undefined
-  const baggage = sender(url).baggage(lines, url, state)
-  return baggage instanceof Promise ? baggage.then(finish) : finish(baggage)
+  const baggage = sender.outbound(url).baggage(lines, url, state)
+  return isPromise(baggage) ? baggage.then(finish) : finish(baggage)
+}
+
+/** As `await` knows one: classes of promises are many. */
+function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
+  return typeof (value as { then?: unknown } | undefined)?.then === 'function'
 }
 
 /** Instrumentation below injects OpenTelemetry's Baggage of the context that it runs in (K-AMBIENT). */

@@ -19,6 +19,7 @@ export interface DispatchOptions {
 /** Whoever waits for the response: of undici's first generation (`onError`), or its second (`onResponseError`). */
 export interface DispatchHandler {
   onConnect?(abort: (reason: Error) => void, context: unknown): void
+  onHeaders?(status: unknown, headers: unknown, ...rest: unknown[]): unknown
   onError?(error: unknown): void
   onRequestStart?(controller: { abort(reason: Error): void }, context: unknown): void
   onResponseStart?(controller: unknown, status: number, headers: object, message?: string): void

@@ -1,6 +1,7 @@
 import { assertOptions, KestConfigError } from '@kest/core'
 import { type Dispatchable, isDispatchable } from './dispatcher.js'
 import { globalDispatcher } from './global-dispatcher.js'
+import { asOneCall } from './redirects.js'
 import { type BoundRule, createSender, type Sender } from './sender.js'
 import { withSender } from './with-kest.js'
 
@@ -16,7 +17,8 @@ export interface KestFetchOptions<F extends FetchFunction = typeof globalThis.fe
  * Makes a `fetch` whose requests carry the passport (F-CP-03). Its results, its errors and its arguments are those of
  * the one that it wraps; a dispatcher in `init` is used, and the global one where there is none.
  *
- * Redirects are safe: each hop is judged by itself, whatever headers the first one had (K-REDIRECT).
+ * A redirect never takes the passport along (K-REDIRECT): a request that follows one and would carry it is refused, unless
+ * `redirects` says otherwise. With `redirect: 'manual'` the 3xx is the answer, as ever.
  *
  * Not covered: the dispatcher of `new Request(url, { dispatcher })`, which nobody can read from outside, is replaced by
  * the global one; give it to the call instead. A `fetch` that knows no dispatchers sends no passport.
@@ -25,6 +27,7 @@ export interface KestFetchOptions<F extends FetchFunction = typeof globalThis.fe
  * @param options.propagateTo which origins receive the passport; required (K-SCOPE)
  * @param options.hop whether each request carries a token of the sender (K-HOP); default `false`
  * @param options.kest default: the instance of `configure()`, as it is at the time of each request
+ * @param options.redirects whether redirects are followed with a passport; default `'refuse'`
  * @param options.state whose passport; default: that of the ambient state of each request
  * @throws {KestConfigError} for options that are missing, unknown or wrong. A call whose request must not be sent
  *   rejects with `TypeError: fetch failed`, and the `KestError` as its `cause`
@@ -38,7 +41,7 @@ export interface KestFetchOptions<F extends FetchFunction = typeof globalThis.fe
 export function createKestFetch<F extends FetchFunction = typeof globalThis.fetch>(
   options: KestFetchOptions<F>,
 ): F {
-  assertOptions('createKestFetch', options, ['fetch', 'propagateTo', 'hop', 'kest', 'state'])
+  assertOptions('createKestFetch', options, ['fetch', 'propagateTo', 'hop', 'kest', 'redirects', 'state'])
   const { fetch = globalThis.fetch } = options
   if (typeof fetch !== 'function') throw new KestConfigError('fetch: expected a function')
   return fetchThrough(createSender(options), fetch as F)
@@ -59,7 +62,7 @@ export function fetchThrough<F extends FetchFunction>(
     try {
       const given = dispatcherOf(init)
       const dispatcher = given === undefined ? overGlobal : withSender(given, sender)
-      return original.call(this, input, withDispatcher(init, dispatcher), ...rest)
+      return asOneCall(() => original.call(this, input, withDispatcher(init, dispatcher), ...rest))
     } catch (error) {
       return Promise.reject(error)
     }

@@ -1,4 +1,5 @@
 import { KestError } from '@kest/core'
+import { replacing } from './delegate.js'
 import type { DispatchHandler } from './dispatcher.js'
 
 /**
@@ -10,11 +11,9 @@ import type { DispatchHandler } from './dispatcher.js'
  *
  * A cache above Kest does not see the passport, and would give the answer to whoever asks next. `Vary: *` (RFC 9110
  * §12.5.5) says that no other request may have it.
- *
- * Everything else goes to the handler itself: its other methods are looked up on it, and called on it.
  */
 export function guarded<Handler extends DispatchHandler>(handler: Handler): Handler {
-  const guards: DispatchHandler = {
+  return replacing(handler, {
     onRequestStart(controller, context) {
       if (wasRedirected(context)) controller.abort(redirectedBelow())
       else handler.onRequestStart?.(controller, context)
@@ -25,14 +24,6 @@ export function guarded<Handler extends DispatchHandler>(handler: Handler): Hand
     },
     onResponseStart(controller, status, headers, message) {
       handler.onResponseStart?.(controller, status, { ...headers, vary: '*' }, message)
-    },
-  }
-  // The target is empty, since a proxy may not answer otherwise than a frozen target does.
-  return new Proxy(Object.create(handler) as Handler, {
-    get(_, key) {
-      const value: unknown = Reflect.get(handler, key)
-      if (typeof value !== 'function') return value
-      return Object.hasOwn(guards, key) ? guards[key as keyof DispatchHandler] : value.bind(handler)
     },
   })
 }

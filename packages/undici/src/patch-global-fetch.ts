@@ -31,6 +31,7 @@ const patches = patchesInForce()
  * @param options.propagateTo which origins receive the passport; required
  * @param options.hop whether each request carries a token of the sender (K-HOP); default `false`
  * @param options.kest default: the instance of `configure()`, as it is at the time of each request
+ * @param options.redirects whether redirects are followed with a passport; default `'refuse'`
  * @returns a function that undoes it, also by `using`
  * @throws {KestConfigError} for options that are missing, unknown or wrong; when `fetch` is patched by another rule;
  *   when there is no global `fetch`, or it cannot be replaced
@@ -41,7 +42,7 @@ const patches = patchesInForce()
  * ```
  */
 export function patchGlobalFetch(options: PropagationRule): Unpatch {
-  assertOptions('patchGlobalFetch', options, ['propagateTo', 'hop', 'kest'])
+  assertOptions('patchGlobalFetch', options, ['propagateTo', 'hop', 'kest', 'redirects'])
   const sender = createSender(options)
   const newest = patches.at(-1)
   if (newest !== undefined && !sameRule(newest.rule, options)) {
@@ -98,6 +99,7 @@ function remove(patch: Patch): void {
 /** The same origins in any order, or the same function; and the same instance. */
 function sameRule(a: PropagationRule, b: PropagationRule): boolean {
   if (a.kest !== b.kest || (a.hop ?? false) !== (b.hop ?? false)) return false
+  if ((a.redirects ?? 'refuse') !== (b.redirects ?? 'refuse')) return false
   if (typeof a.propagateTo === 'function' || typeof b.propagateTo === 'function') {
     return a.propagateTo === b.propagateTo
   }
@@ -105,6 +107,6 @@ function sameRule(a: PropagationRule, b: PropagationRule): boolean {
   return ours.size === theirs.size && [...ours].every((origin) => theirs.has(origin))
 }
 
-function snapshot({ propagateTo, hop, kest }: PropagationRule): PropagationRule {
-  return { propagateTo: typeof propagateTo === 'function' ? propagateTo : [...propagateTo], hop, kest }
+function snapshot({ propagateTo, ...rest }: PropagationRule): PropagationRule {
+  return { propagateTo: typeof propagateTo === 'function' ? propagateTo : [...propagateTo], ...rest }
 }

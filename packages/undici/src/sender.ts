@@ -7,6 +7,7 @@ import {
   type Outbound,
   type PropagateTo,
 } from '@kest/core'
+import { parseRedirects, type Redirects } from './redirects.js'
 
 /** Who gets the passport, and whose. */
 export interface PropagationRule {
@@ -19,6 +20,11 @@ export interface PropagationRule {
   readonly hop?: boolean | undefined
   /** Default: the instance of `configure()`, as it is at the time of each request. */
   readonly kest?: Pick<Kest, 'outbound'> | undefined
+  /**
+   * What happens to a request that follows a redirect and would carry a passport: `'refuse'`, the default, fails it with
+   * `ERR_KEST_OUTBOUND`; `'follow'` sends it, judged by itself as any other (K-REDIRECT).
+   */
+  readonly redirects?: Redirects | undefined
 }
 
 /** {@link PropagationRule}, and whose passport. */
@@ -30,33 +36,39 @@ export interface BoundRule extends PropagationRule {
   readonly state?: KestState
 }
 
-/** The outbound side for a request to `url`. Throws a `KestConfigError` when it needs an instance and there is none. */
-export type Sender = (url: URL) => Outbound
+/** A rule that was checked. */
+export interface Sender {
+  /** The side for a request to `url`. Throws a `KestConfigError` when it needs an instance and there is none. */
+  outbound(url: URL): Outbound
+  readonly redirects: Redirects
+  /** Whose passport it is always; `undefined` for the ambient one. */
+  readonly state: KestState | undefined
+}
 
 /** Without an instance there is no operator to speak to. */
 const NOWHERE = Object.freeze({ debug() {}, info() {}, warn() {}, error() {} })
 
 /**
  * Checks a rule.
- * @throws {KestConfigError} when `propagateTo` is missing or wrong, `kest` is not an instance, or `state` is no state
+ * @throws {KestConfigError} when `propagateTo` is missing or wrong, `kest` is not an instance, `state` is no state, or
+ *   `redirects` is unknown
  */
 export function createSender(rule: BoundRule): Sender {
-  const sender = createAmbientSender(rule)
-  if (!Object.hasOwn(rule, 'state')) return sender
+  const ambient = createAmbientSender(rule)
+  const redirects = parseRedirects(rule.redirects)
+  if (!Object.hasOwn(rule, 'state')) return { outbound: ambient, redirects, state: undefined }
   const { state } = rule
   // None would mean the ambient one, which is what is not wanted.
   if (typeof state?.lifetime?.ended !== 'boolean')
     throw new KestConfigError('state: expected a state of Kest, such as request.kest.state')
-  return (url) => {
-    const outbound = sender(url)
-    return {
-      allows: outbound.allows,
-      baggage: (lines, target, given = state) => outbound.baggage(lines, target, given),
-    }
+  function outbound(url: URL): Outbound {
+    const { allows, baggage } = ambient(url)
+    return { allows, baggage: (lines, target, given = state) => baggage(lines, target, given) }
   }
+  return { outbound, redirects, state }
 }
 
-function createAmbientSender({ propagateTo, hop = false, kest }: PropagationRule): Sender {
+function createAmbientSender({ propagateTo, hop = false, kest }: PropagationRule): Sender['outbound'] {
   if (propagateTo === undefined) {
     throw new KestConfigError(
       'propagateTo: say which origins receive the passport (K-SCOPE); there is no default',

@@ -19,7 +19,7 @@ export function resolveDispatcherOptions(
   where: string,
   options: DispatcherOptions,
 ): { readonly sender: Sender; readonly origin: URL | null } {
-  assertOptions(where, options, ['propagateTo', 'hop', 'kest', 'state', 'origin'])
+  assertOptions(where, options, ['propagateTo', 'hop', 'kest', 'redirects', 'state', 'origin'])
   const origin = options.origin === undefined ? null : parseOrigin(options.origin)
   return { sender: createSender(options), origin }
 }
@@ -37,6 +37,7 @@ export function resolveDispatcherOptions(
  * @param options.hop whether each request carries a token of the sender (K-HOP); default `false`
  * @param options.kest default: the instance of `configure()`, as it is at the time of each request
  * @param options.state whose passport; default: that of the ambient state of each request
+ * @param options.redirects whether redirects are followed with a passport; default `'refuse'`
  * @param options.origin where the dispatcher goes, when it goes to one place and is no `Client` or `Pool` itself
  * @throws {KestConfigError} for options that are missing, unknown or wrong. A request that must not be sent fails with
  *   a `KestError`: `ERR_KEST_TOO_LARGE`, `ERR_KEST_CACHE`, `ERR_KEST_OUTBOUND`, `ERR_KEST_BAGGAGE`, `ERR_KEST_IDENTITY`,

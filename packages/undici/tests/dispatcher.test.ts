@@ -242,7 +242,7 @@ describe('withKest', () => {
   })
 
   it('K-REDIRECT composes with redirects around it: each hop is judged by itself, there and back', async () => {
-    const dispatcher = agent(withKest(new Agent(), rule())).compose(
+    const dispatcher = agent(withKest(new Agent(), { ...rule(), redirects: 'follow' })).compose(
       interceptors.redirect({ maxRedirections: 5 }),
     )
     const back = `${hop2.origin}/end`

@@ -43,7 +43,12 @@ describe.each(fetches)('createKestFetch around %s', (name, inner) => {
   const isBuiltIn = name.includes('built-in')
   const RequestOf = (isBuiltIn ? Request : undici.Request) as typeof Request
   const FormDataOf = (isBuiltIn ? FormData : undici.FormData) as typeof FormData
-  const rule = () => ({ fetch: inner, kest, propagateTo: [hop2.origin, hop3.origin] })
+  const rule = () => ({
+    fetch: inner,
+    kest,
+    propagateTo: [hop2.origin, hop3.origin],
+    redirects: 'follow' as const,
+  })
   const send: typeof globalThis.fetch = (...args) => createKestFetch(rule())(...args)
   const body = JSON.stringify({ order: 7 })
 

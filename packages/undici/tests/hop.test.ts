@@ -27,6 +27,7 @@ const rule = (): PropagationRule & { hop: true } => ({
   propagateTo: [hop2.origin, hop3.origin],
   kest,
   hop: true,
+  redirects: 'follow',
 })
 
 /** Audience and id of the tokens that a server was sent. */

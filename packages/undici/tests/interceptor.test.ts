@@ -40,7 +40,8 @@ describe('kestInterceptor', () => {
   })
 
   it('K-REDIRECT compose(kest, redirect): a redirect carries the passport only where it is in scope', async () => {
-    const dispatcher = agent.compose(interceptor(), redirect({ maxRedirections: 3 }))
+    const following = kestInterceptor({ kest, propagateTo: [hop2.origin], redirects: 'follow' })
+    const dispatcher = agent.compose(following, redirect({ maxRedirections: 3 }))
     const body = JSON.stringify({ order: 7 })
     await within('orders.list', async () => {
       const away = await request(hop2.origin + to(stranger.origin), { dispatcher, method: 'PUT', body })

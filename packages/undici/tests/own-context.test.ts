@@ -53,7 +53,7 @@ afterEach(async () => {
 async function start(hop: boolean): Promise<Rule> {
   backend = await startAccounts(hop)
   closing.push(() => backend.close())
-  return { kest, propagateTo: [backend.origin], hop }
+  return { kest, propagateTo: [backend.origin], hop, redirects: 'follow' }
 }
 
 const USERS: readonly User[] = ['bob', null, 'carol', 'bob', null, 'dave']

@@ -1,0 +1,135 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { currentState, KestConfigError, KestError, type KestState } from '@kest/core'
+import { replacing } from './delegate.js'
+import type { DispatchHandler, DispatchOptions } from './dispatcher.js'
+import type { InContext } from './own-context.js'
+
+/**
+ * What happens to a request that follows a redirect and would carry a passport. Whoever answers a redirect chooses who is
+ * called next, with which path and body, in the name of the one who follows; for a receiver it is a call like any other.
+ */
+export type Redirects = 'follow' | 'refuse'
+
+/** @throws {KestConfigError} when it is neither */
+export function parseRedirects(value: unknown): Redirects {
+  if (value === undefined) return 'refuse'
+  if (value === 'follow' || value === 'refuse') return value
+  throw new KestConfigError(
+    `redirects: expected "follow" or "refuse", got ${JSON.stringify(value) ?? typeof value}`,
+  )
+}
+
+/** One thing that may dispatch again when it is answered a redirect: a call of fetch, or a handler and what it calls. */
+interface Trail {
+  redirected: boolean
+}
+
+const trails = new AsyncLocalStorage<Trail>()
+const REDIRECTED: Trail = Object.freeze({ redirected: true })
+
+/** Where fetches that are not ours were sent, by the state that they were made in. */
+const pointedTo = new WeakMap<KestState, Set<string>>()
+
+/** Runs one call of fetch, so that its dispatches are known to be of one call. */
+export function asOneCall<R>(call: () => R): R {
+  return trails.run({ redirected: false }, call)
+}
+
+/** What is told of one dispatch, before it and at its answer. */
+export interface RedirectWatch {
+  /** Whether the dispatch follows a redirect. */
+  readonly follows: boolean
+  /** Where its handler is to run: what that dispatches after a redirect follows it. */
+  readonly own: InContext
+  /** The handler, whose answer is looked at. */
+  watched(handler: DispatchHandler): DispatchHandler
+}
+
+/**
+ * Watches one dispatch for redirects, and notices that it follows one. There are three that follow:
+ *
+ * - a call of our fetch: all its dispatches run in the asynchronous context of the call;
+ * - an interceptor above: it dispatches again from the methods of its handler, after the answer;
+ * - a fetch that is not ours, over a dispatcher that is: it shows neither, nor whether it will follow. It is known by the
+ *   options that each fetch gives, and follows when it goes, in the same state, to where an answer to a fetch has pointed.
+ */
+export function watchRedirects(
+  own: InContext,
+  options: DispatchOptions,
+  url: URL,
+  bound: KestState | undefined,
+): RedirectWatch {
+  const trail = trails.getStore()
+  const state = trail === undefined && isOfFetch(options) ? (bound ?? currentState()) : null
+  let redirected = false
+
+  function answered(status: unknown, location: readonly string[]): void {
+    if (!isRedirect(status) || location.length === 0) return
+    redirected = true
+    if (trail !== undefined && !trail.redirected) trail.redirected = true
+    if (state !== null) point(state, url, location)
+  }
+
+  return {
+    follows:
+      trail?.redirected === true || (state !== null && pointedTo.get(state)?.delete(url.href) === true),
+    own: (fn) => (redirected ? own(() => trails.run(REDIRECTED, fn)) : own(fn)),
+    watched: (handler) =>
+      replacing(handler, {
+        onHeaders(status, headers, ...rest) {
+          answered(status, locations(pairs(headers)))
+          return handler.onHeaders?.(status, headers, ...rest)
+        },
+        onResponseStart(controller, status, headers, ...rest) {
+          answered(status, locations(Object.entries(headers ?? {})))
+          return handler.onResponseStart?.(controller, status, headers, ...rest)
+        },
+      }),
+  }
+}
+
+/** @throws {KestError} always */
+export function refuseRedirect(url: URL): never {
+  throw new KestError(
+    'ERR_KEST_OUTBOUND',
+    `a redirect to ${url.origin} would be followed with a passport: take the 3xx as the answer, or say redirects: "follow"`,
+  )
+}
+
+/** 304 has no other place; whoever follows differs about 300. */
+function isRedirect(status: unknown): boolean {
+  return typeof status === 'number' && status >= 300 && status < 400 && status !== 304
+}
+
+function locations(headers: readonly (readonly [name: unknown, value: unknown])[]): string[] {
+  const found = headers.filter(([name]) => latin1(name).toLowerCase() === 'location')
+  return found.flatMap(([, value]) => [value].flat().map(latin1))
+}
+
+/** Of names and values in turn, as undici's first generation of handlers is told them. */
+function pairs(headers: unknown): [unknown, unknown][] {
+  if (!Array.isArray(headers)) return []
+  return headers.flatMap((name: unknown, n) =>
+    n % 2 === 0 ? [[name, headers[n + 1]] as [unknown, unknown]] : [],
+  )
+}
+
+function latin1(value: unknown): string {
+  return Buffer.isBuffer(value) ? value.toString('latin1') : String(value)
+}
+
+/** fetch takes a Location of bytes for UTF-8. */
+function point(state: KestState, from: URL, texts: readonly string[]): void {
+  const known = pointedTo.get(state) ?? new Set<string>()
+  pointedTo.set(state, known)
+  for (const location of texts.flatMap((text) => [text, Buffer.from(text, 'latin1').toString()])) {
+    if (!URL.canParse(location, from.href)) continue
+    const { origin, pathname, search } = new URL(location, from)
+    known.add(origin + pathname + search)
+  }
+}
+
+/** The options that every fetch of undici gives, in all its versions, and nobody else. */
+function isOfFetch(options: DispatchOptions): boolean {
+  return Object.hasOwn(options, 'upgrade') && (options as { maxRedirections?: unknown }).maxRedirections === 0
+}
