@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
+  currentState,
   type KeptState,
   type Kest,
   type KestState,
@@ -154,9 +155,12 @@ export class Exchange implements RequestKest {
     if (this.#term.closed) this.#end(this.#graceMs)
   }
 
-  /** Takes note of what a handler answered, which may be a promise. */
-  follow(answer: unknown): void {
-    this.#term.follow(answer)
+  /**
+   * Runs a handler in the request's state, and takes note of what it answers, which may be a promise. Answers what to hand
+   * on. What parses a body by itself often continues in another context.
+   */
+  handle(handler: () => unknown): unknown {
+    return this.#term.follow(currentState() === this.state ? handler() : this.run(handler))
   }
 
   /**

@@ -1,6 +1,7 @@
 import { type IncomingMessage, METHODS } from 'node:http'
 import { KestConfigError } from '@kest/core'
 import { exchangeOf } from './exchange.js'
+import { inState, isErrorHandler } from './in-state.js'
 import type { KestMiddleware, RequestParts } from './middleware.js'
 import { operationName, patternText } from './operation-name.js'
 import { Place, placeOf } from './place.js'
@@ -19,6 +20,12 @@ export type WrapRouterOptions<Req extends IncomingMessage = IncomingMessage> = R
    * it is mounted, if it is mounted on something wrapped; else the names begin at the router.
    */
   readonly mount?: string | undefined
+  /**
+   * Where the protection stands among the handlers that a route is first declared with: in front of the `'first'`
+   * (default), or of the `'last'`, behind what parses bodies and uploads, so that options may look at what was parsed.
+   * What it then stands behind runs also for requests that are denied.
+   */
+  readonly guard?: 'first' | 'last' | undefined
 }
 
 /** An Express application or router, of either major. */
@@ -57,13 +64,15 @@ export function wrapRouter<R extends RouterLike, Req extends IncomingMessage = I
   router: R,
   options: WrapRouterOptions<Req>,
 ): R {
-  const { exclude = [], mount, ...rest } = options ?? {}
+  const { exclude = [], mount, guard = 'first', ...rest } = options ?? {}
   if (!Array.isArray(exclude) || !exclude.every((path) => typeof path === 'string' && path !== '')) {
     throw new KestConfigError('wrapRouter.exclude: expected a list of paths')
   }
   if (mount !== undefined && (typeof mount !== 'string' || !mount.startsWith('/'))) {
     throw new KestConfigError('wrapRouter.mount: expected a path that begins with "/"')
   }
+  if (guard !== 'first' && guard !== 'last')
+    throw new KestConfigError(`wrapRouter.guard: expected "first" or "last", got ${String(guard)}`)
   if ('operation' in rest)
     throw new KestConfigError('wrapRouter: unknown option "operation"; routes have their own')
   const definitions = new Definitions(rest as RouteOptions, 'wrapRouter()')
@@ -79,37 +88,49 @@ export function wrapRouter<R extends RouterLike, Req extends IncomingMessage = I
   const isExcluded = (path: unknown): boolean =>
     Array.isArray(path) ? path.length > 0 && path.every(isExcluded) : excluded.has(patternText(path))
   const place = new Place(mount, [base, router])
-  guardRoutes(base, (path) => (isExcluded(path) ? null : createGuard(definitions, place, path)))
+  const guardOf = (path: unknown) => (isExcluded(path) ? null : createGuard(definitions, place, path))
+  guardRoutes(base, guardOf, guard === 'first' ? inFront : beforeLast)
   // An application hands what it mounts to its router as a plain function: it is looked at before.
   for (const target of new Set([base, router as unknown as RouterParts])) watchUse(target, place, isExcluded)
   return router
 }
 
 /** Has every route that is declared from now on guarded, unless `guardOf` answers `null` for its path. */
-function guardRoutes(router: RouterParts, guardOf: (path: unknown) => Guard | null): void {
+function guardRoutes(router: RouterParts, guardOf: (path: unknown) => Guard | null, put: PutGuard): void {
   const { route } = router
   router.route = function kestRoute(path) {
     const declared = route.call(this, path) as Record<string, Callable>
     const guard = guardOf(path)
-    if (guard !== null) guardRoute(declared, guard)
+    if (guard !== null) guardRoute(declared, guard, put)
     return declared
   }
 }
 
-/** Puts the guard in front of the first handlers that each method of the route gets. */
-function guardRoute(route: Record<string, Callable>, guard: Guard): void {
+/** Puts the guard among the first handlers that each method of the route gets; all run in the request's state. */
+function guardRoute(route: Record<string, Callable>, guard: Guard, put: PutGuard): void {
   for (const method of ROUTE_METHODS) {
     const declare = route[method]
     if (typeof declare !== 'function') continue
     let guarded = false
-    route[method] = function (...handlers) {
-      const [first] = handlers.flat(Number.POSITIVE_INFINITY)
-      if (guarded || first === undefined) return declare.apply(this, handlers)
-      const result = declare.apply(this, isProtect(first) ? handlers : [guard, ...handlers])
-      guarded = true
+    route[method] = function (...args) {
+      const handlers = args.flat(Number.POSITIVE_INFINITY)
+      const stated = handlers.map(inState)
+      const result = declare.apply(this, guarded || handlers.length === 0 ? stated : put(guard, stated))
+      guarded ||= handlers.length > 0
       return result
     }
   }
+}
+
+type PutGuard = (guard: Guard, handlers: readonly unknown[]) => unknown[]
+
+/** A `protect()` that is there already stands for the guard. */
+const inFront: PutGuard = (guard, handlers) => (isProtect(handlers[0]) ? [...handlers] : [guard, ...handlers])
+
+const beforeLast: PutGuard = (guard, handlers) => {
+  if (handlers.some(isProtect)) return [...handlers]
+  const last = handlers.findLastIndex((handler) => !isErrorHandler(handler))
+  return handlers.toSpliced(Math.max(last, 0), 0, guard)
 }
 
 function createGuard(definitions: Definitions, place: Place, path: unknown): Guard {

@@ -9,8 +9,8 @@ export function followed(handler: RouteHandlerMethod): RouteHandlerMethod {
   if (typeof handler !== 'function' || all.has(handler)) return handler
   const follower: RouteHandlerMethod = function (request, reply) {
     const answer: unknown = handler.call(this, request, reply)
-    exchangeOf(request)?.follow(answer)
-    return answer
+    const exchange = exchangeOf(request)
+    return exchange ? exchange.follow(answer) : answer
   }
   Object.defineProperty(follower, 'name', { value: handler.name, configurable: true })
   all.add(follower)

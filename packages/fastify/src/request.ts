@@ -140,9 +140,9 @@ export class Exchange implements KestRequest {
     if (this.#term.closed) this.#end(this.#scope.stateGraceMs)
   }
 
-  /** Takes note of what the handler answered, which may be a promise. */
-  follow(answer: unknown): void {
-    this.#term.follow(answer)
+  /** Takes note of what the handler answered, which may be a promise. Answers what to hand on. */
+  follow(answer: unknown): unknown {
+    return this.#term.follow(answer)
   }
 
   #end(graceMs: number): void {

@@ -17,7 +17,7 @@ export type EndStates = (graceMs: number) => void
  * @example
  * ```ts
  * const term = new RequestTerm(request, response, { graceMs, end: (graceMs) => operation.settle(graceMs) })
- * term.follow(handler(request, response))
+ * return term.follow(handler(request, response))
  * ```
  */
 export class RequestTerm {
@@ -50,16 +50,27 @@ export class RequestTerm {
   /**
    * Takes note of what a handler answered. Only of a promise of the language's own: to look at what merely has a `then`
    * may begin its work.
+   *
+   * @returns what to hand on instead: a rejection is still unhandled where nobody handles it
    */
-  follow(answer: unknown): void {
-    if (!types.isPromise(answer)) return
+  follow(answer: unknown): unknown {
+    if (!types.isPromise(answer)) return answer
     this.#known = true
     this.#running++
     const settled = (): void => {
       this.#running--
       this.#endIfOver()
     }
-    answer.then(settled, settled)
+    return answer.then(
+      (value) => {
+        settled()
+        return value
+      },
+      (error) => {
+        settled()
+        throw error
+      },
+    )
   }
 
   #endIfOver(): void {
