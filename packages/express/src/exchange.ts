@@ -160,7 +160,7 @@ export class Exchange implements RequestKest {
    * on. What parses a body by itself often continues in another context.
    */
   handle(handler: () => unknown): unknown {
-    return this.#term.follow(currentState() === this.state ? handler() : this.run(handler))
+    return this.#term.handle(() => (currentState() === this.state ? handler() : this.run(handler)))
   }
 
   /**

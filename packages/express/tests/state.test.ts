@@ -71,7 +71,11 @@ describe.each(MAJORS)('K-STATE on Express $major', ({ express, major }) => {
         })
         res.end('answered')
       }
-      if (kind === 'a callback') app.use(wrapRouter(express.Router(), { policy: 'p' }).get('/x', answer))
+      const before: RequestHandler[] = kind.endsWith('async handler')
+        ? [async (_req, _res, next) => next()]
+        : []
+      if (kind.startsWith('a callback'))
+        app.use(wrapRouter(express.Router(), { policy: 'p' }).get('/x', ...before, answer))
       else app.get('/x', protect({ policy: 'p' }), async (req, res) => answer(req, res))
       const { url } = await serve(app)
       await (await fetch(`${url}/x`)).text()

@@ -8,9 +8,9 @@ const all = new WeakSet<object>()
 export function followed(handler: RouteHandlerMethod): RouteHandlerMethod {
   if (typeof handler !== 'function' || all.has(handler)) return handler
   const follower: RouteHandlerMethod = function (request, reply) {
-    const answer: unknown = handler.call(this, request, reply)
+    const handle = (): unknown => handler.call(this, request, reply)
     const exchange = exchangeOf(request)
-    return exchange ? exchange.follow(answer) : answer
+    return exchange ? exchange.handle(handle) : handle()
   }
   Object.defineProperty(follower, 'name', { value: handler.name, configurable: true })
   all.add(follower)

@@ -140,9 +140,9 @@ export class Exchange implements KestRequest {
     if (this.#term.closed) this.#end(this.#scope.stateGraceMs)
   }
 
-  /** Takes note of what the handler answered, which may be a promise. Answers what to hand on. */
-  follow(answer: unknown): unknown {
-    return this.#term.follow(answer)
+  /** Runs the handler, and takes note of what it answers, which may be a promise. Answers what to hand on. */
+  handle(handler: () => unknown): unknown {
+    return this.#term.handle(handler)
   }
 
   #end(graceMs: number): void {

@@ -220,7 +220,7 @@ export class Kest {
    * @example
    * ```ts
    * const state = await kest.resume({ passport: job.passport }, { maxAgeMs: 24 * 3_600_000 })
-   * await kest.run(state, () => handle(job))
+   * await kest.run(state, () => handle(job)).finally(() => kest.end(state))
    * ```
    * @throws {KestError} as {@link Listener.receive}
    */

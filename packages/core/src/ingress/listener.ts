@@ -110,7 +110,7 @@ export interface ListenerDeps {
  * ```ts
  * const listener = createListener(deps, { token: { jwks, issuer, audience } })
  * const state = await listener.receive({ headers: request.headers, rawHeaders: request.rawHeaders })
- * runWithState(state, () => handle(request))
+ * await runWithState(state, () => handle(request)).finally(() => state.lifetime.end())
  * ```
  */
 export function createListener(deps: ListenerDeps, options: ListenerOptions = {}): Listener {

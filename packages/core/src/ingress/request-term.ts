@@ -17,12 +17,13 @@ export type EndStates = (graceMs: number) => void
  * @example
  * ```ts
  * const term = new RequestTerm(request, response, { graceMs, end: (graceMs) => operation.settle(graceMs) })
- * return term.follow(handler(request, response))
+ * return term.handle(() => handler(request, response))
  * ```
  */
 export class RequestTerm {
   readonly #graceMs: number
   readonly #end: EndStates
+  #handlers = 0
   #running = 0
   #known = false
   #closed = false
@@ -48,14 +49,17 @@ export class RequestTerm {
   }
 
   /**
-   * Takes note of what a handler answered. Only of a promise of the language's own: to look at what merely has a `then`
-   * may begin its work.
+   * Runs a handler and takes note of what it answers; that of the handler that is reached last says whether its end is
+   * known. Only a promise of the language's own does: to look at what merely has a `then` may begin its work.
    *
-   * @returns what to hand on instead: a rejection is still unhandled where nobody handles it
+   * @returns what to hand on: a rejection is still unhandled where nobody handles it
    */
-  follow(answer: unknown): unknown {
-    if (!types.isPromise(answer)) return answer
-    this.#known = true
+  handle(handler: () => unknown): unknown {
+    const n = ++this.#handlers
+    const answer = handler()
+    const known = types.isPromise(answer)
+    if (n === this.#handlers) this.#known = known
+    if (!known) return answer
     this.#running++
     const settled = (): void => {
       this.#running--
