@@ -59,7 +59,7 @@ function checkFigure(kind: KeyKind): TimeFigure {
       )
       return {
         floor: rawVerify({ kest, trust, ...workload }, [hop]),
-        subject: () => check({ hop, peer: undefined })(verified),
+        subject: () => check({ hop, peer: undefined }).isSent(verified),
       }
     },
   }

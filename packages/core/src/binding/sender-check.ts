@@ -1,8 +1,11 @@
 import type { Clock } from '../clock.js'
+import { entryHash } from '../entry/hash.js'
+import { claimedPrincipal } from '../entry/peek.js'
 import { KestError } from '../errors.js'
 import type { KeySource } from '../identity/key-source.js'
 import type { Limits } from '../limits.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import type { Passport } from '../passport/passport.js'
 import type { VerifiedPassport } from '../passport/verified-passport.js'
 import type { ResolvedBinding } from './binding-options.js'
 import { assertOnceOnly } from './hop-once.js'
@@ -19,12 +22,20 @@ export interface SenderEvidence {
   readonly peer: Peer | undefined
 }
 
-/** Whether the passport is the sender's to send; rejects when it is not. */
-export type BoundCheck = (passport: VerifiedPassport) => MaybePromise<void>
+/** What is left to ask when the sender's evidence has been looked at. Each rejects when it does not hold. */
+export interface BoundCheck {
+  /**
+   * Whether the passport can be the sender's to send, if all that it claims is true: whoever has nothing to send here is
+   * refused before it is verified. A cheap question, and an answer that is not the last.
+   */
+  canBeSent(claimed: Passport): MaybePromise<void>
+  /** Whether the passport is the sender's to send. */
+  isSent(verified: VerifiedPassport): MaybePromise<void>
+}
 
 /**
  * Looks at what shows who sends, before the passport is restored: what can be refused without it, is. The answer does
- * the rest, when the passport is verified.
+ * the rest.
  */
 export type SenderCheck = (evidence: SenderEvidence) => BoundCheck
 
@@ -46,19 +57,29 @@ export interface SenderCheckDeps {
 export function createSenderCheck(binding: ResolvedBinding, deps: SenderCheckDeps): SenderCheck {
   switch (binding.kind) {
     case 'none':
-      return () => () => {}
+      return () => ANYONE
     case 'mtls':
-      return ({ peer }) => {
-        if (peer === undefined) throw refused('no authorized peer certificate with one SPIFFE ID')
-        return (passport) => {
-          const { spiffeId } = peer
-          if (binding.relays.includes(spiffeId)) return
-          if (passport.tips.some((tip) => tip.proven && tip.principal === spiffeId)) return
-          throw refused(`the peer ${spiffeId} is neither the principal of a tip nor a relay`)
-        }
-      }
+      return ({ peer }) => checkPeer(peer, binding.relays)
     case 'hop':
       return ({ hop }) => checkHop(hop, binding, deps)
+  }
+}
+
+const ANYONE: BoundCheck = Object.freeze({ canBeSent: () => {}, isSent: () => {} })
+
+function checkPeer(peer: Peer | undefined, relays: readonly string[]): BoundCheck {
+  if (peer === undefined) throw refused('no authorized peer certificate with one SPIFFE ID')
+  const { spiffeId } = peer
+  const assertAmong = (principals: readonly (string | undefined)[]): void => {
+    if (relays.includes(spiffeId) || principals.includes(spiffeId)) return
+    throw refused(`the peer ${spiffeId} is neither the principal of a tip nor a relay`)
+  }
+  return {
+    canBeSent: ({ entries }) => {
+      const claimed = entries.map(claimedPrincipal)
+      if (!claimed.includes(undefined)) assertAmong(claimed)
+    },
+    isSent: (passport) => assertAmong(provenTips(passport)),
   }
 }
 
@@ -72,16 +93,36 @@ function checkHop(
   const now = deps.clock.now()
   assertForUs(token.claims, binding.audiences)
   assertNow(token.claims, now, binding.clockSkewMs)
-  return async (passport) => {
-    assertSameTips(token.claims, passport)
-    const candidates = [
-      ...passport.tips.filter((tip) => tip.proven).map((tip) => tip.principal),
-      ...binding.relays,
-    ]
-    const signer = await signerOf(token, new Set(candidates), deps.trust, now)
-    const once = assertOnceOnly(token.claims, signer, deps)
-    if (isPromise(once)) await once
+  const signerAmong = (tips: readonly string[]): Promise<string> =>
+    signerOf(token, new Set([...tips, ...binding.relays]), deps.trust, now)
+  let signer: string | undefined
+  return {
+    canBeSent: async (passport) => {
+      const claimed = statedTips(token.claims, passport).map(claimedPrincipal)
+      if (claimed.every((principal) => principal !== undefined)) signer = await signerAmong(claimed)
+    },
+    isSent: async (passport) => {
+      assertSameTips(token.claims, passport)
+      const tips = provenTips(passport)
+      // Whose tip it only claimed to be may have turned out otherwise.
+      if (signer === undefined || ![...tips, ...binding.relays].includes(signer))
+        signer = await signerAmong(tips)
+      const once = assertOnceOnly(token.claims, signer, deps)
+      if (isPromise(once)) await once
+    },
   }
+}
+
+function provenTips({ tips }: VerifiedPassport): readonly string[] {
+  return tips.filter((tip) => tip.proven).map((tip) => tip.principal)
+}
+
+/** The entries that a token says are the tips; what else they are, nobody has looked at. */
+function statedTips({ tips }: HopClaims, { entries }: Passport): readonly string[] {
+  const stated = new Set(tips)
+  const found = entries.filter((jws) => stated.delete(entryHash(jws)))
+  if (stated.size > 0) throw refused('the hop token is for a passport with other tips')
+  return found
 }
 
 function assertForUs({ aud }: HopClaims, audiences: ReadonlySet<string>): void {

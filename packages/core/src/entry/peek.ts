@@ -25,3 +25,14 @@ export function peek(payload: string): Peeked | undefined {
   if (principal === undefined) return undefined
   return { principal, entryId: ENTRY_ID.exec(payload)?.[1] ?? null }
 }
+
+/**
+ * {@link peek} into a compact string of which nothing was judged: the principal that a well-formed entry names.
+ * @returns `undefined` where that cannot be said without parsing it
+ */
+export function claimedPrincipal(jws: string): string | undefined {
+  const payload = jws.split('.', 2)[1]
+  return payload === undefined
+    ? undefined
+    : peek(Buffer.from(payload, 'base64url').toString('utf8'))?.principal
+}

@@ -91,10 +91,11 @@ export function createInternalInterceptor(
         assertLines(lines, deps.propagation.maxInboundLength)
         const kest = readMembers(members)
         if (kest.size === 0) throw lineageMissing()
-        const isBound = checkSender({ hop: kest.get(MEMBER.hop), peer })
+        const sender = checkSender({ hop: kest.get(MEMBER.hop), peer })
         const { passport, tip, identity } = await decodeMembers(kest, deps.propagation)
+        if (passport !== null) await sender.canBeSent(passport)
         const verified = await judge(passport, tip, signal)
-        await isBound(verified)
+        await sender.isSent(verified)
         return believe(verified, identity)
       }),
     resume: ({ passport, tip = null, signal }) =>

@@ -85,7 +85,9 @@ class X509KeySource implements KeySource {
     try {
       const bundle = this.#bundleOf(trustDomain)
       if (bundle === undefined) return NONE
-      const path = this.#paths.get(x5c, this.generation, () => this.#verify(x5c, trustDomain, bundle))
+      const path = this.#paths.get(x5c, this.generation, trustDomain, () =>
+        this.#verify(x5c, trustDomain, bundle),
+      )
       if (path.id.toString() !== principal) {
         throw new SpiffeError('ERR_SPIFFE_CHAIN', `the certificate is that of ${path.id}`)
       }
