@@ -486,6 +486,27 @@ describe('a token that is malformed', () => {
     expect(await refusal(receiver()(withToken(baggage, token)))).toBe('ERR_KEST_BINDING')
   })
 
+  it('K-HOP judges the sender before the passport, of which it then parses nothing', async () => {
+    const { baggage, claims } = await underWay()
+    const listening = receiver()
+    const parse = vi.spyOn(JSON, 'parse')
+    const parsed = () => parse.mock.calls.filter(([text]) => text.includes('"operation":')).length
+    try {
+      for (const token of [
+        tokenOf(thief, claims),
+        tokenOf(gateway, { ...claims, tips: ['a'.repeat(64)] }),
+        tokenOf(gateway, { ...claims, tips: [...claims.tips, 'a'.repeat(64)] }),
+      ]) {
+        expect(await refusal(listening(withToken(baggage, token)))).toBe('ERR_KEST_BINDING')
+      }
+      expect(parsed()).toBe(0)
+      await listening(withToken(baggage, tokenOf(gateway, claims)))
+      expect(parsed()).toBe(1)
+    } finally {
+      parse.mockRestore()
+    }
+  })
+
   it('K-LIMIT is not made for more tips than fit', () => {
     const tips = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(64, '0'))
     expect(() => createHopToken(gateway.current(), ORDERS, tips, NOW, DEFAULT_LIMITS)).toThrow(

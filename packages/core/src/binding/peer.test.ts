@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { createKest } from '../config/kest.js'
 import { createFunctionEngine } from '../policy/function-engine.js'
 import { buildPassport } from '../testing/build-passport.js'
@@ -81,6 +81,20 @@ describe('binding "mtls"', () => {
 
   it('K-HOP takes a passport from the principal of its tip', async () => {
     await expect(receive({ spiffeId: ID })).resolves.toBeDefined()
+  })
+
+  it('K-HOP parses no entry of a passport from whom no entry of it is by', async () => {
+    const parse = vi.spyOn(JSON, 'parse')
+    const parsed = () => parse.mock.calls.filter(([text]) => text.includes('"operation":')).length
+    try {
+      await receive({ spiffeId: ID })
+      expect(parsed()).toBe(2)
+      parse.mockClear()
+      await expect(receive({ spiffeId: 'spiffe://example.org/other' })).rejects.toEqual(refused)
+      expect(parsed()).toBe(0)
+    } finally {
+      parse.mockRestore()
+    }
   })
 
   it('K-HOP takes a passport from a relay', async () => {

@@ -31,7 +31,7 @@ export function anchorsThatSigned(certificate: Certificate, bundle: X509Bundle):
   const named = anchorsNamed(certificate.issuer, bundle)
   // All authorities of a domain may have one name: the key identifiers, which prove nothing, say whose turn it is.
   const likely = named.filter(({ x509 }) => certificate.x509.checkIssued(x509))
-  for (const { publicKey } of [...likely, ...named]) {
+  for (const { publicKey } of new Set([...likely, ...named])) {
     if (isSignedBy(certificate, publicKey)) return withKey(named, publicKey)
   }
   return []

@@ -1,6 +1,17 @@
+import { X509Certificate } from 'node:crypto'
 import { type JwsHeader, KestConfigError, KestError, type KeyQuery } from '@kest/core'
 import { describe, expect, it, vi } from 'vitest'
-import { DOMAIN, ec, HOP1, HOUR, leafOf, NOW, rsa, signerOf } from '../../tests/support/certificates.js'
+import {
+  DOMAIN,
+  ec,
+  HOP1,
+  HOUR,
+  leafOf,
+  NOW,
+  rsa,
+  signerOf,
+  unknownExtension,
+} from '../../tests/support/certificates.js'
 import type { X509BundleSource } from '../bundle/bundle-source.js'
 import { X509Bundle } from '../bundle/x509-bundle.js'
 import { SpiffeError } from '../errors.js'
@@ -106,6 +117,76 @@ describe('createX509KeySource', () => {
     const [first] = await source.find(query(chain))
     const [second] = await source.find(query(chain))
     expect(second?.key).toBe(first?.key)
+  })
+
+  it('knows principals of its domains, without looking at any certificate', () => {
+    const source = createX509KeySource({ [DOMAIN]: bundle })
+    expect(source.knows?.(HOP1)).toBe(true)
+    for (const principal of ['spiffe://partner.test/svc', 'arn:aws:iam::1:role/x', '']) {
+      expect(source.knows?.(principal)).toBe(false)
+    }
+    const failing: X509BundleSource = {
+      generation: 0,
+      getX509Bundle: () => {
+        throw new Error('not now')
+      },
+    }
+    expect(createX509KeySource(failing).knows?.(HOP1)).toBe(true)
+  })
+
+  describe('what is done before a chain is refused', () => {
+    const read = vi.spyOn(X509Certificate.prototype, 'raw', 'get')
+    const verify = vi.spyOn(X509Certificate.prototype, 'verify')
+    const counted = (ask: () => unknown) => {
+      read.mockClear()
+      verify.mockClear()
+      expect(refusal(ask)).toBe('ERR_KEST_CERTIFICATE')
+      return { read: read.mock.calls.length, verified: verify.mock.calls.length }
+    }
+    // The authority's name, and a key that costs the most.
+    const imposter = signerOf('root', undefined, {}, { keys: ec('P-521') })
+    const first = signerOf('first', imposter, {}, { keys: ec('P-521') })
+    const second = signerOf('second', first, {}, { keys: ec('P-521') })
+
+    it('K-LIMIT reads one certificate where no authority stands behind the last, and checks one signature', () => {
+      const source = createX509KeySource({ [DOMAIN]: bundle })
+      void source.find(query([leafOf(root)]))
+      const chain = [leafOf(second), second.certificate, first.certificate]
+      expect(counted(() => source.find(query(chain)))).toEqual({ read: 1, verified: 1 })
+      expect(counted(() => source.find(query([leafOf(first), imposter.certificate])))).toMatchObject({
+        read: 1,
+      })
+    })
+
+    it('K-LIMIT checks no signature with a key that nobody vouches for', () => {
+      const source = createX509KeySource({ [DOMAIN]: bundle })
+      void source.find(query([leafOf(root)]))
+      const chain = [leafOf(second), second.certificate, first.certificate, intermediate.certificate]
+      // The intermediate by the root, and what is below by the intermediate.
+      expect(counted(() => source.find(query(chain))).verified).toBeLessThanOrEqual(2)
+    })
+
+    it('K-LIMIT has a chain fail once for all who might have it as theirs, until a bundle changes', () => {
+      const bundles = new Bundles()
+      const source = createX509KeySource(bundles)
+      void source.find(query([leafOf(root)]))
+      const { header } = query([leafOf(imposter)])
+      Object.freeze(header.x5c)
+      const ask = (principal: string) => counted(() => source.find({ principal, header, time: NOW }))
+      expect(ask(HOP1).read).toBe(1)
+      expect(ask(`spiffe://${DOMAIN}/hop2`)).toEqual({ read: 0, verified: 0 })
+      bundles.bundle = new X509Bundle(DOMAIN, [imposter.certificate])
+      expect(source.find({ principal: HOP1, header, time: NOW })).toHaveLength(1)
+    })
+
+    it('K-LIMIT reads no certificate of more extensions than any has', () => {
+      const source = createX509KeySource({ [DOMAIN]: bundle })
+      const extensions = Array.from({ length: 40 }, () => unknownExtension(false))
+      const many = Object.fromEntries(extensions.map((extension, i) => [`unknown-${i}`, extension]))
+      expect(() => source.find(query([leafOf(root, many)]))).toThrow(
+        expect.objectContaining({ cause: expect.objectContaining({ cause: new Error('45 extensions') }) }),
+      )
+    })
   })
 
   it('forgets what an authority signed when it leaves the bundle', async () => {

@@ -13,7 +13,7 @@ import type { X509Bundle } from '../bundle/x509-bundle.js'
 import { SpiffeError } from '../errors.js'
 import { SpiffeId } from '../id/spiffe-id.js'
 import { bundleOf } from './bundle-of.js'
-import { assertValidAt, followPath, type Path, readChain } from './path.js'
+import { assertValidAt, followPath, type Path, readChain, readTop } from './path.js'
 import { PathCache } from './path-cache.js'
 
 export interface X509KeySourceOptions {
@@ -111,13 +111,12 @@ class X509KeySource implements KeySource {
 
   /** The bundle is the principal's: before it counts for a chain, the leaf must be of the same domain. */
   #verify(x5c: readonly string[], trustDomain: string, bundle: X509Bundle): Path {
-    const chain = readChain(
-      x5c.map((text) => Buffer.from(text, 'base64')),
-      this.#limits,
-    )
+    const ders = x5c.map((text) => Buffer.from(text, 'base64'))
+    const top = readTop(ders, bundle, this.#limits)
+    const chain = readChain(ders, this.#limits, top)
     if (chain.id.trustDomain.name !== trustDomain)
       throw new SpiffeError('ERR_SPIFFE_CHAIN', `the certificate is that of ${chain.id}`)
-    return followPath(chain, bundle, this.#limits)
+    return followPath(chain, bundle, this.#limits, top.anchors)
   }
 }
 

@@ -44,17 +44,37 @@ export interface Span {
   readonly notAfter: number
 }
 
+/** The last certificate of a chain, and the authorities that stand behind it. */
+export interface Top {
+  readonly certificate: Certificate
+  readonly anchors: readonly Anchor[]
+}
+
 /**
- * Reads the certificates of a chain and judges each by itself: the leaf is an SVID, the others may sign, none is the root,
- * and every key, signature algorithm and critical extension is one that is understood and allowed.
+ * Reads the last certificate of a chain and finds the authorities behind it, before any other is read: whoever has none
+ * has us do no more than that.
  *
+ * @param bundle that of the leaf's own trust domain
+ * @throws {SpiffeError} `ERR_SPIFFE_CERTIFICATE`, `ERR_SPIFFE_CHAIN`
+ */
+export function readTop(ders: readonly Uint8Array[], bundle: X509Bundle, limits: Limits): Top {
+  const der = lastOf(ders, limits)
+  const certificate = parseCertificate(der)
+  return { certificate, anchors: anchorsOf(certificate, ders.length, bundle) }
+}
+
+/**
+ * Reads the certificates of a chain and judges each by itself: the leaf is an SVID, the others may sign, and every key,
+ * signature algorithm and critical extension is one that is understood and allowed.
+ *
+ * @param top the last of them, if it was read
  * @throws {SpiffeError} `ERR_SPIFFE_CERTIFICATE`, `ERR_SPIFFE_X509_SVID`, `ERR_SPIFFE_CHAIN`
  */
-export function readChain(ders: readonly Uint8Array[], limits: Limits): Chain {
-  if (ders.length > limits.certificates)
-    throw refused(`${ders.length} certificates, allowed are ${limits.certificates}`)
-  const [leaf, ...signing] = ders.map((der) => parseCertificate(der))
-  if (leaf === undefined) throw refused('there is no certificate')
+export function readChain(ders: readonly Uint8Array[], limits: Limits, top?: Top): Chain {
+  const last = lastOf(ders, limits)
+  const [leaf, ...signing] = ders.map((der) =>
+    der === last && top !== undefined ? top.certificate : parseCertificate(der),
+  ) as [Certificate, ...Certificate[]]
   const id = checkLeaf(leaf, 'ERR_SPIFFE_X509_SVID')
   const algorithms = leafAlgorithms(leaf, limits)
   assertUnderstood(leaf)
@@ -62,30 +82,42 @@ export function readChain(ders: readonly Uint8Array[], limits: Limits): Chain {
     checkSigning(certificate, 'ERR_SPIFFE_CHAIN')
     assertAuthorityKey(certificate.publicKey, limits)
     assertUnderstood(certificate)
-    assertNotRoot(certificate)
   }
   return { id, certificates: [leaf, ...signing], algorithms }
 }
 
+function lastOf(ders: readonly Uint8Array[], { certificates }: Limits): Uint8Array {
+  if (ders.length > certificates) throw refused(`${ders.length} certificates, allowed are ${certificates}`)
+  const last = ders.at(-1)
+  if (last === undefined) throw refused('there is no certificate')
+  return last
+}
+
 /**
  * Follows a chain to an authority of the bundle (RFC 5280 §6.1): each certificate was signed by the next, in the order
- * given, and the last one by an authority; no path is longer, and no name other, than whoever signed it allows.
+ * given, and the last one by an authority; no path is longer, and no name other, than whoever signed it allows, and none of
+ * them is the root.
+ *
+ * From the top down, so that no signature is checked with a key that nobody vouches for.
  *
  * @param bundle that of the leaf's own trust domain
+ * @param anchors the authorities behind the last certificate, if they were found
  * @throws {SpiffeError} `ERR_SPIFFE_CHAIN`
  */
 export function followPath(
   { id, certificates, algorithms }: Chain,
   bundle: X509Bundle,
   limits: Limits,
+  anchors: readonly Anchor[] = anchorsOf(certificates.at(-1) as Certificate, certificates.length, bundle),
 ): Path {
-  for (const [i, certificate] of certificates.entries()) {
-    if (i > 0) assertMayBeAbove(certificate, certificates.slice(0, i))
+  for (const { publicKey } of anchors.slice(0, 1)) assertAuthorityKey(publicKey, limits)
+  for (const [i, certificate] of [...certificates.entries()].reverse()) {
     const issuer = certificates[i + 1]
     if (issuer !== undefined) assertIssuedBy(certificate, issuer, i)
+    if (i === 0) continue
+    assertNotRoot(certificate)
+    assertMayBeAbove(certificate, certificates.slice(0, i))
   }
-  const anchors = anchorsOf(certificates, bundle)
-  for (const { publicKey } of anchors.slice(0, 1)) assertAuthorityKey(publicKey, limits)
   return Object.freeze({
     id,
     publicKey: certificates[0].publicKey,
@@ -138,11 +170,10 @@ function assertIssuedBy(certificate: Certificate, issuer: Certificate, i: number
 }
 
 /** Those that signed the last certificate; or, when an intermediate is an authority itself, that one. */
-function anchorsOf(certificates: Chain['certificates'], bundle: X509Bundle): readonly Anchor[] {
-  const last = certificates.at(-1) as Certificate
+function anchorsOf(last: Certificate, length: number, bundle: X509Bundle): readonly Anchor[] {
   const signers = anchorsThatSigned(last, bundle)
   if (signers.length > 0) return signers
-  const same = certificates.length > 1 ? anchorsThatAre(last, bundle) : []
+  const same = length > 1 ? anchorsThatAre(last, bundle) : []
   if (same.length > 0) return same
   throw refused(`it leads to no authority of ${bundle.trustDomain}`)
 }

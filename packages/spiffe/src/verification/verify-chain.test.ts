@@ -249,7 +249,7 @@ const defects: Readonly<Record<string, () => Defect>> = {
   }),
   'leaf-of-a-rogue-ca-that-comes-with-it': () => {
     const rogue = signerOf('root')
-    return { chain: [leafOf(rogue), rogue.certificate], code: CHAIN, says: 'holds a root' }
+    return { chain: [leafOf(rogue), rogue.certificate], code: CHAIN, says: 'leads to no authority' }
   },
   'leaf-signed-by-a-leaf': () => {
     const keys = ec()
@@ -335,7 +335,7 @@ const defects: Readonly<Record<string, () => Defect>> = {
   'intermediates-shuffled': () => ({
     chain: [leafOf(lower), intermediate.certificate, lower.certificate],
     code: CHAIN,
-    says: 'not issued by',
+    says: 'leads to no authority',
   }),
   'intermediate-first': () => ({
     chain: [intermediate.certificate, leafOf(intermediate)],

@@ -16,6 +16,8 @@ import { isTrue, readDer } from './read-der.js'
 /** Tags of TBSCertificate (RFC 5280 §4.1): `[0]`, `[3]`. */
 const VERSION = TAG.constructed
 const EXTENSIONS = TAG.constructed | 3
+/** A certificate has some ten; each takes longer to read than its bytes to send. */
+const MAX_EXTENSIONS = 32
 const UTC_TIME = /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/
 const GENERALIZED_TIME = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/
 
@@ -87,7 +89,9 @@ function extensionsOf(fields: readonly Element[]): ReadonlyMap<string, Extension
   const found = new Map<string, Extension>()
   const tagged = fields.find(({ tag }) => tag === EXTENSIONS)
   if (tagged === undefined) return found
-  for (const extension of members(membersOf(tagged)[0])) {
+  const extensions = members(membersOf(tagged)[0])
+  if (extensions.length > MAX_EXTENSIONS) throw new Error(`${extensions.length} extensions`)
+  for (const extension of extensions) {
     const parts = members(extension)
     const oid = identifier(parts[0])
     if (found.has(oid)) throw new Error(`extension ${oid} occurs twice`)
