@@ -2,7 +2,16 @@
 export type Work = () => unknown
 
 /** What a figure belongs to, in the order of the table. */
-export type Group = 'sign' | 'policy' | 'hook' | 'verify' | 'propagate' | 'ingress' | 'hop' | 'memory'
+export type Group =
+  | 'sign'
+  | 'policy'
+  | 'hook'
+  | 'verify'
+  | 'propagate'
+  | 'ingress'
+  | 'hop'
+  | 'refusal'
+  | 'memory'
 
 interface Described {
   readonly group: Group

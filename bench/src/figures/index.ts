@@ -11,6 +11,7 @@ import { joseVerify } from './jose-verify.js'
 import { memory } from './memory.js'
 import { outboundCompressed, outboundJson } from './outbound.js'
 import { cachedAfter5, cachedAtRoot, cedarInProcess, regoInProcess } from './policy.js'
+import { REFUSALS } from './refusals.js'
 import { sign, signP256 } from './sign.js'
 import { svidFirstSight, svidSign, svidVerify } from './svid.js'
 import { verified } from './verified.js'
@@ -57,6 +58,7 @@ export const FIGURES: readonly Figure[] = [
   ingressWarm,
   fastifyHopCold,
   fastifyHop,
+  ...REFUSALS,
   memory,
   regoDecisions,
   cachedDecisions,

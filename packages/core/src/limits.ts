@@ -17,7 +17,7 @@ export interface Limits {
   readonly headerEntries: number
   /** Bytes of one entry of such a passport. Default 16,384. */
   readonly headerEntryBytes: number
-  /** Bytes of such a passport's JSON, after decompression. Default 131,072. */
+  /** Bytes of such a passport's JSON, after decompression. Default 98,304. */
   readonly headerPassportBytes: number
   /** Nesting of a payload. Default 64. */
   readonly nesting: number
@@ -35,7 +35,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   passportBytes: 1_048_576,
   headerEntries: 64,
   headerEntryBytes: 16_384,
-  headerPassportBytes: 131_072,
+  headerPassportBytes: 98_304,
   nesting: 64,
   certificates: 4,
   rsaMinBits: 2048,

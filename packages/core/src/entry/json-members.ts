@@ -1,6 +1,3 @@
-/** A JSON string, and the colon that makes it a name. */
-const STRING = /"(?:[^"\\]|\\.)*"(\s*:)?/g
-
 /**
  * How many `"name":` there are in a JSON text, at every depth. `JSON.parse` keeps the last of repeated members and
  * says nothing; the text has more of them than the value then.
@@ -9,8 +6,26 @@ const STRING = /"(?:[^"\\]|\\.)*"(\s*:)?/g
  */
 export function countMembers(text: string): number {
   let count = 0
-  for (const match of text.matchAll(STRING)) if (match[1] !== undefined) count++
+  for (let open = text.indexOf('"'); open !== -1; ) {
+    let at = text.indexOf('"', open + 1)
+    while (isEscaped(text, at)) at = text.indexOf('"', at + 1)
+    do at++
+    while (isSpace(text.charCodeAt(at)))
+    if (text[at] === ':') count++
+    open = text.indexOf('"', at)
+  }
   return count
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let before = at - 1
+  while (text[before] === '\\') before--
+  return (at - before) % 2 === 0
+}
+
+/** JSON's: space, tab, and ends of lines. */
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09 || code === 0x0a || code === 0x0d
 }
 
 /**

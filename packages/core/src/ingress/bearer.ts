@@ -3,13 +3,17 @@ import { KestError } from '../errors.js'
 /** RFC 6750 §2.1: `b64token`. One class of characters and one suffix: linear whatever the input. */
 const TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/
 
+/** A header has an algorithm, a key's name, perhaps certificates; it is parsed before anything about the token is known. */
+const MAX_HEADER_LENGTH = 4096
+
 /**
  * The bearer token of an `Authorization` header, or `null` when there is none: no header, or another scheme. The
  * scheme's name is case-insensitive (RFC 9110 §11.1).
  *
  * Not checked here: that the token is a JWT, or anybody's.
  *
- * @throws {KestError} `ERR_KEST_TOKEN` for several headers, an empty or malformed token, or more than `maxBytes`.
+ * @throws {KestError} `ERR_KEST_TOKEN` for several headers, an empty or malformed token, more than `maxBytes`, or more
+ *   than 4096 characters before its first dot.
  */
 export function readBearer(
   authorization: string | readonly string[] | undefined,
@@ -36,6 +40,12 @@ export function readBearer(
   }
   if (!TOKEN.test(token)) {
     throw new KestError('ERR_KEST_TOKEN', 'Authorization: expected "Bearer" and one token (RFC 6750 §2.1)')
+  }
+  if (token.indexOf('.') > MAX_HEADER_LENGTH) {
+    throw new KestError(
+      'ERR_KEST_TOKEN',
+      `the header of a bearer token has at most ${MAX_HEADER_LENGTH} characters`,
+    )
   }
   return token
 }

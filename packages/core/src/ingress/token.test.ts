@@ -223,6 +223,17 @@ describe('verification of tokens', () => {
     expect(await verifier({ maxTokenBytes: 16_384 })(header)).not.toBeNull()
   })
 
+  it('K-LIMIT parses no header of a token that is longer than any has', async () => {
+    const parse = vi.spyOn(JSON, 'parse')
+    const token = `${Buffer.from(`{"alg":"RS256","z":"${'x'.repeat(3100)}"}`).toString('base64url')}.e30.AAAA`
+    try {
+      await expectRefused(verifier(), `Bearer ${token}`, /at most 4096/)
+      expect(parse).not.toHaveBeenCalled()
+    } finally {
+      parse.mockRestore()
+    }
+  })
+
   it('reads 10 MB of rubbish in no time', async () => {
     const started = process.cpuUsage()
     await expectRefused(

@@ -145,6 +145,28 @@ describe('what is done before a passport is refused', () => {
     expect(parsed()).toBe(1)
   })
 
+  it('K-LIMIT K-INGRESS reads in mode tip nothing but the last entry until its signature holds', async () => {
+    const { trust, computed } = counted()
+    const entries = roots(4)
+    const [a, b, c, last] = entries as [SignedEntry, SignedEntry, SignedEntry, SignedEntry]
+    expect(await verify([a, b, c, forged(last)], { trust, mode: 'tip' })).toMatchObject({
+      code: 'ERR_KEST_SIGNATURE',
+      index: 3,
+    })
+    expect([parsed(), computed()]).toEqual([1, 1])
+    const stranger = roots(1, { labels: { principal: 'spiffe://kest.test/stranger' } })
+    expect(await verify([a, ...stranger], { trust, mode: 'tip' })).toMatchObject({
+      code: 'ERR_KEST_KEY_UNKNOWN',
+      index: 1,
+    })
+    expect([parsed(), computed()]).toEqual([1, 1])
+    // What holds is not computed again.
+    const chained = chain({}, {}, {})
+    const verified = await verifyPassport(new Passport(strings(chained)), { trust, mode: 'tip' })
+    expect(verified.entries.map(({ proven }) => proven)).toEqual([false, false, true])
+    expect(computed()).toBe(2)
+  })
+
   it('K-LIMIT parses nothing of an entry with certificates where none are judged', async () => {
     const [entry] = roots(1)
     const [, payload, signature] = (entry as SignedEntry).jws.split('.')

@@ -1,11 +1,17 @@
+import { atEntry } from '../entry/at-entry.js'
+import { LABEL } from '../entry/entry.js'
+import { type ParseOptions, parseEntry } from '../entry/parse.js'
 import { KestError, PassportVerificationError } from '../errors.js'
 import { isPromise } from '../maybe-promise.js'
+import { bindKeys } from './bind-keys.js'
+import { checkSignature } from './check-signatures.js'
 import { assertKnown } from './find-keys.js'
 import { tips as tipsOf } from './graph.js'
 import { agreeOnIdentity, believeNothing, Findings, judgeEntries } from './judge-entries.js'
-import { linkEntries } from './link-entries.js'
+import { assertLowS, linkEntries } from './link-entries.js'
 import { assertPassportSize, type Passport } from './passport.js'
 import { Proofs } from './prove-entries.js'
+import { SignatureCache } from './signature-cache.js'
 import type { LinkedEntry } from './stages.js'
 import type { VerifiedEntry } from './verified.js'
 import { sealPassport, type VerifiedPassport } from './verified-passport.js'
@@ -23,7 +29,11 @@ import { resolveVerifyOptions, type VerifyOptions, type VerifyRules } from './ve
  * 6. its claims are recomputed (K-EFF, K-TRACE), and where they differ that is a finding or an error (K-SEM).
  *
  * Then, of the whole: its tips are the expected ones (K-TIP), and they agree on who acts (K-IDENT). The first failure
- * in entry order is the one thrown. What cannot be checked has failed.
+ * in entry order is the one thrown; in mode `tip` that of the last entry comes before those of the others. What cannot
+ * be checked has failed.
+ *
+ * What does not hold costs little more than finding that out: an entry is parsed when those before it hold as far as is
+ * known, and 8 KiB at most ahead of the first signature (K-LIMIT).
  *
  * Does *not* show that the passport is recent or meant for the receiver, nor what a workload chose not to record
  * (K-DECLARED). Without `tip`, entries cut off the end are not missed.
@@ -55,12 +65,34 @@ export async function verifyPassport(passport: Passport, options: VerifyOptions)
   return sealPassport({ entries, tips, agreed, findings: findings.list, mode: rules.mode, time })
 }
 
+/**
+ * Mode `tip`: the last entry is a tip whatever the others say, so none of them is read before it is known that this one
+ * holds. Its signature is remembered, and not computed again.
+ */
+async function proveLast({ entries }: Passport, rules: VerifyRules): Promise<VerifyRules> {
+  const index = entries.length - 1
+  const remembering = rules.cache === null ? { ...rules, cache: new SignatureCache({ max: 1 }) } : rules
+  if (index < 0) return rules
+  const parsed = parseEntry(entries[index], { limits: rules.limits, index, admit: admitKnown(rules) })
+  assertLowS(parsed, index)
+  const principal = parsed.entry.labels[LABEL.principal] as string
+  const binding = await bindKeys({ parsed, index, principal, parents: [] }, rules)
+  const { entry_id } = parsed.entry
+  if ('error' in binding) throw atEntry(binding.error, index, entry_id, 'ERR_KEST_KEYS_UNAVAILABLE')
+  const failed = await checkSignature(binding.bound, remembering)
+  if (failed !== null) throw atEntry(failed.error, index, entry_id, 'ERR_KEST_SIGNATURE')
+  return remembering
+}
+
+function admitKnown({ sources }: VerifyRules): NonNullable<ParseOptions['admit']> {
+  return (principal, header) => assertKnown({ principal, header }, sources)
+}
+
 /** An entry is read when those before it, as far as is known, hold: the first that does not is the last that costs. */
-async function prove(passport: Passport, rules: VerifyRules, findings: Findings): Promise<VerifiedEntry[]> {
+async function prove(passport: Passport, given: VerifyRules, findings: Findings): Promise<VerifiedEntry[]> {
+  const rules = given.mode === 'tip' ? await proveLast(passport, given) : given
   const proofs = new Proofs(rules)
-  const links = linkEntries(passport, rules.limits, (principal, header) =>
-    assertKnown({ principal, header }, rules.sources),
-  )
+  const links = linkEntries(passport, rules.limits, admitKnown(rules))
   let next = links.next()
   while (next.done !== true) {
     const going = proofs.take(next.value)
