@@ -1,4 +1,4 @@
-import { hasLeft, KestConfigError, peerOf, takeLineageOut, varyByBaggage } from '@kest/core'
+import { hasLeft, KestConfigError, type KestState, peerOf, takeLineageOut, varyByBaggage } from '@kest/core'
 import { context } from '@opentelemetry/api'
 import type {
   FastifyInstance,
@@ -7,12 +7,12 @@ import type {
   HookHandlerDoneFunction,
   RouteOptions,
 } from 'fastify'
-import { isAnswered, noteAnswer } from './answered.js'
 import { cleanContext } from './clean-context.js'
 import { followed } from './followed.js'
-import { refuse, warnUnprotected } from './refuse.js'
+import { refusalOf, refuse, warnUnprotected } from './refuse.js'
 import { Caller, Exchange, exchangeOf, leaveAlone } from './request.js'
 import { isMarked, markConfig, type Protection, type Scope, scopeOf } from './scope.js'
+import { noteAnswer, Turn } from './turn.js'
 
 /*
  * The hooks take callbacks on purpose: what follows runs in the state in which `done` is called, and an async hook
@@ -60,13 +60,14 @@ function kestReceive(
   }
   request.kest = null
   const scope = ownScope(this)
+  const turn = new Turn(request, reply)
   context.with(cleanContext(request), () => {
     let protection: Protection | null
     try {
       protection = request.is404 ? null : scope.protectionOf(request)
     } catch (error) {
       warnUnprotected(request, error)
-      refuse(error, scope.onError, request, reply, done)
+      refuse(error, scope.onError, turn, done)
       return
     }
     if (protection?.operations === null) {
@@ -75,17 +76,40 @@ function kestReceive(
       done()
       return
     }
-    const caller = new Caller(request.raw, reply.raw, protection !== null)
-    const { headers, rawHeaders, socket } = request.raw
-    const peer = scope.listener.binding === 'mtls' ? peerOf(socket) : undefined
-    const { switchIdentity = false } = protection ?? {}
-    scope.listener.receive({ headers, rawHeaders, peer, switchIdentity, signal: caller.signal }).then(
+    const { caller, judgement } = judge(scope, protection, request, reply)
+    judgement.then(
       (state) => {
-        if (!isAnswered(request, reply)) new Exchange(scope, request, reply, caller, state).run(done)
+        if (turn.hasStrayHead()) reply.raw.destroy()
+        else if (!turn.isOvertaken()) new Exchange(scope, request, reply, caller, state).run(done)
       },
-      (error: unknown) => refuse(error, scope.onError, request, reply, done),
+      (error: unknown) => refuse(error, scope.onError, turn, done),
     )
   })
+}
+
+interface Judged {
+  readonly caller: Caller
+  readonly judgement: Promise<KestState>
+}
+
+/** Once for each request: a 404 that is called for meanwhile finds the lineage taken out of the headers. */
+const judged = new WeakMap<FastifyRequest, Judged>()
+
+function judge(
+  { listener }: Scope,
+  protection: Protection | null,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Judged {
+  const known = judged.get(request)
+  if (known !== undefined) return known
+  const caller = new Caller(request.raw, reply.raw, protection !== null)
+  const { headers, rawHeaders, socket } = request.raw
+  const peer = listener.binding === 'mtls' ? peerOf(socket) : undefined
+  const { switchIdentity = false } = protection ?? {}
+  const judgement = listener.receive({ headers, rawHeaders, peer, switchIdentity, signal: caller.signal })
+  judged.set(request, { caller, judgement })
+  return { caller, judgement }
 }
 
 /**
@@ -99,7 +123,11 @@ function kestGuard(
   reply: FastifyReply,
   done: HookHandlerDoneFunction,
 ): void {
-  if (exchangeOf(request) === undefined) {
+  const refusal = refusalOf(request)
+  if (exchangeOf(request) === undefined && refusal !== undefined) {
+    // Its error handler called for a 404; what answers those is promised requests that were judged.
+    refuse(refusal, 'respond', new Turn(request, reply), done)
+  } else if (exchangeOf(request) === undefined) {
     kestReceive.call(this, request, reply, (error) => {
       if (error === undefined) kestGuard.call(this, request, reply, done)
       else done(error)
@@ -121,21 +149,22 @@ function kestAuthorize(
     return
   }
   const scope = ownScope(this)
+  const turn = new Turn(request, reply)
   const definition = scope.protectionOf(request).operations?.get(request.method)
   if (exchange === undefined || definition === undefined) {
     const where = `${request.method} ${request.routeOptions.url}`
     const past = new KestConfigError(`${where}: a protected route was reached past its guard`)
-    refuse(past, scope.onError, request, reply, done)
+    refuse(past, scope.onError, turn, done)
     return
   }
   exchange.run(() => {
-    const isGone = () => isAnswered(request, reply) || hasLeft(request.raw, reply.raw)
+    const isGone = () => turn.isOvertaken() || turn.hasStrayHead() || hasLeft(request.raw, reply.raw)
     scope.kest.begin(definition, { state: exchange.state, args: [request], isGone }).then(
       (operation) => {
         exchange.enter(operation)
         exchange.run(done)
       },
-      (error: unknown) => refuse(error, scope.onError, request, reply, done),
+      (error: unknown) => refuse(error, scope.onError, turn, done),
     )
   })
 }

@@ -1,21 +1,31 @@
 import { KestError, type Problem, toProblem } from '@kest/core'
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
-import { isAnswered } from './answered.js'
+import type { Turn } from './turn.js'
 
-/** Tells the client a code and nothing more, or leaves the answer to Fastify's error handler. */
+/** Why requests were refused. */
+const refusals = new WeakMap<FastifyRequest, Error>()
+
+/** Why a request was refused; `undefined` when it was not, or not yet. */
+export function refusalOf(request: FastifyRequest): Error | undefined {
+  return refusals.get(request)
+}
+
+/**
+ * Ends the way of a request: tells the client a code and nothing more, or leaves the answer to Fastify's error handler.
+ * Where half of another answer is out the response is destroyed, so that it does not look complete.
+ */
 export function refuse(
   error: unknown,
   onError: 'respond' | 'next',
-  request: FastifyRequest,
-  reply: FastifyReply,
+  turn: Turn,
   done: HookHandlerDoneFunction,
 ): void {
-  if (isAnswered(request, reply)) return
-  if (onError === 'next') {
-    done(asError(error))
-    return
-  }
-  answer(reply, toProblem(error))
+  const reason = asError(error)
+  refusals.set(turn.request, reason)
+  if (turn.isOvertaken()) return
+  if (turn.hasStrayHead()) turn.reply.raw.destroy()
+  else if (onError === 'next') done(reason)
+  else answer(turn.reply, toProblem(reason))
 }
 
 /** Bytes, so that no serializer of the route reshapes them. */

@@ -11,9 +11,9 @@ import {
 } from '@kest/core'
 import { type Context, context, trace } from '@opentelemetry/api'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { isHijacked } from './answered.js'
 import { cleanContext } from './clean-context.js'
 import type { Scope } from './scope.js'
+import { isHijacked } from './turn.js'
 
 /**
  * `request.kest`: what Kest knows about a request. The ambient accessors of `@kest/core` say the same where they are
