@@ -1,4 +1,12 @@
-import { hasLeft, KestConfigError, type KestState, peerOf, takeLineageOut, varyByBaggage } from '@kest/core'
+import {
+  closeAnsweredUpgrade,
+  hasLeft,
+  KestConfigError,
+  type KestState,
+  peerOf,
+  takeLineageOut,
+  varyByBaggage,
+} from '@kest/core'
 import { context } from '@opentelemetry/api'
 import type {
   FastifyInstance,
@@ -59,6 +67,7 @@ function kestReceive(
     return
   }
   request.kest = null
+  closeAnsweredUpgrade(request.raw, reply.raw)
   const scope = ownScope(this)
   const turn = new Turn(request, reply)
   context.with(cleanContext(request), () => {

@@ -1,0 +1,17 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+/**
+ * Sees to it that a request to upgrade the connection leaves none behind when it is answered by a response instead: it is
+ * refused, matches no route, or fails. Node has taken its parser off such a connection by then (`'upgrade'` of
+ * `node:http`), and its listener for errors too, so that the connection can serve no second request, nobody would close
+ * it, and a client that resets it would end the process.
+ *
+ * Does nothing for other requests, and nothing to an upgrade that succeeds, which writes to the socket itself.
+ */
+export function closeAnsweredUpgrade(request: IncomingMessage, response: ServerResponse): void {
+  const { socket, upgrade } = request as IncomingMessage & { readonly upgrade?: boolean }
+  if (upgrade !== true || typeof socket?.destroySoon !== 'function') return
+  response.shouldKeepAlive = false
+  socket.on('error', () => socket.destroy())
+  response.once('finish', () => socket.destroySoon())
+}
