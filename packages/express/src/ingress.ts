@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
+  closeAnsweredUpgrade,
   getActiveKest,
   hasLeft,
   type Kest,
@@ -10,9 +11,10 @@ import {
   toStateGraceMs,
   varyByBaggage,
 } from '@kest/core'
+import { answerLast } from './answer-last.js'
 import { Exchange, exchangeOf, type OnError } from './exchange.js'
 import type { KestMiddleware } from './middleware.js'
-import { misconfigured, refuse } from './refuse.js'
+import { misconfigured, refuse, refuseAgain } from './refuse.js'
 
 const MOUNTED_TWICE =
   'a second kestExpress() on the way of one request, with options that could loosen the first: mount one'
@@ -83,12 +85,15 @@ export function kestExpress<Req extends IncomingMessage = IncomingMessage>(
   const listener = kest.listener(listenerOptions)
 
   return function kestIngress(req, res, next) {
+    if (refuseAgain(req, res)) return
     const earlier = exchangeOf(req)
     if (earlier !== undefined) {
       if (earlier.ingress === kestIngress) earlier.run(next)
-      else refuse(misconfigured(MOUNTED_TWICE), earlier.onError, res, next)
+      else refuse(misconfigured(MOUNTED_TWICE), earlier.onError, req, res, next)
       return
     }
+    closeAnsweredUpgrade(req, res)
+    answerLast(req)
     if (listener.takesLineage && !res.headersSent) res.setHeader('Vary', varyByBaggage(res.getHeader('Vary')))
     const receive = async () => {
       return listener.receive({
@@ -102,7 +107,7 @@ export function kestExpress<Req extends IncomingMessage = IncomingMessage>(
     receive().then(
       (state) =>
         new Exchange({ kest, onError, stateGraceMs, fetch, ingress: kestIngress }, state, req, res).run(next),
-      (error: unknown) => refuse(error, onError, res, next),
+      (error: unknown) => refuse(error, onError, req, res, next),
     )
   }
 }

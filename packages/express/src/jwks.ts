@@ -33,12 +33,18 @@ export function kestJwks(options: KestJwksOptions = {}): KestMiddleware {
   if (!isPublishing(identity))
     throw new KestConfigError('kestJwks: the identity has no public key to publish')
 
-  return function kestKeys(_req, res, next) {
+  return function kestKeys(req, res, next) {
     let text: string
     try {
       text = JSON.stringify(jwksOf(identity))
     } catch (error) {
-      refuse(misconfigured('kestJwks: the identity has no key to publish now', error), 'respond', res, next)
+      refuse(
+        misconfigured('kestJwks: the identity has no key to publish now', error),
+        'respond',
+        req,
+        res,
+        next,
+      )
       return
     }
     res.setHeader('content-type', 'application/jwk-set+json')

@@ -3,7 +3,7 @@ import { hasLeft, OperationDefinition, type OperationOptions } from '@kest/core'
 import { exchangeOf } from './exchange.js'
 import type { KestMiddleware, Next, RequestParts } from './middleware.js'
 import { operationNameOf, patternText } from './operation-name.js'
-import { misconfigured, refuse } from './refuse.js'
+import { misconfigured, refuse, refuseAgain } from './refuse.js'
 
 const NOT_RECEIVED =
   'protect() was reached by a request that no kestExpress() let in: mount it before, and of one copy of @kest/express'
@@ -87,10 +87,11 @@ export function authorize(
   next: Next,
   definition: () => OperationDefinition,
 ): void {
+  if (refuseAgain(req, res)) return
   const exchange = exchangeOf(req)
   if (exchange === undefined) {
     const route = patternText(req.route?.path ?? '(none)')
-    refuse(misconfigured(`${NOT_RECEIVED}; route: ${route}`), 'respond', res, next)
+    refuse(misconfigured(`${NOT_RECEIVED}; route: ${route}`), 'respond', req, res, next)
     return
   }
   const isGone = () => res.headersSent || res.writableEnded || hasLeft(req, res)
@@ -100,6 +101,6 @@ export function authorize(
       exchange.enter(operation, req)
       exchange.run(next)
     },
-    (error: unknown) => refuse(error, exchange.onError, res, next),
+    (error: unknown) => refuse(error, exchange.onError, req, res, next),
   )
 }

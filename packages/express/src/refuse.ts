@@ -1,17 +1,41 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { inspect } from 'node:util'
 import { KestConfigError, KestError, type Problem, toProblem } from '@kest/core'
 import type { OnError } from './exchange.js'
 import type { Next } from './middleware.js'
+import { sealLayers } from './seal-layers.js'
+
+/** Why requests were refused. Not a property of the request: nothing else can write it. */
+const refusals = new WeakMap<IncomingMessage, Error>()
 
 /**
  * Ends the way of a request, so that nothing behind it runs: it is answered here, or with `onError: 'next'` by the
  * application's error handlers. Where it has an answer already, as by a time-out, nobody is told.
  */
-export function refuse(error: unknown, onError: OnError, res: ServerResponse, next: Next): void {
+export function refuse(
+  error: unknown,
+  onError: OnError,
+  req: IncomingMessage,
+  res: ServerResponse,
+  next: Next,
+): void {
+  const reason = asError(error)
+  refusals.set(req, reason)
   if (res.writableEnded) return
-  if (onError === 'next') next(asError(error))
-  else respond(res, toProblem(error))
+  // Where layers cannot be told, an error handler could let the request go on.
+  if (onError === 'next' && sealLayers(req, refuseAgain)) next(reason)
+  else respond(res, toProblem(reason))
+}
+
+/**
+ * Answers a request that was refused and came on nevertheless, as by an error handler that calls `next()`.
+ * @returns whether it was refused
+ */
+export function refuseAgain(req: IncomingMessage, res: ServerResponse): boolean {
+  const reason = refusals.get(req)
+  if (reason === undefined) return false
+  if (!res.writableEnded) respond(res, toProblem(reason))
+  return true
 }
 
 /** With nothing, `'route'` or `'router'`, which a function may throw as well, `next` would let the request go on. */
@@ -22,7 +46,7 @@ function asError(error: unknown): Error {
   })
 }
 
-function respond(res: ServerResponse, { status, headers, body }: Problem): void {
+export function respond(res: ServerResponse, { status, headers, body }: Problem): void {
   if (res.headersSent || res.destroyed) {
     // Half of another answer is out, or nobody is there: it must not look complete.
     res.destroy()

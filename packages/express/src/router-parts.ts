@@ -3,11 +3,17 @@ import { KestConfigError } from '@kest/core'
 /** What is read and replaced of Express's own objects, alike in both majors unless said otherwise. */
 export type Callable = (this: unknown, ...args: unknown[]) => unknown
 
+/** One function of a router or a route, or all of a route. */
+export interface LayerParts {
+  readonly route?: unknown
+  readonly handle?: unknown
+}
+
 /** A router, in what Express itself calls for every route that is declared and everything that is mounted. */
 export interface RouterParts {
   route: Callable
   use: Callable
-  readonly stack: readonly { readonly route?: unknown; readonly handle?: unknown }[]
+  readonly stack: readonly LayerParts[]
 }
 
 /** How an application comes by its router: 4 makes `_router` in `lazyrouter`, 5 has `router`. */

@@ -10,11 +10,13 @@ import { type Callable, hasRoutes, isRouting, parseUse, type RouterParts, router
 
 /** How the routes of a router are protected. */
 export type WrapRouterOptions<Req extends IncomingMessage = IncomingMessage> = RouteOptions<Req> & {
-  /**
-   * Paths, as they are declared, of routes that stay unprotected, and of routers that may be mounted here without being
-   * wrapped. Default: none. One that fits nothing leaves nothing open.
-   */
+  /** Paths, as they are declared, of routes that stay unprotected. Default: none. One that fits nothing opens nothing. */
   readonly exclude?: readonly string[] | undefined
+  /**
+   * Paths, as they are given to `use()`, at which routers may be mounted without being wrapped: nothing in them is
+   * protected, unless by a `protect()` of its own. Default: none. `/` is also where `use()` without a path mounts.
+   */
+  readonly mountUnwrapped?: readonly string[] | undefined
   /**
    * Pattern of the path at which the router is reached, for the operations' names: `/tenants/:tenant`. Default: where
    * it is mounted, if it is mounted on something wrapped; else the names begin at the router.
@@ -45,13 +47,14 @@ const ROUTE_METHODS: readonly string[] = [...METHODS.map((method) => method.toLo
  * A route whose first handler is a `protect()` has that one instead.
  *
  * Not covered: handlers of `use()` and `param()`, which Express runs before it knows a route and which may answer by
- * themselves (`express.static` does). Routers and applications given to `use()` must be wrapped, or be excluded.
+ * themselves (`express.static` does). Routers and applications given to `use()` must be wrapped, or their path
+ * be listed in `mountUnwrapped`.
  *
  * An application's settings for routing are fixed by wrapping it: set `case sensitive routing`, `strict routing` and,
  * in Express 4, `query parser` before.
  *
  * @throws {KestConfigError} for wrong options; for what is no router, is wrapped already, or has routes or routers
- * already. Later, `use()` throws it for a router that is neither wrapped nor excluded.
+ * already. Later, `use()` throws it for a router that is neither wrapped nor listed in `mountUnwrapped`.
  *
  * @example
  * ```ts
@@ -64,10 +67,9 @@ export function wrapRouter<R extends RouterLike, Req extends IncomingMessage = I
   router: R,
   options: WrapRouterOptions<Req>,
 ): R {
-  const { exclude = [], mount, guard = 'first', ...rest } = options ?? {}
-  if (!Array.isArray(exclude) || !exclude.every((path) => typeof path === 'string' && path !== '')) {
-    throw new KestConfigError('wrapRouter.exclude: expected a list of paths')
-  }
+  const { exclude, mountUnwrapped, mount, guard = 'first', ...rest } = options ?? {}
+  const isExcluded = pathsOf('exclude', exclude)
+  const mayMount = pathsOf('mountUnwrapped', mountUnwrapped)
   if (mount !== undefined && (typeof mount !== 'string' || !mount.startsWith('/'))) {
     throw new KestConfigError('wrapRouter.mount: expected a path that begins with "/"')
   }
@@ -84,15 +86,26 @@ export function wrapRouter<R extends RouterLike, Req extends IncomingMessage = I
     )
   }
 
-  const excluded = new Set(exclude as readonly string[])
-  const isExcluded = (path: unknown): boolean =>
-    Array.isArray(path) ? path.length > 0 && path.every(isExcluded) : excluded.has(patternText(path))
   const place = new Place(mount, [base, router])
   const guardOf = (path: unknown) => (isExcluded(path) ? null : createGuard(definitions, place, path))
   guardRoutes(base, guardOf, guard === 'first' ? inFront : beforeLast)
   // An application hands what it mounts to its router as a plain function: it is looked at before.
-  for (const target of new Set([base, router as unknown as RouterParts])) watchUse(target, place, isExcluded)
+  for (const target of new Set([base, router as unknown as RouterParts])) watchUse(target, place, mayMount)
   return router
+}
+
+/**
+ * Whether a path is on a list; of several, all must be.
+ * @throws {KestConfigError} for what is no list of paths
+ */
+function pathsOf(option: string, paths: unknown = []): (path: unknown) => boolean {
+  if (!Array.isArray(paths) || !paths.every((path) => typeof path === 'string' && path !== '')) {
+    throw new KestConfigError(`wrapRouter.${option}: expected a list of paths`)
+  }
+  const listed = new Set(paths as readonly string[])
+  const isListed = (path: unknown): boolean =>
+    Array.isArray(path) ? path.length > 0 && path.every(isListed) : listed.has(patternText(path))
+  return isListed
 }
 
 /** Has every route that is declared from now on guarded, unless `guardOf` answers `null` for its path. */
@@ -143,14 +156,14 @@ function createGuard(definitions: Definitions, place: Place, path: unknown): Gua
 }
 
 /** Learns where wrapped routers are mounted, and refuses others. */
-function watchUse(target: RouterParts, place: Place, isExcluded: (path: unknown) => boolean): void {
+function watchUse(target: RouterParts, place: Place, mayMount: (path: unknown) => boolean): void {
   const { use } = target
   target.use = function kestUse(...args) {
     const { path, handlers } = parseUse(args)
     for (const handler of handlers.filter(isRouting)) {
       const child = placeOf(handler)
       if (child !== undefined) child.mountedAt(place, path)
-      else if (!isExcluded(path)) {
+      else if (!mayMount(path)) {
         throw new KestConfigError(
           `wrapRouter: use("${patternText(path)}") of a router that is not wrapped would leave its routes unprotected`,
         )

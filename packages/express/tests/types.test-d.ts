@@ -50,6 +50,7 @@ const router: Router = wrapRouter(express.Router(), {
   policy: 'orders',
   mount: '/orders',
   exclude: ['/health'],
+  mountUnwrapped: ['/docs'],
 })
 const wrapped: Express = wrapRouter(express(), {
   policy: 'p',

@@ -242,10 +242,37 @@ describe.each(MAJORS)('wrapRouter on Express $major', ({ express, major }) => {
       }
     })
 
+    it('of a path lets no router be mounted there unwrapped', () => {
+      const accounts = express.Router().delete('/:id', (_req, res) => void res.end('deleted'))
+      const { app } = setup(new MockPolicyEngine(false))
+      wrapRouter(app, { policy: 'p', exclude: ['/', '/accounts'] })
+      for (const mount of [
+        () => app.use(accounts),
+        () => app.use('/', accounts),
+        () => app.use('/accounts', accounts),
+      ])
+        expect(mount).toThrow(KestConfigError)
+    })
+  })
+
+  describe('mountUnwrapped', () => {
+    it('of a path leaves no route open there', async () => {
+      const { app } = setup(new MockPolicyEngine(false))
+      wrapRouter(app, { policy: 'p', mountUnwrapped: ['/', '/x'] })
+      const handler = vi.fn((_req, res) => res.end('ran'))
+      app.get('/', handler)
+      app.get('/x', handler)
+      const { url } = await serve(app)
+      expect([(await fetch(`${url}/`)).status, (await fetch(`${url}/x`)).status]).toEqual([403, 403])
+      expect(handler).not.toHaveBeenCalled()
+    })
+
     it('lets a router be mounted that is not wrapped', async () => {
       const { app } = setup(new MockPolicyEngine(false))
       const docs = express.Router().get('/page', (_req, res) => void res.end('page'))
-      const router = wrapRouter(express.Router(), { policy: 'p', exclude: ['/docs'] })
+      const router = wrapRouter(express.Router(), { policy: 'p', mountUnwrapped: ['/docs'] })
+      expect(() => router.use('/other', docs)).toThrow(KestConfigError)
+      expect(() => router.use(['/docs', '/other'], docs)).toThrow(KestConfigError)
       router.use('/docs', docs)
       app.use(router)
       const { url } = await serve(app)
@@ -462,6 +489,7 @@ describe('options of wrapRouter', () => {
     ['an unknown option', { policy: 'p', excude: [] }],
     ['exclude that is no list', { policy: 'p', exclude: '/health' }],
     ['exclude with something that is no path', { policy: 'p', exclude: [/x/] }],
+    ['mountUnwrapped that is no list', { policy: 'p', mountUnwrapped: '/docs' }],
     ['mount that is no path', { policy: 'p', mount: 'orders' }],
   ])('refuses %s', (_what, options) => {
     const [{ express }] = MAJORS as [(typeof MAJORS)[0]]

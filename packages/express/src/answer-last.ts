@@ -1,0 +1,43 @@
+import type { ServerResponse } from 'node:http'
+import { KestError, stderrLogger, toProblem } from '@kest/core'
+import { applicationsOf, type Next, type RequestParts } from './middleware.js'
+import { respond } from './refuse.js'
+import { type RouterParts, routerOf } from './router-parts.js'
+
+interface Last {
+  readonly handler: unknown
+  readonly length: number
+}
+
+/** What stands at the end of routers, and how many layers there were with it. */
+const lasts = new WeakMap<RouterParts, Last>()
+
+/**
+ * Sees to it that an error of Kest's that no error handler of the application answers is answered with problem+json, not
+ * with its stack by Express's own handler: it stands last in the outermost application. When something was declared
+ * since, a new one is appended; the old one stays, without effect, since requests are under way.
+ */
+export function answerLast(req: RequestParts): void {
+  const application = applicationsOf(req).at(-1)
+  if (application === undefined) return
+  const router = routerOf(application)
+  if (lasts.get(router)?.length === router.stack.length) return
+  const handler = function kestErrors(
+    error: unknown,
+    _req: RequestParts,
+    res: ServerResponse,
+    next: Next,
+  ): void {
+    if (lasts.get(router)?.handler !== handler || !(error instanceof KestError)) {
+      next(error)
+      return
+    }
+    // As Express does with errors that end here.
+    if (application.get?.('env') !== 'test') {
+      stderrLogger.error({ code: error.code, err: error.stack }, 'no error handler answered an error of Kest')
+    }
+    respond(res, toProblem(error))
+  }
+  router.use(handler)
+  lasts.set(router, { handler, length: router.stack.length })
+}

@@ -1,0 +1,40 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { applicationsOf, type RequestParts } from './middleware.js'
+import { type Callable, type LayerParts, routerOf } from './router-parts.js'
+
+/** Answers a request that may not go on, and says whether it was one. */
+type Stop = (req: IncomingMessage, res: ServerResponse) => boolean
+
+/** What runs the functions of a layer, error handlers aside: `handleRequest` in 5, `handle_request` in 4. */
+const RUNNERS = ['handleRequest', 'handle_request'] as const
+
+const sealed = new WeakSet<object>()
+
+/**
+ * Has Express ask `stop` before it runs the functions of a route or a `use()`, error handlers aside. Express has no error
+ * that is final: an error handler that calls `next()` sends the request on to what stands behind, in a route to the very
+ * handler that was refused. So the class of its layers is amended, once, when the first request is refused.
+ *
+ * @returns whether there was something to amend: the request is in a router that looks like Express's
+ */
+export function sealLayers(req: RequestParts, stop: Stop): boolean {
+  const layers = [req.route, ...applicationsOf(req).map(routerOf)].flatMap(
+    (part) => part?.stack?.slice(0, 1) ?? [],
+  )
+  return layers.length > 0 && layers.every((layer) => seal(Object.getPrototypeOf(layer), stop))
+}
+
+function seal(prototype: Record<string, unknown> & object, stop: Stop): boolean {
+  if (sealed.has(prototype)) return true
+  const [name] = RUNNERS.filter((runner) => typeof prototype[runner] === 'function')
+  if (name === undefined) return false
+  sealed.add(prototype)
+  const run = prototype[name] as Callable
+  prototype[name] = function kestLayer(this: LayerParts, ...args: Parameters<Stop>) {
+    // Express skips what takes four arguments, since there is no error now.
+    const skipped = typeof this.handle === 'function' && this.handle.length > 3
+    if (!skipped && stop(...args)) return undefined
+    return run.apply(this, args)
+  }
+  return true
+}
