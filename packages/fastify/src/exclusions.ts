@@ -5,24 +5,29 @@ export class Exclusions {
   readonly #below: readonly string[]
   readonly #unmet: Set<string>
 
-  /** @param patterns `/health`, or `/docs/*` for all that lies below `/docs/` */
-  constructor(patterns: readonly string[]) {
-    this.#exact = new Set(patterns)
-    this.#below = patterns.filter((pattern) => pattern.endsWith('/*')).map((pattern) => pattern.slice(0, -1))
-    this.#unmet = new Set(patterns)
+  /**
+   * @param routes patterns exactly as declared: `/health`, `/docs/*`; `OPTIONS *` for one method alone
+   * @param below paths whose routes are left out, whatever their patterns: `/docs` for what begins with `/docs/`
+   */
+  constructor(routes: readonly string[], below: readonly string[] = []) {
+    this.#exact = new Set(routes)
+    this.#below = below.map((path) => `${path}/`)
+    this.#unmet = new Set([...routes, ...this.#below])
   }
 
-  /** Whether a route is left out. */
-  cover(url: string): boolean {
+  /** Whether a route is left out, which it is when all of its methods are. */
+  cover(methods: readonly string[], url: string): boolean {
+    const perMethod = methods.map((method) => `${method} ${url}`)
     const met = [
       ...(this.#exact.has(url) ? [url] : []),
-      ...this.#below.filter((prefix) => url.startsWith(prefix)).map((prefix) => `${prefix}*`),
+      ...(methods.length > 0 && perMethod.every((key) => this.#exact.has(key)) ? perMethod : []),
+      ...this.#below.filter((prefix) => url.startsWith(prefix)),
     ]
     for (const pattern of met) this.#unmet.delete(pattern)
     return met.length > 0
   }
 
-  /** Patterns that no route had. */
+  /** Patterns that no route had, and paths, with a final slash, below which there was none. */
   unmet(): readonly string[] {
     return [...this.#unmet]
   }

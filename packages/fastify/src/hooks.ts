@@ -17,6 +17,7 @@ import type {
 } from 'fastify'
 import { cleanContext } from './clean-context.js'
 import { followed } from './followed.js'
+import { misplacedPlugin } from './order.js'
 import { refusalOf, refuse, warnUnprotected } from './refuse.js'
 import { Caller, Exchange, exchangeOf, leaveAlone } from './request.js'
 import { isMarked, markConfig, type Protection, type Scope, scopeOf } from './scope.js'
@@ -45,6 +46,12 @@ export function addHooks(instance: FastifyInstance): void {
 /** Finds a route's policy, so that one without fails at start, and gives the route its last preHandler. */
 function kestProtectRoute(this: FastifyInstance, route: RouteOptions): void {
   const { method, url, config = {} } = route
+  const misplaced = misplacedPlugin(this, ownScope(this).before)
+  if (misplaced !== undefined) {
+    // Not thrown: it is the plugin that declares this route, and one with a callback lets what it throws end the process.
+    ownScope(this).misplaced ??= misplaced
+    return
+  }
   route.config = markConfig(config, ownScope(this).protect({ method, url, config }))
   route.handler = followed(route.handler)
   ownScope(this).declared.push(route)

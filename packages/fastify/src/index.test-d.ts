@@ -18,7 +18,8 @@ app.register(kestFastify, {
   maxAgeMs: 60_000,
   onError: 'next',
   publishKeys: '/keys',
-  exclude: ['/health'],
+  exclude: ['/health', 'OPTIONS *'],
+  excludeBelow: ['/docs'],
 })
 app.register(kestFastify, { policy: 'orders' })
 app.register(kestFastify, { policy: ['a', 'b'] })

@@ -1,8 +1,9 @@
 import { KestConfigError } from '@kest/core'
-import type { FastifyPluginCallback } from 'fastify'
+import type { FastifyInstance, FastifyPluginCallback } from 'fastify'
 import fp from 'fastify-plugin'
 import { addHooks, assertGuarded } from './hooks.js'
 import { type KestFastifyOptions, type KestRouteOptions, resolveOptions } from './options.js'
+import { assertOrder, earlierPlugins, misplacedPlugin } from './order.js'
 import { publishKeys } from './publish-keys.js'
 import type { KestRequest } from './request.js'
 import { enterScope, Scope, scopeOf } from './scope.js'
@@ -22,7 +23,7 @@ const plugin: FastifyPluginCallback<KestFastifyOptions> = (instance, options, do
   try {
     const resolved = resolveOptions(options)
     const enclosing = scopeOf(instance)
-    const scope = new Scope(resolved, enclosing)
+    const scope = new Scope(resolved, enclosing, earlierPlugins(instance))
     enterScope(instance, scope)
     // Inside another registration its hooks are inherited, and find this scope.
     if (enclosing === undefined) {
@@ -32,25 +33,29 @@ const plugin: FastifyPluginCallback<KestFastifyOptions> = (instance, options, do
     if (resolved.keysPath !== null) publishKeys(instance, resolved.keysPath, scope.kest)
     instance.addHook('onReady', (ready) => {
       try {
+        assertOrder(scope.misplaced ?? misplacedPlugin(instance, scope.before))
         assertGuarded(scope)
+        assertExclusionsMet(instance, scope)
+        ready()
       } catch (error) {
         ready(error as Error)
-        return
       }
-      const [unmet] = scope.exclusions
-        .unmet()
-        .filter(
-          (url) => !instance.supportedMethods.some((method) => instance.hasRoute({ method, url } as never)),
-        )
-      ready(
-        unmet === undefined
-          ? undefined
-          : new KestConfigError(`kestFastify.exclude: no route of this scope has "${unmet}"`),
-      )
     })
     done()
   } catch (error) {
     done(error as Error)
+  }
+}
+
+/** @throws {KestConfigError} for an exclusion that fits no route: it is misspelled, or what it was for is gone */
+function assertExclusionsMet(instance: FastifyInstance, { exclusions }: Scope): void {
+  for (const pattern of exclusions.unmet()) {
+    const [url = '', only] = pattern.split(' ').reverse()
+    const methods = only === undefined ? instance.supportedMethods : [only]
+    // Routes that were declared before the plugin are met at their first request.
+    const urls = url === '*' ? ['*', '/*'] : [url]
+    if (methods.some((method) => urls.some((url) => instance.hasRoute({ method, url } as never)))) continue
+    throw new KestConfigError(`kestFastify.exclude: no route of this scope has "${pattern}"`)
   }
 }
 

@@ -28,10 +28,16 @@ export interface KestFastifyOptions extends ListenerOptions {
    */
   readonly policy?: Policies | ((route: RouteInfo) => Policies | undefined) | undefined
   /**
-   * Routes that Kest leaves alone: patterns as declared, prefixes included (`/health`, `/files/:id`), or all that lies
-   * below a path (`/docs/*`; not `/*`, which is every route). One that no route has is an error at start. Default: none.
+   * Routes that Kest leaves alone: patterns exactly as declared, prefixes included (`/health`, `/files/*`), or one method
+   * of a pattern (`OPTIONS *`; the HEAD that Fastify adds to a GET is one of its own). One that no route has is an error
+   * at start. Default: none.
    */
   readonly exclude?: readonly string[] | undefined
+  /**
+   * Paths below which Kest leaves every route alone, whoever declares it: `/docs` is what begins with `/docs/`, without
+   * `/docs` itself. One below which no route was declared is an error at start. Default: none.
+   */
+  readonly excludeBelow?: readonly string[] | undefined
   /** Serves the workload's public keys, unprotected. `true` is `/.well-known/kest/jwks.json`. Default `false`. */
   readonly publishKeys?: boolean | string | undefined
   /**
@@ -63,6 +69,7 @@ export interface ResolvedOptions {
   readonly kest: Kest | undefined
   readonly policy: KestFastifyOptions['policy']
   readonly exclude: readonly string[]
+  readonly excludeBelow: readonly string[]
   /** `null`: not published. */
   readonly keysPath: string | null
   readonly onError: 'respond' | 'next'
@@ -75,8 +82,8 @@ const DEFAULT_KEYS_PATH = '/.well-known/kest/jwks.json'
 
 /** @throws {KestConfigError} for an option of the plugin that is wrong; the others are judged by `Kest.listener` */
 export function resolveOptions(options: KestFastifyOptions): ResolvedOptions {
-  const { kest, policy, exclude = [], publishKeys = false, onError = 'respond', ...others } = options
-  const { stateGraceMs, fetch, ...listener } = others
+  const { kest, policy, publishKeys = false, onError = 'respond', ...others } = options
+  const { exclude, excludeBelow, stateGraceMs, fetch, ...listener } = others
   for (const name of ['prefix', 'logLevel', 'logSerializers']) {
     if (Object.hasOwn(listener, name)) {
       throw new KestConfigError(
@@ -87,23 +94,34 @@ export function resolveOptions(options: KestFastifyOptions): ResolvedOptions {
   if (kest !== undefined && (typeof kest?.begin !== 'function' || typeof kest.listener !== 'function')) {
     throw invalid('kest', 'what createKest or configure answered')
   }
-  if (!Array.isArray(exclude)) throw invalid('exclude', 'a list of route patterns')
-  for (const pattern of exclude as readonly unknown[]) {
-    if (typeof pattern !== 'string' || !/^[/*]/.test(pattern)) {
-      throw invalid('exclude', `route patterns that begin with "/", got ${JSON.stringify(pattern)}`)
-    }
-    // It is also how the route of a plugin for static files at the root is declared, and would open all others with it.
-    if (pattern === '/*')
-      throw invalid('exclude', 'no "/*", which is every route; give one route { kest: false }')
-  }
   if (typeof publishKeys !== 'boolean' && (typeof publishKeys !== 'string' || !publishKeys.startsWith('/'))) {
     throw invalid('publishKeys', 'a boolean, or a path')
   }
   if (onError !== 'respond' && onError !== 'next') throw invalid('onError', '"respond" or "next"')
   if (fetch !== undefined && typeof fetch !== 'function') throw invalid('fetch', 'a function')
   const keysPath = publishKeys === true ? DEFAULT_KEYS_PATH : publishKeys === false ? null : publishKeys
-  const graceMs = toStateGraceMs('kestFastify', stateGraceMs)
-  return { kest, policy, exclude, keysPath, onError, stateGraceMs: graceMs, fetch, listener }
+  return {
+    kest,
+    policy,
+    exclude: listOf(
+      'exclude',
+      exclude,
+      /^(?:[A-Z]+ )?[/*]/,
+      'patterns as declared, as "/health" or "OPTIONS *"',
+    ),
+    // A wildcard would be another way to say the same, and "/" be every route.
+    excludeBelow: listOf('excludeBelow', excludeBelow, /^(?:\/[^/*]+)+$/, 'paths, as "/docs"'),
+    keysPath,
+    onError,
+    stateGraceMs: toStateGraceMs('kestFastify', stateGraceMs),
+    fetch,
+    listener,
+  }
+}
+
+function listOf(option: string, list: unknown = [], form: RegExp, expected: string): readonly string[] {
+  if (Array.isArray(list) && list.every((item) => typeof item === 'string' && form.test(item))) return list
+  throw invalid(option, `a list of ${expected}, got ${JSON.stringify(list)}`)
 }
 
 function invalid(option: string, expected: string): KestConfigError {

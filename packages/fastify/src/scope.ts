@@ -42,6 +42,10 @@ export class Scope {
   readonly stateGraceMs: number
   readonly fetch: typeof globalThis.fetch | undefined
   readonly exclusions: Exclusions
+  /** Plugins that were there before the outermost registration around this one, and so run before it. */
+  readonly before: ReadonlySet<string>
+  /** The first plugin that was found to come too late. */
+  misplaced: string | undefined
   readonly #policy: KestFastifyOptions['policy']
   /** Routes that got a guard and were not looked at since. */
   readonly declared: RouteOptions[] = []
@@ -49,13 +53,14 @@ export class Scope {
   readonly #late = new WeakMap<object, Protection>()
 
   /** @throws {KestConfigError} when there is no Kest instance, and for wrong options */
-  constructor(options: ResolvedOptions, enclosing: Scope | undefined) {
+  constructor(options: ResolvedOptions, enclosing: Scope | undefined, before: ReadonlySet<string>) {
     this.kest = options.kest ?? enclosing?.kest ?? getActiveKest()
     this.listener = this.kest.listener(options.listener)
     this.onError = options.onError
     this.stateGraceMs = options.stateGraceMs
     this.fetch = options.fetch
-    this.exclusions = new Exclusions(options.exclude)
+    this.exclusions = new Exclusions(options.exclude, options.excludeBelow)
+    this.before = enclosing?.before ?? before
     this.#policy = options.policy
     if (options.policy !== undefined && typeof options.policy !== 'function') {
       this.kest.operation({ operation: 'kestFastify', policy: options.policy })
@@ -76,7 +81,7 @@ export class Scope {
     ) {
       throw new KestConfigError(`${where}: config.kest: expected false or an object of options`)
     }
-    if (this.exclusions.cover(route.url)) {
+    if (this.exclusions.cover([route.method].flat(), route.url)) {
       if (own) throw new KestConfigError(`${where}: it is excluded, and has options in config.kest`)
       return { scope: this, operations: null, switchIdentity: false }
     }

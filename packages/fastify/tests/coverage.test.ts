@@ -382,8 +382,11 @@ describe('the policy option', () => {
 describe('the exclude option', () => {
   it('leaves patterns and what lies below a path alone', async () => {
     const world = new World(false)
-    const app = await world.app({ ...edge, policy: 'test', exclude: ['/health', '/docs/*', '/users/:id'] })
+    const exclude = ['/health', '/files/*', '/users/:id']
+    const app = await world.app({ ...edge, policy: 'test', exclude, excludeBelow: ['/docs'] })
     for (const url of [
+      '/files/*',
+      '/files/:id/delete',
       '/health',
       '/docs/*',
       '/docs/static/:file',
@@ -398,7 +401,9 @@ describe('the exclude option', () => {
     expect(await Promise.all(['/health', '/docs/a', '/docs/static/b', '/users/7'].map(status))).toEqual([
       200, 200, 200, 200,
     ])
-    expect(await Promise.all(['/docs', '/healthy', '/users/7/pay'].map(status))).toEqual([403, 403, 403])
+    expect((await app.inject('/files/a')).statusCode).toBe(200)
+    const others = ['/docs', '/healthy', '/users/7/pay', '/files/7/delete']
+    expect(await Promise.all(others.map(status))).toEqual([403, 403, 403, 403])
     expect((await app.inject({ method: 'HEAD', url: '/health' })).statusCode).toBe(200)
   })
 
@@ -409,10 +414,19 @@ describe('the exclude option', () => {
     expect((await app.inject('/health')).body).toBe('ran')
   })
 
-  it.each([['/helth'], ['/docs/*']])('fails at start when %s is no route', async (pattern) => {
-    const app = await new World().app({ ...edge, policy: 'test', exclude: ['/health', pattern] })
-    app.get('/health', handler)
-    await expect(app.ready()).rejects.toThrow(`no route of this scope has "${pattern}"`)
+  it.each([['/helth'], ['/docs/*'], ['POST /health']])(
+    'fails at start when %s is no route',
+    async (pattern) => {
+      const app = await new World().app({ ...edge, policy: 'test', exclude: ['/health', pattern] })
+      app.get('/health', handler)
+      await expect(app.ready()).rejects.toThrow(`no route of this scope has "${pattern}"`)
+    },
+  )
+
+  it('fails at start when no route lies below a path', async () => {
+    const app = await new World().app({ ...edge, policy: 'test', excludeBelow: ['/docs'] })
+    app.get('/docs', handler)
+    await expect(app.ready()).rejects.toThrow('no route of this scope has "/docs/"')
   })
 
   it('fails at start when the route has a policy', async () => {
@@ -430,7 +444,8 @@ describe('registration', () => {
     ['an onError of another kind', { onError: 'throw' }, /onError/],
     ['an exclude that is no list', { exclude: '/health' }, /exclude/],
     ['an exclude that is no pattern', { exclude: ['health'] }, /exclude/],
-    ['an exclude that is every route', { exclude: ['/*'] }, /exclude/],
+    ['an excludeBelow that is a pattern', { excludeBelow: ['/docs/*'] }, /excludeBelow/],
+    ['an excludeBelow that is every route', { excludeBelow: ['/'] }, /excludeBelow/],
     ['a kest that is none', { kest: {} }, /kestFastify\.kest/],
     ['a publishKeys that is no path', { publishKeys: 'keys.json' }, /publishKeys/],
     ['a mode at an edge', { origin: 'internet', mode: 'tip' }, /mode/],
