@@ -211,6 +211,32 @@ describe('a head that was written before the decision', () => {
   })
 })
 
+describe.each([true, false])('K-ORDER a hook that calls back twice (decision: %s)', (decision) => {
+  const hooks: [string, Parameters<FastifyInstance['addHook']>[0]][] = [
+    ['preHandler', 'preHandler'],
+    ['preValidation', 'preValidation'],
+    ['onRequest', 'onRequest'],
+  ]
+
+  it.each(hooks)('as %s lets no handler run before its operation has begun', async (_name, hook) => {
+    const world = new World(() => wait(5, decision))
+    const app = await world.app()
+    app.addHook(hook as 'preHandler', (_request, _reply, done) => {
+      done()
+      done()
+    })
+    const before: unknown[] = []
+    app.get('/x', policy, async (request) => {
+      before.push(request.kest?.operation ?? 'not begun')
+      return 'ran'
+    })
+    const answer = await ask(app)
+    expect(statuses(answer)[0]).toBe(decision ? 200 : 403)
+    expect(before).not.toContain('not begun')
+    expect(before.length > 0).toBe(decision)
+  })
+})
+
 describe('whoever took over the answer keeps it', () => {
   it('by hijack() while the operation is decided: Kest adds nothing', async () => {
     const decision = deferred<boolean>()
