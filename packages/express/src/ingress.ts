@@ -25,7 +25,7 @@ export interface KestExpressOptions<Req extends IncomingMessage = IncomingMessag
   readonly kest?: Kest | undefined
   /**
    * `respond` (default) answers refused requests with problem+json (RFC 9457). `next` hands the error to the
-   * application's error handlers; Express's own one shows its stack to the client unless `NODE_ENV` is `production`.
+   * application's error handlers; Kest answers where none does, and where one calls `next()`: nothing behind it runs.
    */
   readonly onError?: OnError | undefined
   /**

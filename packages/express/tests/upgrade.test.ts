@@ -28,7 +28,8 @@ describe.each(MAJORS)('an upgrade that goes through Express $major, as the manua
       })
     })
     const server = createServer(app)
-    server.on('upgrade', (req, socket) => {
+    server.on('upgrade', (req, socket, head) => {
+      socket.unshift(head)
       const res = new ServerResponse(req)
       res.assignSocket(socket as Socket)
       app(req, res)

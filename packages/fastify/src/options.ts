@@ -42,7 +42,8 @@ export interface KestFastifyOptions extends ListenerOptions {
   readonly publishKeys?: boolean | string | undefined
   /**
    * Who answers when Kest refuses: `respond` (default) answers problem+json that tells a code and nothing more,
-   * `next` hands the error to Fastify's error handler, which must keep its message from the client.
+   * `next` hands the error to Fastify's error handler, which must keep its message from the client. Where that calls
+   * `callNotFound()` for a request whose lineage or token was refused, Kest answers after all.
    */
   readonly onError?: 'respond' | 'next' | undefined
   /**
