@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { KestError, stderrLogger, toProblem } from '@kest/core'
 import { applicationsOf, type Next, type RequestParts } from './middleware.js'
-import { respond } from './refuse.js'
+import { refuseAgain, respond } from './refuse.js'
 import { type RouterParts, routerOf } from './router-parts.js'
 
 interface Last {
@@ -13,9 +13,10 @@ interface Last {
 const lasts = new WeakMap<RouterParts, Last>()
 
 /**
- * Sees to it that an error of Kest's that no error handler of the application answers is answered with problem+json, not
- * with its stack by Express's own handler: it stands last in the outermost application. When something was declared
- * since, a new one is appended; the old one stays, without effect, since requests are under way.
+ * Sees to it that what the application leaves to Express, and is Kest's, is answered with problem+json: errors of Kest that
+ * no error handler answers, which Express would show with their stack, and refused requests that an error handler sends on.
+ * It stands last in the outermost application. When something was declared since, it is appended anew; the old one stays,
+ * without effect, since requests are under way.
  */
 export function answerLast(req: RequestParts): void {
   const application = applicationsOf(req).at(-1)
@@ -38,6 +39,10 @@ export function answerLast(req: RequestParts): void {
     }
     respond(res, toProblem(error))
   }
-  router.use(handler)
+  router.use(kestRefused, handler)
   lasts.set(router, { handler, length: router.stack.length })
+}
+
+function kestRefused(req: RequestParts, res: ServerResponse, next: Next): void {
+  if (!refuseAgain(req, res)) next()
 }

@@ -154,6 +154,16 @@ describe.each(MAJORS)(
       expect({ ran, body }).toEqual({ ran: 0, body: expect.stringContaining('ERR_KEST_DENIED') })
     })
 
+    it('is answered by Kest where nothing stands behind the error handler, before its body has come', async () => {
+      const { kest } = createService()
+      const app = express()
+      app.use(kestExpress({ kest, onError: 'next' }))
+      app.use(((_error, _req, _res, next) => next()) as ErrorRequestHandler)
+      const { port } = await serve(app)
+      const { status, body } = await raw(port, ['POST /x HTTP/1.1', 'content-length: 100'], '{')
+      expect([status, JSON.parse(body).code]).toEqual([403, 'ERR_KEST_LINEAGE_MISSING'])
+    })
+
     it('stops no request of others', async () => {
       const { kest } = createService({
         engine: new MockPolicyEngine(({ context }) => context.object.id !== 'denied'),

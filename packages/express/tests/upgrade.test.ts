@@ -31,7 +31,12 @@ describe.each(MAJORS)('an upgrade that goes through Express $major, as the manua
     server.on('upgrade', (req, socket, head) => {
       socket.unshift(head)
       const res = new ServerResponse(req)
-      res.assignSocket(socket as Socket)
+      try {
+        res.assignSocket(socket as Socket)
+      } catch {
+        socket.destroy()
+        return
+      }
       app(req, res)
     })
     const open = new Set<Socket>()
@@ -69,6 +74,15 @@ describe.each(MAJORS)('an upgrade that goes through Express $major, as the manua
       await new Promise((resolve) => server.close(resolve))
     },
   )
+
+  it('behind a request that has no answer yet closes the connection', async () => {
+    const { port, open } = await chat(true, 'internet')
+    const socket = connect(port, '127.0.0.1').setEncoding('latin1')
+    onTestFinished(() => void socket.destroy())
+    socket.write(`GET /nothing HTTP/1.1\r\nHost: a\r\n\r\nGET /chat HTTP/1.1\r\n${UPGRADE}\r\n\r\n`)
+    await once(socket.resume(), 'close')
+    await expect.poll(() => open.size).toBe(0)
+  })
 
   it('and is let in is one operation', async () => {
     const { port, engine } = await chat(true, 'internet')
