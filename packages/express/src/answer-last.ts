@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import { KestError, stderrLogger, toProblem } from '@kest/core'
-import { applicationsOf, type Next, type RequestParts } from './middleware.js'
+import type { Next, RequestParts } from './middleware.js'
 import { refuseAgain, respond } from './refuse.js'
-import { type RouterParts, routerOf } from './router-parts.js'
+import { type RouterParts, routersAround } from './router-parts.js'
 
 interface Last {
   readonly handler: unknown
@@ -19,10 +19,8 @@ const lasts = new WeakMap<RouterParts, Last>()
  * without effect, since requests are under way.
  */
 export function answerLast(req: RequestParts): void {
-  const application = applicationsOf(req).at(-1)
-  if (application === undefined) return
-  const router = routerOf(application)
-  if (lasts.get(router)?.length === router.stack.length) return
+  const router = routersAround(req).at(-1)
+  if (router === undefined || lasts.get(router)?.length === router.stack.length) return
   const handler = function kestErrors(
     error: unknown,
     _req: RequestParts,
@@ -34,7 +32,7 @@ export function answerLast(req: RequestParts): void {
       return
     }
     // As Express does with errors that end here.
-    if (application.get?.('env') !== 'test') {
+    if (process.env['NODE_ENV'] !== 'test') {
       stderrLogger.error({ code: error.code, err: error.stack }, 'no error handler answered an error of Kest')
     }
     respond(res, toProblem(error))

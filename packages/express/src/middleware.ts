@@ -18,7 +18,6 @@ export type KestMiddleware<Req extends IncomingMessage = IncomingMessage> = (
 export interface ApplicationParts {
   readonly mountpath?: unknown
   readonly parent?: ApplicationParts | undefined
-  get?(setting: string): unknown
 }
 
 /** What Express puts on a request, as far as it is read here. Nothing of it is trusted to be there. */
@@ -26,9 +25,4 @@ export interface RequestParts extends IncomingMessage {
   readonly app?: ApplicationParts
   readonly route?: { readonly path?: unknown; readonly stack?: readonly object[] }
   readonly params?: object
-}
-
-/** The applications that a request is in, the innermost first; none where a router serves it alone. */
-export function applicationsOf({ app }: RequestParts): ApplicationParts[] {
-  return app === undefined ? [] : [app, ...applicationsOf({ app: app.parent } as RequestParts)]
 }

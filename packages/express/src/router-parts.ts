@@ -29,13 +29,25 @@ interface ApplicationParts {
  * @throws {KestConfigError} for what is neither
  */
 export function routerOf(target: unknown): RouterParts {
+  const router = findRouter(target)
+  if (router === undefined) throw new KestConfigError('wrapRouter: expected an Express application or router')
+  return router
+}
+
+/** The routers of the applications that a request is in, the innermost first; of those that are Express's. */
+export function routersAround({ app }: { readonly app?: { readonly parent?: unknown } }): RouterParts[] {
+  if (app === undefined) return []
+  const around = routersAround({ app: app.parent as typeof app })
+  const router = findRouter(app)
+  return router === undefined ? around : [router, ...around]
+}
+
+function findRouter(target: unknown): RouterParts | undefined {
   const router: unknown =
     typeof target === 'function' ? underlying(target as Partial<ApplicationParts>) : null
   const { route, use, stack } = (router ?? {}) as Partial<RouterParts>
-  if (typeof route !== 'function' || typeof use !== 'function' || !Array.isArray(stack)) {
-    throw new KestConfigError('wrapRouter: expected an Express application or router')
-  }
-  return router as RouterParts
+  const isRouter = typeof route === 'function' && typeof use === 'function' && Array.isArray(stack)
+  return isRouter ? (router as RouterParts) : undefined
 }
 
 function underlying(target: Partial<ApplicationParts>): unknown {

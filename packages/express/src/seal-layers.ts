@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { applicationsOf, type RequestParts } from './middleware.js'
-import { type Callable, type LayerParts, routerOf } from './router-parts.js'
+import type { RequestParts } from './middleware.js'
+import { type Callable, type LayerParts, routersAround } from './router-parts.js'
 
 /** Answers a request that may not go on, and says whether it was one. */
 type Stop = (req: IncomingMessage, res: ServerResponse) => boolean
@@ -18,9 +18,7 @@ const sealed = new WeakSet<object>()
  * @returns whether there was something to amend: the request is in a router that looks like Express's
  */
 export function sealLayers(req: RequestParts, stop: Stop): boolean {
-  const layers = [req.route, ...applicationsOf(req).map(routerOf)].flatMap(
-    (part) => part?.stack?.slice(0, 1) ?? [],
-  )
+  const layers = [req.route, ...routersAround(req)].flatMap((part) => part?.stack?.slice(0, 1) ?? [])
   return layers.length > 0 && layers.every((layer) => seal(Object.getPrototypeOf(layer), stop))
 }
 

@@ -16,7 +16,10 @@ describe.each(MAJORS)('an error of a protected handler on Express $major', ({ ex
     })
     vi.spyOn(console, 'error').mockImplementation(() => undefined)
   })
-  afterEach(() => void vi.restoreAllMocks())
+  afterEach(() => {
+    vi.restoreAllMocks()
+    vi.unstubAllEnvs()
+  })
 
   const engine = () => new MockPolicyEngine(({ policies: [policy] }) => policy !== 'secret-policy')
 
@@ -34,6 +37,7 @@ describe.each(MAJORS)('an error of a protected handler on Express $major', ({ ex
   it.each(['development', 'production', 'test'])(
     'that is the refusal of an operation within is never HTML and never a stack, in %s',
     async (env) => {
+      vi.stubEnv('NODE_ENV', env)
       for (const onError of ['respond', 'next'] as const) {
         const { app, nested, kest } = setup(env, onError)
         app.get('/route', protect({ policy: 'p' }), nested)

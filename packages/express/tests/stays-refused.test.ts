@@ -188,9 +188,12 @@ describe.each(MAJORS)(
       const { kest } = createService()
       const next = vi.fn()
       const ingress = kestExpress({ kest, onError: 'next' })
-      const { url } = await serve((req, res) => ingress(req, res, next))
-      const response = await fetch(url)
-      expect([response.status, (await response.json()).code]).toEqual([403, 'ERR_KEST_LINEAGE_MISSING'])
+      const others = [undefined, { handle: next }, Object.assign(() => undefined, { router: { stack: [1] } })]
+      for (const app of others) {
+        const { url } = await serve((req, res) => ingress(Object.assign(req, { app }), res, next))
+        const response = await fetch(url)
+        expect([response.status, (await response.json()).code]).toEqual([403, 'ERR_KEST_LINEAGE_MISSING'])
+      }
       expect(next).not.toHaveBeenCalled()
     })
   },

@@ -62,7 +62,8 @@ function assertExclusionsMet(instance: FastifyInstance, { exclusions }: Scope): 
 /**
  * Kest for a Fastify application, or for one scope of it: every request's lineage and token are judged before anything
  * else runs, and each route's handler runs only when its policies allow it and its entry is signed. Register it before
- * routes, and behind what is for every request: CORS, security headers, rate limits (the manual has the order). Registered again in a scope inside, it means: these options for that scope.
+ * routes, and behind what is for every request: CORS, security headers, rate limits (the manual has the order).
+ * Registered again in a scope inside, it means: these options for that scope.
  *
  * A route that has no policy, neither its own (`config.kest.policy`) nor by the `policy` option, fails at start.
  *

@@ -17,9 +17,13 @@ export function earlierPlugins(instance: FastifyInstance): ReadonlySet<string> {
   return new Set(EARLIER.filter((name) => instance.hasPlugin(name)))
 }
 
-/** One of them that an instance has got since; `undefined` if it has none. */
+/**
+ * One of them that an instance has got since; `undefined` if it has none. What the instance around got meanwhile is for
+ * others: its hooks were handed down before.
+ */
 export function misplacedPlugin(instance: FastifyInstance, before: ReadonlySet<string>): string | undefined {
-  return [...earlierPlugins(instance)].find((name) => !before.has(name))
+  const around = Object.getPrototypeOf(instance) as Partial<FastifyInstance>
+  return [...earlierPlugins(instance)].find((name) => !before.has(name) && around.hasPlugin?.(name) !== true)
 }
 
 /** @throws {KestConfigError} when there is a plugin that came too late */

@@ -172,6 +172,17 @@ describe('an order that cannot work fails at start, and says which does', () => 
     },
   )
 
+  it.each(LATE)('%s around the scope of it, later and for others, is no mistake', async (_name, plugin) => {
+    const app = createApp()
+    app.register(async (scope) => {
+      await scope.register(kestFastify, { kest: new World().kest, origin: 'user_input' })
+      scope.get('/x', policy, async () => 'ran')
+    })
+    app.register(plugin)
+    await app.ready()
+    expect((await app.inject('/x')).statusCode).toBe(200)
+  })
+
   it.each(LATE)('%s before it is no mistake, in the same scope or around', async (_name, plugin) => {
     const app = createApp()
     await app.register(plugin)
