@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { inspect } from 'node:util'
-import { KestConfigError, KestError, type Problem, toProblem } from '@kest/core'
+import { cutOff, KestConfigError, KestError, type Problem, toProblem } from '@kest/core'
 import type { OnError } from './exchange.js'
 import type { Next } from './middleware.js'
 import { sealLayers } from './seal-layers.js'
@@ -49,7 +49,7 @@ function asError(error: unknown): Error {
 export function respond(res: ServerResponse, { status, headers, body }: Problem): void {
   if (res.headersSent || res.destroyed) {
     // Half of another answer is out, or nobody is there: it must not look complete.
-    res.destroy()
+    cutOff(res)
     return
   }
   const text = JSON.stringify(body)

@@ -1,5 +1,6 @@
 import {
   closeAnsweredUpgrade,
+  cutOff,
   hasLeft,
   KestConfigError,
   type KestState,
@@ -95,7 +96,7 @@ function kestReceive(
     const { caller, judgement } = judge(scope, protection, request, reply)
     judgement.then(
       (state) => {
-        if (turn.hasStrayHead()) reply.raw.destroy()
+        if (turn.hasStrayHead()) cutOff(reply.raw)
         else if (!turn.isOvertaken()) new Exchange(scope, request, reply, caller, state).run(done)
       },
       (error: unknown) => refuse(error, scope.onError, turn, done),

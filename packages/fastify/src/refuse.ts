@@ -1,4 +1,4 @@
-import { KestError, type Problem, toProblem } from '@kest/core'
+import { cutOff, KestError, type Problem, toProblem } from '@kest/core'
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import type { Turn } from './turn.js'
 
@@ -23,7 +23,7 @@ export function refuse(
   const reason = asError(error)
   refusals.set(turn.request, reason)
   if (turn.isOvertaken()) return
-  if (turn.hasStrayHead()) turn.reply.raw.destroy()
+  if (turn.hasStrayHead()) cutOff(turn.reply.raw)
   else if (onError === 'next') done(reason)
   else answer(turn.reply, toProblem(reason))
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { connect as connectHttp2, constants } from 'node:http2'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { KeySource } from '@kest/core'
 import { buildPassport } from '@kest/core/testing'
@@ -196,6 +197,21 @@ describe('a head that was written before the decision', () => {
           expect(run).not.toHaveBeenCalled()
         }
       }
+    },
+  )
+
+  it.each(writers.slice(1))(
+    'by %s over HTTP/2 does not look like a complete answer',
+    async (_name, write) => {
+      const app = createApp({ http2: true } as never)
+      await app.register(kestFastify, { kest: new World(false).kest, origin: 'user_input' })
+      app.addHook('onRequest', write)
+      app.get('/x', policy, async () => 'ran')
+      const client = connectHttp2(await listen(app))
+      const stream = client.request({ ':path': '/x' }).resume()
+      await expect(once(stream, 'close')).rejects.toMatchObject({ code: 'ERR_HTTP2_STREAM_ERROR' })
+      expect(stream.rstCode).toBe(constants.NGHTTP2_INTERNAL_ERROR)
+      client.destroy()
     },
   )
 

@@ -29,6 +29,17 @@ export function onceOver(request: IncomingMessage, response: ServerResponse, lis
   others?.add(over)
 }
 
+/** RFC 9113 §7. */
+const INTERNAL_ERROR = 2
+
+/** Ends a response of which a part is out, so that it does not look complete: of HTTP/1 with its connection. */
+export function cutOff(response: ServerResponse): void {
+  const stream = http2StreamOf(response)
+  // Destroyed without an error it would end with NO_ERROR.
+  if (stream === undefined) response.destroy()
+  else stream.close(INTERNAL_ERROR)
+}
+
 function listenersOf(socket: EventEmitter): Set<() => void> {
   const known = waiting.get(socket)
   if (known !== undefined) return known
@@ -46,6 +57,11 @@ function socketOf(request: IncomingMessage): (EventEmitter & { readonly destroye
 }
 
 /** The response of Node's HTTP/2 has a stream, and does not say whether it was destroyed. */
-function http2StreamOf(response: object): { readonly destroyed: boolean } | undefined {
-  return (response as { readonly stream?: { readonly destroyed: boolean } }).stream
+function http2StreamOf(response: object): Http2Stream | undefined {
+  return (response as { readonly stream?: Http2Stream }).stream
+}
+
+interface Http2Stream {
+  readonly destroyed: boolean
+  close(code: number): void
 }
