@@ -67,7 +67,10 @@ describe.each(MAJORS)('an error of a protected handler on Express $major', ({ ex
     app.get('/x', protect({ policy: 'secret-policy' }), (_req, res) => void res.end('ran'))
     const { url } = await serve(app)
     const response = await fetch(`${url}/x`)
-    expect([response.status, (await response.json()).code]).toEqual([403, 'ERR_KEST_DENIED'])
+    expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([
+      403,
+      'ERR_KEST_DENIED',
+    ])
   })
 
   it('is answered by error handlers of the application first, whenever they were declared', async () => {

@@ -36,7 +36,7 @@ describe.each(MAJORS)('in the order of the manual, on Express $major', ({ expres
   ])('refusals by %s have the headers of cors and helmet', async (_by, options, allow, code) => {
     const url = await ordered(allow, options)
     const response = await fetch(`${url}/x`, { method: 'POST', headers: { origin: ORIGIN } })
-    expect([response.status, (await response.json()).code]).toEqual([403, code])
+    expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([403, code])
     expect(Object.fromEntries(response.headers)).toMatchObject({
       'access-control-allow-origin': ORIGIN,
       'x-content-type-options': 'nosniff',

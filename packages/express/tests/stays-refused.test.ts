@@ -192,7 +192,10 @@ describe.each(MAJORS)(
       for (const app of others) {
         const { url } = await serve((req, res) => ingress(Object.assign(req, { app }), res, next))
         const response = await fetch(url)
-        expect([response.status, (await response.json()).code]).toEqual([403, 'ERR_KEST_LINEAGE_MISSING'])
+        expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([
+          403,
+          'ERR_KEST_LINEAGE_MISSING',
+        ])
       }
       expect(next).not.toHaveBeenCalled()
     })

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
 import { connect as connectHttp2, constants } from 'node:http2'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { KeySource } from '@kest/core'
@@ -324,7 +324,7 @@ describe('a time limit', () => {
 
 it('K-INGRESS 200 clients without credentials hold no connection, though the error handler calls for a 404', async () => {
   const app = createApp({
-    serverFactory: (handler) => createServer({ keepAliveTimeout: 50 }, handler),
+    serverFactory: (handler: RequestListener) => createServer({ keepAliveTimeout: 50 }, handler),
   } as never)
   await app.register(kestFastify, { kest: new World().kest, onError: 'next' })
   app.setErrorHandler((_error, _request, reply) => reply.callNotFound())
