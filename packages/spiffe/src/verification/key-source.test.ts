@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { type JwsHeader, KestConfigError, KestError, type KeyQuery } from '@kest/core'
-import { describe, expect, it, vi } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import {
   DOMAIN,
   ec,
@@ -137,6 +137,10 @@ describe('createX509KeySource', () => {
   describe('what is done before a chain is refused', () => {
     const read = vi.spyOn(X509Certificate.prototype, 'raw', 'get')
     const verify = vi.spyOn(X509Certificate.prototype, 'verify')
+    afterAll(() => {
+      read.mockRestore()
+      verify.mockRestore()
+    })
     const counted = (ask: () => unknown) => {
       read.mockClear()
       verify.mockClear()
@@ -148,9 +152,9 @@ describe('createX509KeySource', () => {
     const first = signerOf('first', imposter, {}, { keys: ec('P-521') })
     const second = signerOf('second', first, {}, { keys: ec('P-521') })
 
-    it('K-LIMIT reads one certificate where no authority stands behind the last, and checks one signature', () => {
+    it('K-LIMIT reads one certificate where no authority stands behind the last, and checks one signature', async () => {
       const source = createX509KeySource({ [DOMAIN]: bundle })
-      void source.find(query([leafOf(root)]))
+      await source.find(query([leafOf(root)]))
       const chain = [leafOf(second), second.certificate, first.certificate]
       expect(counted(() => source.find(query(chain)))).toEqual({ read: 1, verified: 1 })
       expect(counted(() => source.find(query([leafOf(first), imposter.certificate])))).toMatchObject({
@@ -158,18 +162,18 @@ describe('createX509KeySource', () => {
       })
     })
 
-    it('K-LIMIT checks no signature with a key that nobody vouches for', () => {
+    it('K-LIMIT checks no signature with a key that nobody vouches for', async () => {
       const source = createX509KeySource({ [DOMAIN]: bundle })
-      void source.find(query([leafOf(root)]))
+      await source.find(query([leafOf(root)]))
       const chain = [leafOf(second), second.certificate, first.certificate, intermediate.certificate]
       // The intermediate by the root, and what is below by the intermediate.
       expect(counted(() => source.find(query(chain))).verified).toBeLessThanOrEqual(2)
     })
 
-    it('K-LIMIT has a chain fail once for all who might have it as theirs, until a bundle changes', () => {
+    it('K-LIMIT has a chain fail once for all who might have it as theirs, until a bundle changes', async () => {
       const bundles = new Bundles()
       const source = createX509KeySource(bundles)
-      void source.find(query([leafOf(root)]))
+      await source.find(query([leafOf(root)]))
       const { header } = query([leafOf(imposter)])
       Object.freeze(header.x5c)
       const ask = (principal: string) => counted(() => source.find({ principal, header, time: NOW }))
