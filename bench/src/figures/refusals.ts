@@ -358,7 +358,11 @@ const tokens: readonly Refusal[] = [
     name: 'a bearer token with another signature',
     hostile: async () => ({ authorization: `Bearer ${(await bearer()).slice(0, -20)}AAAAAAAAAAAAAAAAAAAA` }),
   },
-  { ...edge, name: 'a bearer token that has expired', hostile: () => withBearer({}, { nbf: 4_000_000_000 }) },
+  {
+    ...edge,
+    name: 'a bearer token that is not valid yet',
+    hostile: () => withBearer({}, { nbf: 4_000_000_000 }),
+  },
   {
     ...edge,
     name: 'a bearer token with a header of many members',

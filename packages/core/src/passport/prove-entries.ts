@@ -10,7 +10,7 @@ import type { VerifyRules } from './verify-options.js'
 
 /**
  * Characters of entries that are read before it is known whether the first of them was signed. Whoever sends what was
- * never signed has no more of it read than this; with what holds, the allowance grows.
+ * never signed has no more of it read than this, to the end of an entry; with what holds, the allowance grows.
  */
 const FIRST_ALLOWANCE = 8192
 

@@ -33,7 +33,7 @@ import { resolveVerifyOptions, type VerifyOptions, type VerifyRules } from './ve
  * be checked has failed.
  *
  * What does not hold costs little more than finding that out: an entry is parsed when those before it hold as far as is
- * known, and 8 KiB at most ahead of the first signature (K-LIMIT).
+ * known, and 8 KiB, to the end of an entry, ahead of the first signature (K-LIMIT).
  *
  * Does *not* show that the passport is recent or meant for the receiver, nor what a workload chose not to record
  * (K-DECLARED). Without `tip`, entries cut off the end are not missed.
