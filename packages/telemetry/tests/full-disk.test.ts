@@ -66,7 +66,13 @@ describe('a full disk', () => {
     await it.telemetry.shutdown()
     expect(filesIn(it.disk.folder)).toHaveLength(1)
     expect(signaturesOf(spansIn(it.disk.folder))).toHaveLength(2)
-    expect(it.telemetry.counts.dropped).toEqual({ overflow: 0, denial: 0, refused: 0, shutdown: 0 })
+    expect(it.telemetry.counts.dropped).toEqual({
+      overflow: 0,
+      denial: 0,
+      refused: 0,
+      unwritable: 0,
+      shutdown: 0,
+    })
   })
 
   it("with 'drop', lets them run, and counts what the queue cannot hold", async (test) => {

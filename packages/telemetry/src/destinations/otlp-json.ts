@@ -1,6 +1,5 @@
 import type { Attributes, AttributeValue, HrTime, Link } from '@opentelemetry/api'
-import type { Resource } from '@opentelemetry/resources'
-import type { ReadableSpan, TimedEvent } from '@opentelemetry/sdk-trace-base'
+import type { ReadableSpan, Resource, TimedEvent } from '../spans/readable-span.js'
 
 /** What W3C flags become in OTLP: the trace's own, and whether the parent is remote is known, and so. */
 const HAS_IS_REMOTE = 0x100
@@ -14,10 +13,30 @@ const heads = new WeakMap<Resource, Map<string, string>>()
  * costs one span.
  */
 export function otlpLine(span: ReadableSpan): string {
-  return `${headOf(span)}${JSON.stringify(otlpSpan(span))}]}]}]}`
+  return `{"resourceSpans":[${headOf(span)}${JSON.stringify(otlpSpan(span))}]}]}]}`
 }
 
-/** Everything before the span, which is the same for all of a service. */
+/** Spans as one message of OTLP/JSON (`ExportTraceServiceRequest`). */
+export function otlpMessage(spans: readonly ReadableSpan[]): string {
+  const groups = [...byEmitter(spans)].map(
+    ([head, group]) => `${head}${group.map((span) => JSON.stringify(otlpSpan(span))).join(',')}]}]}`,
+  )
+  return `{"resourceSpans":[${groups.join(',')}]}`
+}
+
+/** Spans of one resource and scope together, in their order, under a text that tells them from others. */
+export function byEmitter(spans: readonly ReadableSpan[]): Map<string, ReadableSpan[]> {
+  const groups = new Map<string, ReadableSpan[]>()
+  for (const span of spans) {
+    const head = headOf(span)
+    const group = groups.get(head)
+    if (group === undefined) groups.set(head, [span])
+    else group.push(span)
+  }
+  return groups
+}
+
+/** Everything of `ResourceSpans` before the span, which is the same for all of a service. */
 function headOf({ resource, instrumentationScope: { name, version = '' } }: ReadableSpan): string {
   let ofResource = heads.get(resource)
   if (ofResource === undefined) {
@@ -29,7 +48,7 @@ function headOf({ resource, instrumentationScope: { name, version = '' } }: Read
   if (head === undefined) {
     const scope = { name, ...(version === '' ? {} : { version }) }
     const attributes = JSON.stringify(otlpAttributes(resource.attributes as Attributes))
-    head = `{"resourceSpans":[{"resource":{"attributes":${attributes}},"scopeSpans":[{"scope":${JSON.stringify(scope)},"spans":[`
+    head = `{"resource":{"attributes":${attributes}},"scopeSpans":[{"scope":${JSON.stringify(scope)},"spans":[`
     ofResource.set(key, head)
   }
   return head
@@ -98,11 +117,11 @@ function otlpValue(value: AttributeValue | null | undefined): object {
   return {}
 }
 
-function flagsOf(traceFlags: number, isRemote = false): number {
+export function flagsOf(traceFlags: number, isRemote = false): number {
   return (traceFlags & 0xff) | HAS_IS_REMOTE | (isRemote ? IS_REMOTE : 0)
 }
 
-function nanoseconds([seconds, nanos]: HrTime): string {
+export function nanoseconds([seconds, nanos]: HrTime): string {
   return `${seconds}${String(nanos).padStart(9, '0')}`
 }
 

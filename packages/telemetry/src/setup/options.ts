@@ -1,8 +1,8 @@
 import type { Logger } from '@kest/core'
 import type { Attributes, MeterProvider } from '@opentelemetry/api'
-import type { SpanExporter } from '@opentelemetry/sdk-trace-base'
 import type { FsyncPolicy } from '../destinations/fsync-policy.js'
 import type { OtlpProtocol } from '../destinations/otlp/otlp-settings.js'
+import type { SpanExporter } from '../spans/readable-span.js'
 
 /** Where audit spans go, and what happens when they cannot. */
 export interface TelemetryOptions {
@@ -48,8 +48,12 @@ export interface TelemetryOptions {
   readonly waitTimeoutMs?: number
   /** Spans that may wait for export. Default 8,192. */
   readonly queueSize?: number
+  /** The memory that they may take, bytes. Default 33,554,432 (32 MiB). */
+  readonly queueBytes?: number
   /** Spans exported at once. Default 512. */
   readonly batchSize?: number
+  /** The memory that spans exported at once may take, bytes; a larger span goes alone. Default 4,194,304 (4 MiB). */
+  readonly batchBytes?: number
   /** How long a span waits for others to join its batch, milliseconds. Default 100; with `confirm`, 0. */
   readonly exportDelayMs?: number
 

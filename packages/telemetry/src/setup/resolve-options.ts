@@ -37,7 +37,9 @@ const KNOWN: ReadonlySet<string> = new Set<keyof TelemetryOptions>([
   'confirm',
   'waitTimeoutMs',
   'queueSize',
+  'queueBytes',
   'batchSize',
+  'batchBytes',
   'exportDelayMs',
   'flushTimeoutMs',
   'flushOn',
@@ -59,7 +61,9 @@ export type ResolvedOptions = TelemetryOptions &
       | 'confirm'
       | 'waitTimeoutMs'
       | 'queueSize'
+      | 'queueBytes'
       | 'batchSize'
+      | 'batchBytes'
       | 'exportDelayMs'
       | 'flushTimeoutMs'
       | 'flushOn'
@@ -102,13 +106,22 @@ export function resolveOptions(options: TelemetryOptions): ResolvedOptions {
     rotateMs: options.rotateMs ?? 24 * 3_600_000,
     waitTimeoutMs: options.waitTimeoutMs ?? 1_000,
     queueSize: options.queueSize ?? 8_192,
+    queueBytes: options.queueBytes ?? 32 * 1024 * 1024,
     batchSize: options.batchSize ?? 512,
+    batchBytes: options.batchBytes ?? 4 * 1024 * 1024,
     exportDelayMs: options.exportDelayMs ?? (confirm ? 0 : 100),
     flushTimeoutMs: options.flushTimeoutMs ?? 10_000,
     flushOn: options.flushOn ?? [],
     logger: sturdyLogger(options.logger ?? stderrLogger),
   }
-  for (const name of ['rotateBytes', 'rotateMs', 'queueSize', 'batchSize'] as const)
+  for (const name of [
+    'rotateBytes',
+    'rotateMs',
+    'queueSize',
+    'queueBytes',
+    'batchSize',
+    'batchBytes',
+  ] as const)
     integer(name, resolved[name], 1)
   for (const name of ['waitTimeoutMs', 'flushTimeoutMs'] as const)
     integer(name, resolved[name], 1, LONGEST_TIMER_MS)

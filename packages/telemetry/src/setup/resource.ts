@@ -1,11 +1,7 @@
-import { KestConfigError } from '@kest/core'
-import {
-  defaultResource,
-  detectResources,
-  envDetector,
-  type Resource,
-  resourceFromAttributes,
-} from '@opentelemetry/resources'
+import { KestConfigError, VERSION } from '@kest/core'
+import type { Attributes } from '@opentelemetry/api'
+import { keyValuesOf } from '../key-values.js'
+import type { Resource } from '../spans/readable-span.js'
 import type { ResolvedOptions } from './resolve-options.js'
 
 const SERVICE_NAME = 'service.name'
@@ -17,20 +13,33 @@ const SERVICE_NAME = 'service.name'
 export function resourceOf(
   { serviceName, resource = {} }: ResolvedOptions,
   env: NodeJS.ProcessEnv,
-): Resource {
-  const detected = detectResources({ detectors: [envDetector] })
-  const stated = env['OTEL_RESOURCE_ATTRIBUTES']?.replace(/[,\s]/g, '') ?? ''
-  const read = Object.keys(detected.attributes).filter((name) => name !== SERVICE_NAME).length
-  if (stated !== '' && read === 0 && !/^service\.name=/.test(stated)) {
-    throw new KestConfigError(
-      'OTEL_RESOURCE_ATTRIBUTES: expected key=value, comma-separated, percent-encoded',
-    )
-  }
-  const name = serviceName ?? resource[SERVICE_NAME] ?? detected.attributes[SERVICE_NAME]
+): Resource & { readonly attributes: Attributes } {
+  const stated = keyValuesOf('OTEL_RESOURCE_ATTRIBUTES', env)
+  const name = serviceName ?? resource[SERVICE_NAME] ?? (env['OTEL_SERVICE_NAME'] || stated[SERVICE_NAME])
   if (typeof name !== 'string' || name === '') {
     throw new KestConfigError('serviceName: expected a name, here or in OTEL_SERVICE_NAME')
   }
-  return defaultResource()
-    .merge(detected)
-    .merge(resourceFromAttributes({ ...resource, [SERVICE_NAME]: name }))
+  const attributes = {
+    'telemetry.sdk.language': 'nodejs',
+    'telemetry.sdk.name': 'kest',
+    'telemetry.sdk.version': VERSION,
+    ...stated,
+    ...resource,
+    [SERVICE_NAME]: name,
+  }
+  return asOfTheSdk(attributes)
+}
+
+/** With what exporters call on a resource of OpenTelemetry's SDK. */
+function asOfTheSdk(attributes: Attributes): Resource & { readonly attributes: Attributes } {
+  return Object.freeze({
+    attributes: Object.freeze(attributes),
+    asyncAttributesPending: false,
+    waitForAsyncAttributes: () => Promise.resolve(),
+    getRawAttributes: () => Object.entries(attributes),
+    merge: (other: Resource | null) =>
+      other === null
+        ? asOfTheSdk(attributes)
+        : asOfTheSdk({ ...attributes, ...(other.attributes as Attributes) }),
+  })
 }

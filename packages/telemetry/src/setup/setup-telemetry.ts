@@ -1,6 +1,7 @@
 import { type AuditTrail, bindAuditTrail } from '@kest/core'
 import type { MeterProvider, TracerProvider } from '@opentelemetry/api'
-import { AlwaysOnSampler, type SpanProcessor } from '@opentelemetry/sdk-trace-base'
+import type { SpanProcessor } from '../spans/readable-span.js'
+import { AuditTracerProvider } from '../spans/tracer-provider.js'
 import { exponentialBackoff } from '../trail/backoff.js'
 import { ExportLoop } from '../trail/export-loop.js'
 import { Gate } from '../trail/gate.js'
@@ -8,25 +9,11 @@ import { TrailMetrics } from '../trail/metrics.js'
 import { AuditSpanProcessor } from '../trail/processor.js'
 import { SpanQueue } from '../trail/queue.js'
 import { type TrailCounts, TrailReport } from '../trail/report.js'
-import { AuditTracerProvider } from '../trail/tracer-provider.js'
 import { destinationOf } from './destination-of.js'
 import type { TelemetryOptions } from './options.js'
 import { type ResolvedOptions, resolveOptions } from './resolve-options.js'
 import { resourceOf } from './resource.js'
 import { onSignals } from './signals.js'
-
-/**
- * More attributes than a span of Kest's has, and none of them cut: a signature is whole or worthless, whatever
- * `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT` says of other spans.
- */
-const SPAN_LIMITS = {
-  attributeValueLengthLimit: Number.POSITIVE_INFINITY,
-  attributeCountLimit: 64,
-  eventCountLimit: 64,
-  linkCountLimit: 64,
-  attributePerEventCountLimit: 64,
-  attributePerLinkCountLimit: 64,
-}
 
 /** The audit trail of a service: its members are what `configure({ telemetry })` takes. Made by {@link setupTelemetry}. */
 export class Telemetry {
@@ -51,16 +38,16 @@ export class Telemetry {
 
   /** Use {@link setupTelemetry}. */
   constructor(options: ResolvedOptions) {
-    const { logger, batchSize, exportDelayMs: delayMs, flushTimeoutMs, onOverflow } = options
+    const { logger, exportDelayMs: delayMs, flushTimeoutMs, onOverflow } = options
     const resource = resourceOf(options, process.env)
     const destination = destinationOf(options, resource.attributes['service.name'] as string, process.env)
-    const queue = new SpanQueue(options.queueSize)
+    const queue = new SpanQueue({ spans: options.queueSize, bytes: options.queueBytes })
     const report = new TrailReport(destination.name, new TrailMetrics(queue, options.meterProvider), logger)
     const loop = new ExportLoop({
       queue,
       destination,
       report,
-      batchSize,
+      batch: { spans: options.batchSize, bytes: options.batchBytes },
       delayMs,
       backoff: exponentialBackoff,
     })
@@ -69,12 +56,7 @@ export class Telemetry {
       { queue, loop, report },
       { flush: () => this.forceFlush(), shutdown: () => this.shutdown() },
     )
-    this.tracerProvider = new AuditTracerProvider({
-      resource,
-      sampler: new AlwaysOnSampler(),
-      spanLimits: SPAN_LIMITS,
-      spanProcessors: [processor],
-    })
+    this.tracerProvider = new AuditTracerProvider(resource, (span) => processor.onEnd(span))
     bindAuditTrail(this.tracerProvider, gate ?? null)
     this.meterProvider = options.meterProvider
     this.passport = options.passport

@@ -2,12 +2,12 @@ import { AsyncResource } from 'node:async_hooks'
 import { setTimeout as after } from 'node:timers/promises'
 import { KestError } from '@kest/core'
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
-import { suppressTracing } from '@opentelemetry/core'
-import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
-import { type Destination, SpansRefusedError } from '../destinations/destination.js'
+import { type Destination, NotNowError, SpansRefusedError } from '../destinations/destination.js'
+import type { ReadableSpan } from '../spans/readable-span.js'
+import { suppressTracing } from '../spans/suppress-tracing.js'
 import { Alarm } from './alarm.js'
 import type { Backoff } from './backoff.js'
-import type { SpanQueue } from './queue.js'
+import type { QueueBounds, SpanQueue } from './queue.js'
 import type { TrailReport } from './report.js'
 import { Waiting } from './waiting.js'
 
@@ -19,7 +19,7 @@ export interface ExportLoopParts {
   readonly queue: SpanQueue
   readonly destination: Destination
   readonly report: TrailReport
-  readonly batchSize: number
+  readonly batch: QueueBounds
   /** How long a span waits for others to join its batch, milliseconds. */
   readonly delayMs: number
   readonly backoff: Backoff
@@ -38,8 +38,10 @@ export class ExportLoop {
   #running = false
   /** Of the destination, in a row. */
   #failures = 0
-  /** Flushes that are waited for. */
-  #flushes = 0
+  /** Flushes that are waited for: when each of them is late, by the monotonic clock. */
+  readonly #flushes = new Set<{ readonly deadline: number }>()
+  /** Until when the destination asked to be left alone, by the monotonic clock. */
+  #notBefore = 0
   #abandoned = false
 
   constructor(parts: ExportLoopParts) {
@@ -49,7 +51,7 @@ export class ExportLoop {
   /** There is something in the queue. */
   wake(): void {
     if (this.#running) {
-      if (this.#failures === 0 && this.#parts.queue.size === this.#parts.batchSize) this.#alarm.ring()
+      if (this.#failures === 0 && this.#parts.queue.fills(this.#parts.batch)) this.#alarm.ring()
       return
     }
     this.#running = true
@@ -71,12 +73,13 @@ export class ExportLoop {
       )
     const waiting = new Waiting({ timeoutMs, signal: null }, late, late, () => queue.forget(waiting))
     queue.awaitSpan(queue.last, waiting)
-    this.#flushes += 1
+    const flush = { deadline: performance.now() + timeoutMs }
+    this.#flushes.add(flush)
     this.#alarm.ring()
     try {
       await waiting.done
     } finally {
-      this.#flushes -= 1
+      this.#flushes.delete(flush)
     }
   }
 
@@ -101,17 +104,18 @@ export class ExportLoop {
   }
 
   async #run(): Promise<void> {
-    const { queue, batchSize, report } = this.#parts
+    const { queue, batch, report } = this.#parts
     try {
       while (queue.size > 0) {
         await this.#alarm.sleep(this.#pause())
         if (this.#abandoned) return
         try {
-          await this.#export(queue.first(batchSize))
+          await this.#export(queue.first(batch))
           this.#failures = 0
         } catch (error) {
           if (this.#abandoned) return
           this.#failures += 1
+          this.#notBefore = error instanceof NotNowError ? performance.now() + (error.retryAfterMs ?? 0) : 0
           report.failed(error, queue.size)
         }
       }
@@ -122,10 +126,17 @@ export class ExportLoop {
 
   /** Never none at all: a span that ends costs its operation nothing but its place in the queue. */
   #pause(): number {
-    const { queue, batchSize, delayMs, backoff } = this.#parts
-    if (this.#failures > 0)
-      return Math.min(backoff(this.#failures), this.#flushes > 0 ? FLUSH_PAUSE_MS : Number.POSITIVE_INFINITY)
-    return this.#flushes > 0 || queue.size >= batchSize ? 0 : delayMs
+    const { queue, batch, delayMs, backoff } = this.#parts
+    const flushing = this.#flushes.size > 0
+    if (this.#failures === 0) return flushing || queue.fills(batch) ? 0 : delayMs
+    const pause = backoff(this.#failures)
+    return Math.max(this.#asked(), flushing ? Math.min(pause, FLUSH_PAUSE_MS) : pause)
+  }
+
+  /** What is left of the time that the destination asked for; nothing, where a flush would be late by it. */
+  #asked(): number {
+    const late = [...this.#flushes].some(({ deadline }) => deadline <= this.#notBefore)
+    return late ? 0 : Math.max(0, this.#notBefore - performance.now())
   }
 
   async #export(batch: readonly ReadableSpan[]): Promise<void> {
@@ -145,15 +156,17 @@ export class ExportLoop {
         return
       }
       const refused = Math.min(error.refused ?? 1, batch.length)
-      report.dropped(refused, 'refused', error)
+      report.dropped(refused, error.reason, error)
       if (refused < batch.length) report.exported(batch.length - refused)
       queue.leave(batch.length, lost(error))
     }
   }
 }
 
-function lost(cause: Error): KestError {
-  return new KestError('ERR_KEST_AUDIT_UNAVAILABLE', 'the destination of the audit trail refused spans', {
-    cause,
-  })
+function lost(cause: SpansRefusedError): KestError {
+  const what =
+    cause.reason === 'refused'
+      ? 'the destination of the audit trail refused spans'
+      : 'a span cannot be written to the audit trail'
+  return new KestError('ERR_KEST_AUDIT_UNAVAILABLE', what, { cause })
 }

@@ -7,15 +7,25 @@ import {
   type MeterProvider,
   metrics,
 } from '@opentelemetry/api'
+import type { RefusalReason } from '../destinations/destination.js'
 
 /** Instrumentation scope of the trail's own metrics. */
 const SCOPE = 'kest.telemetry'
 
 /**
  * Why a span was lost: no room for it (`denial`: for the span of a denial, which is no evidence), the destination will
- * not take it, or no time was left when the trail was shut down.
+ * not take it, it cannot be written at all (its text is longer than a string may be), or no time was left when the trail
+ * was shut down.
  */
-export type LossReason = 'overflow' | 'denial' | 'refused' | 'shutdown'
+export type LossReason = 'overflow' | 'denial' | RefusalReason | 'shutdown'
+
+/** What is measured of a queue. */
+interface Measured {
+  readonly size: number
+  readonly capacity: number
+  readonly bytes: number
+  readonly capacityBytes: number
+}
 
 interface Instruments {
   readonly accepted: Counter
@@ -26,20 +36,18 @@ interface Instruments {
 
 /**
  * What an operator watches: `kest.audit.spans.accepted`, `kest.audit.spans.exported`, `kest.audit.spans.dropped` (by
- * `reason`), `kest.audit.export.failures`, `kest.audit.queue.size` and `kest.audit.queue.capacity`.
+ * `reason`), `kest.audit.export.failures`, `kest.audit.queue.size` and `kest.audit.queue.capacity`, and both in bytes:
+ * `kest.audit.queue.bytes`, `kest.audit.queue.capacity_bytes`.
  *
  * The global provider is looked up on use: it may be registered later than the trail is made.
  */
 export class TrailMetrics {
   readonly #own: MeterProvider | undefined
-  readonly #queue: { readonly size: number; readonly capacity: number }
+  readonly #queue: Measured
   #provider: MeterProvider | undefined
   #instruments: Instruments | undefined
 
-  constructor(
-    queue: { readonly size: number; readonly capacity: number },
-    meterProvider: MeterProvider | undefined,
-  ) {
+  constructor(queue: Measured, meterProvider: MeterProvider | undefined) {
     this.#queue = queue
     this.#own = meterProvider
   }
@@ -81,10 +89,12 @@ export class TrailMetrics {
   #createOn(meter: Meter): Instruments {
     const unit = '{span}'
     const gauges = [
-      ['size', 'Audit spans that wait for export', () => this.#queue.size],
-      ['capacity', 'Audit spans that may wait for export', () => this.#queue.capacity],
+      ['size', unit, 'Audit spans that wait for export', () => this.#queue.size],
+      ['capacity', unit, 'Audit spans that may wait for export', () => this.#queue.capacity],
+      ['bytes', 'By', 'Memory of audit spans that wait for export', () => this.#queue.bytes],
+      ['capacity_bytes', 'By', 'Memory that they may take', () => this.#queue.capacityBytes],
     ] as const
-    for (const [name, description, value] of gauges) {
+    for (const [name, unit, description, value] of gauges) {
       const gauge = meter.createObservableGauge(`kest.audit.queue.${name}`, { description, unit })
       gauge.addCallback((result) => result.observe(value()))
     }

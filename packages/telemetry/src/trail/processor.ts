@@ -1,5 +1,5 @@
 import { ATTRIBUTE, SCOPE } from '@kest/core'
-import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace-base'
+import type { ReadableSpan, SpanProcessor } from '../spans/readable-span.js'
 import type { ExportLoop } from './export-loop.js'
 import type { SpanQueue } from './queue.js'
 import type { TrailReport } from './report.js'

@@ -1,13 +1,26 @@
-import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
+import type { ReadableSpan } from '../spans/readable-span.js'
+import { spanBytes } from '../spans/span-bytes.js'
 import type { Waiting } from './waiting.js'
 
+/** How much there is room for. */
+export interface QueueBounds {
+  readonly spans: number
+  readonly bytes: number
+}
+
 /**
- * Spans that wait for export, those under way included, in the order in which they ended. Bounded: what is in it and
- * what is reserved never exceed its capacity.
+ * Spans that wait for export, those under way included, in the order in which they ended. Bounded in number: what is in
+ * it and what is reserved never exceed its capacity. Bounded in bytes: beyond them there is no room, and nothing can be
+ * reserved; what was reserved before is taken all the same, as its size was not known then, and so is a single span that
+ * finds the queue empty.
  */
 export class SpanQueue {
   readonly capacity: number
+  readonly capacityBytes: number
   #spans: ReadableSpan[] = []
+  /** Of each span, in the same order. */
+  #sizes: number[] = []
+  #bytes = 0
   #reserved = 0
   /** Number of the span that came last, counted from 1. */
   #last = 0
@@ -15,12 +28,17 @@ export class SpanQueue {
   readonly #forRoom = new Set<Waiting>()
   readonly #forSpans = new Map<Waiting, number>()
 
-  constructor(capacity: number) {
-    this.capacity = capacity
+  constructor(bounds: QueueBounds) {
+    this.capacity = bounds.spans
+    this.capacityBytes = bounds.bytes
   }
 
   get size(): number {
     return this.#spans.length
+  }
+
+  get bytes(): number {
+    return this.#bytes
   }
 
   get last(): number {
@@ -40,16 +58,18 @@ export class SpanQueue {
    * @returns whether there was room
    */
   push(span: ReadableSpan, evidence: boolean): boolean {
-    const room = evidence ? this.capacity - this.size : (this.capacity >> 1) - this.size - this.#reserved
-    if (room <= 0) return false
+    const bytes = spanBytes(span)
+    if (!(evidence ? this.#hasRoom(bytes) : this.#hasRoomForDenial(bytes))) return false
     this.#spans.push(span)
+    this.#sizes.push(bytes)
+    this.#bytes += bytes
     this.#last += 1
     return true
   }
 
   /** Room for one span, unless there is none, or others wait for it. */
   reserve(): boolean {
-    if (this.#forRoom.size > 0 || this.#room <= 0) return false
+    if (this.#forRoom.size > 0 || !this.#canReserve()) return false
     this.#reserved += 1
     return true
   }
@@ -76,13 +96,26 @@ export class SpanQueue {
     this.#forSpans.delete(waiting)
   }
 
-  first(count: number): readonly ReadableSpan[] {
+  /** The first spans within both bounds; one at least, if there is one. */
+  first(bounds: QueueBounds): readonly ReadableSpan[] {
+    let count = 0
+    for (let bytes = 0; count < Math.min(bounds.spans, this.size); count += 1) {
+      bytes += this.#sizes[count] as number
+      if (count > 0 && bytes > bounds.bytes) break
+    }
     return this.#spans.slice(0, count)
+  }
+
+  /** Whether there is at least as much as a batch may hold. */
+  fills(bounds: QueueBounds): boolean {
+    return this.size >= bounds.spans || this.#bytes >= bounds.bytes
   }
 
   /** The first spans have been exported; with an error, they are lost. */
   leave(count: number, error?: Error): void {
+    for (let n = 0; n < Math.min(count, this.size); n += 1) this.#bytes -= this.#sizes[n] as number
     this.#spans = this.#spans.slice(count)
+    this.#sizes = this.#sizes.slice(count)
     for (const [waiting, number] of this.#forSpans) {
       if (number > this.#left) break
       this.#forSpans.delete(waiting)
@@ -102,13 +135,23 @@ export class SpanQueue {
     return this.#last - this.size
   }
 
-  get #room(): number {
-    return this.capacity - this.size - this.#reserved
+  #hasRoom(bytes: number): boolean {
+    if (this.size >= this.capacity) return false
+    return this.#reserved > 0 || this.size === 0 || this.#bytes + bytes <= this.capacityBytes
+  }
+
+  #hasRoomForDenial(bytes: number): boolean {
+    const enough = this.size + this.#reserved < this.capacity >> 1
+    return enough && this.#bytes + bytes <= this.capacityBytes / 2
+  }
+
+  #canReserve(): boolean {
+    return this.size + this.#reserved < this.capacity && this.#bytes < this.capacityBytes
   }
 
   #grantRoom(): void {
     for (const waiting of this.#forRoom) {
-      if (this.#room <= 0) break
+      if (!this.#canReserve()) break
       this.#forRoom.delete(waiting)
       this.#reserved += 1
       waiting.settle()

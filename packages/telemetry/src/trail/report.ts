@@ -1,4 +1,5 @@
 import type { Logger } from '@kest/core'
+import { NotNowError } from '../destinations/destination.js'
 import type { LossReason, TrailMetrics } from './metrics.js'
 
 /** At most one line of a kind in this time; what happened in between is in the next one. */
@@ -18,7 +19,13 @@ export class TrailReport {
   readonly #logger: Logger
   #accepted = 0
   #exported = 0
-  readonly #dropped: Record<LossReason, number> = { overflow: 0, denial: 0, refused: 0, shutdown: 0 }
+  readonly #dropped: Record<LossReason, number> = {
+    overflow: 0,
+    denial: 0,
+    refused: 0,
+    unwritable: 0,
+    shutdown: 0,
+  }
   #untold: Partial<Record<LossReason, number>> = {}
   #lastCause: unknown
   #losses: NodeJS.Timeout | null = null
@@ -57,7 +64,12 @@ export class TrailReport {
     if (now - this.#failing.told < INTERVAL_MS) return
     this.#failing.told = now
     this.#logger.error(
-      { destination: this.#destination, waiting, err: messageOf(cause) },
+      {
+        destination: this.#destination,
+        waiting,
+        ...(cause instanceof NotNowError ? { status: cause.status } : {}),
+        err: messageOf(cause),
+      },
       'audit spans cannot be exported; they are kept and tried again',
     )
   }

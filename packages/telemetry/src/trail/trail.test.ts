@@ -71,7 +71,7 @@ describe("onOverflow: 'drop'", () => {
     expect(it.telemetry.counts).toEqual({
       accepted: 2,
       exported: 0,
-      dropped: { overflow: 50, denial: 0, refused: 0, shutdown: 0 },
+      dropped: { overflow: 50, denial: 0, refused: 0, unwritable: 0, shutdown: 0 },
     })
     expect(it.logger.records).toEqual([
       {
@@ -85,6 +85,8 @@ describe("onOverflow: 'drop'", () => {
       'kest.audit.spans.dropped{overflow}': 50,
       'kest.audit.queue.size': 2,
       'kest.audit.queue.capacity': 2,
+      'kest.audit.queue.bytes': expect.any(Number),
+      'kest.audit.queue.capacity_bytes': 33_554_432,
     })
     it.exporter.open()
     await it.telemetry.shutdown()

@@ -11,7 +11,11 @@ export interface Received {
 }
 
 /** What it answers; `null`: nothing, ever. */
-type Answer = { readonly status: number; readonly body?: string } | null
+type Answer = {
+  readonly status: number
+  readonly body?: string | Buffer
+  readonly headers?: Readonly<Record<string, string>>
+} | null
 
 /** A real HTTP server in place of a Collector, that answers as the test says. */
 export class Receiver {
@@ -25,7 +29,9 @@ export class Receiver {
       this.received.push(received)
       const answer = this.answer(received)
       if (answer === null) return
-      response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.body ?? '')
+      response
+        .writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers })
+        .end(answer.body ?? '')
     }
     this.#server = createServer(onRequest)
   }

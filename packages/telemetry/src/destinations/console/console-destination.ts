@@ -1,7 +1,7 @@
 import { ATTRIBUTE } from '@kest/core'
 import type { Attributes } from '@opentelemetry/api'
-import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
-import type { Destination } from '../destination.js'
+import type { ReadableSpan } from '../../spans/readable-span.js'
+import { type Destination, serialized } from '../destination.js'
 
 /** One line for a person to read per span, on standard output: for development, and no audit trail. */
 export class ConsoleDestination implements Destination {
@@ -9,7 +9,8 @@ export class ConsoleDestination implements Destination {
 
   write(spans: readonly ReadableSpan[]): Promise<void> {
     return new Promise((resolve, reject) => {
-      process.stdout.write(spans.map(lineOf).join(''), (error) => (error ? reject(error) : resolve()))
+      const lines = serialized(() => spans.map(lineOf).join(''))
+      process.stdout.write(lines, (error) => (error ? reject(error) : resolve()))
     })
   }
 

@@ -4,6 +4,12 @@ import { type FileHandle, open } from 'node:fs/promises'
 const MODE = 0o600
 
 /**
+ * Files that are open. Whoever forgets a trail without shutting it down shall not lose the process for it: from Node 26 on
+ * it ends when the garbage collector finds a file that nobody closed.
+ */
+const openFiles = new Set<AppendFile>()
+
+/**
  * A file that grows by whole lines. It is created here and belongs to this process alone, so that a line which a killed
  * process left torn is the last of its file, and never continued.
  */
@@ -22,7 +28,9 @@ export class AppendFile {
 
   /** @throws when it exists: it is somebody else's */
   static async create(path: string): Promise<AppendFile> {
-    return new AppendFile(path, await open(path, 'ax', MODE))
+    const file = new AppendFile(path, await open(path, 'ax', MODE))
+    openFiles.add(file)
+    return file
   }
 
   get size(): number {
@@ -64,8 +72,9 @@ export class AppendFile {
     }
   }
 
-  close(): Promise<void> {
-    return this.#handle.close()
+  async close(): Promise<void> {
+    await this.#handle.close()
+    openFiles.delete(this)
   }
 
   /** A deleted file takes all that is written, and nobody will ever read it. */

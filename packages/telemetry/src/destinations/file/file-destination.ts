@@ -2,8 +2,8 @@ import { accessSync, constants, mkdirSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { KestConfigError, type Logger } from '@kest/core'
-import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
-import type { Destination } from '../destination.js'
+import type { ReadableSpan } from '../../spans/readable-span.js'
+import { type Destination, serialized } from '../destination.js'
 import type { FsyncPolicy } from '../fsync-policy.js'
 import { LaterSync } from '../later-sync.js'
 import { otlpLine } from '../otlp-json.js'
@@ -47,7 +47,7 @@ export class FileDestination implements Destination {
   }
 
   async write(spans: readonly ReadableSpan[]): Promise<void> {
-    const lines = Buffer.from(spans.map((span) => `${otlpLine(span)}\n`).join(''))
+    const lines = serialized(() => Buffer.from(spans.map((span) => `${otlpLine(span)}\n`).join('')))
     const file = await this.#fileFor(lines.length)
     await file.append(lines, this.#options.fsync === 'always')
     if (this.#options.fsync === 'interval') this.#laterSync.request()

@@ -1,91 +1,104 @@
-import { OTLPExporterError } from '@opentelemetry/otlp-exporter-base'
-import {
-  convertLegacyHttpOptions,
-  createOtlpHttpExportDelegate,
-} from '@opentelemetry/otlp-exporter-base/node-http'
-import {
-  type IExportTraceServiceResponse,
-  JsonTraceSerializer,
-  ProtobufTraceSerializer,
-  TraceExporterMetricsHelper,
-} from '@opentelemetry/otlp-transformer'
-import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
-import { LONGEST_TIMER_MS } from '../../longest-timer.js'
-import { type Destination, SpansRefusedError } from '../destination.js'
-import { SpanExporterDestination } from '../span-exporter-destination.js'
-import { parseOtlpResponse } from './otlp-response.js'
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import { VERSION } from '@kest/core'
+import type { ReadableSpan } from '../../spans/readable-span.js'
+import { type Destination, NotNowError, SpansRefusedError, serialized } from '../destination.js'
+import { otlpMessage } from '../otlp-json.js'
+import { otlpProtobuf } from './otlp-protobuf.js'
+import { type PartialSuccess, parseOtlpResponse, refusalIn } from './otlp-response.js'
 import type { OtlpSettings } from './otlp-settings.js'
+import { type Answer, post } from './post.js'
+import { retryAfterMs } from './retry-after.js'
 
-const SERIALIZERS = { 'http/json': JsonTraceSerializer, 'http/protobuf': ProtobufTraceSerializer }
 const CONTENT_TYPES = { 'http/json': 'application/json', 'http/protobuf': 'application/x-protobuf' }
 
-/** Answers that judge the spans. All others are about the receiver, which may be set right. */
-const REFUSALS: ReadonlySet<unknown> = new Set([400, 413, 422])
+/** Answers that judge the spans, when a receiver of OTLP gives them. */
+const REFUSALS: ReadonlySet<number> = new Set([400, 422])
 
-/** What the exporter's own retries may take beyond the time-out, milliseconds. */
-const GRACE_MS = 5_000
+/** Judges the size of what was sent, whoever on the way gives it: fewer spans may pass, and this one never will. */
+const TOO_LARGE = 413
 
-/** A Collector, or whatever receives OTLP over HTTP. */
+/** Of a body that is shown to the operator. */
+const SHOWN_CHARACTERS = 200
+
+/** A Collector, or whatever receives OTLP over HTTP. Each call of `write` is one attempt. */
 export class OtlpDestination implements Destination {
   readonly name: string
-  readonly #inner: SpanExporterDestination
-  /** What the receiver said of the batch under way, as far as it could be read. */
-  #response: IExportTraceServiceResponse | null = null
+  readonly #settings: OtlpSettings
+  readonly #url: URL
+  readonly #agent: HttpAgent | HttpsAgent
 
-  constructor({ url, headers, timeoutMs, protocol }: OtlpSettings) {
-    const configuration = convertLegacyHttpOptions(
-      {
-        url,
-        ...(headers === undefined ? {} : { headers: { ...headers } }),
-        ...(timeoutMs === undefined ? {} : { timeoutMillis: timeoutMs }),
-      },
-      'TRACES',
-      'v1/traces',
-      { 'Content-Type': CONTENT_TYPES[protocol] },
-    )
-    const delegate = createOtlpHttpExportDelegate(
-      configuration,
-      this.#watched(SERIALIZERS[protocol]),
-      'otlp_http_span_exporter',
-      TraceExporterMetricsHelper,
-      undefined,
-    )
-    const { origin, pathname } = new URL(url)
-    this.name = `OTLP ${origin}${pathname}`
-    const patienceMs = Math.min(configuration.timeoutMillis + GRACE_MS, LONGEST_TIMER_MS)
-    this.#inner = new SpanExporterDestination(this.name, delegate, patienceMs)
+  constructor(settings: OtlpSettings) {
+    this.#settings = settings
+    this.#url = new URL(settings.url)
+    this.#agent =
+      this.#url.protocol === 'https:'
+        ? new HttpsAgent({ keepAlive: true, ...settings.tls })
+        : new HttpAgent({ keepAlive: true })
+    this.name = `OTLP ${this.#url.origin}${this.#url.pathname}`
   }
 
   async write(spans: readonly ReadableSpan[]): Promise<void> {
-    this.#response = null
-    try {
-      await this.#inner.write(spans)
-    } catch (error) {
-      if (error instanceof OTLPExporterError && REFUSALS.has(error.code)) {
-        throw new SpansRefusedError(`HTTP ${error.code}: ${error.data ?? error.message}`, null, {
-          cause: error,
-        })
-      }
-      throw error
-    }
-    const response = this.#response as IExportTraceServiceResponse | null
-    if (response === null) throw new Error('the answer says success, but is none of a receiver of OTLP')
-    // It may take a part and answer with success. In JSON a 64-bit integer is a string.
-    const rejected = Number(response.partialSuccess?.rejectedSpans ?? 0)
-    if (rejected > 0) throw new SpansRefusedError(response.partialSuccess?.errorMessage ?? '', rejected)
-  }
-
-  close(): Promise<void> {
-    return this.#inner.close()
-  }
-
-  #watched(serializer: typeof JsonTraceSerializer): typeof JsonTraceSerializer {
-    return {
-      serializeRequest: (spans) => serializer.serializeRequest(spans),
-      deserializeResponse: (data) => {
-        this.#response = parseOtlpResponse(data)
-        return this.#response
+    const { protocol, timeoutMs, headers, compressed } = this.#settings
+    const message = serialized(() => bytesOf(spans, protocol))
+    const answer = await post({
+      url: this.#url,
+      headers: {
+        'user-agent': `kest-typescript/${VERSION}`,
+        ...headers,
+        'content-type': CONTENT_TYPES[protocol],
+        ...(compressed ? { 'content-encoding': 'gzip' } : {}),
       },
-    }
+      body: compressed ? await promisify(gzip)(message) : message,
+      agent: this.#agent,
+      timeoutMs,
+    })
+    if (answer.status >= 200 && answer.status <= 299) assertTaken(answer)
+    else throw this.#notTaken(answer, message.length)
   }
+
+  async close(): Promise<void> {
+    this.#agent.destroy()
+  }
+
+  #notTaken(answer: Answer, length: number): Error {
+    const { status } = answer
+    if (status === TOO_LARGE)
+      return new SpansRefusedError(`${describe(answer)}, for ${length} bytes`, null, {
+        reason: 'refused',
+      })
+    const refusal = REFUSALS.has(status) ? refusalIn(answer.body, this.#settings.protocol) : null
+    if (refusal !== null) return new SpansRefusedError(describe(answer), null)
+    return new NotNowError(describe(answer), status, retryAfterMs(answer.retryAfter, Date.now()))
+  }
+}
+
+function bytesOf(spans: readonly ReadableSpan[], protocol: OtlpSettings['protocol']): Uint8Array {
+  return protocol === 'http/json' ? Buffer.from(otlpMessage(spans)) : otlpProtobuf(spans)
+}
+
+/** It may take a part, or nothing, and answer with success. */
+function assertTaken(answer: Answer): void {
+  let response: PartialSuccess
+  try {
+    response = parseOtlpResponse(answer.body)
+  } catch {
+    throw new NotNowError(
+      `the answer says success, but is none of a receiver of OTLP: ${describe(answer)}`,
+      answer.status,
+      null,
+    )
+  }
+  const { rejectedSpans, errorMessage } = response
+  if (rejectedSpans > 0)
+    throw new SpansRefusedError(`${describe(answer, errorMessage)}: partial success`, rejectedSpans)
+}
+
+/** In one line, and as JSON: it may come from strangers. */
+function describe({ status, reason, address, body }: Answer, said?: string): string {
+  const text = said ?? Buffer.from(body.subarray(0, SHOWN_CHARACTERS * 4)).toString()
+  const shown = JSON.stringify(text.slice(0, SHOWN_CHARACTERS))
+  return `HTTP ${status}${reason === '' ? '' : ` ${reason}`} from ${address}: ${shown}`
 }

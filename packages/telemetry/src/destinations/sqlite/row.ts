@@ -1,5 +1,5 @@
 import { ATTRIBUTE, entryHash, LABEL } from '@kest/core'
-import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
+import type { ReadableSpan } from '../../spans/readable-span.js'
 import { otlpLine } from '../otlp-json.js'
 import type { COLUMNS } from './schema.js'
 

@@ -3,8 +3,8 @@ import { stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, resolve } from 'node:path'
 import { KestConfigError, type Logger } from '@kest/core'
-import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
-import type { Destination } from '../destination.js'
+import type { ReadableSpan } from '../../spans/readable-span.js'
+import { type Destination, serialized, unwritable } from '../destination.js'
 import type { FsyncPolicy } from '../fsync-policy.js'
 import { LaterSync } from '../later-sync.js'
 import { rowOf } from './row.js'
@@ -75,9 +75,12 @@ export class SqliteDestination implements Destination {
     this.#ready ??= this.#execute(`PRAGMA synchronous = ${SYNCHRONOUS[this.#fsync]}`)
     await this.#ready
     const now = Date.now()
-    const rows = JSON.stringify(spans.map((span) => rowOf(span, now)))
     // One statement, hence all or nothing. In SQL a string ends at a quote that is not doubled, and JSON has no NUL.
-    await this.#execute(`${INSERT}('${rows.replaceAll("'", "''")}')`)
+    const insert = serialized(() => {
+      const rows = JSON.stringify(spans.map((span) => rowOf(span, now)))
+      return `${INSERT}('${rows.replaceAll("'", "''")}')`
+    })
+    await this.#insert(insert)
     if (await this.#isGone()) throw new Error(`${this.#file} was deleted meanwhile`)
     if (this.#fsync === 'interval') this.#laterSync.request()
   }
@@ -85,6 +88,14 @@ export class SqliteDestination implements Destination {
   async close(): Promise<void> {
     this.#laterSync.cancel()
     this.#opened.database.close()
+  }
+
+  async #insert(sql: string): Promise<void> {
+    try {
+      await this.#execute(sql)
+    } catch (error) {
+      throw (error as { code?: unknown }).code === 'SQLITE_TOOBIG' ? unwritable(error) : error
+    }
   }
 
   #execute(sql: string): Promise<void> {
