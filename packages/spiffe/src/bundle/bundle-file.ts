@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
+import { assertDuration } from '../duration.js'
 import { TrustDomain } from '../id/spiffe-id.js'
-import { assertDuration } from '../source/duration.js'
 import type { FollowOptions } from '../source/followed.js'
 import { JwtBundle } from './jwt-bundle.js'
 import { parsePemBundle } from './pem.js'

@@ -1,6 +1,6 @@
+import { assertDuration } from '../duration.js'
 import { SpiffeError } from '../errors.js'
 import { SpiffeId, TrustDomain } from '../id/spiffe-id.js'
-import { assertDuration } from '../source/duration.js'
 import type { FollowOptions } from '../source/followed.js'
 import { verifyX509Chain } from '../verification/verify-chain.js'
 import type { X509BundleSource } from './bundle-source.js'

@@ -12,6 +12,7 @@ export type SourceOptions = FollowOptions &
         readonly address?: undefined
         readonly backoff?: undefined
         readonly maxMessageBytes?: undefined
+        readonly keepaliveMs?: undefined
       }
   )
 
@@ -20,9 +21,9 @@ export function clientOf(options: SourceOptions): {
   readonly client: WorkloadApiClient
   readonly done: () => void
 } {
-  const { client, address, backoff, maxMessageBytes, logger } = options
+  const { client, address, backoff, maxMessageBytes, keepaliveMs, logger } = options
   if (client !== undefined) {
-    if (address !== undefined || backoff !== undefined || maxMessageBytes !== undefined) {
+    if ([address, backoff, maxMessageBytes, keepaliveMs].some((option) => option !== undefined)) {
       throw new SpiffeError('ERR_SPIFFE_CONFIG', 'a source takes a client, or the options of one')
     }
     return { client, done: () => {} }
@@ -31,6 +32,7 @@ export function clientOf(options: SourceOptions): {
     ...(address === undefined ? {} : { address }),
     ...(backoff === undefined ? {} : { backoff }),
     ...(maxMessageBytes === undefined ? {} : { maxMessageBytes }),
+    ...(keepaliveMs === undefined ? {} : { keepaliveMs }),
     ...(logger === undefined ? {} : { logger }),
   })
   return { client: own, done: () => own.close() }

@@ -1,8 +1,8 @@
 import { type Clock, type Logger, stderrLogger, systemClock } from '@kest/core'
+import { assertDuration } from '../duration.js'
 import { SpiffeError } from '../errors.js'
 import { isFinal } from '../workload-api/status.js'
 import type { Stop, Watcher } from '../workload-api/watch.js'
-import { assertDuration } from './duration.js'
 
 /** How long a source waits, and how long it lasts without its server. Times are milliseconds. */
 export interface FollowOptions {
@@ -133,14 +133,14 @@ export class Followed<T> {
           this.#accept(accept(update, this.#state))
           last = ready(this.#state as T)
           if (last === undefined) settle()
-          this.#notify()
+          this.notify()
         },
         onError: (error) => {
           if (this.#closed) return
           last = error
           this.#fail(error)
           if (isFinal(error)) settle(error)
-          this.#notify()
+          this.notify()
           if (error.code === 'ERR_SPIFFE_CLOSED') this.close()
         },
       }
@@ -221,7 +221,8 @@ export class Followed<T> {
     } else this.#staleSince ??= this.#clock.now()
   }
 
-  #notify(): void {
+  /** Calls back whoever subscribed: what is relied on has changed. */
+  notify(): void {
     for (const listener of this.#listeners) {
       try {
         listener()

@@ -1,7 +1,9 @@
 import type { X509BundleSource } from '../bundle/bundle-source.js'
 import type { X509Bundle } from '../bundle/x509-bundle.js'
+import { LONGEST_TIMER_MS } from '../duration.js'
 import { SpiffeError } from '../errors.js'
 import type { X509Svid } from '../svid/x509-svid.js'
+import { verifyX509Chain } from '../verification/verify-chain.js'
 import type { Stop } from '../workload-api/watch.js'
 import type { X509State } from '../workload-api/x509-state.js'
 import { sameBundles } from './bundle-map.js'
@@ -20,6 +22,8 @@ export type X509SourceOptions = SourceOptions & {
 interface State {
   readonly svids: readonly X509Svid[]
   readonly picked: X509Svid | undefined
+  /** The one before of the same identity, where the picked one was not valid yet when it came. */
+  readonly predecessor: X509Svid | undefined
   readonly bundles: ReadonlyMap<string, X509Bundle>
   readonly problems: readonly SpiffeError[]
 }
@@ -29,7 +33,8 @@ interface State {
  *
  * Every message takes the place of everything that it said before: what it lacks is withdrawn, and so is what of it
  * cannot be read (see `status().problems`). When the connection breaks off, what is known serves on for `maxStaleMs`, and
- * `status()` says so. An SVID that is not valid now is never given out.
+ * `status()` says so. An SVID that is not valid now is never given out: while a fresh one is not valid yet, because the
+ * clock here is slow, its predecessor serves on, as long as that is valid and its authority is not withdrawn.
  *
  * @example
  * ```ts
@@ -45,6 +50,7 @@ export class X509Source implements X509BundleSource {
   readonly #pick: NonNullable<X509SourceOptions['pick']>
   #generation = 0
   #bundles: ReadonlyMap<string, X509Bundle> | undefined
+  #untilValid: NodeJS.Timeout | undefined
 
   private constructor(options: X509SourceOptions, done: () => void) {
     this.#followed = new Followed<State>('X.509 source', options)
@@ -87,10 +93,11 @@ export class X509Source implements X509BundleSource {
    */
   current(): X509Svid {
     const state = this.#followed.get()
-    const { picked } = state
+    const { picked, predecessor } = state
     if (picked === undefined) throw noSvid(state)
     const now = this.#followed.now()
-    if (now >= picked.notBefore && now < picked.notAfter) return picked
+    if (isValidAt(picked, now)) return picked
+    if (predecessor !== undefined && now < picked.notBefore && isValidAt(predecessor, now)) return predecessor
     throw new SpiffeError(
       'ERR_SPIFFE_EXPIRED',
       `X.509-SVID ${picked.id}: valid from ${iso(picked.notBefore)} to ${iso(picked.notAfter)}, it is ${iso(now)}`,
@@ -133,6 +140,7 @@ export class X509Source implements X509BundleSource {
   close(): void {
     if (this.#followed.closed) return
     this.#followed.close()
+    clearTimeout(this.#untilValid)
     this.#generation++
     this.#done()
   }
@@ -149,12 +157,36 @@ export class X509Source implements X509BundleSource {
         'a part of an update is not used',
       )
     }
+    const picked = this.#choose(svids)
     return {
       svids: Object.freeze(svids),
-      picked: this.#choose(svids),
+      picked,
+      predecessor: this.#predecessorOf(picked, update.bundles, before),
       bundles: update.bundles,
       problems: Object.freeze(update.problems.map(({ error }) => error)),
     }
+  }
+
+  /** Whoever subscribed is called back again when the fresh one is valid. */
+  #predecessorOf(
+    picked: X509Svid | undefined,
+    bundles: State['bundles'],
+    before: State | undefined,
+  ): X509Svid | undefined {
+    clearTimeout(this.#untilValid)
+    const now = this.#followed.now()
+    if (picked === undefined || now >= picked.notBefore) return undefined
+    const delay = Math.min(picked.notBefore - now, LONGEST_TIMER_MS)
+    this.#untilValid = setTimeout(() => this.#followed.notify(), delay).unref()
+    const found = [before?.picked, before?.predecessor].find(
+      (svid) => svid?.id.equals(picked.id) && isValidAt(svid, now) && leadsToAuthority(svid, bundles, now),
+    )
+    const until = iso(picked.notBefore)
+    this.#followed.logger.warn(
+      { id: picked.id.toString(), valid_from: until, predecessor: found !== undefined },
+      'an X.509-SVID is not valid yet: is the clock here slow?',
+    )
+    return found
   }
 
   /** A `pick` that throws, or answers something else, has picked nothing. */
@@ -173,6 +205,20 @@ export class X509Source implements X509BundleSource {
     const bundles = this.#followed.peek()?.bundles
     if (!sameBundles(this.#bundles, bundles)) this.#generation++
     this.#bundles = bundles
+  }
+}
+
+function isValidAt({ notBefore, notAfter }: X509Svid, now: number): boolean {
+  return now >= notBefore && now < notAfter
+}
+
+/** What is withdrawn serves no longer, also not for the time in between. */
+function leadsToAuthority({ certificates }: X509Svid, bundles: State['bundles'], time: number): boolean {
+  try {
+    verifyX509Chain(certificates, { getX509Bundle: (name) => bundles.get(name) }, { time })
+    return true
+  } catch {
+    return false
   }
 }
 

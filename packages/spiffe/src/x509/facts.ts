@@ -136,7 +136,11 @@ function time({ tag, contents }: Element): number {
   if (match === null || (tag !== TAG.utcTime && tag !== TAG.generalizedTime)) throw new Error('no time')
   const [year = 0, month = 0, day, hour, minute, second] = match.slice(1).map(Number)
   const century = tag === TAG.generalizedTime ? 0 : year < 50 ? 2000 : 1900
-  return Date.UTC(century + year, month - 1, day, hour, minute, second)
+  const at = Date.UTC(century + year, month - 1, day, hour, minute, second)
+  // What is no date or time of day would become another: month 99 a month of eight years later.
+  const digits = new Date(at).toISOString().replaceAll(/\D/g, '').slice(0, 14)
+  if (!`${digits}Z`.endsWith(match[0])) throw new Error('no such time')
+  return at
 }
 
 function members(element: Element | undefined): readonly Element[] {
