@@ -12,8 +12,8 @@ export default defineConfig({
   test: {
     environment: 'node',
     watch: false,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     server: { deps: { external: [/\/dist\//] } },
     // One after the other: they start servers, and some of them look at what a busy machine would blur.
     fileParallelism: false,

@@ -1,6 +1,6 @@
-// Adds up the test results (vitest's JSON) in a folder, and fails when there are none.
+// Adds up the test results (vitest's JSON) in a folder, names what was skipped, and fails when there are none.
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join, relative } from 'node:path'
 
 const [folder] = process.argv.slice(2)
 const totals = { passed: 0, failed: 0, skipped: 0 }
@@ -9,9 +9,15 @@ for (const file of readdirSync(folder)) {
   totals.passed += result.numPassedTests
   totals.failed += result.numFailedTests + result.testResults.filter(didNotLoad).length
   totals.skipped += result.numPendingTests + result.numTodoTests
+  for (const { name, assertionResults } of result.testResults) {
+    for (const { status, fullName } of assertionResults) {
+      if (status === 'passed' || status === 'failed') continue
+      console.log(`skipped (${basename(file, '.json')}): ${relative('.', name)} > ${fullName.trim()}`)
+    }
+  }
 }
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`)
-if (totals.passed === 0 || totals.failed > 0) process.exit(1)
+if (totals.passed === 0 || totals.failed > 0) process.exitCode = 1
 
 /** A file that failed before its first test. */
 function didNotLoad({ status, assertionResults }) {

@@ -28,7 +28,7 @@ it('finishes what is under way when it is asked to end, and closes the connectio
   response.resume()
   expect(await once(service, 'exit')).toEqual([0, null])
   agent.destroy()
-}, 30_000)
+})
 
 it('ends though a caller keeps an idle connection', async () => {
   const agent = new Agent({ keepAlive: true })
@@ -39,7 +39,7 @@ it('ends though a caller keeps an idle connection', async () => {
   expect(await once(service, 'exit')).toEqual([0, null])
   await expect(fetch(url)).rejects.toThrow()
   agent.destroy()
-}, 30_000)
+})
 
 it('ends with 1 when what is left cannot be written', async () => {
   const exit = once(service, 'exit')
@@ -47,4 +47,4 @@ it('ends with 1 when what is left cannot be written', async () => {
   await once(service, 'message')
   service.kill('SIGTERM')
   expect(await exit).toEqual([1, null])
-}, 30_000)
+})

@@ -47,20 +47,20 @@ describe('a supervisor', () => {
     expect(await program.ended).toBe('SIGKILL')
     await until('its child is gone', () => !isAlive(child))
     expect(existsSync(join(folder, 'run'))).toBe(false)
-  }, 30_000)
+  })
 
   it('gives up when a program ends early, and says what that said', async () => {
     const program = node('broken', '-e', 'console.error("no port left"); process.exit(3)')
     await program.ended
     await until('it gave up', () => watch.signal.aborted)
     expect(watch.signal.reason.message).toMatch(/^broken ended early \(exit code 3\)\nno port left\n/)
-  }, 30_000)
+  })
 
   it('gives up when a program cannot be started', async () => {
     supervisor.spawn({ name: 'absent', command: join(folder, 'absent') })
     await until('it gave up', () => watch.signal.aborted)
     expect(watch.signal.reason.message).toMatch(/^absent ended early \(.*ENOENT/)
-  }, 30_000)
+  })
 
   it('lets a program end in good order, and kills one that does not', async () => {
     const polite = node('polite', fixture('polite.mjs'))
@@ -69,7 +69,7 @@ describe('a supervisor', () => {
     expect(await polite.stop(20_000)).toBe('exit code 0')
     expect(await deaf.stop(50)).toBe('SIGKILL')
     expect(watch.signal.aborted).toBe(false)
-  }, 30_000)
+  })
 
   it('leaves nothing behind when it is killed itself', async () => {
     const lab = fork(fixture('lab-that-waits.mjs'), [folder], { execArgv: [] })
@@ -77,7 +77,7 @@ describe('a supervisor', () => {
     expect(pids.filter(isAlive)).toEqual(pids)
     lab.kill('SIGKILL')
     await until('all of it is gone', () => !pids.some(isAlive) && !existsSync(run))
-  }, 30_000)
+  })
 })
 
 describe('ports', () => {

@@ -41,7 +41,7 @@ describe('with SPIFFE_ENDPOINT_SOCKET', () => {
     )
     expect(stdout).not.toContain('SUCCESS')
     expect(code).toBe(1)
-  }, 60_000)
+  })
 
   it.runIf(process.platform === 'linux')(
     'says who should be another',
@@ -67,7 +67,7 @@ describe('with SPIFFE_ENDPOINT_SOCKET', () => {
     const { code, stderr } = await runWith(authority.sockets['everybody']!)
     expect(stderr).toContain('has no bundle of example.org')
     expect(code).toBe(1)
-  }, 60_000)
+  })
 
   it('says that the operator is not registered', async () => {
     await using authority = await createDevAuthority({
@@ -81,19 +81,19 @@ describe('with SPIFFE_ENDPOINT_SOCKET', () => {
       'no identity issued\nThe operator asks it as a workload: it needs a registration, too.',
     )
     expect(code).toBe(1)
-  }, 60_000)
+  })
 
   it('says that there is no address in it', async () => {
     const { code, stderr } = await runWith('/run/spire/agent.sock')
     expect(stderr).toContain('expected unix:///absolute/path or tcp://ip:port')
     expect(code).toBe(1)
-  }, 60_000)
+  })
 
   it('is of no account with local keys', async () => {
     const { code, stdout } = await runMain([out, '--local-keys'], { SPIFFE_ENDPOINT_SOCKET: 'none' }).ended
     expect(stdout).toContain('SUCCESS')
     expect(code).toBe(0)
-  }, 60_000)
+  })
 
   it.runIf(mayActAsOthers())(
     'lets the agent tell services apart by their users',

@@ -207,7 +207,7 @@ describe('the deployment’s policies', () => {
         await kest.begin(definition)
         expect(asked()).toEqual(['stricter', 'app'])
       },
-      { timeout: 9_000, interval: 50 },
+      { timeout: 60_000, interval: 50 },
     )
     answer(true)
     expect((await underWay).entry.entry.policy_context).toMatchObject({

@@ -81,7 +81,7 @@ const latin1 = (text: string) => Buffer.from(text, 'latin1')
 
 const enterprise = () => file?.current.policies.enterprise
 const errors = () => logger.records.filter(({ level }) => level === 'error')
-const soon = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 2 })
+const soon = (check: () => void) => vi.waitFor(check, { timeout: 60_000, interval: 2 })
 
 describe('the deployment file', () => {
   it('is read at once, and refused by name when it is not there or not right', () => {

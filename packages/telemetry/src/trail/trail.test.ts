@@ -251,10 +251,10 @@ describe('a destination that fails', () => {
     const it = setUp()
     const hashes = [await it.kest.begin(root), await it.kest.begin(root)].map(({ entry }) => entry.hash)
     for (let attempt = 1; attempt <= 2; attempt += 1) {
-      await expect.poll(() => it.exporter.underWay, { timeout: 5000 }).toBe(1)
+      await expect.poll(() => it.exporter.underWay).toBe(1)
       it.exporter.fail('down')
     }
-    await expect.poll(() => it.exporter.batches.length, { timeout: 5000 }).toBe(3)
+    await expect.poll(() => it.exporter.batches.length).toBe(3)
     it.exporter.open()
     await it.telemetry.shutdown()
     expect(it.exporter.batches.at(-1)?.map(({ attributes }) => attributes['kest.chain_tip'])).toEqual(hashes)

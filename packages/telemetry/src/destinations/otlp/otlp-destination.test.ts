@@ -106,7 +106,7 @@ describe('OTLP', () => {
       flushTimeoutMs: 300,
     })
     await kestWith(telemetry).begin(root)
-    await expect.poll(() => logger.records[0]?.details['err'], { timeout: 5000 }).toMatch(/timed out/)
+    await expect.poll(() => logger.records[0]?.details['err']).toMatch(/timed out/)
     receiver.answer = () => ({ status: 200 })
     await telemetry.shutdown()
   })
@@ -188,7 +188,7 @@ describe('a receiver', () => {
     await breakIt(receiver)
     const { telemetry, kest, logger } = setUp({ endpoint: `http://127.0.0.1:${port}`, timeoutMs: 100 })
     for (let n = 0; n < 3; n += 1) await kest.begin(root)
-    await expect.poll(() => logger.records.length, { timeout: 5000 }).toBe(1)
+    await expect.poll(() => logger.records.length).toBe(1)
     expect(logger.records[0]).toMatchObject({
       level: 'error',
       message: 'audit spans cannot be exported; they are kept and tried again',
