@@ -121,6 +121,49 @@ it.each([
   })
 })
 
+describe('what decides in OPA, and in process ends the decision', () => {
+  it.each([
+    ['format_int of 2³¹', 'format_int(input.object.attributes.n, 10) == "2147483648"', 2 ** 31],
+    ['format_int below −2³¹', 'format_int(input.object.attributes.n, 10) == "-2147483649"', -(2 ** 31) - 1],
+    ['format_int beyond 2⁵³', 'format_int(input.object.attributes.n, 10) == "1152921504606847000"', 2 ** 60],
+    ['format_int of a number that no double is', 'format_int(9007199254740993, 10) == "9007199254740993"', 0],
+    ['half of a surrogate pair', 'input.object.attributes.n == "\\ufffd"', '\ud800'],
+    ['half of one that nobody reads', 'input.object.id == "x"', '\udfff'],
+  ])('%s', async (_, condition, n) => {
+    const { opa, wasm } = await both(condition)
+    const request = requestOf('orders/read', { object: { id: 'x', attributes: { n } } })
+    expect(await opa.evaluate(request, { signal: new AbortController().signal })).toBe(true)
+    expect(() => wasm.evaluate(request)).toThrow(expect.objectContaining({ code: 'ERR_KEST_ENGINE' }))
+  })
+
+  it.each([
+    ['format_int below 2³¹', 'format_int(input.object.attributes.n, 10) == "2147483647"', 2 ** 31 - 1],
+    ['format_int above −2³¹', 'format_int(input.object.attributes.n, 10) == "-2147483647"', -(2 ** 31) + 1],
+    ['a whole pair', 'input.object.attributes.n == "😀"', '😀'],
+  ])('not %s', async (_, condition, n) => {
+    const { opa, wasm } = await both(condition)
+    const request = requestOf('orders/read', { object: { id: 'x', attributes: { n } } })
+    expect(await opa.evaluate(request, { signal: new AbortController().signal })).toBe(true)
+    expect(wasm.evaluate(request)).toBe(true)
+  })
+
+  it('format_int of −2³¹, which is written wrongly', async () => {
+    const { opa, wasm } = await both('format_int(input.object.attributes.n, 10) == "-2147483648"')
+    const request = requestOf('orders/read', { object: { id: 'x', attributes: { n: -(2 ** 31) } } })
+    expect(await opa.evaluate(request, { signal: new AbortController().signal })).toBe(true)
+    expect(wasm.evaluate(request)).toMatchObject({ allow: false })
+  })
+
+  async function both(condition: string) {
+    const rego = join(folder, 'orders.rego')
+    await writeFile(rego, `package orders\n\nread if ${condition}\n`)
+    const opa = engineAt(await startOpa({ args: [rego] }))
+    const bundle = join(folder, 'bundle.tar.gz')
+    await promisify(execFile)('opa', ['build', '-t', 'wasm', '-e', 'orders/read', '-o', bundle, rego])
+    return { opa, wasm: await RegoWasmEngine.load(bundle, { reloadMs: 0 }) }
+  }
+})
+
 describe('a service that asks OPA', () => {
   it('TC-07 an operation that is denied does not run', async () => {
     const url = await startOpa()
