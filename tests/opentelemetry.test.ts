@@ -1,0 +1,116 @@
+import { execFile } from 'node:child_process'
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { packageManagerEnv, readJson, root } from '../scripts/workspace.mjs'
+
+const FIXTURES = join(import.meta.dirname, 'fixtures/opentelemetry')
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+/** As the third line of OpenTelemetry's SDK asks. */
+const forSdk3 = major > 22 || (major === 22 && minor >= 15)
+
+/** Beside what the packages stand: the oldest and the newest of OpenTelemetry's API, and both lines of its SDK. */
+const SURROUNDINGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'no-sdk, API 1.4': { '@opentelemetry/api': '1.4.0' },
+  'no-sdk, API 1.10': { '@opentelemetry/api': '^1.10.0' },
+  'sdk-2': {
+    '@opentelemetry/api': '~1.9.1',
+    '@opentelemetry/context-async-hooks': '^2.12.0',
+    '@opentelemetry/exporter-trace-otlp-http': '^0.223.0',
+    '@opentelemetry/sdk-metrics': '^2.12.0',
+    '@opentelemetry/sdk-trace-base': '^2.12.0',
+  },
+  'sdk-3': {
+    '@opentelemetry/api': '^1.10.0',
+    '@opentelemetry/context-async-hooks': '^3.1.0',
+    '@opentelemetry/exporter-trace-otlp-http': '^0.301.0',
+    '@opentelemetry/sdk-metrics': '^3.1.0',
+    '@opentelemetry/sdk-trace': '^3.1.0',
+  },
+}
+
+const work = await mkdtemp(join(tmpdir(), 'kest-opentelemetry-'))
+afterAll(() => rm(work, { recursive: true, force: true }))
+
+const tarballs: Readonly<Record<string, string>> = {
+  '@kest/core': join(work, 'core.tgz'),
+  '@kest/telemetry': join(work, 'telemetry.tgz'),
+}
+
+beforeAll(async () => {
+  const { packageManager } = readJson(join(root, 'package.json')) as { packageManager: string }
+  for (const [name, tarball] of Object.entries(tarballs)) {
+    const folder = join(root, 'packages', name.replace('@kest/', ''))
+    await execute('npx', ['-y', packageManager, 'pack', '--out', tarball], folder, packageManagerEnv())
+  }
+})
+
+describe.each(Object.entries(SURROUNDINGS))('beside OpenTelemetry: %s', (name, versions) => {
+  const itRuns = it.skipIf(name === 'sdk-3' && !forSdk3)
+  itRuns(
+    'npm installs @kest/core and @kest/telemetry without a word, they type-check, and the trail works',
+    async () => {
+      const folder = join(work, name.replaceAll(/\W+/g, '-'))
+      await mkdir(folder)
+      const manifest = { name: 'consumer', private: true, type: 'module' }
+      await writeFile(join(folder, 'package.json'), JSON.stringify(manifest))
+      await cp(FIXTURES, join(folder, 'src'), { recursive: true })
+      const wanted = Object.entries(versions).map(([dependency, range]) => `${dependency}@${range}`)
+      const types = '@types/node@20'
+      const said = await execute(
+        'npm',
+        [
+          'install',
+          '--no-audit',
+          '--no-fund',
+          '--prefer-offline',
+          ...wanted,
+          types,
+          ...Object.values(tarballs),
+        ],
+        folder,
+      )
+      expect(said).not.toMatch(/warn|ERESOLVE/i)
+
+      const program = name.replace(/,.*/, '')
+      await writeFile(
+        join(folder, 'tsconfig.json'),
+        JSON.stringify({
+          compilerOptions: {
+            target: 'es2022',
+            module: 'nodenext',
+            strict: true,
+          skipLibCheck: true,
+            exactOptionalPropertyTypes: true,
+            types: ['node'],
+            rootDir: 'src',
+            outDir: 'dist',
+          },
+          files: [`src/${program}.ts`],
+        }),
+      )
+      await execute(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', folder], folder)
+      expect(await execute(process.execPath, ['--no-warnings', `dist/${program}.js`], folder)).toMatch(
+        /ok\n$/,
+      )
+    },
+  )
+})
+
+/** What the command said, all of it; when it fails, as an error. */
+async function execute(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<string> {
+  try {
+    const { stdout, stderr } = await promisify(execFile)(command, args, { cwd, env, maxBuffer: 1 << 24 })
+    return stderr + stdout
+  } catch (error) {
+    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
+    throw new Error(`${command} ${args.join(' ')} failed\n${stdout}${stderr}`, { cause: error })
+  }
+}
