@@ -57,7 +57,8 @@ async function startCollector(traces: string, encoding: 'proto' | 'json') {
     file,
     JSON.stringify({
       receivers: { otlp: { protocols: { http: { endpoint: listen } } } },
-      exporters: { otlp_http: { traces_endpoint: traces, encoding } },
+      // One after the other: what it is told to send later, as too much comes at once, it drops when it is ended.
+      exporters: { otlp_http: { traces_endpoint: traces, encoding, sending_queue: { num_consumers: 1 } } },
       service: { telemetry: { metrics: { level: 'none' } }, pipelines: { traces: pipeline } },
     }),
   )

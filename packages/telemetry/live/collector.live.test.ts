@@ -46,7 +46,7 @@ it.each(['http/json', 'http/protobuf'] as const)(
     expect(telemetry.counts).toEqual({
       accepted: OPERATIONS,
       exported: OPERATIONS,
-      dropped: { overflow: 0, denial: 0, refused: 0, shutdown: 0 },
+      dropped: { overflow: 0, denial: 0, refused: 0, unwritable: 0, shutdown: 0 },
     })
     await collector.end()
 

@@ -67,7 +67,7 @@ export class TrailReport {
       {
         destination: this.#destination,
         waiting,
-        ...(cause instanceof NotNowError ? { status: cause.status } : {}),
+        ...detailsOf(cause),
         err: messageOf(cause),
       },
       'audit spans cannot be exported; they are kept and tried again',
@@ -111,6 +111,12 @@ export class TrailReport {
       'audit spans were lost',
     )
   }
+}
+
+function detailsOf(cause: unknown): object {
+  if (!(cause instanceof NotNowError)) return {}
+  const { status, retryAfterMs } = cause
+  return { status, ...(retryAfterMs === null ? {} : { retry_after_ms: retryAfterMs }) }
 }
 
 function messageOf(cause: unknown): string {

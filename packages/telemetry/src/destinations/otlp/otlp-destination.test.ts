@@ -211,7 +211,7 @@ describe('a receiver', () => {
 
   it('that is away is told and counted at the first attempt, with status and address', async () => {
     const receiver = await Receiver.listen()
-    receiver.answer = () => ({ status: 503, body: 'upstream' })
+    receiver.answer = () => ({ status: 503, body: 'upstream', headers: { 'retry-after': '1' } })
     const { meterProvider, read } = readableMetrics()
     const { telemetry, kest, logger } = setUp({ endpoint: receiver.origin, timeoutMs: 10_000, meterProvider })
     await kest.begin(root)
@@ -221,6 +221,7 @@ describe('a receiver', () => {
       destination: `OTLP ${receiver.origin}/v1/traces`,
       waiting: 1,
       status: 503,
+      retry_after_ms: 1000,
       err: `HTTP 503 Service Unavailable from 127.0.0.1:${receiver.port}: "upstream"`,
     })
     expect(await read()).toMatchObject({ 'kest.audit.export.failures': 1 })
