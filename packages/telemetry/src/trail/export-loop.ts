@@ -107,7 +107,7 @@ export class ExportLoop {
     const { queue, batch, report } = this.#parts
     try {
       while (queue.size > 0) {
-        await this.#alarm.sleep(this.#pause())
+        await this.#rest()
         if (this.#abandoned) return
         try {
           await this.#export(queue.first(batch))
@@ -121,6 +121,15 @@ export class ExportLoop {
       }
     } finally {
       this.#running = false
+    }
+  }
+
+  /** What cuts a rest short does not cut short the time that the destination asked for. */
+  async #rest(): Promise<void> {
+    for (let pause = this.#pause(); ; ) {
+      await this.#alarm.sleep(pause)
+      pause = this.#asked()
+      if (pause === 0 || this.#abandoned) return
     }
   }
 
