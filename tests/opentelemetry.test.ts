@@ -82,7 +82,7 @@ describe.each(Object.entries(SURROUNDINGS))('beside OpenTelemetry: %s', (name, v
             target: 'es2022',
             module: 'nodenext',
             strict: true,
-          skipLibCheck: true,
+            skipLibCheck: true,
             exactOptionalPropertyTypes: true,
             types: ['node'],
             rootDir: 'src',
