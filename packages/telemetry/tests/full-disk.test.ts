@@ -52,7 +52,7 @@ describe('a full disk', () => {
   }
 
   it('refuses operations that wait for their record, until there is room on it', async (test) => {
-    const it = setUp({ fsync: 'always', waitTimeoutMs: 200 })
+    const it = setUp({ fsync: 'always', waitTimeoutMs: 5_000 })
     if (it === null) return test.skip('a disk cannot be mounted here')
     await expect(it.kest.begin(root)).rejects.toMatchObject({ code: 'ERR_KEST_AUDIT_UNAVAILABLE' })
     expect(it.logger.records[0]).toMatchObject({
