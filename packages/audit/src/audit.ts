@@ -7,6 +7,7 @@ import type { TraceSpans } from './group/partition.js'
 import { splitByLinks } from './group/split-by-links.js'
 import { Spool, type SpoolOptions } from './group/spool.js'
 import type { TraceReport, Verdict } from './judge/audited-entry.js'
+import { Beginnings } from './judge/beginnings.js'
 import { judgeTrace } from './judge/judge-trace.js'
 import { draftLineage, type LineageDraft } from './judge/lineage-draft.js'
 import { type JudgeOptions, type JudgeRules, resolveJudgeOptions } from './judge/options.js'
@@ -51,6 +52,8 @@ const KNOWN: ReadonlySet<string> = new Set<keyof AuditOptions>([
   'at',
   'raisers',
   'ceilings',
+  'roots',
+  'identityAuthorities',
   'maxDelayMs',
   'now',
   'memory',
@@ -80,6 +83,7 @@ export class Audit {
   readonly #rules: JudgeRules
   readonly #spool: Spool
   readonly #sequences = new Sequences()
+  readonly #beginnings = new Beginnings()
   readonly #general: AuditFinding[] = []
   readonly #counts = new Map<FindingCode, number>()
   readonly #verdicts = { verified: 0, incomplete: 0, broken: 0, empty: 0 }
@@ -133,6 +137,7 @@ export class Audit {
     if (named.links.size > 0) yield* this.#judgeAll(this.#linked(named), selection, sharing)
     // Of one trace nothing can be said about what its processes did else.
     if (selection.trace === undefined) for (const one of this.#sequences.findings()) this.#note(one)
+    if (this.#rules.verify.roots === undefined) for (const one of this.#beginnings.findings()) this.#note(one)
   }
 
   /** What came of it; whole when `traces()` has ended. */
@@ -225,6 +230,7 @@ export class Audit {
     this.#denials += report.denials.length
     this.#entries += report.entries.filter(({ source }) => source !== 'foreign').length
     for (const { code } of report.findings) this.#count(code)
+    for (const one of report.entries) this.#beginnings.add(one)
     yield report
   }
 

@@ -1,4 +1,11 @@
-import { createEvidence, KestError, Passport, ROOT_PARENT, type TrustDocument } from '@kest/core'
+import {
+  createEvidence,
+  KestError,
+  Passport,
+  ROOT_PARENT,
+  type RootRule,
+  type TrustDocument,
+} from '@kest/core'
 import type { AuditedEntry, TraceReport } from './judge/audited-entry.js'
 
 /** What evidence is made of. */
@@ -9,6 +16,8 @@ export interface EvidenceOptions {
   readonly tip?: string
   /** Whether claims that the lineage does not bear out are listed or refused by whoever checks it. Default `report`. */
   readonly semantics?: 'report' | 'enforce'
+  /** Who may begin lineage (K-ROOTS), for whoever checks it; default: that is not said. */
+  readonly roots?: readonly RootRule[]
 }
 
 /**
@@ -24,13 +33,14 @@ export interface EvidenceOptions {
  * ```
  */
 export function evidenceOf(report: TraceReport, options: EvidenceOptions): Record<string, unknown> {
-  const { trust, tip, semantics } = options
+  const { trust, tip, semantics, roots } = options
   const entries = tip === undefined ? whole(report) : lineageOf(tip, report)
   return createEvidence({
     passport: new Passport(entries.map(({ jws }) => jws)),
     trust: neededOf(trust, entries),
     tip: tip === undefined ? report.tips : [tip],
     ...(semantics === undefined ? {} : { semantics }),
+    ...(roots === undefined ? {} : { roots }),
   })
 }
 

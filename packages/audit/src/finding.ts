@@ -45,9 +45,15 @@ const SEVERITY = {
   'trace-differs': 'warning',
   /** Parents, or tips, disagree on who acts (K-IDENT). */
   'identity-conflict': 'warning',
+  /** An entry signs in another than its lineage names, by who is no identity authority (K-SWITCH). */
+  'identity-switched': 'warning',
+  /** Lineage was begun by whom the list of roots does not have (K-ROOTS). */
+  'unlisted-root': 'warning',
 
   /** The lineage ends in several tips. */
   forked: 'note',
+  /** Who began lineage, with which trust, where no list says who may (K-ROOTS). */
+  root: 'note',
   /** The trace has several roots. */
   'several-roots': 'note',
   /** An entry was exported more than once, or has a twin (K-LOWS). */

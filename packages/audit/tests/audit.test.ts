@@ -14,7 +14,7 @@ import {
   type TraceReport,
   type TraceSelection,
 } from '../src/index.js'
-import { type EntryClaim, type MadeEntry, makeEntry } from '../src/testing/make-entry.js'
+import { type EntryClaim, EVERYBODY, type MadeEntry, makeEntry } from '../src/testing/make-entry.js'
 import { denialOf, type OtlpSpan, otlpLine, spanOf, withoutEntry } from '../src/testing/make-span.js'
 import { twinOf } from '../src/testing/plant.js'
 
@@ -58,7 +58,7 @@ async function audit(
   options: Partial<AuditOptions> = {},
   selection: TraceSelection = {},
 ): Promise<Result> {
-  await using one = new Audit({ trust, ...options })
+  await using one = new Audit({ trust, roots: EVERYBODY, ...options })
   await one.read(readFiles([path]))
   const traces: TraceReport[] = []
   for await (const trace of one.traces(selection)) traces.push(trace)
@@ -316,6 +316,60 @@ describe('an audit', () => {
       'empty',
       'verified',
     ])
+  })
+
+  it('K-ROOTS says who began lineage, how often and with which trust, where no list says who may', async () => {
+    const made = [
+      makeEntry(gateway.current(), [], { trust_score: 100 }),
+      makeEntry(gateway.current(), [], { trust_score: 10 }),
+      ...chain(),
+      makeEntry(orders.current(), []),
+    ]
+    const path = await folder({
+      'spans.jsonl': `${otlpLine(
+        'any',
+        made.map((one) => spanOf(one)),
+      )}\n`,
+    })
+    const { summary } = await audit(path, { roots: undefined } as object)
+    const notes = summary.general.filter(({ code }) => code === 'root')
+    expect(notes.map(({ severity, message }) => [severity, message])).toEqual([
+      ['note', 'spiffe://kest.test/gateway began 3 lineages, with trust 10 to 100; no list says who may'],
+      ['note', 'spiffe://kest.test/orders began a lineage, with trust 40; no list says who may'],
+    ])
+    expect((await audit(path)).summary.findings.has('root')).toBe(false)
+  })
+
+  it('K-ROOTS finds lineage that was begun by whom the auditor’s list does not have, and gives it no trust', async () => {
+    const spans = chain().map((one) => spanOf(one))
+    const path = await folder({ 'spans.jsonl': `${otlpLine('any', spans)}\n` })
+    const { traces } = await audit(path, { roots: [{ workload: orders.getWorkloadId(), ceiling: 100 }] })
+    expect(traces[0]?.findings).toMatchObject([
+      { code: 'unlisted-root', severity: 'warning', cause: 'ERR_KEST_ROOT' },
+    ])
+    expect(traces[0]?.entries.map(({ trustScore, taints }) => [trustScore, taints])).toEqual(
+      Array(3).fill([0, ['kest.unlisted-root']]),
+    )
+    const lowered = await audit(path, { roots: [{ workload: gateway.getWorkloadId(), ceiling: 7 }] })
+    expect(lowered.traces[0]).toMatchObject({ verdict: 'verified', findings: [] })
+    expect(lowered.traces[0]?.entries.at(-1)?.trustScore).toBe(7)
+  })
+
+  it('K-SWITCH finds who signs in another, unless the auditor takes it from him', async () => {
+    const says = (user: string, more = {}) => ({
+      labels: { 'kest.identity': `{"agent":null,"task":null,"user":"${user}"}`, ...more },
+    })
+    const first = makeEntry(gateway.current(), [], says('alice'))
+    const second = makeEntry(orders.current(), [first], says('admin', { 'kest.identity_stated': 'true' }))
+    const path = await folder({ 'spans.jsonl': `${otlpLine('any', [spanOf(first), spanOf(second)])}\n` })
+    const { traces } = await audit(path)
+    expect(traces[0]?.findings).toMatchObject([
+      { code: 'identity-switched', severity: 'warning', cause: 'ERR_KEST_IDENTITY_CONFLICT' },
+    ])
+    expect(traces[0]?.entries[1]).toMatchObject({ identity: null, taints: ['kest.identity-switched'] })
+    const trusting = await audit(path, { identityAuthorities: [orders.getWorkloadId()] })
+    expect(trusting.traces[0]).toMatchObject({ findings: [] })
+    expect(trusting.traces[0]?.entries[1]?.identityBy).toBe(orders.getWorkloadId())
   })
 
   it('K-AUDIT believes the entry, not what its span says of the trace', async () => {

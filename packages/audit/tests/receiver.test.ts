@@ -16,7 +16,7 @@ import {
   type SpanBatch,
   type TraceReport,
 } from '../src/index.js'
-import { type MadeEntry, makeEntry } from '../src/testing/make-entry.js'
+import { EVERYBODY, type MadeEntry, makeEntry } from '../src/testing/make-entry.js'
 import { otlpLine, spanOf } from '../src/testing/make-span.js'
 
 const identity = new MockIdentityProvider('orders')
@@ -33,7 +33,7 @@ async function listen(options: OtlpReceiverOptions = {}): Promise<OtlpReceiver> 
 /** A receiver, and an audit that reads it until it is closed. */
 async function listening(options: OtlpReceiverOptions = {}) {
   const receiver = await listen(options)
-  const audit = new Audit({ trust })
+  const audit = new Audit({ trust, roots: EVERYBODY })
   onTestFinished(() => audit.close())
   const read = audit.read(receiver)
   const end = async () => {

@@ -79,7 +79,7 @@ const STATUS = {
   ERR_KEST_FRESHNESS: 403,
   /** Two trace ids in one passport (K-TRACE). */
   ERR_KEST_TRACE: 403,
-  /** Tips, baggage or token disagree on who acts, or a principal may not say so (K-IDENT). */
+  /** Tips, baggage or token disagree on who acts, or a principal may not say so (K-IDENT, K-SWITCH). */
   ERR_KEST_IDENTITY_CONFLICT: 403,
   /** The sender does not show that the passport is his to send (K-HOP). */
   ERR_KEST_BINDING: 403,
@@ -89,6 +89,8 @@ const STATUS = {
   ERR_KEST_TRUST_RAISED: 403,
   /** An entry drops a taint it may not drop (K-EFF, `semantics: 'enforce'`). */
   ERR_KEST_TAINT_DROPPED: 403,
+  /** Lineage begun by a principal that the list of roots does not have (K-ROOTS). */
+  ERR_KEST_ROOT: 403,
   /** The bearer token is absent where required, malformed, expired, or not for us. */
   ERR_KEST_TOKEN: 401,
 } as const

@@ -90,7 +90,7 @@ export {
 export type { LineageSummary } from './passport/lineage.js'
 export { Passport, parsePassport } from './passport/passport.js'
 export { SignatureCache } from './passport/signature-cache.js'
-export type { Finding, IdentityContext, VerifiedEntry } from './passport/verified.js'
+export type { Finding, IdentityContext, PlainValues, VerifiedEntry } from './passport/verified.js'
 export { VerifiedPassport } from './passport/verified-passport.js'
 export { PassportVerifier } from './passport/verifier.js'
 export { verifyPassport } from './passport/verify.js'
@@ -103,6 +103,7 @@ export {
   type DecisionCacheStats,
 } from './policy/decision-cache.js'
 export type { IgnorableField } from './policy/decision-key.js'
+export { parseRootsFile } from './policy/deployment.js'
 export type { Decision, PolicyContext, PolicyEngine, PolicyRequest, PolicyTier } from './policy/engine.js'
 export { createFunctionEngine, type PolicyFunction } from './policy/function-engine.js'
 export type { Policies } from './policy/policies.js'
@@ -116,5 +117,13 @@ export { ATTRIBUTE, SCOPE, SPAN_PREFIX } from './telemetry/attributes.js'
 export { type AuditSlot, type AuditTrail, bindAuditTrail } from './telemetry/audit-trail.js'
 export { type Logger, stderrLogger } from './telemetry/logger.js'
 export type { TrustEvaluator } from './trust/evaluator.js'
+export type { IdentityAuthority, IdentityPart } from './trust/identity-authorities.js'
 export { DEFAULT_ORIGINS } from './trust/origins.js'
+export {
+  createRootList,
+  type RootGrant,
+  type RootList,
+  type RootRule,
+  toRootList,
+} from './trust/root-list.js'
 export { VERSION } from './version.js'

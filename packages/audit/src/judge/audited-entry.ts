@@ -23,6 +23,8 @@ export interface AuditedEntry {
   /** Effective, sorted by code point; empty unless it is verified. */
   readonly taints: readonly string[]
   readonly identity: IdentityContext | null
+  /** The principal that stated it. */
+  readonly identityBy: string | null
   /** Whether no other entry names it as a parent. */
   readonly tip: boolean
   /** Spans that it was exported in; none when only a passport or another trace has it. */

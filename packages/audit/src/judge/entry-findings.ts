@@ -1,16 +1,9 @@
-import { type Finding as CoreFinding, LABEL } from '@kest/core'
-import { type AuditFinding, type FindingCode, finding } from '../finding.js'
+import { LABEL } from '@kest/core'
+import { type AuditFinding, finding } from '../finding.js'
 import { placeText } from '../span/exported-span.js'
 import { detailsOf, type JudgedNode } from './judged-node.js'
 import type { LineageDraft } from './lineage-draft.js'
 import { parentHashes } from './order.js'
-
-const SEMANTICS: Readonly<Record<CoreFinding['code'], FindingCode>> = {
-  ERR_KEST_TRUST_RAISED: 'trust-raised',
-  ERR_KEST_TAINT_DROPPED: 'taint-dropped',
-  ERR_KEST_TRACE: 'trace-differs',
-  ERR_KEST_IDENTITY_CONFLICT: 'identity-conflict',
-}
 
 /** What is wrong with entries themselves, and what they claim without the lineage for it (K-SEM). */
 export function entryFindings({ malformed }: LineageDraft, nodes: readonly JudgedNode[]): AuditFinding[] {
@@ -57,8 +50,8 @@ function findingsOf(node: JudgedNode, traces: ReadonlyMap<string, string | undef
   const { verdict, parsed } = node
   const details = detailsOf(node)
   if (verdict.failure !== null) return [failureFinding(node, verdict.failure)]
-  const found = verdict.findings.map(({ code, message }) =>
-    finding(SEMANTICS[code], withoutPlace(message), { ...details, cause: code }),
+  const found = verdict.findings.map(({ kind, code, message }) =>
+    finding(kind, withoutPlace(message), { ...details, cause: code }),
   )
   const own = parsed.entry.labels[LABEL.traceId]
   const differs = parentHashes(node).some((hash) => {

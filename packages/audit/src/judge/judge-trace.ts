@@ -117,6 +117,7 @@ function auditedEntry(node: JudgedNode, tips: ReadonlySet<string>): AuditedEntry
     trustScore: verdict.verified?.trustScore ?? null,
     taints: verdict.verified?.taints ?? NONE,
     identity: verdict.verified?.identity ?? null,
+    identityBy: verdict.verified?.identityBy ?? null,
     tip: tips.has(parsed.hash),
     spans: spans.length,
     source,

@@ -1,7 +1,15 @@
-import { KestConfigError, type KeySource, type Limits, resolveLimits, type VerifyOptions } from '@kest/core'
+import {
+  KestConfigError,
+  type KeySource,
+  type Limits,
+  resolveLimits,
+  toRootList,
+  type VerifyOptions,
+} from '@kest/core'
 
 /** How traces are judged. */
-export interface JudgeOptions extends Pick<VerifyOptions, 'raisers' | 'ceilings'> {
+export interface JudgeOptions
+  extends Pick<VerifyOptions, 'raisers' | 'ceilings' | 'roots' | 'identityAuthorities'> {
   /** Whose keys count (K-ANCHOR): nothing in an export is believed about them. */
   readonly trust: KeySource | readonly KeySource[]
   /** Bounds on one entry and one passport (K-LIMIT). */
@@ -21,7 +29,7 @@ export interface JudgeOptions extends Pick<VerifyOptions, 'raisers' | 'ceilings'
 export interface JudgeRules {
   readonly verify: Pick<
     VerifyOptions,
-    'trust' | 'limits' | 'at' | 'raisers' | 'ceilings' | 'threads' | 'cache'
+    'trust' | 'limits' | 'at' | 'raisers' | 'ceilings' | 'roots' | 'identityAuthorities' | 'threads' | 'cache'
   >
   readonly limits: Limits
   readonly maxDelayMs: number
@@ -30,7 +38,8 @@ export interface JudgeRules {
 
 /** @throws {KestConfigError} for wrong options */
 export function resolveJudgeOptions(options: JudgeOptions): JudgeRules {
-  const { trust, limits, at, raisers, ceilings, maxDelayMs = 3_600_000, now = Date.now() } = options
+  const { trust, limits, at, raisers, ceilings, roots, identityAuthorities } = options
+  const { maxDelayMs = 3_600_000, now = Date.now() } = options
   for (const [name, value] of Object.entries({ maxDelayMs, now })) {
     if (!Number.isSafeInteger(value) || value < 0)
       throw new KestConfigError(`audit: ${name}: expected milliseconds, got ${String(value)}`)
@@ -43,6 +52,8 @@ export function resolveJudgeOptions(options: JudgeOptions): JudgeRules {
       ...(at === undefined ? {} : { at }),
       ...(raisers === undefined ? {} : { raisers }),
       ...(ceilings === undefined ? {} : { ceilings }),
+      ...(roots === undefined ? {} : { roots: toRootList(roots) }),
+      ...(identityAuthorities === undefined ? {} : { identityAuthorities }),
     },
     limits: resolveLimits(limits),
     maxDelayMs,

@@ -12,6 +12,9 @@ export interface MadeEntry {
   readonly entry: KestEntry
 }
 
+/** Lets everybody of these tests begin lineage. */
+export const EVERYBODY = [{ workload: 'spiffe://kest.test/*', ceiling: 100, identity: true }] as const
+
 /** An entry as a workload might sign it, whatever it claims: the hook would refuse some of this. */
 export function makeEntry(signer: Signer, parents: readonly MadeEntry[], claim: EntryClaim = {}): MadeEntry {
   const { labels, ...members } = claim

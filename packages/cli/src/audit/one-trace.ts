@@ -37,7 +37,9 @@ export async function auditOne(
     }
     if (found === undefined)
       throw new InputError(trace === undefined ? 'no span of Kest is there' : `there is no trace ${trace}`)
-    return { report: found, general: audit.summary().general }
+    // Who began it is what the picture, or the evidence, shows.
+    const general = audit.summary().general.filter(({ code }) => code !== 'root')
+    return { report: found, general }
   })
 }
 

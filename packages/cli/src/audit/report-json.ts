@@ -40,7 +40,7 @@ export function summaryJson(summary: AuditSummary): string {
 }
 
 function entryJson(one: AuditedEntry): object {
-  const { hash, status, principal, service, entry, trustScore, taints, identity, jws } = one
+  const { hash, status, principal, service, entry, trustScore, taints, identity, identityBy, jws } = one
   return {
     hash,
     status,
@@ -53,6 +53,7 @@ function entryJson(one: AuditedEntry): object {
     trust_score: trustScore,
     taints,
     identity,
+    identity_by: identityBy,
     tip: one.tip,
     source: one.source,
     spans: one.spans,

@@ -7,6 +7,7 @@ import { parseTime } from '../arguments/time.js'
 import { parseTraceId } from '../arguments/trace-id.js'
 import { UsageError } from '../arguments/usage-error.js'
 import { failOn } from '../audit/fail-on.js'
+import { JUDGING_HELP, JUDGING_OPTIONS, readJudgingOptions } from '../audit/judging-options.js'
 import { openReceiver, type ReceiveUntil, receive } from '../audit/receive.js'
 import { reportJson, summaryJson } from '../audit/report-json.js'
 import { reportText, summaryText } from '../audit/report-text.js'
@@ -19,6 +20,7 @@ import { sourcesOf } from '../files/trust.js'
 
 const OPTIONS = {
   ...TRUST_OPTIONS,
+  ...JUDGING_OPTIONS,
   listen: { type: 'string' },
   for: { type: 'string' },
   idle: { type: 'string' },
@@ -40,7 +42,7 @@ PATH is a file, or a folder of files: of the OpenTelemetry Collector's file expo
 of @kest/telemetry (lines or SQLite), or a list of entries. With --listen it receives
 spans by OTLP/HTTP, from services or a Collector, and judges when it is told to stop.
 
-${TRUST_HELP}
+${TRUST_HELP}${JUDGING_HELP}
   --listen ADDRESS    [HOST:]PORT, such as 4318: receives there until SIGINT or SIGTERM; a
                       second one ends at once. Without a HOST it hears this machine alone
   --for SECONDS       receives no longer than that
@@ -79,8 +81,9 @@ export const audit: Command = {
     const failing = failOn(values['fail-on'])
     const selection = selectionOf(values)
     const trust = sourcesOf(await readTrustOptions(values, io), 'the trust material')
+    const judging = await readJudgingOptions(values, io)
     using temporary = await TemporaryFolder.create()
-    await using one = new Audit({ trust, folder: temporary.path })
+    await using one = new Audit({ trust, ...judging, folder: temporary.path })
     if (listening === null) await readAll(one, paths, io)
     else {
       await using receiver = await openReceiver(listening.address)

@@ -4,6 +4,7 @@ import { createX509KeySource } from '@kest/spiffe/verification'
 import { parseArguments } from '../arguments/parse.js'
 import { parseTraceId } from '../arguments/trace-id.js'
 import { UsageError } from '../arguments/usage-error.js'
+import { JUDGING_HELP, JUDGING_OPTIONS, readJudgingOptions } from '../audit/judging-options.js'
 import { auditOne } from '../audit/one-trace.js'
 import { findingLines } from '../audit/report-text.js'
 import { readTrustOptions, TRUST_HELP, TRUST_OPTIONS } from '../audit/trust-options.js'
@@ -15,6 +16,7 @@ import { writeResult } from '../files/write.js'
 
 const OPTIONS = {
   ...TRUST_OPTIONS,
+  ...JUDGING_OPTIONS,
   trace: { type: 'string' },
   tip: { type: 'string' },
   output: { type: 'string', short: 'o' },
@@ -26,7 +28,7 @@ const HELP = `Usage: kest evidence PATH… --trace ID [options]
 Takes the lineage of a trace out of exported spans, verifies it, and writes it as
 evidence: one file that kest verify checks by itself, offline, with nothing else.
 
-${TRUST_HELP}
+${TRUST_HELP}${JUDGING_HELP}
   --trace ID          the trace; may be left out when there is only one
   --tip HASH          the lineage of this entry alone. Without it, all of the trace must be
                       verified.
@@ -55,8 +57,10 @@ export const evidence: Command = {
       throw new UsageError(`--tip: expected an entry hash, got "${tip}"`)
     const trace = values.trace === undefined ? undefined : parseTraceId(values.trace)
     const trust = await readTrustOptions(values, io)
+    const judging = await readJudgingOptions(values, io)
     const { report, general } = await auditOne(paths, trace, {
       trust: sourcesOf(trust, 'the trust material'),
+      ...judging,
     })
     await io.stderr.write(findingLines(general, io.stderr.colors))
     if (tip === undefined && general.some(({ severity }) => severity === 'error')) {
@@ -67,7 +71,13 @@ export const evidence: Command = {
     }
     let text: string
     try {
-      text = `${JSON.stringify(evidenceOf(report, { trust, ...(tip === undefined ? {} : { tip }) }), null, 2)}\n`
+      const { roots } = judging
+      const evidence = evidenceOf(report, {
+        trust,
+        ...(tip === undefined ? {} : { tip }),
+        ...(roots === undefined ? {} : { roots: roots.rules }),
+      })
+      text = `${JSON.stringify(evidence, null, 2)}\n`
       // What is filed away is what somebody will read: so it is checked as he will.
       await verifyEvidence(parseEvidence(text), { trust, x509: createX509KeySource })
     } catch (cause) {

@@ -4,6 +4,7 @@ import { oneOf } from '../arguments/choice.js'
 import { parseArguments } from '../arguments/parse.js'
 import { parseAt } from '../arguments/time.js'
 import { UsageError } from '../arguments/usage-error.js'
+import { JUDGING_HELP, JUDGING_OPTIONS, readJudgingOptions } from '../audit/judging-options.js'
 import type { Command, Io } from '../command.js'
 import { EXIT, type ExitCode, gravest } from '../exit-code.js'
 import { STDIN } from '../files/read.js'
@@ -19,6 +20,7 @@ const OPTIONS = {
   at: { type: 'string' },
   semantics: { type: 'string' },
   raisers: { type: 'string', multiple: true },
+  ...JUDGING_OPTIONS,
   help: { type: 'boolean', short: 'h' },
 } as const
 
@@ -41,7 +43,7 @@ Options only tighten what a file asks for.
                       bear out: "report" lists them (the default), "enforce" refuses them.
   --raisers LIST      the principals that may raise trust and remove taints, separated by
                       commas; may be repeated. "" is nobody; the default is everybody.
-  --json              one JSON object per file and line
+${JUDGING_HELP}  --json              one JSON object per file and line
   -h, --help          this text
 
 Exit status: 0 all files hold, 1 some do not, 2 some cannot be read as evidence or
@@ -60,7 +62,7 @@ export const verify: Command = {
       return EXIT.holds
     }
     if (files.length === 0) throw new UsageError('which file? "-" is standard input')
-    assertStdinOnce([...files, ...(values.trust === undefined ? [] : [values.trust])])
+    assertStdinOnce([...files, values.trust, values.roots])
     const options = await verifyOptions(values, io)
     const verdicts: Verdict[] = []
     for (const file of files) {
@@ -81,6 +83,7 @@ async function verifyOptions(values: Values, io: Io): Promise<VerifyEvidenceOpti
     throw new UsageError('--trust-domain is for a --trust FILE that is a SPIFFE bundle')
   return {
     x509: createX509KeySource,
+    ...(await readJudgingOptions(values, io)),
     ...(at === undefined ? {} : { at: parseAt(at, Date.now()) }),
     ...(semantics === undefined ? {} : { semantics: oneOf('semantics', semantics, ['report', 'enforce']) }),
     ...(raisers === undefined ? {} : { raisers: raisers.flatMap((list) => list.split(',')) }),
@@ -90,7 +93,7 @@ async function verifyOptions(values: Values, io: Io): Promise<VerifyEvidenceOpti
   }
 }
 
-function assertStdinOnce(paths: readonly string[]): void {
+function assertStdinOnce(paths: readonly (string | undefined)[]): void {
   if (paths.filter((path) => path === STDIN).length > 1) {
     throw new UsageError('standard input can be read once')
   }

@@ -18,7 +18,8 @@ export function verdictJson(verdict: Verdict): string {
     principals: passport.principals,
     trust_score: passport.trustScore,
     taints: passport.taints,
-    findings: passport.findings.map(({ code, index, entryId, message }) => ({
+    findings: passport.findings.map(({ kind, code, index, entryId, message }) => ({
+      kind,
       code,
       index,
       entry_id: entryId,

@@ -165,6 +165,7 @@ export class Kest {
       {
         identity: runtime.identity,
         trust: runtime.trust,
+        roots: runtime.roots,
         propagation: runtime.propagation,
         limits: runtime.limits,
         clock: runtime.clock,

@@ -10,6 +10,7 @@ import { resolveLimits } from '../limits.js'
 import { SignatureCache } from '../passport/signature-cache.js'
 import { DeploymentFile, type DeploymentSource, NO_DEPLOYMENT } from '../policy/deployment-file.js'
 import { PolicyPlanners } from '../policy/planners.js'
+import { RootsInForce } from '../policy/roots-in-force.js'
 import type { CacheProvider } from '../propagation/cache.js'
 import { type ResolvedPropagation, resolvePropagation } from '../propagation/options.js'
 import { stderrLogger } from '../telemetry/logger.js'
@@ -113,6 +114,7 @@ export function createRuntime(options: KestOptions): Runtime {
     auditTrail: telemetry.auditTrail ?? null,
     metrics,
     sequence: new Sequence(),
+    roots: new RootsInForce(deployment, logger),
     trust,
     cache,
     deployment,

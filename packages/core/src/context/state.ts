@@ -20,6 +20,11 @@ export interface KestState {
   /** The origin of an edge request; `null` where lineage is required (K-ROOT). */
   readonly origin: string | null
   readonly identity: StatedIdentity | null
+  /**
+   * Whether every part of `identity` is out of a token that was validated here, and none is inherited: then an entry states it
+   * (K-SWITCH). Default `false`.
+   */
+  readonly identityStated?: boolean
   /** The raw bearer token, never propagated (K-JWT). */
   readonly jwt: string | null
   /** Aborts when whoever asked has left. */

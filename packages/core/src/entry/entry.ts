@@ -5,11 +5,12 @@ export const RUNTIME_NAME = 'kest-typescript'
 /** The one parent of a root. */
 export const ROOT_PARENT = '0'
 
-/** Names of labels that mean something to the protocol (SPEC §3.1, K-OVERRIDE, K-AUDIT). */
+/** Names of labels that mean something to the protocol (SPEC §3.1, K-OVERRIDE, K-SWITCH, K-AUDIT). */
 export const LABEL = Object.freeze({
   principal: 'principal',
   traceId: 'trace_id',
   identity: 'kest.identity',
+  identityStated: 'kest.identity_stated',
   resource: 'kest.resource_attr',
   trustOverride: 'kest.trust_override',
   sanitizer: 'kest.sanitizer',

@@ -124,6 +124,7 @@ describe('begin: the lifecycle', () => {
       trace_id: first.entry.entry.labels['trace_id'],
       team: 'payments',
       'kest.identity': '{"agent":"bot","task":null,"user":"alice"}',
+      'kest.identity_stated': 'true',
       'kest.resource_attr': '{"attributes":{"region":"eu"},"id":"order/1"}',
       'kest.seq': expect.stringMatching(/^[0-9a-f-]{36}:2$/),
     })

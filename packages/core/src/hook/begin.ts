@@ -9,14 +9,16 @@ import { inTime } from '../in-time.js'
 import { type SignedEntry, signEntry } from '../jws/compact.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { Lineage } from '../passport/lineage.js'
-import type { IdentityContext, VerifiedEntry } from '../passport/verified.js'
+import type { VerifiedEntry } from '../passport/verified.js'
 import { decide } from '../policy/decide.js'
 import type { PolicyEngine, PolicyTier } from '../policy/engine.js'
 import type { PolicyPlan } from '../policy/tiers.js'
-import { type EffectiveRules, type EffectiveValues, effectiveOf } from '../trust/effective.js'
+import { type EffectiveValues, effectiveOf } from '../trust/effective.js'
+import type { EffectiveRules } from '../trust/effective-rules.js'
+import { IDENTITY_PARTS } from '../trust/identity-authorities.js'
 import { trustDomainOf } from '../trust/trust-domain.js'
 import { Attempt } from './attempt.js'
-import { draftEntry, type EntryDraft } from './draft.js'
+import { draftEntry, type EntryDraft, type EntryFacts } from './draft.js'
 import { Operation } from './operation.js'
 import type { OperationDefinition } from './operation-definition.js'
 import type { OperationValues } from './operation-options.js'
@@ -81,13 +83,14 @@ export async function begin(
       lineage,
       origin,
       principal: signer.workloadId,
-      identity: identityOf(values, state),
+      ...identityOf(values, state),
       policies: plan.record,
       traceId: frame.traceId(() => spanContext?.traceId ?? randomTraceId()),
       span: spanContext,
     })
     attempt.drafted(draft)
     const effective = effectiveOf(draft, lineage.tips, rulesOf(runtime, signer))
+    if (lineage.length === 0) assertMayBegin(runtime, effective, signer)
     const contextOf = policyContexts({
       entry: draft,
       effective,
@@ -178,14 +181,32 @@ function originOf(
 }
 
 /** Step 4: what the call states, over what is ambient. */
-function identityOf({ user, agent, task }: OperationValues, state: KestState | null): IdentityContext | null {
+function identityOf(
+  { user, agent, task }: OperationValues,
+  state: KestState | null,
+): Pick<EntryFacts, 'identity' | 'identityStated'> {
   const ambient = state?.identity?.context ?? null
-  if (user === undefined && agent === undefined && task === undefined) return ambient
-  return {
+  const ambientStated = ambient === null || state?.identityStated === true
+  if (user === undefined && agent === undefined && task === undefined)
+    return { identity: ambient, identityStated: ambientStated }
+  const identity = {
     user: user ?? ambient?.user ?? null,
     agent: agent ?? ambient?.agent ?? null,
     task: task ?? ambient?.task ?? null,
   }
+  const own = { user, agent, task }
+  return {
+    identity,
+    identityStated: ambientStated || IDENTITY_PARTS.every((part) => (own[part] ?? null) === identity[part]),
+  }
+}
+
+/** K-ROOTS: a process judges what it begins as it judges what others began. */
+function assertMayBegin({ roots }: HookRuntime, { findings }: EffectiveValues, { workloadId }: Signer): void {
+  roots.makes(workloadId)
+  if (roots.current.rootsPolicy !== 'refuse') return
+  const finding = findings.find(({ code }) => code === 'ERR_KEST_ROOT')
+  if (finding !== undefined) throw new KestError(finding.code, `${finding.message} (K-ROOTS)`)
 }
 
 function assertRoom(lineage: Lineage, runtime: HookRuntime): void {
@@ -194,8 +215,12 @@ function assertRoom(lineage: Lineage, runtime: HookRuntime): void {
 }
 
 /** Whose word counts for more trust or fewer taints, seen from this workload (K-EFF). */
-function rulesOf({ raisers }: HookRuntime, { workloadId: own }: Signer): EffectiveRules {
+function rulesOf({ raisers, roots }: HookRuntime, { workloadId: own }: Signer): EffectiveRules {
   return {
+    own: true,
+    roots: roots.current.roots ?? null,
+    mayBeginIdentity: () => true,
+    mayStateIdentity: () => true,
     mayRaise: (principal) =>
       raisers === null ? principal === own || sameDomain(principal, own) : raisers.has(principal),
     ceiling: () => undefined,
@@ -233,6 +258,8 @@ function sign(
     taints: effective.taints,
     identity: effective.identity,
     identityBy: effective.identityBy,
+    claimedIdentity: effective.claimedIdentity,
+    plain: effective.plain,
   })
   const unsigned = (error: unknown): never => {
     runtime.sequence.giveBack(n)

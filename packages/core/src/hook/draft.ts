@@ -13,6 +13,7 @@ import { KestConfigError } from '../errors.js'
 import type { Lineage } from '../passport/lineage.js'
 import type { IdentityContext } from '../passport/verified.js'
 import { formatIdentityLabel } from '../trust/identity-label.js'
+import { forbidRaises } from '../trust/reserved.js'
 import { computeTaints } from '../trust/taints.js'
 import { VERSION } from '../version.js'
 import type { OperationDefinition } from './operation-definition.js'
@@ -33,6 +34,8 @@ export interface EntryFacts {
   readonly origin: string | undefined
   readonly principal: string
   readonly identity: IdentityContext | null
+  /** Whether the call, or a token, has stated every part of it (K-SWITCH). */
+  readonly identityStated: boolean
   readonly policies: PolicyContextRecord
   readonly traceId: string
   /** The audit span's own context, where something traces. */
@@ -50,13 +53,15 @@ export function draftEntry(
 ): EntryDraft {
   const { values, lineage, identity, span } = facts
   const { addedTaints = NONE, removedTaints = NONE } = values
-  const override =
-    values.trustOverride === undefined ? undefined : Math.min(100, Math.max(0, values.trustOverride))
+  const override = trustOverride(runtime, facts)
 
   const labels: Record<string, string> = { ...values.labels }
   labels[LABEL.principal] = facts.principal
   labels[LABEL.traceId] = facts.traceId
-  if (identity !== null) labels[LABEL.identity] = formatIdentityLabel(identity)
+  if (identity !== null) {
+    labels[LABEL.identity] = formatIdentityLabel(identity)
+    if (facts.identityStated) labels[LABEL.identityStated] = 'true'
+  }
   if (values.resource !== undefined) labels[LABEL.resource] = canonicalize(values.resource)
   if (override !== undefined) labels[LABEL.trustOverride] = String(override)
   if (definition.sanitizer) labels[LABEL.sanitizer] = 'true'
@@ -86,6 +91,15 @@ export function draftEntry(
     input_hash: values.inputHash ?? '',
     timestamp_ms: runtime.clock.now(),
   }
+}
+
+/** F-TS-05; but nothing raises what somebody began whose word is not taken (K-ROOTS). */
+function trustOverride(runtime: HookRuntime, facts: EntryFacts): number | undefined {
+  const { values, lineage } = facts
+  if (values.trustOverride === undefined) return undefined
+  const override = Math.min(100, Math.max(0, values.trustOverride))
+  const held = lineage.tips.some((tip) => forbidRaises(tip.taints))
+  return held ? Math.min(override, trustScore(runtime, facts)) : override
 }
 
 /** SPEC §5: a root has its origin's score; every other entry scales the least of its parents' (effective) trust. */

@@ -4,6 +4,7 @@ import type { IdentityProvider } from '../identity/provider.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { PolicyEngine } from '../policy/engine.js'
 import { toPolicies } from '../policy/policies.js'
+import { isReserved } from '../trust/reserved.js'
 import type { OperationOptions, OperationValues } from './operation-options.js'
 
 const FIXED = ['operation', 'policy', 'classification', 'sanitizer', 'identity', 'engine'] as const
@@ -14,10 +15,10 @@ const HASH = /^(?:[0-9a-f]{64})?$/
 
 /** How each value must look; a wrong one is named by its key. */
 const VALUES: { readonly [Name in keyof Required<OperationValues>]: (value: unknown) => boolean } = {
-  origin: isName,
+  origin: isOwnName,
   trustOverride: (value) => Number.isInteger(value),
-  addedTaints: isNames,
-  removedTaints: isNames,
+  addedTaints: isOwnNames,
+  removedTaints: isOwnNames,
   user: isName,
   agent: isName,
   task: isName,
@@ -29,7 +30,7 @@ const VALUES: { readonly [Name in keyof Required<OperationValues>]: (value: unkn
   labels: (value) =>
     isRecord(value) &&
     Object.entries(value).every(
-      ([name, text]) => typeof text === 'string' && !RESERVED_LABELS.has(name) && !name.startsWith('kest.'),
+      ([name, text]) => typeof text === 'string' && !RESERVED_LABELS.has(name) && !isReserved(name),
     ),
   environment: isRecord,
   metadata: () => true,
@@ -143,8 +144,13 @@ function isName(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && !LONE_SURROGATE.test(value)
 }
 
-function isNames(value: unknown): boolean {
-  return Array.isArray(value) && value.every(isName)
+/** Names that begin with `kest.` are Kest's alone (K-RESERVED). */
+function isOwnName(value: unknown): boolean {
+  return isName(value) && !isReserved(value)
+}
+
+function isOwnNames(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isOwnName)
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

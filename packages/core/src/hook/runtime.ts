@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js'
 import type { IdentityProvider } from '../identity/provider.js'
 import type { Limits } from '../limits.js'
 import type { PolicyEngine } from '../policy/engine.js'
+import type { RootsInForce } from '../policy/roots-in-force.js'
 import type { PolicyPlanner } from '../policy/tiers.js'
 import type { AuditTrail } from '../telemetry/audit-trail.js'
 import type { Logger } from '../telemetry/logger.js'
@@ -35,4 +36,5 @@ export interface HookRuntime {
   readonly auditTrail: AuditTrail | null
   readonly metrics: KestMetrics
   readonly sequence: Sequence
+  readonly roots: RootsInForce
 }

@@ -1,7 +1,9 @@
 import { LABEL } from '../entry/entry.js'
 import { type KestErrorCode, PassportVerificationError } from '../errors.js'
+import { isRoot } from '../passport/graph.js'
 import type { VerifiedEntry } from '../passport/verified.js'
 import type { VerifiedPassport } from '../passport/verified-passport.js'
+import { IDENTITY_PARTS } from '../trust/identity-authorities.js'
 import { sameIdentity } from '../trust/identity-label.js'
 import type { ResolvedListenerOptions } from './listener-options.js'
 import type { PrincipalRules } from './principals.js'
@@ -20,9 +22,11 @@ export function admit(
 ): void {
   assertSomeLineage(verified)
   assertFresh(verified, options, now)
+  assertLineageFresh(verified, options, now)
   if (options.traces === 'single') assertOneTrace(verified)
   if (options.mode === 'off') return
   assertDomainsListed(verified, rules)
+  assertRootsListed(verified, rules)
   assertNothingClaimed(verified, options)
   assertIdentityAgreed(verified)
   assertIdentityAuthorities(verified, rules)
@@ -34,7 +38,7 @@ function assertSomeLineage({ entries }: VerifiedPassport): void {
   refuse('ERR_KEST_LINEAGE_MISSING', 'the passport is empty, and lineage is required here')
 }
 
-/** K-FRESH. Ancestors may be older: they are as fresh as what was built on them. */
+/** K-FRESH, of what was built last. */
 function assertFresh(
   { tips, entries }: VerifiedPassport,
   options: ResolvedListenerOptions,
@@ -58,6 +62,21 @@ function assertFresh(
         entries,
       )
     }
+  }
+}
+
+/** K-FRESH, of what it all hangs on: whoever held a lineage could go on with it for ever. */
+function assertLineageFresh(
+  { entries }: VerifiedPassport,
+  { maxLineageAgeMs }: ResolvedListenerOptions,
+  now: number,
+): void {
+  for (const root of entries) {
+    if (!isRoot(root)) continue
+    const age = now - root.entry.timestamp_ms
+    if (age <= maxLineageAgeMs) continue
+    const why = `its lineage began ${age} ms ago; at most ${maxLineageAgeMs} are accepted`
+    refuse('ERR_KEST_FRESHNESS', why, root, entries)
   }
 }
 
@@ -86,6 +105,12 @@ function assertDomainsListed({ entries }: VerifiedPassport, rules: PrincipalRule
   }
 }
 
+/** K-ROOTS, where it is refused and not only worth nothing. */
+function assertRootsListed({ findings }: VerifiedPassport, { refusesRoots }: PrincipalRules): void {
+  const finding = refusesRoots ? findings.find(({ code }) => code === 'ERR_KEST_ROOT') : undefined
+  if (finding !== undefined) throw new PassportVerificationError(finding.code, finding.message, finding)
+}
+
 /** K-SEM, where it is enforced. Traces have their own option. */
 function assertNothingClaimed({ findings }: VerifiedPassport, { semantics }: ResolvedListenerOptions): void {
   if (semantics !== 'enforce') return
@@ -93,25 +118,28 @@ function assertNothingClaimed({ findings }: VerifiedPassport, { semantics }: Res
   if (finding !== undefined) throw new PassportVerificationError(finding.code, finding.message, finding)
 }
 
-/**
- * K-IDENT: all tips agree on who acts. A statement that got lost on the way, where branches that disagreed were
- * joined, is a disagreement too: "nobody" would be a third opinion.
- */
+/** K-IDENT: all tips agree on who acts; "nobody" is an opinion, too. */
 function assertIdentityAgreed({ tips, entries }: VerifiedPassport): void {
-  if (entries.every((entry) => entry.identity === null)) return
   const agreed = tips[0]?.identity ?? null
   for (const tip of tips) {
-    if (tip.identity === null || !sameIdentity(tip.identity, agreed)) {
-      refuse('ERR_KEST_IDENTITY_CONFLICT', 'the branches of the passport disagree on who acts', tip, entries)
-    }
+    if (sameIdentity(tip.identity, agreed)) continue
+    refuse('ERR_KEST_IDENTITY_CONFLICT', 'the branches of the passport disagree on who acts', tip, entries)
   }
 }
 
-/** K-IDENT: whoever states an identity may, also where another was stated after it. */
+/** K-IDENT, where no list says whose roots may state an identity: the others are refused. */
 function assertIdentityAuthorities({ entries }: VerifiedPassport, rules: PrincipalRules): void {
-  for (const entry of entries) {
-    if (entry.identityBy === null || rules.mayStateIdentity(entry.identityBy)) continue
-    refuse('ERR_KEST_IDENTITY_CONFLICT', `${entry.identityBy} may not state who acts`, entry, entries)
+  if (rules.roots !== null) return
+  for (const root of entries) {
+    const { claimedIdentity, principal } = root
+    if (claimedIdentity === null || !root.proven || !isRoot(root)) continue
+    if (
+      IDENTITY_PARTS.every(
+        (part) => claimedIdentity[part] === null || rules.mayBeginIdentity(principal, part),
+      )
+    )
+      continue
+    refuse('ERR_KEST_IDENTITY_CONFLICT', `${principal} may not state who acts`, root, entries)
   }
 }
 

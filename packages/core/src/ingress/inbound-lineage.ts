@@ -2,15 +2,18 @@ import { createSenderCheck, type SenderCheck } from '../binding/sender-check.js'
 import { Frame } from '../context/frame.js'
 import type { StatedIdentity } from '../context/state.js'
 import { KestConfigError, KestError } from '../errors.js'
+import { isRoot } from '../passport/graph.js'
 import { type Passport, parsePassport } from '../passport/passport.js'
+import type { IdentityContext } from '../passport/verified.js'
 import type { VerifiedPassport } from '../passport/verified-passport.js'
-import { verifyPassport } from '../passport/verify.js'
+import { verifyByRules } from '../passport/verify.js'
+import { resolveVerifyOptions } from '../passport/verify-options.js'
 import { assertLines, readMembers, stripKest } from '../propagation/baggage.js'
 import { BAGGAGE_HEADER, MEMBER } from '../propagation/baggage-names.js'
 import { decodeMembers } from '../propagation/restore.js'
 import { admit } from './admission.js'
 import type { InboundRequest, KeptPassport, ListenerDeps } from './listener.js'
-import type { ResolvedListenerOptions } from './listener-options.js'
+import { DEFAULT_LINEAGE_AGE_MS, type ResolvedListenerOptions } from './listener-options.js'
 import { createPrincipalRules } from './principals.js'
 import { takeLineageOut, takeMembersOut } from './take-lineage-out.js'
 import type { BaggageIdentity } from './who-acts.js'
@@ -22,6 +25,8 @@ export interface InboundLineage {
   readonly origin: string | null
   /** Who acts, by the verified tips. */
   readonly identity: StatedIdentity | null
+  /** Who acts as the tips' labels say, whether or not they count. */
+  readonly claimed: IdentityContext | null
   /** Who acts by unsigned baggage: only to be compared (K-IDENT). */
   readonly baggage: BaggageIdentity
 }
@@ -44,7 +49,9 @@ export function createInternalInterceptor(
   } else if (deps.trust.length === 0) {
     throw new KestConfigError('listener: an internal listener needs trust material, and none is configured')
   }
-  const principalRules = createPrincipalRules(options, deps.identity)
+  assertRootsProven(deps, options)
+  if (mode !== 'off') deps.roots?.reads()
+  const principalRules = createPrincipalRules(options, deps.identity, deps.roots)
   const checkSender = senderCheckOf(deps, options)
 
   async function judge(
@@ -54,24 +61,23 @@ export function createInternalInterceptor(
   ): Promise<VerifiedPassport> {
     if (passport === null) throw lineageMissing()
     const rules = principalRules()
-    const verified = await verifyPassport(passport, {
+    const checked = resolveVerifyOptions({
       trust: deps.trust,
       limits: deps.limits,
       mode,
       // Enforced by `admit`, where traces have an option of their own.
       semantics: 'report',
-      raisers: rules.mayRaise,
-      ceilings: rules.ceiling,
       cache: deps.cache,
       ...(tip !== null && { tip }),
       ...(signal !== undefined && { signal }),
     })
+    const verified = await verifyByRules(passport, { ...checked, effective: rules })
     admit(verified, options, rules, deps.clock.now())
     return verified
   }
 
   function believe(verified: VerifiedPassport, baggage: BaggageIdentity): InboundLineage {
-    const { identity, identityBy, findings } = verified
+    const { identity, identityBy, claimedIdentity, findings } = verified
     if (findings.length > 0) {
       deps.logger.warn({ findings }, 'inbound lineage claims more than it has; the claims were ignored')
     }
@@ -79,6 +85,7 @@ export function createInternalInterceptor(
       frame: new Frame(verified.lineage()),
       origin: null,
       identity: identity === null ? null : { context: identity, by: identityBy },
+      claimed: claimedIdentity,
       baggage: mode === 'off' ? {} : baggage,
     }
   }
@@ -101,13 +108,16 @@ export function createInternalInterceptor(
     resume: ({ passport, tip = null, signal }) =>
       measured(deps, async () => {
         const parsed = parsePassport(passport, { limits: deps.limits })
-        return believe(await judge(parsed, tip, signal), {})
+        const verified = await judge(parsed, tip, signal)
+        warnOfAge(deps, verified)
+        return believe(verified, {})
       }),
   }
 }
 
 /** Nothing of Kest's is taken from outside: it is removed and counted, not read (K-EDGE). */
 export function createEdgeInterceptor(deps: ListenerDeps, origin: string): LineageInterceptor {
+  deps.roots?.willMake(deps.identity)
   return {
     receive: async ({ headers }) => {
       const removed = takeLineageOut(headers)
@@ -136,6 +146,7 @@ export function createPartnerEdgeInterceptor(
   origin: string,
 ): LineageInterceptor {
   const internal = createInternalInterceptor(deps, options)
+  deps.roots?.willMake(deps.identity)
   return {
     receive: async (request) =>
       stripKest(request.headers[BAGGAGE_HEADER]).removed === 0 ? begunAt(origin) : internal.receive(request),
@@ -143,8 +154,27 @@ export function createPartnerEdgeInterceptor(
   }
 }
 
+/** A list that comes later, with the file, finds no root in mode `tip` that it could let begin anything. */
+function assertRootsProven({ roots }: ListenerDeps, { mode }: ResolvedListenerOptions): void {
+  if (mode !== 'tip' || roots?.current.roots === undefined) return
+  throw new KestConfigError(
+    'listener.mode: "tip" does not prove who began a lineage, and the deployment file lists who may (K-ROOTS)',
+  )
+}
+
+/** What is resumed may be older than what others take by default. */
+function warnOfAge({ logger, clock }: ListenerDeps, { entries }: VerifiedPassport): void {
+  const now = clock.now()
+  const age = Math.max(...entries.map((entry) => (isRoot(entry) ? now - entry.entry.timestamp_ms : 0)))
+  if (age <= DEFAULT_LINEAGE_AGE_MS) return
+  logger.warn(
+    { lineage_age_ms: age },
+    'a lineage of more than 24 hours was resumed: who is called with it must set maxLineageAgeMs to cover its age (K-FRESH)',
+  )
+}
+
 function begunAt(origin: string): InboundLineage {
-  return { frame: new Frame(), origin, identity: null, baggage: {} }
+  return { frame: new Frame(), origin, identity: null, claimed: null, baggage: {} }
 }
 
 function senderCheckOf(deps: ListenerDeps, { binding }: ResolvedListenerOptions): SenderCheck {

@@ -6,6 +6,12 @@ import {
   resolveBinding,
 } from '../binding/binding-options.js'
 import { KestConfigError } from '../errors.js'
+import {
+  type IdentityAuthorities,
+  type IdentityAuthority,
+  toIdentityAuthorities,
+} from '../trust/identity-authorities.js'
+import { isReserved } from '../trust/reserved.js'
 import { toPrincipals } from '../trust/to-principals.js'
 import type { TokenOptions } from './token-options.js'
 
@@ -15,7 +21,7 @@ export interface TrustDomainOptions {
   readonly ceiling?: number | undefined
   /** Whether its principals may raise trust and remove taints (K-EFF). Default `false`. */
   readonly raiser?: boolean | undefined
-  /** Whether its principals may state user, agent and task (K-IDENT). Default `false`. */
+  /** Whether its principals may state user, agent and task, in roots and later (K-IDENT, K-SWITCH). Default `false`. */
   readonly identityAuthority?: boolean | undefined
 }
 
@@ -46,6 +52,11 @@ export interface ListenerOptions extends BindingOptions {
    * a bound for those that are never ended, such as a WebSocket's. The `exp` of its token is another. Default: `maxAgeMs`.
    */
   readonly maxStateMs?: number | undefined
+  /**
+   * Oldest root that is accepted: a fresh entry does not refresh what it hangs on (K-FRESH). Default 86,400,000 (24 hours), or
+   * `maxAgeMs` where that is more. Who receives what a job sends must cover its age, too.
+   */
+  readonly maxLineageAgeMs?: number | undefined
   /** How far ahead of this clock a tip may be. Default 60,000. */
   readonly maxAheadMs?: number | undefined
   /** `any` accepts passports of several traces, for jobs that merge requests (K-TRACE). Default `single`. */
@@ -61,10 +72,13 @@ export interface ListenerOptions extends BindingOptions {
    */
   readonly raisers?: readonly string[] | undefined
   /**
-   * Principals that may state user, agent and task (K-IDENT), beside the domains in `trustDomains` that may. Default:
-   * all but those of other trust domains.
+   * Principals that may state another user, agent or task than their lineage has (K-SWITCH), all parts or some
+   * (`{ principal, parts }`), beside the domains in `trustDomains` that may. Default: none but this workload itself.
+   *
+   * Whose *roots* may state one is said by the deployment's list (`roots[].identity`). Where there is none it is these
+   * principals, by default all but those of other trust domains (K-IDENT).
    */
-  readonly identityAuthorities?: readonly string[] | undefined
+  readonly identityAuthorities?: readonly IdentityAuthority[] | undefined
   /**
    * Other SPIFFE trust domains whose principals are accepted, by name (`partner.example`). Default: none (K-DOMAIN).
    * Principals that are no SPIFFE IDs belong to no domain; the trust material names each of them.
@@ -85,11 +99,12 @@ export interface ResolvedListenerOptions {
   readonly mode: 'full' | 'tip' | 'off'
   readonly maxAgeMs: number
   readonly maxStateMs: number
+  readonly maxLineageAgeMs: number
   readonly maxAheadMs: number
   readonly traces: 'single' | 'any'
   readonly semantics: 'report' | 'enforce'
   readonly raisers: ReadonlySet<string> | null
-  readonly identityAuthorities: ReadonlySet<string> | null
+  readonly identityAuthorities: IdentityAuthorities | null
   readonly trustDomains: ReadonlyMap<string, TrustDomainRule>
   readonly token: TokenOptions | null
 }
@@ -100,6 +115,7 @@ const OPTIONS: ReadonlySet<string> = new Set([
   'mode',
   'maxAgeMs',
   'maxStateMs',
+  'maxLineageAgeMs',
   'maxAheadMs',
   'traces',
   'semantics',
@@ -113,6 +129,7 @@ const OPTIONS: ReadonlySet<string> = new Set([
 const INTERNAL: readonly (keyof ListenerOptions)[] = [
   'mode',
   'maxAgeMs',
+  'maxLineageAgeMs',
   'maxAheadMs',
   'traces',
   'semantics',
@@ -121,6 +138,9 @@ const INTERNAL: readonly (keyof ListenerOptions)[] = [
   'trustDomains',
   ...BINDING_OPTIONS,
 ]
+
+/** How old a root may be where nobody says otherwise (K-FRESH): a day. */
+export const DEFAULT_LINEAGE_AGE_MS = 86_400_000
 
 /** SPIFFE ID §2.1: a trust domain's name. */
 const TRUST_DOMAIN = /^[a-z0-9._-]{1,255}$/
@@ -135,6 +155,10 @@ export function resolveListenerOptions(options: ListenerOptions): ResolvedListen
   if (origin !== undefined && (typeof origin !== 'string' || origin === '')) {
     throw invalid('origin', 'a non-empty string')
   }
+  if (origin !== undefined && isReserved(origin))
+    throw new KestConfigError(
+      `listener.origin: "${origin}": names that begin with "kest." are reserved (K-RESERVED)`,
+    )
   if (typeof acceptLineage !== 'boolean') throw invalid('acceptLineage', 'a boolean')
   if (acceptLineage && origin === undefined) {
     throw new KestConfigError(
@@ -161,18 +185,23 @@ export function resolveListenerOptions(options: ListenerOptions): ResolvedListen
       'listener.binding: means nothing with mode "off", where no principal is proven (K-HOP)',
     )
   }
+  const maxAgeMs = milliseconds(options.maxAgeMs ?? 3_600_000, 'maxAgeMs')
   return Object.freeze({
     origin: origin ?? null,
     acceptLineage,
     binding,
     mode,
-    maxAgeMs: milliseconds(options.maxAgeMs ?? 3_600_000, 'maxAgeMs'),
-    maxStateMs: milliseconds(options.maxStateMs ?? options.maxAgeMs ?? 3_600_000, 'maxStateMs'),
+    maxAgeMs,
+    maxStateMs: milliseconds(options.maxStateMs ?? maxAgeMs, 'maxStateMs'),
+    maxLineageAgeMs: milliseconds(
+      options.maxLineageAgeMs ?? Math.max(maxAgeMs, DEFAULT_LINEAGE_AGE_MS),
+      'maxLineageAgeMs',
+    ),
     maxAheadMs: milliseconds(options.maxAheadMs ?? 60_000, 'maxAheadMs'),
     traces: oneOf(options.traces ?? 'single', ['single', 'any'], 'traces'),
     semantics: oneOf(options.semantics ?? 'report', ['report', 'enforce'], 'semantics'),
     raisers: toPrincipals('listener.raisers', options.raisers),
-    identityAuthorities: toPrincipals('listener.identityAuthorities', options.identityAuthorities),
+    identityAuthorities: toIdentityAuthorities('listener.identityAuthorities', options.identityAuthorities),
     trustDomains: trustDomains(options.trustDomains ?? {}),
     token: options.token ?? null,
   })

@@ -548,6 +548,7 @@ describe('K-EFF and K-DOMAIN', () => {
 
 describe('K-IDENT', () => {
   const alice: Draft = { who: { user: 'alice', agent: 'web' } }
+  const stated = { [LABEL.identityStated]: 'true' }
 
   it('F-IC-04 K-IDENT takes the identity that the tips inherit, and who stated it', async () => {
     const { identity } = await listen().receive({ headers: headersOf(await chain(alice, { by: hop2 })) })
@@ -571,33 +572,44 @@ describe('K-IDENT', () => {
 
   it('K-IDENT refuses tips that disagree', async () => {
     const root = await entry(alice)
-    const bob = await entry({ parents: [root], who: { user: 'bob' } })
+    const bob = await entry({ parents: [root], by: hop2, who: { user: 'bob' }, labels: stated })
     const entries = [root, await entry({ parents: [root] }), bob]
+    const authorities = listen({ identityAuthorities: [hop1.id, hop2.id] })
+    await expectRefused(authorities, headersOf(entries), 'ERR_KEST_IDENTITY_CONFLICT')
+    // Also where one of them states what does not count: that is nobody, and not who the other is.
     await expectRefused(listen(), headersOf(entries), 'ERR_KEST_IDENTITY_CONFLICT')
-    // Joined, the disagreement is still there; a new statement of who acts settles it.
-    const parents = entries.slice(1)
-    const joined = [...entries, await entry({ parents })]
-    await expectRefused(listen(), headersOf(joined), 'ERR_KEST_IDENTITY_CONFLICT')
-    const settled = [...entries, await entry({ parents, by: hop2, who: { user: 'carol' } })]
-    const { identity } = await listen().receive({ headers: headersOf(settled) })
+  })
+
+  it('K-SWITCH takes nobody from branches that disagreed and were joined, until an authority says', async () => {
+    const root = await entry(alice)
+    const bob = await entry({ parents: [root], by: hop2, who: { user: 'bob' }, labels: stated })
+    const parents = [await entry({ parents: [root] }), bob]
+    const authorities = listen({ identityAuthorities: [hop1.id, hop2.id] })
+    const joined = [root, ...parents, await entry({ parents })]
+    expect((await authorities.receive({ headers: headersOf(joined) })).identity).toBeNull()
+    const carol: Draft = { parents, by: hop2, who: { user: 'carol' }, labels: stated }
+    const settled = [root, ...parents, await entry(carol)]
+    const { identity } = await authorities.receive({ headers: headersOf(settled) })
     expect(identity).toEqual({ context: { user: 'carol', agent: null, task: null }, by: hop2.id })
   })
 
   it('K-IDENT refuses tips of which one says and another does not', async () => {
     const root = await entry()
-    const entries = [root, await entry({ parents: [root], ...alice }), await entry({ parents: [root] })]
-    const error = await expectRefused(listen(), headersOf(entries), 'ERR_KEST_IDENTITY_CONFLICT')
+    const said = await entry({ parents: [root], ...alice, labels: stated })
+    const entries = [root, said, await entry({ parents: [root] })]
+    const listener = listen({ identityAuthorities: [hop1.id] })
+    const error = await expectRefused(listener, headersOf(entries), 'ERR_KEST_IDENTITY_CONFLICT')
     expect(error).toMatchObject({ index: 2 })
   })
 
-  it('K-IDENT refuses an identity stated by a principal that is no authority', async () => {
+  it('K-IDENT refuses a root that states an identity and is of no authority, where no list says who may', async () => {
     const listener = listen({ identityAuthorities: [hop1.id] })
     const { identity } = await listener.receive({ headers: headersOf(await chain(alice, { by: hop2 })) })
     expect(identity).toMatchObject({ by: hop1.id })
     const repeated = await chain(alice, { by: hop2, ...alice })
     expect((await listener.receive({ headers: headersOf(repeated) })).identity).toMatchObject({ by: hop1.id })
-    const headers = headersOf(await chain(alice, { by: hop2, who: { user: 'bob' } }))
-    expect(await expectRefused(listener, headers, 'ERR_KEST_IDENTITY_CONFLICT')).toMatchObject({ index: 1 })
+    const headers = headersOf(await chain({ by: hop2, who: { user: 'bob' } }))
+    expect(await expectRefused(listener, headers, 'ERR_KEST_IDENTITY_CONFLICT')).toMatchObject({ index: 0 })
     // Not even where an authority has spoken after it.
     const after = headersOf(await chain({ by: hop2, who: { user: 'bob' } }, { by: hop1, ...alice }))
     expect(await expectRefused(listener, after, 'ERR_KEST_IDENTITY_CONFLICT')).toMatchObject({ index: 0 })
@@ -665,14 +677,20 @@ describe('K-INGRESS modes', () => {
     const forged = await chain({ by: stranger, who: { user: 'root' } }, { by: hop2 })
     const listener = listen({ mode: 'tip' })
     expect((await listener.receive({ headers: headersOf(forged) })).identity).toBeNull()
-    await expectRefused(listener, headersOf(forged, { 'kest.user': 'root' }), 'ERR_KEST_IDENTITY_CONFLICT')
-    const stated = await chain({ by: stranger, who: { user: 'root' } }, { by: hop2, who: { user: 'alice' } })
-    const { identity } = await listener.receive({ headers: headersOf(stated) })
+    // Baggage says no more than is signed, and counts for nothing.
+    const told = headersOf(forged, { 'kest.user': 'root' })
+    expect((await listener.receive({ headers: told })).identity).toBeNull()
+    await expectRefused(listener, headersOf(forged, { 'kest.user': 'eve' }), 'ERR_KEST_IDENTITY_CONFLICT')
+    const labels = { [LABEL.identityStated]: 'true' }
+    const says = (user: string, more: Draft = {}): Draft => ({ who: { user }, ...more })
+    const stated = await chain(says('root', { by: stranger }), says('alice', { by: hop2, labels }))
+    const authorities = listen({ mode: 'tip', identityAuthorities: [hop2.id] })
+    const { identity } = await authorities.receive({ headers: headersOf(stated) })
     expect(identity).toMatchObject({ context: { user: 'alice' }, by: hop2.id })
-    // Repeating what an unproven ancestor states is stating it.
-    const repeated = await chain({ by: stranger, who: { user: 'root' } }, { by: hop2, who: { user: 'root' } })
-    const authorities = { mode: 'tip', identityAuthorities: [hop1.id] } as const
-    await expectRefused(listen(authorities), headersOf(repeated), 'ERR_KEST_IDENTITY_CONFLICT')
+    expect((await listener.receive({ headers: headersOf(stated) })).identity).toBeNull()
+    // Repeating what an unproven ancestor states is stating nothing.
+    const repeated = await chain(says('root', { by: stranger }), says('root', { by: hop2 }))
+    expect((await authorities.receive({ headers: headersOf(repeated) })).identity).toBeNull()
   })
 
   it('K-INGRESS believes nothing in mode off', async () => {

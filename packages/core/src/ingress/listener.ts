@@ -8,10 +8,12 @@ import type { KeySource } from '../identity/key-source.js'
 import type { IdentityProvider } from '../identity/provider.js'
 import type { Limits } from '../limits.js'
 import type { SignatureCache } from '../passport/signature-cache.js'
+import type { RootsInForce } from '../policy/roots-in-force.js'
 import type { HeaderRecord } from '../propagation/headers.js'
 import type { ResolvedPropagation } from '../propagation/options.js'
 import { describeError } from '../telemetry/describe-error.js'
 import type { Logger } from '../telemetry/logger.js'
+import { sameIdentity } from '../trust/identity-label.js'
 import { assertOneAuthorization } from './bearer.js'
 import {
   createEdgeInterceptor,
@@ -82,6 +84,8 @@ export interface ListenerDeps {
   /** Says which trust domain is one's own; `null`: none is. */
   readonly identity: IdentityProvider | null
   readonly trust: readonly KeySource[]
+  /** Says who may begin lineage (K-ROOTS); default: whoever is accepted may. */
+  readonly roots?: RootsInForce
   readonly propagation: ResolvedPropagation
   readonly limits: Limits
   readonly clock: Clock
@@ -137,11 +141,13 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
     receive: (request: InboundRequest) =>
       logged(deps.logger, async (): Promise<KestState> => {
         const { switchIdentity = false, signal = null } = request
-        const { frame, origin, identity, baggage } = await lineage.receive(request)
+        const { frame, origin, identity: inherited, claimed, baggage } = await lineage.receive(request)
         const token = await tokenOf(request)
-        const stated = whoActs({ lineage: identity, token: token?.identity ?? null, baggage, switchIdentity })
+        const own = token?.identity ?? null
+        const identity = whoActs({ lineage: inherited, claimed, token: own, baggage, switchIdentity })
+        const identityStated = own !== null && sameIdentity(identity?.context ?? null, own)
         const lifetime = lifetimeOf(token)
-        return { frame, origin, identity: stated, jwt: token?.jwt ?? null, signal, lifetime }
+        return { frame, origin, identity, identityStated, jwt: token?.jwt ?? null, signal, lifetime }
       }),
     resume: (kept: KeptPassport) =>
       logged(deps.logger, async (): Promise<KestState> => {

@@ -1,25 +1,25 @@
 import { KestConfigError, KestError } from '../errors.js'
 import type { IdentityProvider } from '../identity/provider.js'
+import { type Deployment, EMPTY_DEPLOYMENT } from '../policy/deployment.js'
+import type { RootsInForce } from '../policy/roots-in-force.js'
+import type { EffectiveRules } from '../trust/effective-rules.js'
+import type { IdentityPart } from '../trust/identity-authorities.js'
 import { trustDomainOf } from '../trust/trust-domain.js'
 import type { ResolvedListenerOptions, TrustDomainRule } from './listener-options.js'
 
 const SPIFFE = /^spiffe:/i
 
-/** What each principal of a passport may do here (K-DOMAIN, K-EFF, K-IDENT). */
-export interface PrincipalRules {
+/** What each principal of a passport may do here (K-DOMAIN, K-EFF, K-ROOTS, K-SWITCH). */
+export interface PrincipalRules extends EffectiveRules {
   /** Whether its trust domain is this workload's, listed, or none. */
   accepts(principal: string): boolean
-  /** The most that its data is trusted; `undefined` when it is not limited. */
-  ceiling(principal: string): number | undefined
-  /** Whether its trust overrides and removals of taints count. */
-  mayRaise(principal: string): boolean
-  /** Whether it may say who acts. */
-  mayStateIdentity(principal: string): boolean
+  /** Whether lineage that somebody else began is refused (K-ROOTS). */
+  readonly refusesRoots: boolean
 }
 
 /**
  * Rules for requests to the workload that `identity` names at the time of the request. Without an identity there is
- * no own trust domain: every domain has to be listed.
+ * no own trust domain: every domain has to be listed. Who may begin lineage is what the deployment says at that time.
  *
  * @returns a function that answers with the present rules; it throws `ERR_KEST_IDENTITY` while there is no identity.
  * @throws {KestConfigError} when the workload's own trust domain is among the foreign ones.
@@ -27,17 +27,17 @@ export interface PrincipalRules {
 export function createPrincipalRules(
   options: ResolvedListenerOptions,
   identity: IdentityProvider | null,
+  roots?: RootsInForce,
 ): () => PrincipalRules {
-  if (identity === null) {
-    const rules = rulesFor(null, options)
-    return () => rules
-  }
-  let self: string | undefined
+  let self: string | null | undefined
+  let deployment: Deployment | undefined
   let rules: PrincipalRules | undefined
   const present = (): PrincipalRules => {
-    const now = workloadIdOf(identity)
-    if (rules === undefined || self !== now) rules = rulesFor(now, options)
+    const now = identity === null ? null : workloadIdOf(identity)
+    const current = roots?.current ?? EMPTY_DEPLOYMENT
+    if (rules === undefined || self !== now || deployment !== current) rules = rulesFor(now, options, current)
     self = now
+    deployment = current
     return rules
   }
   try {
@@ -49,8 +49,13 @@ export function createPrincipalRules(
   return present
 }
 
-function rulesFor(self: string | null, options: ResolvedListenerOptions): PrincipalRules {
-  const { trustDomains, raisers, identityAuthorities } = options
+function rulesFor(
+  self: string | null,
+  options: ResolvedListenerOptions,
+  deployment: Deployment,
+): PrincipalRules {
+  const { trustDomains, raisers, identityAuthorities, semantics } = options
+  const roots = deployment.roots ?? null
   const ownDomain = self === null ? undefined : trustDomainOf(self)
   if (ownDomain !== undefined && trustDomains.has(ownDomain)) {
     throw new KestConfigError(
@@ -67,7 +72,12 @@ function rulesFor(self: string | null, options: ResolvedListenerOptions): Princi
     if (domain === undefined) return SPIFFE.test(principal) ? { rule: undefined } : null
     return domain === ownDomain ? null : { rule: trustDomains.get(domain) }
   }
+  const isNamed = (principal: string, part: IdentityPart): boolean =>
+    foreign(principal)?.rule?.identityAuthority === true ||
+    identityAuthorities?.get(principal)?.has(part) === true
   return {
+    roots,
+    refusesRoots: deployment.rootsPolicy === 'refuse' || semantics === 'enforce',
     accepts: (principal) => {
       const other = foreign(principal)
       return other === null || other.rule !== undefined
@@ -79,11 +89,11 @@ function rulesFor(self: string | null, options: ResolvedListenerOptions): Princi
     mayRaise: (principal) =>
       foreign(principal)?.rule?.raiser === true ||
       (raisers === null ? isOwn(principal) : raisers.has(principal)),
-    mayStateIdentity: (principal) => {
-      const other = foreign(principal)
-      if (other?.rule?.identityAuthority === true) return true
-      return identityAuthorities === null ? other === null : identityAuthorities.has(principal)
-    },
+    // Others must be named here (K-DOMAIN); of the rest the list says who may, or where there is none, these options.
+    mayBeginIdentity: (principal, part) =>
+      isNamed(principal, part) ||
+      (foreign(principal) === null && (roots !== null || identityAuthorities === null)),
+    mayStateIdentity: (principal, part) => principal === self || isNamed(principal, part),
   }
 }
 

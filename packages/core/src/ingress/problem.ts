@@ -60,6 +60,7 @@ const TITLES: Readonly<Record<KestErrorCode, string>> = {
   ERR_KEST_DOMAIN: LINEAGE_REFUSED,
   ERR_KEST_TRUST_RAISED: LINEAGE_REFUSED,
   ERR_KEST_TAINT_DROPPED: LINEAGE_REFUSED,
+  ERR_KEST_ROOT: LINEAGE_REFUSED,
   ERR_KEST_TOKEN: 'The bearer token is missing or not valid here',
 }
 

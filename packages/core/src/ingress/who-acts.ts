@@ -1,8 +1,7 @@
 import type { StatedIdentity } from '../context/state.js'
 import { KestError } from '../errors.js'
 import type { IdentityContext } from '../passport/verified.js'
-
-const PARTS = ['user', 'agent', 'task'] as const
+import { IDENTITY_PARTS as PARTS } from '../trust/identity-authorities.js'
 
 /** User, agent and task as unsigned baggage has them: for peers, and only ever compared. */
 export interface BaggageIdentity {
@@ -13,8 +12,10 @@ export interface BaggageIdentity {
 
 /** What is known about who acts, by source. */
 export interface IdentitySources {
-  /** Out of verified lineage. */
+  /** Out of verified lineage, as far as it counts. */
   readonly lineage: StatedIdentity | null
+  /** As the labels of its tips say, whether or not they count; default: as `lineage`. */
+  readonly claimed?: IdentityContext | null
   /** Out of a token that was validated here. */
   readonly token: IdentityContext | null
   readonly baggage: BaggageIdentity
@@ -31,17 +32,24 @@ export interface IdentitySources {
  * they disagree the request is refused, or with `switchIdentity` the token's identity alone is the result: parts of
  * two identities are never mixed.
  *
- * A part in baggage must be the text that the lineage states; where the lineage does not state it, the token
- * outweighs baggage, and a part that neither states is refused. Empty text states nothing.
+ * A part in baggage must be the text that the lineage claims, whether or not that counts: baggage tells no more than what is
+ * signed. Where the lineage does not claim it, the token outweighs baggage, and a part that neither states is refused. Empty
+ * text states nothing.
  *
  * @throws {KestError} `ERR_KEST_IDENTITY_CONFLICT`
  */
-export function whoActs({ lineage, token, baggage, switchIdentity }: IdentitySources): StatedIdentity | null {
+export function whoActs({
+  lineage,
+  claimed = lineage?.context ?? null,
+  token,
+  baggage,
+  switchIdentity,
+}: IdentitySources): StatedIdentity | null {
   for (const part of PARTS) {
-    const claimed = baggage[part] ?? ''
-    if (claimed === '') continue
-    const signed = lineage?.context[part] ?? null
-    if (signed === null ? (token?.[part] ?? null) === null : signed !== claimed) {
+    const told = baggage[part] ?? ''
+    if (told === '') continue
+    const signed = claimed?.[part] ?? null
+    if (signed === null ? (token?.[part] ?? null) === null : signed !== told) {
       throw new KestError(
         'ERR_KEST_IDENTITY_CONFLICT',
         `baggage names a ${part} that the lineage does not name`,

@@ -4,6 +4,14 @@ import { KestConfigError, KestError, PassportVerificationError } from '../errors
 import type { KeySource } from '../identity/key-source.js'
 import { createKeySource } from '../identity/keys.js'
 import type { Limits } from '../limits.js'
+import {
+  bothRootLists,
+  type CheckedRootRule,
+  createRootList,
+  parseRootRules,
+  type RootRule,
+  toRootList,
+} from '../trust/root-list.js'
 import { type Passport, parsePassport } from './passport.js'
 import type { VerifiedPassport } from './verified-passport.js'
 import { verifyPassport } from './verify.js'
@@ -33,14 +41,19 @@ export interface Evidence {
   /** Hashes that must be the tips; `null` when the file names none. */
   readonly tip: readonly string[] | null
   readonly semantics: 'report' | 'enforce'
+  /** Who may have begun its lineage, as the file says (K-ROOTS); `null` when it does not. */
+  readonly roots: readonly CheckedRootRule[] | null
 }
 
 /** Makes a source of X.509 trust of bundles, by trust domain. */
 export type X509Factory = (bundles: Readonly<Record<string, unknown>>) => KeySource
 
-/** How evidence is verified. Options only tighten what the file asks for. */
+/** How evidence is verified. Options only tighten what the file asks for: of two lists of roots, both must grant. */
 export interface VerifyEvidenceOptions
-  extends Pick<VerifyOptions, 'raisers' | 'ceilings' | 'tip' | 'threads' | 'signal' | 'limits'> {
+  extends Pick<
+    VerifyOptions,
+    'raisers' | 'ceilings' | 'roots' | 'identityAuthorities' | 'tip' | 'threads' | 'signal' | 'limits'
+  > {
   /**
    * Trust material of one's own, in place of that in the file (K-ANCHOR). Without it the file is only shown to be
    * consistent with the keys that its author put there.
@@ -83,6 +96,7 @@ export function parseEvidence(
     at: parseTime(file['at']),
     tip: parseTip(file['tip']),
     semantics: parseSemantics(file['semantics']),
+    roots: file['roots'] === undefined ? null : rootsIn(file['roots']),
   })
 }
 
@@ -121,7 +135,7 @@ export async function verifyEvidence(
   evidence: Evidence,
   options: VerifyEvidenceOptions = {},
 ): Promise<VerifiedEvidence> {
-  const { trust, at, semantics, tip, x509, ...others } = options
+  const { trust, at, semantics, tip, x509, roots, ...others } = options
   const given = {
     ...(x509 === undefined ? {} : { x509 }),
     ...(others.limits === undefined ? {} : { limits: others.limits }),
@@ -133,6 +147,7 @@ export async function verifyEvidence(
     at: strictTime(evidence.at, at),
     semantics: evidence.semantics === 'enforce' ? 'enforce' : (semantics ?? 'report'),
     ...strictTip(evidence.tip, tip),
+    ...strictRoots(evidence.roots, roots),
   })
   return Object.freeze({ passport, anchored: trust !== undefined })
 }
@@ -148,8 +163,9 @@ export function createEvidence(facts: {
   readonly at?: 'entry' | number | Date
   readonly tip?: readonly string[]
   readonly semantics?: 'report' | 'enforce'
+  readonly roots?: readonly RootRule[]
 }): Record<string, unknown> {
-  const { passport, trust, at = 'entry', tip, semantics } = facts
+  const { passport, trust, at = 'entry', tip, semantics, roots } = facts
   const evidence = {
     format: EVIDENCE_FORMAT,
     passport: passport.toJSON(),
@@ -157,6 +173,7 @@ export function createEvidence(facts: {
     at: at === 'entry' ? at : new Date(at).toISOString(),
     ...(tip === undefined ? {} : { tip: tip.join(',') }),
     ...(semantics === undefined ? {} : { semantics }),
+    ...(roots === undefined ? {} : { roots }),
   }
   parseEvidence(evidence)
   return evidence
@@ -204,6 +221,20 @@ function strictTip(file: readonly string[] | null, option: VerifyOptions['tip'])
     throw new PassportVerificationError('ERR_KEST_TIP', 'evidence: its tips are not those that were expected')
   }
   return { tip: [...tips] }
+}
+
+/** Whoever is missing in either began nothing. */
+function strictRoots(file: Evidence['roots'], option: VerifyOptions['roots']): Pick<VerifyOptions, 'roots'> {
+  const own = option === undefined ? null : toRootList(option)
+  if (file === null) return own === null ? {} : { roots: own }
+  const stated = createRootList(file)
+  return { roots: own === null ? stated : bothRootLists(own, stated) }
+}
+
+function rootsIn(roots: unknown): readonly CheckedRootRule[] {
+  return parseRootRules(roots, 'roots', (path, why) => {
+    throw wrong(`${path}: ${why}`)
+  })
 }
 
 /** Of repeated members one would count and another be read: by people, or by other programs. */

@@ -1,7 +1,8 @@
 import { atEntry } from '../entry/at-entry.js'
 import { LABEL } from '../entry/entry.js'
 import { PassportVerificationError } from '../errors.js'
-import { type EffectiveRules, effectiveOf } from '../trust/effective.js'
+import { effectiveOf } from '../trust/effective.js'
+import { type EffectiveRules, type Remark, remark } from '../trust/effective-rules.js'
 import { sameIdentity } from '../trust/identity-label.js'
 import type { CheckedEntry, LinkedEntry } from './stages.js'
 import type { Finding, VerifiedEntry } from './verified.js'
@@ -9,6 +10,7 @@ import type { Finding, VerifiedEntry } from './verified.js'
 /** Taint of everything in mode `off`. */
 export const UNVERIFIED_TAINT = 'unverified'
 const UNVERIFIED: readonly string[] = Object.freeze([UNVERIFIED_TAINT])
+const NOTHING = Object.freeze({ trustScore: 0, taints: UNVERIFIED })
 
 /** Where differences between what is claimed and what holds go: into a list, or up (K-SEM). */
 export class Findings {
@@ -20,12 +22,12 @@ export class Findings {
   }
 
   /** @throws {PassportVerificationError} when semantics are enforced */
-  add({ code, message }: Pick<Finding, 'code' | 'message'>, at: LinkedEntry | null): void {
+  add({ kind, code, message }: Remark, at: LinkedEntry | null): void {
     const index = at?.index ?? null
     const entryId = at?.parsed.entry.entry_id ?? null
     const text = index === null ? `passport: ${message}` : `entry ${index}: ${message}`
     if (this.#enforce) throw new PassportVerificationError(code, text, { index, entryId })
-    this.list.push(Object.freeze({ code, index, entryId, message: text }))
+    this.list.push(Object.freeze({ kind, code, index, entryId, message: text }))
   }
 }
 
@@ -55,9 +57,9 @@ export function judgeEntry(
 ): VerifiedEntry {
   const { linked, source } = bound
   const { parsed } = linked
-  // Nobody proved who an unproven entry is by: its word gains nothing, and it states no identity.
+  // Nobody proved who an unproven entry is by: its word gains nothing.
   const effective = judged(linked, () =>
-    effectiveOf(parsed.entry, parents, proven ? rules : { ...rules, mayRaise: () => false }),
+    effectiveOf(parsed.entry, parents, proven ? rules : { ...rules, mayRaise: () => false }, proven),
   )
   for (const finding of effective.findings) findings.add(finding, linked)
   return Object.freeze({
@@ -70,8 +72,10 @@ export function judgeEntry(
     keySource: proven ? source.name : 'none',
     trustScore: effective.trustScore,
     taints: effective.taints,
-    identity: proven ? effective.identity : null,
-    identityBy: proven ? effective.identityBy : null,
+    identity: effective.identity,
+    identityBy: effective.identityBy,
+    claimedIdentity: effective.claimedIdentity,
+    plain: effective.plain,
   })
 }
 
@@ -90,6 +94,8 @@ export function believeNothing(entries: readonly LinkedEntry[]): VerifiedEntry[]
       taints: UNVERIFIED,
       identity: null,
       identityBy: null,
+      claimedIdentity: null,
+      plain: NOTHING,
     }),
   )
 }
@@ -97,8 +103,7 @@ export function believeNothing(entries: readonly LinkedEntry[]): VerifiedEntry[]
 /** Whether all tips say the same of who acts (K-IDENT); a passport whose tips do not has no identity. */
 export function agreeOnIdentity(tips: readonly VerifiedEntry[], findings: Findings): boolean {
   const agree = tips.every((tip) => sameIdentity(tip.identity, tips[0]?.identity ?? null))
-  if (!agree)
-    findings.add({ code: 'ERR_KEST_IDENTITY_CONFLICT', message: 'its tips disagree on who acts' }, null)
+  if (!agree) findings.add(remark('identity-conflict', 'its tips disagree on who acts'), null)
   return agree
 }
 
@@ -114,10 +119,7 @@ class TraceIds {
     const traceId = linked.parsed.entry.labels[LABEL.traceId]
     this.#first ??= traceId
     if (traceId !== undefined && traceId !== this.#first) {
-      this.#findings.add(
-        { code: 'ERR_KEST_TRACE', message: 'its trace_id is not that of the entries before' },
-        linked,
-      )
+      this.#findings.add(remark('trace-differs', 'its trace_id is not that of the entries before'), linked)
     }
   }
 }

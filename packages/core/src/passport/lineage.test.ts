@@ -18,6 +18,8 @@ function entry(hash: string, parents: readonly VerifiedEntry[], proven = true): 
     taints: [],
     identity: null,
     identityBy: null,
+    claimedIdentity: null,
+    plain: { trustScore: 100, taints: [] },
   }
 }
 

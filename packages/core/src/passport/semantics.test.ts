@@ -171,6 +171,7 @@ describe('K-IDENT identity', () => {
   const says = (user: string, agent: string | null = null): Labels => ({
     'kest.identity': JSON.stringify({ agent, task: null, user }),
   })
+  const stated = { 'kest.identity_stated': 'true' }
   const alice = { user: 'alice', agent: null, task: null }
 
   it('is inherited, together with who stated it', async () => {
@@ -184,12 +185,13 @@ describe('K-IDENT identity', () => {
     expect(verified).toMatchObject({ identity: alice, identityBy: id('hop1') })
   })
 
-  it('that is another is its stater’s', async () => {
-    const verified = await verify([
+  it('K-SWITCH that an authority states is the authority’s', async () => {
+    const steps = [
       { labels: says('alice') },
-      { by: 'hop2', labels: says('alice', 'bot') },
+      { by: 'hop2', labels: { ...says('alice', 'bot'), ...stated } },
       { by: 'hop3' },
-    ])
+    ]
+    const verified = await verify(steps, { identityAuthorities: [id('hop2')] })
     expect(verified).toMatchObject({ identity: { ...alice, agent: 'bot' }, identityBy: id('hop2') })
   })
 
@@ -201,13 +203,14 @@ describe('K-IDENT identity', () => {
     expect(await findings(silent)).toEqual([['ERR_KEST_IDENTITY_CONFLICT', null]])
   })
 
-  it('on which parents disagree is none, and a finding of the child that does not say', async () => {
+  it('K-SWITCH on which parents disagree is none, and a finding of the child, unless an authority says', async () => {
     const joined = async (second: Labels, labels: Labels = {}) => {
       const roots = chain({ labels: says('alice') }, { by: 'hop2', parent_ids: ['0'], labels: second })
       const child = chain({ by: 'hop3', parent_ids: roots.map(({ hash }) => hash), labels: labels })
-      return verifyPassport(new Passport(strings([...roots, ...child])), { trust })
+      const all = new Passport(strings([...roots, ...child]))
+      return verifyPassport(all, { trust, identityAuthorities: ['hop1', 'hop2', 'hop3'].map(id) })
     }
-    const conflict = [{ code: 'ERR_KEST_IDENTITY_CONFLICT', index: 2 }]
+    const conflict = [{ kind: 'identity-conflict', code: 'ERR_KEST_IDENTITY_CONFLICT', index: 2 }]
     expect(await joined(says('bob'))).toMatchObject({ identity: null, identityBy: null, findings: conflict })
     expect(await joined({})).toMatchObject({ identity: null, findings: conflict })
     expect(await joined(says('alice'))).toMatchObject({
@@ -215,7 +218,9 @@ describe('K-IDENT identity', () => {
       identityBy: id('hop1'),
       findings: [],
     })
-    expect(await joined(says('bob'), says('carol'))).toMatchObject({
+    expect(await joined(says('bob'), says('carol'))).toMatchObject({ identity: null, findings: conflict })
+    expect(await joined(says('alice', 'bot'))).toMatchObject({ identity: alice, findings: conflict })
+    expect(await joined(says('bob'), { ...says('carol'), ...stated })).toMatchObject({
       identity: { user: 'carol' },
       identityBy: id('hop3'),
       findings: [],

@@ -1,4 +1,5 @@
 import { LABEL } from '../entry/entry.js'
+import { sameIdentity } from '../trust/identity-label.js'
 import { sortedTaints } from '../trust/taints.js'
 import { Lineage } from './lineage.js'
 import { Passport } from './passport.js'
@@ -36,10 +37,12 @@ export class VerifiedPassport {
   readonly trustScore: number | null
   /** Effective taints of all tips, sorted by code point. */
   readonly taints: readonly string[]
-  /** Who acts, as all tips agree; `null` when nobody said or they disagree. */
+  /** Who acts, as all tips agree (K-SWITCH); `null` when nobody said whose word counts, or they disagree. */
   readonly identity: IdentityContext | null
   /** The principal that stated `identity`. */
   readonly identityBy: string | null
+  /** Who acts as all tips' labels say, whether or not their word counts: never to act upon. */
+  readonly claimedIdentity: IdentityContext | null
   /** The trace id of all entries that have one; `null` when none has, or they differ. */
   readonly traceId: string | null
   /** Claims that the lineage does not bear out (K-SEM). */
@@ -66,6 +69,7 @@ export class VerifiedPassport {
         : sortedTaints(new Set(tips.flatMap((tip) => tip.taints)))
     this.identity = agreed ? (tips[0]?.identity ?? null) : null
     this.identityBy = agreed ? (tips[0]?.identityBy ?? null) : null
+    this.claimedIdentity = commonClaim(tips)
     this.traceId = commonTraceId(entries)
     this.findings = Object.freeze([...facts.findings])
     this.mode = facts.mode
@@ -88,6 +92,11 @@ function provenPrincipals(entries: readonly VerifiedEntry[]): readonly string[] 
   const principals = new Set<string>()
   for (const { proven, principal } of entries) if (proven) principals.add(principal)
   return Object.freeze([...principals])
+}
+
+function commonClaim([first, ...others]: readonly VerifiedEntry[]): IdentityContext | null {
+  const claim = first?.claimedIdentity ?? null
+  return others.every((other) => sameIdentity(other.claimedIdentity, claim)) ? claim : null
 }
 
 function commonTraceId(entries: readonly VerifiedEntry[]): string | null {

@@ -11,13 +11,32 @@ export interface IdentityContext {
 
 /** Something that does not break the chain and that an auditor should know (K-SEM). */
 export interface Finding {
+  /** What it is; several kinds may share the code under which `enforce` refuses them. */
+  readonly kind:
+    | 'trust-raised'
+    | 'taint-dropped'
+    | 'trace-differs'
+    | 'identity-conflict'
+    | 'identity-switched'
+    | 'unlisted-root'
   readonly code: Extract<
     KestErrorCode,
-    'ERR_KEST_TRUST_RAISED' | 'ERR_KEST_TAINT_DROPPED' | 'ERR_KEST_TRACE' | 'ERR_KEST_IDENTITY_CONFLICT'
+    | 'ERR_KEST_TRUST_RAISED'
+    | 'ERR_KEST_TAINT_DROPPED'
+    | 'ERR_KEST_TRACE'
+    | 'ERR_KEST_IDENTITY_CONFLICT'
+    | 'ERR_KEST_ROOT'
   >
   readonly index: number | null
   readonly entryId: string | null
   readonly message: string
+}
+
+/** What an entry is worth by its lineage alone, before the reader's lists and ceilings lower it (K-ROOTS). */
+export interface PlainValues {
+  readonly trustScore: number
+  /** Sorted by code point. */
+  readonly taints: readonly string[]
 }
 
 /**
@@ -38,8 +57,11 @@ export interface VerifiedEntry {
   readonly trustScore: number
   /** Sorted by code point. */
   readonly taints: readonly string[]
-  /** Own label, or what the parents agree on; `null` when nobody stated one or the parents disagree. */
+  /** A statement that counts, or what the parents agree on, part by part (K-SWITCH); `null` when that is nobody. */
   readonly identity: IdentityContext | null
-  /** The principal that stated `identity`. */
+  /** The principal that stated `identity`: of its parts, the one that was stated last. */
   readonly identityBy: string | null
+  /** Who acts as labels say, whether or not they count: what unsigned baggage is compared with. */
+  readonly claimedIdentity: IdentityContext | null
+  readonly plain: PlainValues
 }

@@ -2,7 +2,13 @@ import { assertOptions } from '../assert-options.js'
 import { KestConfigError } from '../errors.js'
 import { isKeySource, type KeySource } from '../identity/key-source.js'
 import { type Limits, resolveLimits } from '../limits.js'
-import type { EffectiveRules } from '../trust/effective.js'
+import type { EffectiveRules } from '../trust/effective-rules.js'
+import {
+  type IdentityAuthority,
+  type IdentityPart,
+  toIdentityAuthorities,
+} from '../trust/identity-authorities.js'
+import { type RootList, type RootRule, toRootList } from '../trust/root-list.js'
 import type { SignatureCache } from './signature-cache.js'
 
 /**
@@ -31,6 +37,20 @@ export interface VerifyOptions {
   readonly raisers?: 'any' | readonly string[] | ((principal: string) => boolean)
   /** The most trust that a principal's entries can have (K-DOMAIN); `undefined`: no bound. Default: none for anyone. */
   readonly ceilings?: (principal: string) => number | undefined
+  /**
+   * Who may begin lineage, and what it is worth then (K-ROOTS): a list of `createRootList`, or its rules. Roots of others have
+   * trust 0 and the taint `kest.unlisted-root`, and state no identity. Means nothing with `mode: 'tip'`, and is refused. Default:
+   * whoever has a key.
+   */
+  readonly roots?: RootList | readonly RootRule[]
+  /**
+   * Who may state another identity than the lineage says (K-SWITCH): principals, each for all parts or for some, or a
+   * function. Default: nobody. Where there are no `roots`, it says as well whose roots may state one, and then the default
+   * is everybody.
+   */
+  readonly identityAuthorities?:
+    | readonly IdentityAuthority[]
+    | ((principal: string, part: IdentityPart, root: boolean) => boolean)
   /** Remembers signatures that held (K-CACHE). Default: none. */
   readonly cache?: SignatureCache
   /** Where signatures are verified: on this thread, in the thread pool, or by how many there are (default). */
@@ -63,6 +83,8 @@ const KNOWN: ReadonlySet<string> = new Set<keyof VerifyOptions>([
   'semantics',
   'raisers',
   'ceilings',
+  'roots',
+  'identityAuthorities',
   'cache',
   'threads',
   'signal',
@@ -81,6 +103,8 @@ export function resolveVerifyOptions(options: VerifyOptions): VerifyRules {
     effective: {
       mayRaise: raiserRule(options.raisers),
       ceiling: options.ceilings ?? ((): undefined => undefined),
+      roots: options.roots === undefined ? null : toRootList(options.roots),
+      ...identityRules(options.identityAuthorities, options.roots !== undefined),
     },
     cache: options.cache ?? null,
     threads: oneOf('threads', options.threads, ['auto', 'inline', 'pool']),
@@ -112,6 +136,21 @@ function timeOf(at: VerifyOptions['at']): number | null {
   const time = at instanceof Date ? at.getTime() : at
   if (typeof time === 'number' && Number.isFinite(time)) return time
   throw new KestConfigError(`verify: at: expected 'entry' or a time, got ${String(at)}`)
+}
+
+function identityRules(
+  authorities: VerifyOptions['identityAuthorities'],
+  listed: boolean,
+): Pick<EffectiveRules, 'mayBeginIdentity' | 'mayStateIdentity'> {
+  if (typeof authorities === 'function') {
+    return {
+      mayBeginIdentity: (principal, part) => authorities(principal, part, true),
+      mayStateIdentity: (principal, part) => authorities(principal, part, false),
+    }
+  }
+  const named = toIdentityAuthorities('verify: identityAuthorities', authorities)
+  const may = (principal: string, part: IdentityPart): boolean => named?.get(principal)?.has(part) === true
+  return { mayBeginIdentity: listed || named === null ? () => true : may, mayStateIdentity: may }
 }
 
 function raiserRule(raisers: VerifyOptions['raisers']): (principal: string) => boolean {

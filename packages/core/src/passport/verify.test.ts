@@ -458,25 +458,29 @@ describe('verifyPassport', () => {
     })
 
     it('tip lets an unproven ancestor neither raise trust, nor remove taints, nor state an identity', async () => {
-      const label = '{"agent":null,"task":null,"user":"alice"}'
+      const labels = {
+        'kest.identity': '{"agent":null,"task":null,"user":"alice"}',
+        'kest.identity_stated': 'true',
+      }
+      const identityAuthorities = ['spiffe://kest.test/hop1', 'spiffe://kest.test/hop2']
       const forged = chain(
         { trust_score: 10, taints: ['pii'], added_taints: ['pii'] },
         {
           trust_score: 100,
           removed_taints: ['pii'],
-          labels: { 'kest.trust_override': '100', 'kest.identity': label },
+          labels: { 'kest.trust_override': '100', ...labels },
         },
         { by: 'hop2', trust_score: 100 },
       )
-      expect(await verify(forged, { mode: 'full' })).toMatchObject({
+      expect(await verify(forged, { mode: 'full', identityAuthorities })).toMatchObject({
         trustScore: 100,
         taints: [],
         identity: { user: 'alice' },
       })
-      const verified = await verify(forged, { mode: 'tip' })
+      const verified = await verify(forged, { mode: 'tip', identityAuthorities })
       expect(verified).toMatchObject({ trustScore: 10, taints: ['pii'], identity: null, identityBy: null })
-      const stating = chain({ by: 'hop1' }, { by: 'hop2', labels: { 'kest.identity': label } })
-      expect(await verify(stating, { mode: 'tip' })).toMatchObject({
+      const stating = chain({ by: 'hop1' }, { by: 'hop2', labels })
+      expect(await verify(stating, { mode: 'tip', identityAuthorities })).toMatchObject({
         identity: { user: 'alice' },
         identityBy: 'spiffe://kest.test/hop2',
       })

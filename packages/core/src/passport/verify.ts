@@ -1,7 +1,7 @@
 import { atEntry } from '../entry/at-entry.js'
 import { LABEL } from '../entry/entry.js'
 import { type ParseOptions, parseEntry } from '../entry/parse.js'
-import { KestError, PassportVerificationError } from '../errors.js'
+import { KestConfigError, KestError, PassportVerificationError } from '../errors.js'
 import { isPromise } from '../maybe-promise.js'
 import { bindKeys } from './bind-keys.js'
 import { checkSignature } from './check-signatures.js'
@@ -26,7 +26,7 @@ import { resolveVerifyOptions, type VerifyOptions, type VerifyRules } from './ve
  * 3. each parent is an *earlier* entry, and at most 60 s younger (K-TIME);
  * 4. its principal's own key is found (K-BIND), and the algorithm is that key's (K-ALG);
  * 5. the signature holds;
- * 6. its claims are recomputed (K-EFF, K-TRACE), and where they differ that is a finding or an error (K-SEM).
+ * 6. its claims are recomputed (K-EFF, K-ROOTS, K-SWITCH, K-TRACE), and where they differ that is a finding or an error (K-SEM).
  *
  * Then, of the whole: its tips are the expected ones (K-TIP), and they agree on who acts (K-IDENT). The first failure
  * in entry order is the one thrown; in mode `tip` that of the last entry comes before those of the others. What cannot
@@ -43,7 +43,7 @@ import { resolveVerifyOptions, type VerifyOptions, type VerifyRules } from './ve
  *   `ERR_KEST_PARENT_UNKNOWN`, `ERR_KEST_TIME`, `ERR_KEST_KEY_UNKNOWN`, `ERR_KEST_KEYS_UNAVAILABLE`,
  *   `ERR_KEST_CERTIFICATE_UNSUPPORTED`, `ERR_KEST_CERTIFICATE`, `ERR_KEST_ALG`, `ERR_KEST_SIGNATURE`, `ERR_KEST_TIP`;
  *   where semantics are enforced `ERR_KEST_TRUST_RAISED`, `ERR_KEST_TAINT_DROPPED`, `ERR_KEST_TRACE`,
- *   `ERR_KEST_IDENTITY_CONFLICT`
+ *   `ERR_KEST_IDENTITY_CONFLICT`, `ERR_KEST_ROOT`
  * @throws {KestError} `ERR_KEST_CONFIG` for wrong options, `ERR_KEST_ABORTED` when `signal` aborts
  *
  * @example
@@ -54,6 +54,13 @@ import { resolveVerifyOptions, type VerifyOptions, type VerifyRules } from './ve
  */
 export async function verifyPassport(passport: Passport, options: VerifyOptions): Promise<VerifiedPassport> {
   const rules = resolveVerifyOptions(options)
+  if (rules.mode === 'tip' && rules.effective.roots !== null)
+    throw new KestConfigError('verify: roots mean nothing in mode "tip", where they are not proven (K-ROOTS)')
+  return verifyByRules(passport, rules)
+}
+
+/** {@link verifyPassport}, its options checked. */
+export async function verifyByRules(passport: Passport, rules: VerifyRules): Promise<VerifiedPassport> {
   throwIfAborted(rules)
   assertPassportSize(passport, rules.limits)
   const findings = new Findings(rules.semantics)

@@ -136,10 +136,10 @@ export class DeploymentFile implements DeploymentSource {
       return
     }
     this.#fault = undefined
-    const { policies, deviations } = this.#current
+    const { policies, deviations, roots, rootsPolicy } = this.#current
     this.#options.metrics.reloaded('ok')
     this.#options.logger.info(
-      { file: this.#path, policies, deviations },
+      { file: this.#path, policies, deviations, roots: roots?.rules, roots_policy: rootsPolicy },
       'the deployment file was loaded again',
     )
     this.#warnOfExpired()

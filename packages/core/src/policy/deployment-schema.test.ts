@@ -24,6 +24,10 @@ const deviation = { policy: 'p', tier: 'platform', scope: 'op', reason: 'r', app
 const policies = { platform: ['p'] }
 const deviating = (change: object) => ({ policies, deviations: [{ ...deviation, ...change }] })
 const expiring = (expires: unknown) => deviating({ expires })
+const rooted = (change: object) => ({
+  policies: {},
+  roots: [{ workload: 'spiffe://a.test/edge', ceiling: 40, ...change }],
+})
 
 describe('the JSON Schema of the deployment file', () => {
   it.each<[string, boolean, unknown]>([
@@ -31,6 +35,30 @@ describe('the JSON Schema of the deployment file', () => {
     ['every tier', true, { policies: { enterprise: ['a'], platform: ['b', 'c'], application: [] } }],
     ['a deviation', true, deviating({})],
     ['a deviation of one workload', true, deviating({ scope: { operation: 'op', workload: 'w' } })],
+    ['roots', true, rooted({})],
+    ['no root at all', true, { policies: {}, roots: [], rootsPolicy: 'refuse' }],
+    ['roots below a path', true, rooted({ workload: 'spiffe://a.test/jobs/*', identity: true })],
+    ['roots of a domain', true, rooted({ workload: 'spiffe://a.test/*', ceiling: 0 })],
+    ['a root that is no SPIFFE ID', true, rooted({ workload: 'arn:aws:iam::1:role/a' })],
+    ['a root that is an issuer’s subject', true, rooted({ workload: 'https://issuer.test#service' })],
+    ['roots of nothing', false, { policies: {}, roots: null }],
+    ['a policy for roots that are not listed', false, { policies: {}, rootsPolicy: 'refuse' }],
+    ['an unknown policy for roots', false, { policies: {}, roots: [], rootsPolicy: 'enforce' }],
+    ['a root without a ceiling', false, rooted({ ceiling: undefined })],
+    ['a root without a workload', false, rooted({ workload: undefined })],
+    ['a ceiling above 100', false, rooted({ ceiling: 101 })],
+    ['a ceiling that is a fraction', false, rooted({ ceiling: 0.5 })],
+    ['a ceiling that is text', false, rooted({ ceiling: '40' })],
+    ['an identity that is text', false, rooted({ identity: 'yes' })],
+    ['a root with an unknown key', false, rooted({ trust: 40 })],
+    ['a star alone', false, rooted({ workload: '*' })],
+    ['a star for a part of a name', false, rooted({ workload: 'spiffe://a.test/job*' })],
+    ['a star in the middle', false, rooted({ workload: 'spiffe://a.test/*/job' })],
+    ['a star for a domain', false, rooted({ workload: 'spiffe://*/job' })],
+    ['a star after what is no SPIFFE ID', false, rooted({ workload: 'arn:aws:iam::1:role/*' })],
+    ['a SPIFFE ID that ends in a slash', false, rooted({ workload: 'spiffe://a.test/job/' })],
+    ['a SPIFFE ID without a domain', false, rooted({ workload: 'spiffe:///job' })],
+    ['a SPIFFE ID in capitals', false, rooted({ workload: 'SPIFFE://a.test/job' })],
     ['a time in UTC', true, expiring('2030-01-31T00:00:00Z')],
     ['a time with a zone and a fraction', true, expiring('2030-01-31T23:59:59.123+05:30')],
     ['nothing', false, null],
@@ -71,6 +99,7 @@ describe('the JSON Schema of the deployment file', () => {
     ['a policy that its tier does not have', deviating({ policy: 'other' })],
     ['a day that the calendar lacks', expiring('2030-02-30T00:00:00Z')],
     ['a lone surrogate', deviating({ reason: '\ud800' })],
+    ['a lone surrogate in a root', rooted({ workload: '\ud800' })],
   ])('leaves to the parser alone to refuse %s', (_, document) => {
     expect([described(document), parses(document)]).toEqual([true, false])
   })

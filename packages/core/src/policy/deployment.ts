@@ -1,5 +1,6 @@
 import { type Document, parseDocument, visit } from 'yaml'
 import { KestConfigError } from '../errors.js'
+import { createRootList, parseRootRules, type RootList } from '../trust/root-list.js'
 import { DocumentReader } from './document-reader.js'
 
 /** Tiers that only the deployment can fill, in the order of evaluation. */
@@ -18,13 +19,21 @@ export interface Deviation {
   readonly expiresAt?: number
 }
 
+/** What becomes of a request whose lineage somebody began who is not listed (K-ROOTS). */
+const ROOTS_POLICIES = ['report', 'refuse'] as const
+export type RootsPolicy = (typeof ROOTS_POLICIES)[number]
+
 /**
- * What the deployment says, not the application (F-PE-07…09, F-PE-11): policies of the three upper tiers and the
- * deviations from them.
+ * What the deployment says, not the application (F-PE-07…09, F-PE-11): policies of the three upper tiers, the
+ * deviations from them, and who may begin lineage (K-ROOTS).
  */
 export interface Deployment {
   readonly policies: Readonly<Record<DeploymentTier, readonly string[]>>
   readonly deviations: readonly Deviation[]
+  /** Without it whoever is accepted may begin lineage. */
+  readonly roots?: RootList
+  /** `report`, the default: an unlisted root is worth nothing, and that is logged. `refuse`: so is the request. */
+  readonly rootsPolicy?: RootsPolicy
 }
 
 export const EMPTY_DEPLOYMENT: Deployment = Object.freeze({
@@ -51,6 +60,11 @@ export const EMPTY_DEPLOYMENT: Deployment = Object.freeze({
  *     reason: refunds of 2019 orders come in without an origin
  *     approver: security@example.org
  *     expires: 2030-01-31T00:00:00Z                                                    # optional
+ * roots:                                             # who may begin lineage; left out: whoever is accepted
+ *   - workload: spiffe://example.org/edge            # or spiffe://example.org/jobs/*, all paths below
+ *     ceiling: 40                                    # the most that it is trusted then
+ *     identity: true                                 # whether it may state a user; default false
+ * rootsPolicy: refuse                                # default: report
  * ```
  *
  * @param file what errors name
@@ -59,7 +73,7 @@ export const EMPTY_DEPLOYMENT: Deployment = Object.freeze({
  */
 export function parseDeployment(text: string, file: string): Deployment {
   const at = new DocumentReader(file)
-  const root = at.object(parseYaml(text, file), '', ['policies', 'deviations'])
+  const root = at.object(parseYaml(text, file), '', ['policies', 'deviations', 'roots', 'rootsPolicy'])
   const tiers = at.object(root['policies'], 'policies', DEPLOYMENT_TIERS)
   const policiesOf = (tier: DeploymentTier): readonly string[] =>
     at.names(Object.hasOwn(tiers, tier) ? tiers[tier] : [], `policies.${tier}`)
@@ -71,7 +85,46 @@ export function parseDeployment(text: string, file: string): Deployment {
   const deviations = at
     .array(Object.hasOwn(root, 'deviations') ? root['deviations'] : [], 'deviations')
     .map((value, index) => parseDeviation(at, value, `deviations[${index}]`, policies))
-  return Object.freeze({ policies, deviations: Object.freeze(deviations) })
+  return Object.freeze({ policies, deviations: Object.freeze(deviations), ...parseRoots(at, root) })
+}
+
+function parseRoots(
+  at: DocumentReader,
+  root: Readonly<Record<string, unknown>>,
+): Pick<Deployment, 'roots' | 'rootsPolicy'> {
+  const stated = Object.hasOwn(root, 'rootsPolicy')
+  if (!Object.hasOwn(root, 'roots'))
+    return stated ? at.fail('rootsPolicy', 'means nothing without "roots"') : {}
+  const roots = createRootList(parseRootRules(root['roots'], 'roots', (path, why) => at.fail(path, why)))
+  if (!stated) return { roots }
+  const rootsPolicy = at.string(root['rootsPolicy'], 'rootsPolicy') as RootsPolicy
+  if (!ROOTS_POLICIES.includes(rootsPolicy))
+    at.fail('rootsPolicy', `expected one of ${ROOTS_POLICIES.join(', ')}`)
+  return { roots, rootsPolicy }
+}
+
+/**
+ * The roots that a file lists, for those who judge what services have recorded: a deployment file, or a document that has
+ * nothing but `roots`.
+ *
+ * @param file what errors name
+ * @throws {KestConfigError} naming file, path and reason; also for a deployment file that lists none
+ *
+ * @example
+ * ```ts
+ * const roots = parseRootsFile(await readFile('kest.yaml', 'utf8'), 'kest.yaml')
+ * await verifyPassport(passport, { trust, roots })
+ * ```
+ */
+export function parseRootsFile(text: string, file: string): RootList {
+  const at = new DocumentReader(file)
+  const document = parseYaml(text, file)
+  const isDeployment =
+    typeof document === 'object' && document !== null && Object.hasOwn(document, 'policies')
+  const { roots } = isDeployment
+    ? parseDeployment(text, file)
+    : parseRoots(at, at.object(document, '', ['roots', 'rootsPolicy']))
+  return roots ?? at.fail('roots', 'expected a list')
 }
 
 /**

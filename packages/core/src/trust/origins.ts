@@ -1,4 +1,5 @@
 import { KestConfigError } from '../errors.js'
+import { isReserved } from './reserved.js'
 
 /** Trust that data begins with, by where it comes from (F-TS-02). Fixed by the protocol. */
 export const DEFAULT_ORIGINS: Readonly<Record<string, number>> = Object.freeze({
@@ -24,7 +25,7 @@ export interface OriginMap {
  * The protocol's origins, and one's own beside them.
  *
  * @param custom origin → integer 0…100
- * @throws {KestConfigError} when a default is redefined, a name is empty, or a score is no integer of 0…100.
+ * @throws {KestConfigError} when a default is redefined, a name is empty or begins with `kest.` (K-RESERVED), or a score is no integer of 0…100.
  */
 export function createOriginMap(custom: Readonly<Record<string, number>> = {}): OriginMap {
   const scores = new Map(Object.entries(DEFAULT_ORIGINS))
@@ -34,6 +35,10 @@ export function createOriginMap(custom: Readonly<Record<string, number>> = {}): 
         `origins: "${origin}" is fixed by the protocol and cannot be redefined (F-TS-02)`,
       )
     }
+    if (isReserved(origin))
+      throw new KestConfigError(
+        `origins: "${origin}": names that begin with "kest." are reserved (K-RESERVED)`,
+      )
     if (origin === '') throw new KestConfigError('origins: an origin has a name')
     if (!Number.isInteger(score) || score < 0 || score > 100) {
       throw new KestConfigError(`origins: "${origin}": expected an integer 0…100, got ${String(score)}`)

@@ -17,6 +17,8 @@ export function entryOf(jws: string, identity: IdentityContext | null = null): V
     taints: [],
     identity,
     identityBy: null,
+    claimedIdentity: identity,
+    plain: { trustScore: 100, taints: [] },
   }
 }
 

@@ -1,0 +1,54 @@
+import { type IdentityAuthority, KestError, parseRootsFile, type RootList } from '@kest/core'
+import { UsageError } from '../arguments/usage-error.js'
+import type { Io } from '../command.js'
+import { InputError } from '../files/input-error.js'
+import { readText } from '../files/read.js'
+
+/** Options that say whose word counts for what, of every command that judges lineage. */
+export const JUDGING_OPTIONS = {
+  roots: { type: 'string' },
+  'identity-authorities': { type: 'string', multiple: true },
+} as const
+
+export const JUDGING_HELP = `  --roots FILE        who may begin lineage: a deployment file of the services, or one that has
+                      nothing but "roots". What others began has no trust, and is a finding
+  --identity-authorities LIST
+                      the principals that may state another user, agent or task than their
+                      lineage has, separated by commas; may be repeated. The default is nobody
+`
+
+/** What was written for them. */
+export interface JudgingValues {
+  readonly roots?: string
+  readonly 'identity-authorities'?: readonly string[]
+}
+
+/** As `@kest/core` and `@kest/audit` take them. */
+export interface Judging {
+  readonly roots?: RootList
+  readonly identityAuthorities?: readonly IdentityAuthority[]
+}
+
+/**
+ * @throws {InputError} when the file cannot be read, or lists no roots
+ * @throws {UsageError} for an authority without a name
+ */
+export async function readJudgingOptions(values: JudgingValues, { stdin }: Io): Promise<Judging> {
+  const { roots, 'identity-authorities': lists } = values
+  const names = lists?.flatMap((list) => list.split(','))
+  if (names?.includes(''))
+    throw new UsageError('--identity-authorities: expected principals, separated by commas')
+  return {
+    ...(roots === undefined ? {} : { roots: await readRoots(roots, stdin) }),
+    ...(names === undefined ? {} : { identityAuthorities: names }),
+  }
+}
+
+async function readRoots(path: string, stdin: Io['stdin']): Promise<RootList> {
+  try {
+    return parseRootsFile(await readText(path, stdin), path)
+  } catch (error) {
+    if (error instanceof KestError) throw new InputError(`--roots ${error.message}`, { cause: error })
+    throw error
+  }
+}

@@ -1,0 +1,19 @@
+/** Origins, taints and labels whose names begin so are Kest's alone (K-RESERVED). */
+export const RESERVED_PREFIX = 'kest.'
+
+/** In effect where lineage was begun by whom the reader's list does not name (K-ROOTS). */
+export const UNLISTED_ROOT_TAINT = 'kest.unlisted-root'
+/** In effect where somebody was signed in without the authority for it (K-SWITCH). */
+export const IDENTITY_SWITCHED_TAINT = 'kest.identity-switched'
+/** In effect where a request without lineage was let in (K-OPTIONAL). */
+export const UNPROVEN_TAINT = 'kest.unproven'
+
+/** Whether a name is Kest's alone. */
+export function isReserved(name: string): boolean {
+  return name.startsWith(RESERVED_PREFIX)
+}
+
+/** Whether no raise of trust counts beside these taints (K-ROOTS). */
+export function forbidRaises(taints: readonly string[]): boolean {
+  return taints.length > 0 && (taints.includes(UNLISTED_ROOT_TAINT) || taints.includes(UNPROVEN_TAINT))
+}
