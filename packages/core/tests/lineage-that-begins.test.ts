@@ -72,6 +72,9 @@ async function sends({ kest }: Service, more: Partial<OperationOptions>, state: 
   return kest.run(operation.enter(), () => kest.inject({} as Record<string, string>, READER, { hop: true }))
 }
 
+/** Whoever is malicious does not end his states. */
+const ENDLESS = { maxStateMs: 9 * DAY_MS }
+
 const users = { origin: 'user_input', user: 'alice' } as const
 
 /** Every way in which a receiver knows its sender, and from whom the request comes. */
@@ -134,7 +137,7 @@ describe.each(BINDINGS)('a malicious hop, binding %s', (_, options) => {
     const clock = new FakeClock()
     const edge = await sends(service('edge', ROOTS, clock), users)
     const hop2 = service('hop2', ROOTS, clock)
-    const state = await hop2.kest.extract(edge)
+    const state = await hop2.kest.extract(edge, ENDLESS)
     clock.advance(3_600_000 + 1)
     const kept = await sends(hop2, {}, state)
     const reader = service('reader', ROOTS, clock)
@@ -292,7 +295,7 @@ describe('work that is taken up later', () => {
   it('K-FRESH bounds what a partner brings to an edge, and what is not even verified', async () => {
     const clock = new FakeClock()
     const hop2 = service('hop2', ROOTS, clock)
-    const state = await hop2.kest.extract(await sends(service('edge', ROOTS, clock), users))
+    const state = await hop2.kest.extract(await sends(service('edge', ROOTS, clock), users), ENDLESS)
     clock.advance(DAY_MS + 1)
     const headers = await sends(hop2, {}, state)
     const reader = service('reader', ROOTS, clock)

@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises'
 import { createKeySource } from '@kest/core'
 import { Audit } from '../audit.js'
 import { readFiles } from '../read/files.js'
-import { EVERYBODY } from './make-entry.js'
 import { LONGEST_LINE } from './write-export.js'
 
 /** What it prints, as JSON. */
@@ -20,11 +19,21 @@ export interface AuditSaid {
   readonly maxRssMiB: number
 }
 
+const principalOf = (name: string): string => `spiffe://kest.test/${name}`
 const [folder = '', keys = '', memory = ''] = process.argv.slice(2)
 const trust = createKeySource(JSON.parse(await readFile(keys, 'utf8')))
 const start = performance.now()
 const findings: [traceId: string | null, codes: string[]][] = []
-await using audit = new Audit({ trust, roots: EVERYBODY, memory: Number(memory) })
+await using audit = new Audit({
+  trust,
+  roots: ['gateway', 'payments'].map((name) => ({
+    workload: principalOf(name),
+    ceiling: 100,
+    identity: true,
+  })),
+  identityAuthorities: [principalOf('orders')],
+  memory: Number(memory),
+})
 await audit.read(readFiles([folder], { maxLineBytes: LONGEST_LINE }))
 const read = performance.now()
 for await (const report of audit.traces()) {

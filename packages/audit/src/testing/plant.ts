@@ -233,14 +233,23 @@ export const DEFECTS: Readonly<Record<string, Defect>> = {
   },
   'identities in conflict': (workloads) => {
     const { gateway, orders, payments } = workloads
-    const acts = (user: string): EntryClaim => ({
-      labels: { [LABEL.identity]: `{"agent":null,"task":null,"user":"${user}"}` },
-    })
     const first = gateway.make([])
     const [one, other] = [orders.make([first], acts('alice')), orders.make([first], acts('bob'))]
     const joined = payments.make([one, other])
     const spans = [gateway.span(first), orders.span(one), orders.span(other), payments.span(joined)]
     return planted(first, spans, ['identity-conflict'])
+  },
+  'another signed in': (workloads) => {
+    const { gateway, payments } = workloads
+    const first = gateway.make([], acts('alice'))
+    const second = payments.make([first], acts('admin'))
+    return planted(first, [gateway.span(first), payments.span(second)], ['identity-switched'])
+  },
+  'a root of somebody else': (workloads) => {
+    const { orders, payments } = workloads
+    const first = orders.make([])
+    const second = payments.make([first])
+    return planted(first, [orders.span(first), payments.span(second)], ['unlisted-root'])
   },
   'an entry_id twice': (workloads) => {
     const { gateway, orders, payments } = workloads
@@ -318,4 +327,14 @@ export function twinOf({ jws }: MadeEntry): Pick<MadeEntry, 'jws' | 'hash'> {
 
 function made(jws: string): Pick<MadeEntry, 'jws' | 'hash'> {
   return { jws, hash: entryHash(jws) }
+}
+
+/** States who acts. */
+function acts(user: string): EntryClaim {
+  return {
+    labels: {
+      [LABEL.identity]: `{"agent":null,"task":null,"user":"${user}"}`,
+      [LABEL.identityStated]: 'true',
+    },
+  }
 }
