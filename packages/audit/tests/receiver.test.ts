@@ -192,7 +192,7 @@ describe('OtlpReceiver', () => {
   })
 
   it('answers only when the batch was taken, and takes no more than it may hold', async () => {
-    const receiver = await listen({ maxRequests: 2 })
+    const receiver = await listen({ maxPendingBytes: 5_000, maxBodyBytes: 5_000 })
     const answered: number[] = []
     const first = post(receiver, exportOf(entry())).then(({ status }) => answered.push(status))
     const second = post(receiver, exportOf(entry())).then(({ status }) => answered.push(status))

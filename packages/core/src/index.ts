@@ -113,6 +113,12 @@ export { MemoryCache } from './propagation/memory-cache.js'
 export { createOutbound, type Outbound } from './propagation/outbound.js'
 export { filterKestBaggage, withoutKestBaggage } from './propagation/propagator.js'
 export type { PropagateTo } from './propagation/scope.js'
+export {
+  openRegularFile,
+  type ReadRegularFileOptions,
+  readRegularFile,
+  readRegularFileSync,
+} from './regular-file.js'
 export { ATTRIBUTE, SCOPE, SPAN_PREFIX } from './telemetry/attributes.js'
 export { type AuditSlot, type AuditTrail, bindAuditTrail } from './telemetry/audit-trail.js'
 export { type Logger, stderrLogger } from './telemetry/logger.js'

@@ -1,46 +1,49 @@
-import { createReadStream } from 'node:fs'
-import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
+import { createReadStream, fstatSync } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { createGunzip, type Gunzip } from 'node:zlib'
-import { KestConfigError, KestError } from '@kest/core'
+import { KestConfigError, KestError, openRegularFile } from '@kest/core'
 import { type AuditFinding, finding } from '../finding.js'
 import { faultBatch, type SpanBatch } from './batch.js'
-import { batchOf } from './line-batch.js'
-import { readLines } from './lines.js'
+import { readContent } from './content.js'
+import { type Kind, kindOf, SNIFFED_BYTES } from './kind.js'
+import { lookThrough } from './look-through.js'
 import { readSqlite } from './sqlite.js'
 
 /** Bytes of a line that are read. The Collector writes a batch, 8,192 spans by default, as one line. */
 const MAX_LINE_BYTES = 67_108_864
 const CHUNK_BYTES = 262_144
-const SNIFFED_BYTES = 64
-const SQLITE_MAGIC = 'SQLite format 3\0'
-/** Files of a folder with these names hold spans, or are wrong; of others the beginning decides. */
-const SPAN_FILE = /\.(?:jsonl|ndjson|jws)(?:\.gz)?$/
+/** Files of a folder with these names hold spans, or are wrong; of others what is in them decides. */
+const SPAN_FILE = /\.(?:jsonl|ndjson|jws)(?:\.(?:gz|zst))?$/
 /** What SQLite keeps beside a file, and reads by itself. */
 const BESIDE = /-(?:wal|shm|journal)$/
-/** What a file holds somewhere if it is an export of OTLP/JSON. */
-const EXPORT_MARK = '"resourceSpans"'
+/** A descriptor that whoever started the process handed down: `<(zcat …)` of a shell is the path of one. */
+const DESCRIPTOR = /^\/(?:dev|proc\/self)\/fd\/(\d+)$/
 
 /** How files are read. */
 export interface ReadFilesOptions {
-  /** Bytes of one line; a longer one is a finding `limit`. Default 67,108,864. */
+  /** Bytes of one line, or message; a longer one is a finding `limit`. Default 67,108,864. */
   readonly maxLineBytes?: number
 }
 
-/** A file, and whether somebody named it. */
 interface Found {
   readonly path: string
+  /** Whether it holds spans or is wrong, because somebody named it, or by its own name. */
   readonly named: boolean
+  /** Whether it is one of a folder, which nobody asked for by itself. */
+  readonly inFolder: boolean
   /** That it is not read, and why. */
   readonly passed?: AuditFinding
 }
 
 /**
- * Spans in files: of the Collector's file exporter, of `@kest/telemetry` (lines or SQLite), or plain lists of entries.
- * What a file is, its beginning says; any of them but SQLite may be compressed by gzip. A folder stands for the files in it, in the order
- * of their names, whatever these are; folders in it are not read. What of a folder is not read, because it holds no spans or is no file,
- * is a finding `skipped`.
+ * Spans in files: of the Collector's file exporter, of `@kest/telemetry` (lines or SQLite), answers of Tempo, or plain lists of entries.
+ * What a file is, its beginning says; any of them but SQLite may be compressed by gzip, or by zstd where Node has it (from 22.15 on).
+ *
+ * A path is a regular file, by whatever links; a folder; or a descriptor that was handed down (`/dev/fd/N`), which is read to its end,
+ * whenever that comes. Of a file as much is read as there is when it is opened. A folder stands for the files in it, in the order of
+ * their names, whatever these are. What of it is not read (a folder in it, a FIFO, what is compressed otherwise) is a finding
+ * `unreadable`; of a text that was looked through and holds no spans there is a note `skipped`.
  *
  * Holds one line at a time. What cannot be read is a finding with file and line.
  *
@@ -51,138 +54,151 @@ export async function* readFiles(
   paths: readonly string[],
   options: ReadFilesOptions = {},
 ): AsyncGenerator<SpanBatch> {
-  const { maxLineBytes = MAX_LINE_BYTES } = options
-  if (!Number.isSafeInteger(maxLineBytes) || maxLineBytes < 1)
-    throw new KestConfigError(
-      `readFiles: maxLineBytes: expected a positive integer, got ${String(maxLineBytes)}`,
-    )
+  const maxBytes = maxBytesOf('readFiles', options)
   for (const path of paths) {
-    for (const found of await filesAt(path)) {
-      if (found.passed === undefined) yield* readFile(found, maxLineBytes)
+    const descriptor = DESCRIPTOR.exec(path)?.[1]
+    if (descriptor !== undefined) {
+      yield* readContent(openDescriptor(path, Number(descriptor)), path, maxBytes)
+      continue
+    }
+    for await (const found of filesAt(path)) {
+      if (found.passed === undefined) yield* readFile(found, maxBytes)
       else yield faultBatch(found.passed)
     }
   }
+}
+
+/**
+ * Spans in a stream, such as standard input, which is read to its end: all that {@link readFiles} reads but SQLite.
+ *
+ * @param name as findings call it
+ * @throws {KestError} `ERR_KEST_CONFIG` for wrong options
+ */
+export async function* readStream(
+  stream: Readable,
+  name: string,
+  options: ReadFilesOptions = {},
+): AsyncGenerator<SpanBatch> {
+  yield* readContent(stream as AsyncIterable<Buffer>, name, maxBytesOf('readStream', options))
 }
 
 /** Bytes of all files there are, for whoever shows progress. */
 export async function sizeOf(paths: readonly string[]): Promise<number> {
   let bytes = 0
   for (const path of paths) {
-    for (const { path: file, passed } of await filesAt(path)) {
-      if (passed === undefined) bytes += (await stat(file)).size
+    if (DESCRIPTOR.test(path)) continue
+    for await (const { path: file, passed } of filesAt(path)) {
+      if (passed === undefined) bytes += (await stat(file).catch(() => undefined))?.size ?? 0
     }
   }
   return bytes
 }
 
-async function filesAt(path: string): Promise<Found[]> {
+function maxBytesOf(name: string, { maxLineBytes = MAX_LINE_BYTES }: ReadFilesOptions): number {
+  if (Number.isSafeInteger(maxLineBytes) && maxLineBytes > 0) return maxLineBytes
+  throw new KestConfigError(`${name}: maxLineBytes: expected a positive integer, got ${String(maxLineBytes)}`)
+}
+
+async function* filesAt(path: string): AsyncGenerator<Found> {
+  let names: string[]
   try {
-    if (!(await stat(path)).isDirectory()) return [{ path, named: true }]
-    const names = (await readdir(path)).sort()
-    const known = new Set(names)
-    const beside = await Promise.all(names.map((name) => isBeside(path, name, known)))
-    const own = names.filter((_, i) => !beside[i])
-    return await Promise.all(own.map((name) => fileIn(path, name)))
+    if (!(await stat(path)).isDirectory()) {
+      yield { path, named: true, inFolder: false }
+      return
+    }
+    names = (await readdir(path)).sort()
   } catch (cause) {
-    if (cause instanceof KestError) throw cause
     throw unreadable(path, cause)
   }
+  const known = new Set(names)
+  for (const name of names) if (!(await isBeside(path, name, known))) yield await fileIn(path, name)
 }
 
 /** Whether SQLite keeps it beside a file of its own; of any other file it is a neighbour like all. */
 async function isBeside(folder: string, name: string, names: ReadonlySet<string>): Promise<boolean> {
   const owner = name.replace(BESIDE, '')
   if (owner === name || !names.has(owner)) return false
-  const path = join(folder, owner)
-  const found = await stat(path).catch(() => undefined)
-  return found?.isFile() === true && (await sniff(path)).startsWith(SQLITE_MAGIC)
+  const kind = await kindAt(join(folder, owner)).catch(() => undefined)
+  return kind?.is === 'sqlite'
 }
 
 async function fileIn(folder: string, name: string): Promise<Found> {
   const path = join(folder, name)
-  const file = { path, named: SPAN_FILE.test(name) }
-  const passed = await stat(path).then(
+  const file = { path, named: SPAN_FILE.test(name), inFolder: true }
+  const why = await stat(path).then(
     (found) => {
       if (found.isFile()) return undefined
-      const message = found.isDirectory() ? 'it is a folder, and is not read' : 'it is no file'
-      return finding('skipped', message, { place: path })
+      return found.isDirectory()
+        ? 'it is a folder in a folder, which is not read: name it'
+        : 'it is no regular file'
     },
-    (cause: Error) => finding('unreadable', `it cannot be read: ${cause.message}`, { place: path }),
+    (cause: Error) => `it cannot be read: ${cause.message}`,
   )
-  return passed === undefined ? file : { ...file, passed }
+  return why === undefined ? file : { ...file, passed: finding('unreadable', why, { place: path }) }
 }
 
-async function* readFile({ path, named }: Found, maxLineBytes: number): AsyncGenerator<SpanBatch> {
-  const beginning = await sniff(path)
-  if (beginning.startsWith(SQLITE_MAGIC)) {
-    yield* readSqlite(path)
-    return
-  }
-  const gzip = beginning.startsWith('\u001f\u008b')
-  const begins = gzip || beginning === '' || /^\s*(?:\{\s*"resourceSpans"|ey|\[\s*"ey)/.test(beginning)
-  if (!named && !begins && !(await holds(path, EXPORT_MARK))) {
-    yield faultBatch(finding('skipped', 'it holds no spans, and is not read', { place: path }))
-    return
-  }
-  const file = createReadStream(path, { highWaterMark: CHUNK_BYTES })
-  const gunzip = gzip ? inflated(file) : undefined
-  const stream = gunzip ?? file
+async function* readFile({ path, named, inFolder }: Found, maxBytes: number): AsyncGenerator<SpanBatch> {
+  let stream: Readable
   try {
-    for await (const line of readLines(stream, maxLineBytes)) yield batchOf(line, path)
-    // Zero bytes are padding to gunzip, whatever comes after them.
-    if (gunzip !== undefined && gunzip.bytesWritten < file.bytesRead) {
-      const message = 'the rest of it cannot be read: it comes after the end of what is compressed'
-      yield faultBatch(finding('unreadable', message, { place: path }))
+    const kind = await kindAt(path)
+    if (kind.is === 'sqlite') {
+      yield* readSqlite(path)
+      return
     }
-  } catch (error) {
-    // What was read before stands; the rest of this file is missing, and that is said.
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code === undefined) throw error
-    yield faultBatch(finding('unreadable', `the rest of it cannot be read: ${message}`, { place: path }))
+    const looks =
+      named || kind.is !== 'lines' || kind.ours ? 'spans' : await lookThrough(await openStream(path))
+    if (looks !== 'spans') {
+      yield faultBatch(
+        looks === 'text'
+          ? finding('skipped', 'it is a text that holds no spans', { place: path })
+          : finding('unreadable', 'nobody knows what it is', { place: path }),
+      )
+      return
+    }
+    stream = await openStream(path)
+  } catch (cause) {
+    if (cause instanceof KestError) throw cause
+    if (!inFolder) throw unreadable(path, cause)
+    yield faultBatch(finding('unreadable', `it cannot be read: ${(cause as Error).message}`, { place: path }))
+    return
+  }
+  try {
+    yield* readContent(stream, path, maxBytes)
   } finally {
-    file.destroy()
     stream.destroy()
   }
 }
 
-function inflated(file: Readable): Gunzip {
-  const gunzip = createGunzip()
-  file.on('error', (error) => gunzip.destroy(error))
-  return file.pipe(gunzip)
+/** As much as there is now: whoever writes faster than is read would keep it going for ever. */
+async function openStream(path: string): Promise<Readable> {
+  const file = await openRegularFile(path)
+  const { size } = await file.stat()
+  return file.createReadStream({ highWaterMark: CHUNK_BYTES, ...(size > 0 ? { end: size - 1 } : {}) })
 }
 
-/** Whether a text occurs in a file, wherever. */
-async function holds(path: string, text: string): Promise<boolean> {
-  const file = createReadStream(path, { highWaterMark: CHUNK_BYTES })
-  let end: Buffer = Buffer.alloc(0)
+async function kindAt(path: string): Promise<Kind> {
+  const file = await openRegularFile(path)
   try {
-    for await (const chunk of file) {
-      const bytes = Buffer.concat([end, chunk as Buffer])
-      if (bytes.includes(text)) return true
-      end = bytes.subarray(-text.length)
-    }
-    return false
-  } catch (cause) {
-    throw unreadable(path, cause)
-  } finally {
-    file.destroy()
-  }
-}
-
-async function sniff(path: string): Promise<string> {
-  let file: FileHandle | undefined
-  try {
-    file = await open(path)
     const { buffer, bytesRead } = await file.read(Buffer.alloc(SNIFFED_BYTES), 0, SNIFFED_BYTES, 0)
-    return buffer.toString('latin1', 0, bytesRead)
+    return kindOf(buffer.subarray(0, bytesRead), MAX_LINE_BYTES)
+  } finally {
+    await file.close()
+  }
+}
+
+function openDescriptor(path: string, fd: number): Readable {
+  let known: boolean
+  try {
+    const found = fstatSync(fd)
+    known = found.isFile() || found.isFIFO() || found.isSocket()
   } catch (cause) {
     throw unreadable(path, cause)
-  } finally {
-    await file?.close()
   }
+  if (!known) throw unreadable(path, new Error('it is neither a file nor a pipe'))
+  return createReadStream('', { fd, autoClose: false, highWaterMark: CHUNK_BYTES })
 }
 
 function unreadable(path: string, cause: unknown): KestError {
-  const { code = 'unknown' } = cause as NodeJS.ErrnoException
-  return new KestError('ERR_KEST_EVIDENCE', `${path}: it cannot be read: ${code}`, { cause })
+  const { code, message } = cause as NodeJS.ErrnoException
+  return new KestError('ERR_KEST_EVIDENCE', `${path}: it cannot be read: ${code ?? message}`, { cause })
 }

@@ -1,7 +1,4 @@
-import type { Readable } from 'node:stream'
-
 const NEWLINE = 10
-const CARRIAGE_RETURN = 13
 
 /** A line of a file, without what ends it. */
 export interface Line {
@@ -15,31 +12,37 @@ export interface Line {
   readonly ended: boolean
 }
 
-/** The lines of a stream, of which at most `maxBytes` are held in memory. */
-export async function* readLines(stream: Readable, maxBytes: number): AsyncGenerator<Line> {
+/** The lines of a stream, of which at most `maxBytes` are held in memory: those of a chunk at a time. Empty ones are left out. */
+export async function* readLines(stream: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<Line[]> {
   let number = 1
   let parts: Buffer[] = []
   let length = 0
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
+  const line = (ended: boolean): Line => {
+    const bytes = length > maxBytes ? null : parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)
+    return { number, bytes, length: length + Number(ended), ended }
+  }
+  for await (const chunk of stream) {
+    const lines: Line[] = []
     let start = 0
-    for (;;) {
+    while (start < chunk.length) {
+      if (length === 0 && chunk[start] === NEWLINE) {
+        number++
+        start++
+        continue
+      }
       const end = chunk.indexOf(NEWLINE, start)
       const part = chunk.subarray(start, end === -1 ? chunk.length : end)
       length += part.length
       if (length <= maxBytes) parts.push(part)
       else parts = []
       if (end === -1) break
-      yield { number, bytes: length > maxBytes ? null : joined(parts), length: length + 1, ended: true }
+      lines.push(line(true))
       number++
       parts = []
       length = 0
       start = end + 1
     }
+    if (lines.length > 0) yield lines
   }
-  if (length > 0) yield { number, bytes: length > maxBytes ? null : joined(parts), length, ended: false }
-}
-
-function joined(parts: readonly Buffer[]): Buffer {
-  const line = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)
-  return line.at(-1) === CARRIAGE_RETURN ? line.subarray(0, -1) : line
+  if (length > 0) yield [line(false)]
 }

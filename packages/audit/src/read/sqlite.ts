@@ -1,21 +1,36 @@
+import { resolve } from 'node:path'
 import { KestConfigError, KestError } from '@kest/core'
 import type DatabaseClass from 'libsql'
-import { finding } from '../finding.js'
+import { type FindingCode, finding } from '../finding.js'
 import { type Place, placeText } from '../span/exported-span.js'
 import { readOtlpJson } from '../span/otlp-json.js'
+import { parseJson } from '../span/parse-json.js'
+import { TooManyParts } from '../span/parts.js'
+import { Unreadable } from '../span/unreadable.js'
 import { faultBatch, type SpanBatch } from './batch.js'
 
 /** "KEST": what `@kest/telemetry` writes into the header of its files. */
 const APPLICATION_ID = 0x4b455354
 const VERSION = 1
-/** Characters of a row that are read; a span with a passport of the greatest size has fewer. */
+/** Bytes of a row that are read; a span with a passport of the greatest size has fewer. */
 const MAX_ROW = 2_097_152
+
+/** Of a `PRAGMA`. */
+interface Answer {
+  readonly schema?: unknown
+  readonly type?: unknown
+  readonly hidden?: unknown
+  readonly encoding?: unknown
+}
 
 /** `STRICT` and `NOT NULL` where `@kest/telemetry` made the table: somebody else may have made it otherwise. */
 interface Row {
   readonly id: unknown
+  readonly type: unknown
+  /** Bytes. */
   readonly size: bigint | null
-  readonly otlp: unknown
+  /** As bytes, for what comes after a zero byte would not be in a text. */
+  readonly otlp: ArrayBuffer | null
 }
 
 /**
@@ -48,8 +63,10 @@ export async function* readSqlite(file: string): AsyncGenerator<SpanBatch> {
 
 function* rowsOf(file: string, database: DatabaseClass.Database): Generator<Row> {
   const rows = attempt(file, () => {
+    // The length in bytes is in the header of a row, and nothing more of it is loaded.
     const select = database.prepare(
-      'SELECT id, length(otlp) AS size, CASE WHEN length(otlp) <= ? THEN otlp END AS otlp FROM main.spans NOT INDEXED',
+      `SELECT id, typeof(otlp) AS type, octet_length(otlp) AS size,
+         CASE WHEN octet_length(otlp) <= ? THEN CAST(otlp AS BLOB) END AS otlp FROM main.spans NOT INDEXED`,
     )
     // Ids have 64 bits, and numbers of JavaScript 53.
     return select.safeIntegers(true).iterate(MAX_ROW) as Iterator<Row>
@@ -61,42 +78,37 @@ function* rowsOf(file: string, database: DatabaseClass.Database): Generator<Row>
   }
 }
 
-function batchOf({ otlp, size }: Row, place: Place): SpanBatch {
-  if (otlp === null && size !== null) {
-    return faultBatch(
-      finding('limit', `a row of ${size} characters, which is more than is read`, {
-        place: placeText(place),
-      }),
-    )
-  }
-  const read = readOtlpJson(parse(otlp), { place, receivedAt: null })
-  if (read !== undefined) return { ...read, findings: [], bytes: Number(size) }
-  return faultBatch(
-    finding('unreadable', 'it is not an export of OTLP/JSON', { place: placeText(place) }),
-    Number(size),
-  )
-}
-
-function parse(text: unknown): unknown {
+function batchOf({ type, otlp, size }: Row, place: Place): SpanBatch {
+  const bytes = Number(size ?? 0)
+  const fault = (code: FindingCode, why: string) =>
+    faultBatch(finding(code, why, { place: placeText(place) }), bytes)
+  if (type !== 'text') return fault('unreadable', 'it is no text')
+  if (otlp === null) return fault('limit', `a row of ${bytes} bytes, which is more than is read`)
   try {
-    return typeof text === 'string' ? JSON.parse(text) : undefined
-  } catch {
-    return undefined
+    const read = readOtlpJson(parseJson(Buffer.from(otlp)), { place, receivedAt: null })
+    return { ...read, findings: [], bytes }
+  } catch (error) {
+    if (error instanceof TooManyParts) return fault('limit', error.message)
+    if (error instanceof Unreadable) return fault('unreadable', error.message)
+    throw error
   }
 }
 
 async function openDatabase(file: string): Promise<DatabaseClass.Database> {
   const Database = await load(file)
   return attempt(file, () => {
-    const database = new Database(file, { readonly: true })
+    // As a path, whatever it looks like: an address would be connected to.
+    const database = new Database(resolve(file), { readonly: true })
     const application = numberOf(database, 'application_id')
     const version = numberOf(database, 'user_version')
     const strange =
       application !== APPLICATION_ID || version !== VERSION
         ? `application_id ${String(application)}, version ${String(version)}`
-        : hasPlainTable(database)
-          ? undefined
-          : 'its spans are no plain table'
+        : textEncoding(database) !== 'UTF-8'
+          ? 'its texts are not UTF-8'
+          : hasPlainTable(database)
+            ? undefined
+            : 'its spans are no plain table'
     if (strange === undefined) return database
     database.close()
     throw new KestError(
@@ -106,13 +118,23 @@ async function openDatabase(file: string): Promise<DatabaseClass.Database> {
   })
 }
 
-/** Neither a view, which computes its rows, nor a virtual table, nor one with columns that are computed. */
+/**
+ * Neither a view, which computes its rows, nor a virtual table, nor one with columns that are computed. Asked by statements, for the
+ * functions that answer the same, `pragma_table_list`, are names that the file can give to something else.
+ */
 function hasPlainTable(database: DatabaseClass.Database): boolean {
-  const plain = database.prepare(
-    `SELECT name FROM pragma_table_list WHERE schema = 'main' AND name = 'spans' AND type = 'table'
-       AND NOT EXISTS (SELECT * FROM pragma_table_xinfo('spans') WHERE hidden <> 0)`,
+  const tables = database.prepare("PRAGMA main.table_list('spans')").all() as Answer[]
+  const columns = database.prepare("PRAGMA main.table_xinfo('spans')").all() as Answer[]
+  return (
+    tables.length === 1 &&
+    tables.every(({ schema, type }) => schema === 'main' && type === 'table') &&
+    columns.length > 0 &&
+    columns.every(({ hidden }) => Number(hidden) === 0)
   )
-  return plain.all().length === 1
+}
+
+function textEncoding(database: DatabaseClass.Database): unknown {
+  return (database.prepare('PRAGMA main.encoding').get() as Answer).encoding
 }
 
 /** libsql answers a row, whatever is asked of it. */

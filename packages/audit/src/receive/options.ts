@@ -8,29 +8,34 @@ export interface OtlpReceiverOptions {
   readonly port?: number
   /** Bytes of a request, before and after it is uncompressed. Default 20,971,520, as the Collector takes. */
   readonly maxBodyBytes?: number
-  /** Requests that are read or wait to be taken; more are told to come again. Default 4. */
-  readonly maxRequests?: number
-  /** Milliseconds in which a request must have come whole. Default 30,000. */
+  /**
+   * Bytes of the bodies that wait to be taken, and as many of those that have not come whole yet; more are told to come again.
+   * At least `maxBodyBytes`. Default four times that.
+   */
+  readonly maxPendingBytes?: number
+  /** Milliseconds in which a request must have come whole, after the first five seconds never slower than 4,096 bytes a second. Default 30,000. */
   readonly requestTimeoutMs?: number
 }
 
+const MOST = 2 ** 31 - 1
 const DEFAULTS = {
   host: '127.0.0.1',
   port: 4318,
   maxBodyBytes: 20_971_520,
-  maxRequests: 4,
   requestTimeoutMs: 30_000,
-} as const satisfies Required<OtlpReceiverOptions>
+} as const satisfies OtlpReceiverOptions
+const PENDING_BODIES = 4
 
 /** @throws {KestConfigError} for options that are unknown or wrong */
 export function resolveOptions(options: OtlpReceiverOptions): Required<OtlpReceiverOptions> {
-  assertOptions('OtlpReceiver', options, Object.keys(DEFAULTS))
-  const all = { ...DEFAULTS, ...options }
+  assertOptions('OtlpReceiver', options, [...Object.keys(DEFAULTS), 'maxPendingBytes'])
+  const given = { ...DEFAULTS, ...options }
+  const all = { maxPendingBytes: Math.min(PENDING_BODIES * given.maxBodyBytes, MOST), ...given }
   if (typeof all.host !== 'string' || all.host === '')
     throw new KestConfigError('OtlpReceiver: host: expected an address')
   integer('port', all.port, 0, 65_535)
-  for (const name of ['maxBodyBytes', 'maxRequests', 'requestTimeoutMs'] as const)
-    integer(name, all[name], 1, 2 ** 31 - 1)
+  for (const name of ['maxBodyBytes', 'requestTimeoutMs'] as const) integer(name, all[name], 1, MOST)
+  integer('maxPendingBytes', all.maxPendingBytes, all.maxBodyBytes, MOST)
   return all
 }
 

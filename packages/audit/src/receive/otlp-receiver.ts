@@ -2,15 +2,16 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { KestError } from '@kest/core'
-import { finding } from '../finding.js'
+import { type AuditFinding, finding } from '../finding.js'
 import { faultBatch, type SpanBatch } from '../read/batch.js'
 import { type Place, placeText } from '../span/exported-span.js'
 import { answerRefused, answerTaken, encodingOf, type OtlpEncoding } from './answer.js'
+import { Arrivals } from './arrivals.js'
 import { Inbox } from './inbox.js'
 import { type OtlpReceiverOptions, resolveOptions } from './options.js'
-import { readBody } from './read-body.js'
-import { type Export, readExport } from './read-export.js'
-import { Refusal } from './refusal.js'
+import { readBody, uncompressed } from './read-body.js'
+import { readExport } from './read-export.js'
+import { Refusal, tooMuch } from './refusal.js'
 
 const PATH = '/v1/traces'
 /** How a place of what was received is called, before the number of the request. */
@@ -25,8 +26,9 @@ const NOT_TAKEN = new Refusal(503, 'nobody takes spans any more')
 /** A request on its way to whoever reads. */
 interface Delivery {
   readonly place: Place
+  readonly bytes: number
   /** @throws {Refusal} for what is no export */
-  readonly read: () => SpanBatch
+  readonly read: () => Promise<SpanBatch>
   /** It was taken: `null`; or why it was not. */
   readonly settle: (refusal: Refusal | null) => void
 }
@@ -41,9 +43,11 @@ interface Delivery {
  *
  * The time at which a request came bounds the times that entries state (K-TIME): the auditor is a witness then.
  *
- * Memory is bounded: `maxRequests` bodies of `maxBodyBytes`, twice while they are put together or uncompressed, and the million
- * objects and lists of the one that is read. More requests are told to come again (503), as is everybody once nobody
- * reads any more. There is no TLS and no authentication: nothing that comes is believed, but whoever reaches it can add to it.
+ * Memory is bounded: `maxPendingBytes` of bodies that wait, as many of those that have not come whole, and the one that is read, uncompressed,
+ * with its million objects and lists. Beyond that, requests are told to come again (503), first those that have been silent for longest; who sends
+ * too slowly is told so (408). How many were refused so is a finding `limit`, for whether they came again is not known. Once
+ * nobody reads any more, everybody gets 503. There is no TLS and no authentication: nothing that comes is believed, but whoever reaches it can
+ * add to it.
  *
  * @example
  * ```ts
@@ -57,9 +61,13 @@ export class OtlpReceiver implements AsyncIterable<SpanBatch>, AsyncDisposable {
   readonly #server: Server
   readonly #inbox = new Inbox<Delivery>()
   readonly #batches: AsyncGenerator<SpanBatch, void, undefined>
+  readonly #arrivals: Arrivals
   #url = ''
   #requests = 0
   #inFlight = 0
+  #waitingBytes = 0
+  /** Requests and connections that were refused, and may come again. */
+  #refused = 0
   #onIdle: (() => void) | null = null
   #closing: Promise<void> | null = null
   #reader: 'none' | 'reading' | 'gone' = 'none'
@@ -67,15 +75,18 @@ export class OtlpReceiver implements AsyncIterable<SpanBatch>, AsyncDisposable {
   private constructor(options: Required<OtlpReceiverOptions>) {
     this.#options = options
     this.#batches = this.#deliveries()
+    this.#arrivals = new Arrivals(options.maxPendingBytes, options.requestTimeoutMs)
     this.#server = createServer(
       {
         headersTimeout: Math.min(HEADERS_TIMEOUT_MS, options.requestTimeoutMs),
-        requestTimeout: options.requestTimeoutMs,
+        // Of a body the arrivals say how long it may take.
+        requestTimeout: 0,
         connectionsCheckingInterval: CHECK_MS,
       },
       (request, response) => void this.#receive(request, response),
     )
     this.#server.maxConnections = MAX_CONNECTIONS
+    this.#server.on('drop', () => this.#refused++)
   }
 
   /**
@@ -126,6 +137,7 @@ export class OtlpReceiver implements AsyncIterable<SpanBatch>, AsyncDisposable {
     this.#server.close()
     if (this.#reader !== 'reading') this.#abandon()
     if (this.#inFlight > 0) await this.#untilIdle()
+    this.#refused += this.#inFlight
     this.#inbox.end()
     this.#server.closeAllConnections()
     await closed
@@ -147,11 +159,12 @@ export class OtlpReceiver implements AsyncIterable<SpanBatch>, AsyncDisposable {
     try {
       for await (const delivery of this.#inbox) {
         current = delivery
-        const [batch, refusal] = batchOf(delivery)
+        const [batch, refusal] = await batchOf(delivery)
         yield batch
         current = null
         delivery.settle(refusal)
       }
+      if (this.#refused > 0) yield faultBatch(refused(this.#refused))
     } finally {
       current?.settle(NOT_TAKEN)
       this.#abandon()
@@ -173,43 +186,48 @@ export class OtlpReceiver implements AsyncIterable<SpanBatch>, AsyncDisposable {
     const place = { file: PLACE, line: ++this.#requests }
     const encoding = encodingOf(request.headers['content-type'])
     try {
-      const read = await this.#readerOf(request, encoding, place)
-      if (read === null) {
+      const delivery = await this.#deliveryOf(request, encoding, place)
+      if (delivery === null) {
         response.destroy()
         return
       }
-      await this.#deliver(place, read)
+      await this.#deliver(delivery)
       // A connection that stays open would hold up closing.
       if (this.#closing !== null) response.setHeader('connection', 'close')
       answerTaken(response, encoding ?? 'json')
     } catch (error) {
+      if (error instanceof Refusal && error.counted) this.#refused++
       if (response.destroyed) return
       answerRefused(response, encoding ?? 'json', error instanceof Refusal ? error : NOT_TAKEN)
     }
   }
 
   /**
-   * What makes a batch of a request; `null` when its sender left. What is lost by refusing it is for whoever reads, as is what
-   * should not have happened.
+   * A request that has come; `null` when its sender left. What is lost by refusing it is for whoever reads, as is what should not have
+   * happened.
    *
    * @throws {Refusal} for what is none of their business
    */
-  async #readerOf(
+  async #deliveryOf(
     request: IncomingMessage,
     encoding: OtlpEncoding | undefined,
     place: Place,
-  ): Promise<(() => SpanBatch) | null> {
+  ): Promise<Omit<Delivery, 'settle'> | null> {
+    const { maxBodyBytes } = this.#options
     try {
       const known = this.#assertWelcome(request, encoding)
-      const body = await readBody(request, this.#options.maxBodyBytes)
-      if (body === null) return null
-      const received: Export = { encoding: known, body, place, receivedAt: Date.now() }
-      return () => readExport(received)
+      const came = await readBody(request, maxBodyBytes, this.#arrivals)
+      if (came === null) return null
+      const receivedAt = Date.now()
+      // Uncompressed when its turn comes: one at a time takes the memory of one.
+      const read = async (): Promise<SpanBatch> => {
+        const body = await uncompressed(came, maxBodyBytes)
+        return readExport({ encoding: known, body, place, receivedAt })
+      }
+      return { place, bytes: came.bytes.length, read }
     } catch (error) {
       if (error instanceof Refusal && !error.loses) throw error
-      return () => {
-        throw error
-      }
+      return { place, bytes: 0, read: () => Promise.reject(error as Error) }
     }
   }
 
@@ -218,32 +236,42 @@ export class OtlpReceiver implements AsyncIterable<SpanBatch>, AsyncDisposable {
     if (url.split('?', 1)[0] !== PATH) throw new Refusal(404, `traces are taken at ${PATH}, and nothing else`)
     if (method !== 'POST') throw new Refusal(405, `${PATH} is for POST`)
     if (this.#closing !== null || this.#reader === 'gone') throw NOT_TAKEN
-    if (this.#inFlight > this.#options.maxRequests) throw new Refusal(503, 'too many requests at once')
     if (encoding !== undefined) return encoding
     throw new Refusal(415, 'expected application/json or application/x-protobuf')
   }
 
   /** @throws {Refusal} when it was not taken */
-  #deliver(place: Place, read: () => SpanBatch): Promise<void> {
-    if (this.#reader === 'gone') return Promise.reject(NOT_TAKEN)
-    return new Promise((resolve, reject) => {
-      const settle = (refusal: Refusal | null): void => {
-        if (refusal === null) resolve()
-        else reject(refusal)
-      }
-      this.#inbox.put({ place, read, settle })
-    })
+  async #deliver(one: Omit<Delivery, 'settle'>): Promise<void> {
+    if (this.#reader === 'gone') throw NOT_TAKEN
+    if (this.#waitingBytes + one.bytes > this.#options.maxPendingBytes) throw tooMuch()
+    this.#waitingBytes += one.bytes
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const settle = (refusal: Refusal | null): void => {
+          if (refusal === null) resolve()
+          else reject(refusal)
+        }
+        this.#inbox.put({ ...one, settle })
+      })
+    } finally {
+      this.#waitingBytes -= one.bytes
+    }
   }
 }
 
 /** What a reader gets of a request, and what its sender does. */
-function batchOf({ place, read }: Delivery): [batch: SpanBatch, refusal: Refusal | null] {
+async function batchOf({ place, read }: Delivery): Promise<[batch: SpanBatch, refusal: Refusal | null]> {
   try {
-    return [read(), null]
+    return [await read(), null]
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
     return [faultBatch(finding('unreadable', error.message, { place: placeText(place) })), error]
   }
+}
+
+function refused(times: number): AuditFinding {
+  const why = `${times} requests were refused, for more came at once than is held, or they were too slow; whether they came again is not known`
+  return finding('limit', why, { place: PLACE })
 }
 
 function urlOf({ address, family, port }: AddressInfo): string {

@@ -1,9 +1,10 @@
-import { isUtf8 } from 'node:buffer'
 import type { SpanBatch } from '../read/batch.js'
 import type { Place } from '../span/exported-span.js'
 import { readOtlpJson } from '../span/otlp-json.js'
 import { decodeOtlpProtobuf } from '../span/otlp-protobuf.js'
-import { assertParts, TooManyParts } from '../span/parts.js'
+import { parseJson } from '../span/parse-json.js'
+import { TooManyParts } from '../span/parts.js'
+import { Unreadable } from '../span/unreadable.js'
 import type { OtlpEncoding } from './answer.js'
 import { Refusal } from './refusal.js'
 
@@ -18,40 +19,29 @@ export interface Export {
 
 /** @throws {Refusal} 400 when it is not an export of OTLP, 413 when it is in too many parts */
 export function readExport({ encoding, body, place, receivedAt }: Export): SpanBatch {
-  const value = encoding === 'json' ? parseJson(body) : parseProtobuf(body)
-  const read = readOtlpJson(value, { place, receivedAt })
-  if (read === undefined) throw unreadable('it is not an export of OTLP/JSON')
-  return { ...read, findings: [], bytes: body.length }
-}
-
-function parseJson(body: Buffer): unknown {
-  if (!isUtf8(body)) throw unreadable('it is not UTF-8')
   try {
-    assertParts(body)
-    const value: unknown = JSON.parse(body.toString('utf8'))
-    // Without spans there is no list of them, either.
-    return isEmpty(value) ? { resourceSpans: [] } : value
-  } catch (cause) {
-    if (cause instanceof TooManyParts) throw new Refusal(413, cause.message)
-    throw unreadable('it is not JSON')
+    const value = encoding === 'json' ? readJson(body) : readProtobuf(body)
+    return { ...readOtlpJson(value, { place, receivedAt }), findings: [], bytes: body.length }
+  } catch (error) {
+    if (error instanceof TooManyParts) throw new Refusal(413, error.message)
+    if (error instanceof Unreadable) throw new Refusal(400, error.message)
+    throw error
   }
 }
 
-function isEmpty(value: unknown): boolean {
-  return (
+/** Without spans there is no list of them, either. */
+function readJson(body: Buffer): unknown {
+  const value = parseJson(body)
+  const empty =
     typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0
-  )
+  return empty ? { resourceSpans: [] } : value
 }
 
-function parseProtobuf(body: Buffer): unknown {
+function readProtobuf(body: Buffer): unknown {
   try {
     return decodeOtlpProtobuf(body)
   } catch (cause) {
-    if (cause instanceof TooManyParts) throw new Refusal(413, cause.message)
-    throw unreadable(`it is not protobuf: ${(cause as Error).message}`)
+    if (cause instanceof TooManyParts || cause instanceof Unreadable) throw cause
+    throw new Unreadable(`it is not protobuf: ${(cause as Error).message}`)
   }
-}
-
-function unreadable(why: string): Refusal {
-  return new Refusal(400, why)
 }

@@ -70,10 +70,14 @@ function maxLength(member: keyof Claims): number {
 }
 
 const HEX: Readonly<Record<number, RegExp>> = { 32: /^[0-9a-fA-F]{32}$/, 16: /^[0-9a-fA-F]{16}$/ }
+/** Of as many bytes. */
+const BASE64: Readonly<Record<number, RegExp>> = { 32: /^[A-Za-z0-9+/]{22}==$/, 16: /^[A-Za-z0-9+/]{11}=$/ }
 
-/** An id of OpenTelemetry as hex, lowercase; OTLP/JSON may write either case. */
+/** An id of OpenTelemetry as hex, lowercase; OTLP/JSON may write either case, and Tempo writes base64. */
 export function hexId(value: unknown, length: 16 | 32): string | null {
-  return typeof value === 'string' && HEX[length]?.test(value) ? value.toLowerCase() : null
+  if (typeof value !== 'string') return null
+  if (HEX[length]?.test(value)) return value.toLowerCase()
+  return BASE64[length]?.test(value) ? Buffer.from(value, 'base64').toString('hex') : null
 }
 
 /** A name that is shown, bounded. */

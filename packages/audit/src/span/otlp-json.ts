@@ -7,6 +7,7 @@ import {
   isOfKest,
   type Place,
 } from './exported-span.js'
+import { Unreadable } from './unreadable.js'
 
 /** Where a batch was read, and when a witness got it. */
 export interface Origin {
@@ -24,29 +25,43 @@ export interface OtlpSpans {
 type Members = Readonly<Record<string, unknown>>
 
 /**
- * The spans of Kest in one OTLP/JSON export: `{"resourceSpans": …}`, a line of the Collector's file exporter.
+ * The members of an export, down to its spans, by the names that they have or had: one that is not known could hold spans that
+ * would go unread. (Of a span itself it is passed over, as OTLP has it.)
+ */
+const EXPORT = ['resourceSpans', 'batches']
+const RESOURCE = ['scopeSpans', 'instrumentationLibrarySpans']
+const BESIDE_RESOURCE = ['resource', 'schemaUrl']
+const SCOPE = ['scope', 'instrumentationLibrary']
+const BESIDE_SPANS = ['spans', 'schemaUrl']
+/** What Tempo and Jaeger answer with has an export in it, and tells of the answer beside. */
+const AROUND_EXPORT = ['trace', 'result']
+const OF_ANSWER = ['metrics', 'status', 'message']
+
+/**
+ * The spans of Kest in one OTLP/JSON export: `{"resourceSpans": …}`, a line of the Collector's file exporter. Tempo's name for the
+ * list, `batches`, and the older ones within it are read alike.
+ *
+ * All of it is read, or nothing: what has another form could hold spans, and is not passed over.
  *
  * @param value what JSON made of it
- * @returns `undefined` when it is not of that form
+ * @throws {Unreadable} when it is not of that form
  */
-export function readOtlpJson(value: unknown, origin: Origin): OtlpSpans | undefined {
-  if (!isObject(value) || !Array.isArray(value['resourceSpans'])) return undefined
+export function readOtlpJson(value: unknown, origin: Origin): OtlpSpans {
   const spans: ExportedSpan[] = []
   let others = 0
-  for (const resourceSpans of value['resourceSpans'] as unknown[]) {
-    if (!isObject(resourceSpans)) return undefined
-    const service = serviceOf(resourceSpans['resource'])
-    const listed = listOf(resourceSpans['scopeSpans'])
-    if (listed === undefined) return undefined
-    for (const scopeSpans of listed) {
-      if (!isObject(scopeSpans)) return undefined
-      const scope = isObject(scopeSpans['scope']) ? scopeSpans['scope']['name'] : undefined
-      const spansOfScope = listOf(scopeSpans['spans'])
-      if (spansOfScope === undefined) return undefined
-      for (const span of spansOfScope) {
-        if (!isObject(span)) return undefined
-        const read = spanOf(span, scope, service, origin)
-        if (read === undefined) return undefined
+  const whole = assertObject(value, 'an export of OTLP')
+  assertMembers(whole, EXPORT, 'the export')
+  if (!EXPORT.some((name) => name in whole)) throw new Unreadable('it is not an export of OTLP')
+  for (const resourceSpans of listsOf(whole, EXPORT)) {
+    const ofResource = assertObject(resourceSpans, 'spans of a resource')
+    assertMembers(ofResource, [...RESOURCE, ...BESIDE_RESOURCE], 'what it has of a resource')
+    const service = serviceOf(ofResource['resource'])
+    for (const scopeSpans of listsOf(ofResource, RESOURCE)) {
+      const ofScope = assertObject(scopeSpans, 'spans of a scope')
+      assertMembers(ofScope, [...SCOPE, ...BESIDE_SPANS], 'what it has of a scope')
+      const scope = scopeOf(ofScope)
+      for (const span of listOf(ofScope, 'spans')) {
+        const read = spanOf(assertObject(span, 'a span'), scope, service, origin)
         if (read === null) others++
         else spans.push(read)
       }
@@ -55,18 +70,33 @@ export function readOtlpJson(value: unknown, origin: Origin): OtlpSpans | undefi
   return { spans, others }
 }
 
-/** @returns `null` for one that is not of Kest, `undefined` for what is no span */
+/** The export that a server's answer has in it, or what it is itself. */
+export function exportIn(value: unknown): unknown {
+  if (!isObject(value) || EXPORT.some((name) => name in value)) return value
+  const [around, ...others] = Object.keys(value).filter((name) => !OF_ANSWER.includes(name))
+  const answers = around !== undefined && others.length === 0 && AROUND_EXPORT.includes(around)
+  return answers ? value[around] : value
+}
+
+/** Whether it is an export of something else than spans. */
+export function isOtherSignal(value: unknown): boolean {
+  if (!isObject(value)) return false
+  const names = Object.keys(value)
+  return names.length === 1 && /^resource(?:Logs|Metrics|Profiles)$/.test(names[0] as string)
+}
+
+/** @returns `null` for one that is not of Kest */
 function spanOf(
   span: Members,
-  scope: unknown,
+  scope: string | undefined,
   service: string | null,
   { place, receivedAt }: Origin,
-): ExportedSpan | null | undefined {
+): ExportedSpan | null {
   const reader = new ClaimsReader()
-  const attributes = listOf(span['attributes'])
-  if (attributes === undefined) return undefined
-  for (const attribute of attributes) {
-    if (isObject(attribute)) reader.add(attribute['key'], claimOf(attribute['value']))
+  for (const attribute of listOf(span, 'attributes')) {
+    const { key, value } = assertObject(attribute, 'an attribute')
+    if (typeof key !== 'string') throw new Unreadable('an attribute in it has no name')
+    reader.add(key, claimOf(value))
   }
   const { claims } = reader
   if (!isOfKest(scope, claims)) return null
@@ -81,18 +111,28 @@ function spanOf(
   }
 }
 
+/** A scope decides whether a span without a signature is for the auditor. */
+function scopeOf(scopeSpans: Members): string | undefined {
+  const [scope, another] = SCOPE.filter((name) => name in scopeSpans)
+  if (another !== undefined) throw new Unreadable('spans in it have two scopes')
+  if (scope === undefined) return undefined
+  const { name } = assertObject(scopeSpans[scope], 'a scope')
+  if (name === undefined || typeof name === 'string') return name
+  throw new Unreadable("a scope's name in it is no text")
+}
+
 function serviceOf(resource: unknown): string | null {
-  if (!isObject(resource)) return null
-  for (const attribute of listOf(resource['attributes']) ?? []) {
-    if (isObject(attribute) && attribute['key'] === 'service.name')
-      return boundedName(claimOf(attribute['value']))
+  if (resource === undefined) return null
+  for (const attribute of listOf(assertObject(resource, 'a resource'), 'attributes')) {
+    const { key, value } = assertObject(attribute, 'an attribute')
+    if (key === 'service.name') return boundedName(claimOf(value))
   }
   return null
 }
 
 /** OTLP's AnyValue. Integers of 64 bits are text in JSON. */
 function claimOf(value: unknown): Claim {
-  if (!isObject(value)) return null
+  if (!isObject(value) || Object.keys(value).length !== 1) return null
   const { stringValue, intValue, doubleValue, boolValue } = value
   if (typeof stringValue === 'string') return stringValue
   if (typeof boolValue === 'boolean') return boolValue
@@ -107,8 +147,26 @@ function isObject(value: unknown): value is Members {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+function assertObject(value: unknown, what: string): Members {
+  if (isObject(value)) return value
+  throw new Unreadable(`expected ${what}, got ${value === null ? 'null' : typeof value}`)
+}
+
+function assertMembers(one: Members, known: readonly string[], what: string): void {
+  for (const name of Object.keys(one)) {
+    if (!known.includes(name))
+      throw new Unreadable(`${what} has a member "${name.slice(0, 64)}", which is not read`)
+  }
+}
+
 /** What is left out is empty; what is something else is no export, rather than nothing. */
-function listOf(value: unknown): readonly unknown[] | undefined {
-  if (value === undefined || value === null) return []
-  return Array.isArray(value) ? value : undefined
+function listOf(one: Members, name: string): readonly unknown[] {
+  const value = one[name]
+  if (value === undefined) return []
+  if (Array.isArray(value)) return value
+  throw new Unreadable(`its ${name} are no list`)
+}
+
+function* listsOf(one: Members, names: readonly string[]): Generator<unknown> {
+  for (const name of names) yield* listOf(one, name)
 }

@@ -90,15 +90,36 @@ describe('decodeOtlpProtobuf', () => {
     })
   })
 
-  it('takes of a value that is given twice the last', () => {
-    const twice = attribute('a', text(1, 'first'), (writer) => writer.tag(2, WireType.Varint).bool(true))
-    expect(spanIn(decodeOtlpProtobuf(exportOf(message(bytes(9, twice)))))).toMatchObject({
-      attributes: [{ key: 'a', value: { boolValue: true } }],
-    })
-    const hidden = attribute('a', text(1, 'first'), bytes(5, message()))
-    expect(spanIn(decodeOtlpProtobuf(exportOf(message(bytes(9, hidden)))))).toMatchObject({
-      attributes: [{ key: 'a', value: {} }],
-    })
+  it('refuses what may be there once and is there twice, of which one would go unread', () => {
+    const number: Write = (writer) => writer.tag(2, WireType.Varint).bool(true)
+    const value = bytes(2, message(text(1, 'a')))
+    for (const twice of [
+      message(bytes(9, attribute('a', text(1, 'first'), number))),
+      message(bytes(9, attribute('a', text(1, 'first'), bytes(5, message())))),
+      message(bytes(9, message(text(1, 'a'), text(1, 'b'), value))),
+      message(bytes(9, message(text(1, 'a'), value, value))),
+      message(text(5, 'a'), text(5, 'a')),
+      message(bytes(1, Buffer.alloc(16, 1)), bytes(1, Buffer.alloc(16, 2))),
+    ])
+      expect(() => decodeOtlpProtobuf(exportOf(twice))).toThrow('is there twice')
+  })
+
+  it('reads spans by the field that they had before, too', () => {
+    const former = bytes(1_000, message(bytes(2, message(text(5, 'name')))))
+    expect(spanIn(decodeOtlpProtobuf(message(bytes(1, message(former)))))).toMatchObject({ name: 'name' })
+  })
+
+  it('refuses a field down to the spans that it does not know, for it could hold some', () => {
+    const unknown = text(7, 'of tomorrow')
+    const otherType: Write = (writer) => writer.tag(2, WireType.Varint).int32(7)
+    for (const wrong of [
+      message(unknown),
+      message(bytes(1, message(unknown))),
+      message(bytes(1, message(bytes(2, message(unknown))))),
+      message(bytes(1, message(otherType))),
+      message(bytes(1, message(bytes(2, message(otherType))))),
+    ])
+      expect(() => decodeOtlpProtobuf(wrong)).toThrow('is not one that is known')
   })
 
   it('takes a resource that comes in parts as all of them', () => {
@@ -108,18 +129,13 @@ describe('decodeOtlpProtobuf', () => {
     })
   })
 
-  it('passes over fields that it does not know, and those of another wire type', () => {
-    const span = message(
-      (writer) => writer.tag(1, WireType.Varint).int32(7),
-      text(99, 'of tomorrow'),
-      text(5, 'name'),
-    )
-    expect(spanIn(decodeOtlpProtobuf(exportOf(span)))).toEqual({
-      traceId: '',
-      spanId: '',
+  it('passes over fields of a span that it does not know, and refuses those that it knows otherwise', () => {
+    expect(spanIn(decodeOtlpProtobuf(exportOf(message(text(99, 'of tomorrow'), text(5, 'name')))))).toEqual({
       name: 'name',
       attributes: [],
     })
+    const other = message((writer) => writer.tag(9, WireType.Varint).int32(7))
+    expect(() => decodeOtlpProtobuf(exportOf(other))).toThrow('a field 9')
   })
 
   it.each([

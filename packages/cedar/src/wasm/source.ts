@@ -1,5 +1,4 @@
-import { readFile } from 'node:fs/promises'
-import { KestConfigError } from '@kest/core'
+import { KestConfigError, readRegularFile } from '@kest/core'
 
 /** Text, or the file that holds it. */
 export type Source = string | URL | { readonly file: string | URL }
@@ -22,7 +21,7 @@ export async function readSources(where: string, sources: Source | readonly Sour
       if (!(file instanceof URL) && (typeof file !== 'string' || file === ''))
         throw new KestConfigError(`${where}: expected text, a file: URL, or { file }`)
       try {
-        return { name: String(file), text: await readFile(file, 'utf8') }
+        return { name: String(file), text: (await readRegularFile(file)).toString('utf8') }
       } catch (cause) {
         throw new KestConfigError(`${String(file)}: ${(cause as Error).message}`, { cause })
       }

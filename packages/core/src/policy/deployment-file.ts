@@ -7,7 +7,7 @@ import { inTime } from '../in-time.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { KestMetrics } from '../telemetry/metrics.js'
 import { type Deployment, EMPTY_DEPLOYMENT, parseDeployment } from './deployment.js'
-import { readRegularFile, readRegularFileSync } from './read-regular-file.js'
+import { readRegularFile, readRegularFileSync } from '../regular-file.js'
 
 const WARNING = { type: 'KestWarning', code: 'ERR_KEST_CONFIG' }
 

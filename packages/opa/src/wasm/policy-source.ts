@@ -1,7 +1,9 @@
-import { readFile } from 'node:fs/promises'
-import { type JsonObject, KestConfigError } from '@kest/core'
+import { type JsonObject, KestConfigError, readRegularFile } from '@kest/core'
 import { mergeData } from './merge-data.js'
 import { parseData, readBundle } from './read-bundle.js'
+
+/** Of the policies, or of the data beside them: as many as a bundle may have once it is unpacked. */
+const MAX_BYTES = 128 * 1024 * 1024
 
 /** Policies as they were read. */
 export interface ReadPolicies {
@@ -60,7 +62,7 @@ export class PolicySource {
 async function bytesOf(source: string | URL | Uint8Array): Promise<Uint8Array> {
   if (source instanceof Uint8Array) return source
   try {
-    return await readFile(source)
+    return await readRegularFile(source, { maxBytes: MAX_BYTES })
   } catch (cause) {
     throw new KestConfigError(`${nameOf(source)}: ${(cause as Error).message}`, { cause })
   }

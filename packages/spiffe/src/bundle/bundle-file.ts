@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readRegularFile } from '@kest/core'
 import { assertDuration } from '../duration.js'
 import { TrustDomain } from '../id/spiffe-id.js'
 import type { FollowOptions } from '../source/followed.js'
@@ -6,6 +6,9 @@ import { JwtBundle } from './jwt-bundle.js'
 import { parsePemBundle } from './pem.js'
 import { type PolledBundleSource, pollBundle } from './polled-bundle.js'
 import { parseSpiffeBundle, type SpiffeBundle } from './spiffe-bundle.js'
+
+/** As much as is taken of an endpoint. */
+const MAX_BYTES = 4 * 1024 * 1024
 
 export interface BundleFileOptions extends FollowOptions {
   /** Whose bundle it is. */
@@ -18,8 +21,8 @@ export interface BundleFileOptions extends FollowOptions {
  * Follows a bundle in a file: SPIFFE bundle JSON, or PEM.
  *
  * The file is read again every `intervalMs`, rather than watched for events, so that mounted volumes, replaced symbolic
- * links and network file systems work alike. A file that is gone or cannot be read leaves the bundle as it was, stale, for
- * at most `maxStaleMs`. To withdraw a domain, write `{"keys": []}`.
+ * links and network file systems work alike. A file that is gone or cannot be read, is no regular file (a FIFO, a device), or has more
+ * than 4 MiB, leaves the bundle as it was, stale, for at most `maxStaleMs`. To withdraw a domain, write `{"keys": []}`.
  *
  * @throws {SpiffeError} `ERR_SPIFFE_TRUST_DOMAIN`, `ERR_SPIFFE_CONFIG`; `ERR_SPIFFE_TIMEOUT` when it cannot be read for
  *   `connectTimeoutMs`, with the reason as its cause; `ERR_SPIFFE_ABORTED`
@@ -32,7 +35,8 @@ export function watchBundleFile(path: string | URL, options: BundleFileOptions):
     {
       name: `bundle of ${domain} in ${String(path)}`,
       trustDomain: domain,
-      read: async (_before, signal) => parse(await readFile(path, { signal }), domain),
+      read: async (_before, signal) =>
+        parse(await readRegularFile(path, { maxBytes: MAX_BYTES, signal }), domain),
       delayMs: () => intervalMs,
     },
     options,
