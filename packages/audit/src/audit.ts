@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os'
 import { assertOptions, KestConfigError, SignatureCache } from '@kest/core'
-import { type AuditFinding, type FindingCode, finding } from './finding.js'
+import { type AuditFinding, type FindingCode, finding, type Severity } from './finding.js'
 import { findForeign, Named, withForeign } from './group/foreign.js'
 import { lineageKey } from './group/lineage-key.js'
 import type { TraceSpans } from './group/partition.js'
@@ -18,7 +18,7 @@ import type { ExportedSpan } from './span/exported-span.js'
 
 /** Entries that are judged at once. Enough that the threads of the pool are woken seldom, few enough to be garbage soon. */
 const IN_FLIGHT = 64
-/** Findings that are of no trace and that are kept; the others are counted. */
+/** Findings that are of no trace and that are kept of each severity, lest notes crowd out an error; the others are counted. */
 const MAX_FINDINGS = 1_000
 
 /** How an {@link Audit} is made. */
@@ -42,7 +42,7 @@ export interface AuditSummary {
   readonly denials: number
   /** How often each finding was made, in traces and outside. Codes that were not are left out. */
   readonly findings: ReadonlyMap<FindingCode, number>
-  /** Findings that are of no trace: of files, and of the numbering of processes. The first 1,000. */
+  /** Findings that are of no trace: of files, and of the numbering of processes. The first 1,000 of each severity. */
   readonly general: readonly AuditFinding[]
 }
 
@@ -85,6 +85,7 @@ export class Audit {
   readonly #sequences = new Sequences()
   readonly #beginnings = new Beginnings()
   readonly #general: AuditFinding[] = []
+  readonly #kept: Record<Severity, number> = { error: 0, warning: 0, note: 0 }
   readonly #counts = new Map<FindingCode, number>()
   readonly #verdicts = { verified: 0, incomplete: 0, broken: 0, empty: 0 }
   #spans = 0
@@ -236,7 +237,8 @@ export class Audit {
 
   #note(one: AuditFinding): void {
     this.#count(one.code)
-    if (this.#general.length < MAX_FINDINGS) this.#general.push(one)
+    const kept = this.#kept[one.severity]++
+    if (kept < MAX_FINDINGS) this.#general.push(one)
   }
 
   #count(code: FindingCode): void {

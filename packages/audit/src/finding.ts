@@ -62,9 +62,9 @@ const SEVERITY = {
   'sequence-shared': 'note',
   /** The numbering of a process begins before what was exported. */
   'sequence-start': 'note',
-  /** The last line of a file is a torn one: whoever wrote it died. */
+  /** A line of a file, or what it begins with, is torn: whoever wrote it died, or had no room. It was never acknowledged. */
   torn: 'note',
-  /** A file of a folder holds no spans. */
+  /** A text in a folder holds no spans; or exports of logs or metrics are not for an audit. */
   skipped: 'note',
 } as const satisfies Record<string, Severity>
 

@@ -417,9 +417,9 @@ describe('an audit', () => {
     const found = summary.general.map(({ code, place }) => [code, place?.slice(path.length + 1)])
     expect(found.sort()).toEqual([
       ['skipped', 'loose-wal'],
-      ['skipped', 'more'],
       ['skipped', 'notes.txt'],
       ['unreadable', 'late.json:1'],
+      ['unreadable', 'more'],
       ['unreadable', 'nowhere.jsonl'],
     ])
   })
@@ -585,7 +585,7 @@ describe('an audit', () => {
     const [first, second, third] = chain().map((made) => `${otlpLine('any', [spanOf(made)])}\n`)
     const zeros = Buffer.alloc(600_000)
     const path = await folder({
-      'list.jsonl': `[${first?.trim()}]`,
+      'list.jsonl': `[${first?.trim()},7]`,
       'members.jsonl.gz': Buffer.concat([gzipSync(`${first}`), gzipSync(`${second}`)]),
       'more.jsonl.gz': Buffer.concat([gzipSync(`${third}`), zeros, gzipSync('lost')]),
       'noise.jsonl.gz': Buffer.concat([gzipSync(`${third}`), Buffer.from('lost')]),
@@ -619,6 +619,7 @@ describe('an audit', () => {
         '{"resourceSpans":[{"scopeSpans":[{"spans":[{"attributes":{}}]}]}]}',
         `{"resourceSpans":[${'{},'.repeat(1_000_000)}{}]}`,
         '{"resourceSpans":[{"scopeSpans":null},{}]}\n',
+        '{"resourceSpans":[{},{"scopeSpans":[{},{"spans":[]}]}]}\n',
       ].join('\n'),
     })
     const { summary } = await audit(path)
@@ -627,6 +628,7 @@ describe('an audit', () => {
       ['unreadable', '/spans.jsonl:2'],
       ['unreadable', '/spans.jsonl:3'],
       ['limit', '/spans.jsonl:4'],
+      ['unreadable', '/spans.jsonl:5'],
     ])
   })
 

@@ -192,14 +192,14 @@ describe('OtlpReceiver', () => {
   })
 
   it('answers only when the batch was taken, and takes no more than it may hold', async () => {
-    const receiver = await listen({ maxPendingBytes: 5_000, maxBodyBytes: 5_000 })
+    const body = exportOf(entry())
+    const receiver = await listen({ maxBodyBytes: body.length, maxPendingBytes: 2 * body.length })
     const answered: number[] = []
-    const first = post(receiver, exportOf(entry())).then(({ status }) => answered.push(status))
-    const second = post(receiver, exportOf(entry())).then(({ status }) => answered.push(status))
+    const first = post(receiver, body).then(({ status }) => answered.push(status))
+    const second = post(receiver, body).then(({ status }) => answered.push(status))
+    await expect.poll(() => receiver.pending, { timeout: 30_000 }).toBe(2)
     // Both are there and nobody reads: a third has no room.
-    let third: Response
-    do third = await post(receiver, exportOf(entry()))
-    while (third.status === 200)
+    const third = await post(receiver, body)
     expect(third.status).toBe(503)
     expect(third.headers.get('retry-after')).toBe('1')
     expect(answered).toEqual([])
@@ -216,6 +216,47 @@ describe('OtlpReceiver', () => {
     // The second was in a reader's hands that did not come back.
     expect(answered).toEqual([200, 503])
     expect((await post(receiver, exportOf(entry()))).status).toBe(503)
+  })
+
+  it('takes all from many while others send nothing, or next to nothing', async () => {
+    const { receiver, end } = await listening({ maxBodyBytes: 100_000, maxPendingBytes: 200_000 })
+    const idle = Array.from({ length: 40 }, () => {
+      const one = request(receiver.url, { method: 'POST', headers: { 'content-type': JSON_TYPE } })
+      one.on('error', () => undefined)
+      one.write('{')
+      return one
+    })
+    await expect.poll(() => receiver.pending, { timeout: 30_000 }).toBe(idle.length)
+    for (let n = 0; n < 100; n++) expect((await post(receiver, exportOf(entry()))).status).toBe(200)
+    for (const one of idle) one.destroy()
+    await expect.poll(() => receiver.pending, { timeout: 30_000 }).toBe(0)
+    expect((await end()).summary).toMatchObject({ spans: 100, general: [] })
+  })
+
+  it('has who is silent make room for who sends, and tells the auditor', async () => {
+    const { receiver, end } = await listening({ maxBodyBytes: 100_000, maxPendingBytes: 100_000 })
+    const hoards = request(receiver.url, { method: 'POST', headers: { 'content-type': JSON_TYPE } })
+    hoards.on('error', () => undefined)
+    const answer = once(hoards, 'response')
+    hoards.write('x'.repeat(99_999))
+    const body = exportOf(entry())
+    let status: number
+    do status = (await post(receiver, body)).status
+    while (status === 503)
+    expect(status).toBe(200)
+    const [{ statusCode }] = (await answer) as [{ statusCode: number }]
+    expect(statusCode).toBe(503)
+    expect((await end()).summary).toMatchObject({
+      spans: 1,
+      general: [
+        {
+          code: 'limit',
+          severity: 'error',
+          place: 'otlp',
+          message: expect.stringMatching(/^\d+ requests were refused/),
+        },
+      ],
+    })
   })
 
   it('finishes what is on its way when it is closed, and takes nothing new', async () => {
@@ -265,7 +306,7 @@ describe('OtlpReceiver', () => {
     )
     await once(socket, 'close')
     expect(said).toMatch(/^HTTP\/1\.1 408 /)
-    expect((await end()).summary).toMatchObject({ spans: 0, general: [] })
+    expect((await end()).summary).toMatchObject({ spans: 0, general: [{ code: 'limit', place: 'otlp' }] })
   })
 
   it('takes from many at once, and keeps nothing of what was taken', async () => {
@@ -290,7 +331,7 @@ describe('OtlpReceiver', () => {
   it.each<[string, object]>([
     ['a port that is none', { port: 65_536 }],
     ['no host', { host: '' }],
-    ['no room', { maxRequests: 0 }],
+    ['no room', { maxPendingBytes: 20_971_519 }],
     ['a body of a negative size', { maxBodyBytes: -1 }],
     ['an option that there is not', { prot: 4318 }],
   ])('refuses %s', async (_, options) => {

@@ -57,6 +57,11 @@ describe('an SQLite file', () => {
       what: 'a column that is computed',
       statement: "CREATE TABLE spans (id INTEGER PRIMARY KEY, a TEXT, otlp TEXT AS (a LIKE '%a%a%a%a%b'))",
     },
+    {
+      what: 'a view that has no end, and a table that is named as what would say so,',
+      statement: `CREATE TABLE pragma_table_list (schema, name, type); INSERT INTO pragma_table_list VALUES ('main', 'spans', 'table');
+        CREATE VIEW spans AS WITH RECURSIVE c(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM c) SELECT id, 'x' AS otlp FROM c`,
+    },
     { what: 'nothing', statement: 'CREATE TABLE others (id INTEGER PRIMARY KEY, otlp TEXT)' },
   ])('is refused where $what is in the place of its table', async ({ statement }) => {
     await expect(linesOf(await database(statement))).rejects.toMatchObject({
@@ -74,8 +79,41 @@ describe('an SQLite file', () => {
     }
   })
 
+  it('is refused where its texts are not UTF-8', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'kest-sqlite-test-'))
+    onTestFinished(() => rm(folder, { recursive: true, force: true }))
+    const file = join(folder, 'spans.db')
+    const one = new Database(file)
+    one.exec(
+      `PRAGMA encoding = 'UTF-16le'; PRAGMA application_id = ${0x4b455354}; PRAGMA user_version = 1; ${TABLE}`,
+    )
+    one.close()
+    await expect(linesOf(file)).rejects.toThrow('its texts are not UTF-8')
+  })
+
+  it('K-LIMIT loads nothing of a row that is larger than is read', async () => {
+    const file = await database(
+      TABLE,
+      'INSERT INTO spans VALUES (1, zeroblob(300000000))',
+      'UPDATE spans SET otlp = CAST(otlp AS TEXT)',
+    )
+    const before = process.resourceUsage().maxRSS
+    const codes: string[] = []
+    for await (const { findings } of readSqlite(file)) codes.push(...findings.map(({ code }) => code))
+    expect(codes).toEqual(['limit'])
+    expect(process.resourceUsage().maxRSS - before).toBeLessThan(100_000)
+  })
+
   it('says which rows hold no export', async () => {
-    const rows = ["1, '[]'", '2, NULL', "3, x'7b7d'", "4, printf('%.*c', 2097153, 'x')"]
+    const rows = [
+      "1, '[]'",
+      '2, NULL',
+      "3, x'7b7d'",
+      "4, printf('%.*c', 2097153, 'x')",
+      `5, '{"resourceSpans":[]}' || char(0) || 'x'`,
+      `6, '{"resourceSpans":[],"resourceSpans":[]}'`,
+      `7, '{"resourceSpans":[]}'`,
+    ]
     const file = await database(TABLE, ...rows.map((values) => `INSERT INTO spans VALUES (${values})`))
     const found: unknown[] = []
     for await (const { findings } of readSqlite(file))
@@ -85,6 +123,8 @@ describe('an SQLite file', () => {
       ['unreadable', ':2'],
       ['unreadable', ':3'],
       ['limit', ':4'],
+      ['unreadable', ':5'],
+      ['unreadable', ':6'],
     ])
   })
 })

@@ -23,7 +23,8 @@ async function main(): Promise<void> {
     code = await run(process.argv.slice(2), { stdin: process.stdin, stdout, stderr, status })
   } catch (error) {
     if (error instanceof UsageError) await complain(error.message, 'See kest --help.')
-    else if (error instanceof InputError || error instanceof KestError) await complain(error.message)
+    else if (error instanceof InputError || error instanceof KestError || isOfSystem(error))
+      await complain(error.message)
     else await complain('this is a mistake in kest itself', ...inspect(error).split('\n'))
   }
   if (stdout.failure !== null) {
@@ -31,6 +32,11 @@ async function main(): Promise<void> {
     code = EXIT.unusable
   }
   process.exitCode = code
+}
+
+/** A disk that is full, a process that may open no more files: nobody's mistake here. */
+function isOfSystem(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && 'syscall' in error
 }
 
 /** Line ends within a line are somebody else's, of a file's name say, and end none. */

@@ -143,7 +143,7 @@ describe('kest verify', () => {
   })
 
   it.runIf(existsSync('/dev/zero'))('K-LIMIT comes to an end with a file that has none', async () => {
-    expect(lines(await run('--json', '/dev/zero'))).toMatchObject([{ ok: false, code: 'ERR_KEST_LIMIT' }])
+    expect(lines(await run('--json', '/dev/zero'))).toMatchObject([{ ok: false, code: 'ERR_KEST_EVIDENCE' }])
   })
 
   it('K-LIMIT refuses a passport of too many entries', async () => {

@@ -105,7 +105,7 @@ class Chunks {
 }
 
 function assertRegular(found: Stats): void {
-  if (!found.isFile()) throw new Error('it is no regular file')
+  if (!found.isFile()) throw new Error(found.isDirectory() ? 'it is a directory' : 'it is no regular file')
 }
 
 function tooLarge(maxBytes: number): Error {

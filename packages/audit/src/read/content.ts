@@ -1,5 +1,5 @@
 import { type FindingCode, finding } from '../finding.js'
-import { Unreadable } from '../span/unreadable.js'
+import { Unreadable, withoutStacks } from '../span/unreadable.js'
 import { faultBatch, type SpanBatch } from './batch.js'
 import { ByteReader } from './byte-reader.js'
 import { OTHER_SIGNAL } from './export-text.js'
@@ -82,7 +82,7 @@ function* gathered(lines: readonly Line[], name: string): Generator<SpanBatch | 
   let others = 0
   let bytes = 0
   for (const line of lines) {
-    const batch = batchOf(line, name)
+    const batch = withoutStacks(() => batchOf(line, name))
     if (batch === OTHER_SIGNAL) {
       yield batch
       continue

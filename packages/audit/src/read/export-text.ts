@@ -4,8 +4,8 @@ import { parseJson } from '../span/parse-json.js'
 import { NotJson } from '../span/unreadable.js'
 import { spansOfEntries } from './entries.js'
 
-/** A JWS compact string. */
-const ENTRY = /^ey[\w-]*\.[\w-]*\.[\w-]*$/
+/** A JWS compact string; none of ours has shorter parts. */
+const ENTRY = /^ey[\w-]{8,}\.[\w-]{32,}\.[\w-]{32,}$/
 /** Logs, metrics or profiles, which a Collector may write beside spans. */
 export const OTHER_SIGNAL = 'other signal'
 

@@ -4,7 +4,7 @@
  */
 const MOST_TIMES = 200
 /** Bytes that it may become in any case. */
-const MOST_AT_LEAST = 16_777_216
+const MOST_AT_LEAST = 4_194_304
 
 /** What is compressed becomes larger than is read. */
 export class TooLarge extends Error {

@@ -8,6 +8,12 @@ import { OTHER_SIGNAL, readExportText } from './export-text.js'
 import type { Line } from './lines.js'
 import { isTorn, piecesOf } from './torn.js'
 
+const OPEN_OBJECT = 0x7b
+const OPEN_LIST = 0x5b
+const LETTER_E = 0x65
+const EMPTY_LIST = Buffer.from('[]')
+/** Bytes of an export that is empty. */
+const SHORTEST = '{"batches":[]}'.length
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
 
 /**
@@ -21,6 +27,7 @@ export function batchOf(line: Line, file: string): SpanBatch | typeof OTHER_SIGN
     return fault('limit', place, `a line of ${length} bytes, which is more than is read`, length)
   const text = trimmed(bytes, line.number === 1)
   if (text.length === 0) return { spans: [], others: 0, findings: [], bytes: length }
+  if (isNothing(text)) return inPieces(text, line, place, 'it is neither JSON nor a JWS compact string')
   try {
     const read = readExportText(text, place)
     return read === OTHER_SIGNAL ? read : { ...read, findings: [], bytes: length }
@@ -30,6 +37,13 @@ export function batchOf(line: Line, file: string): SpanBatch | typeof OTHER_SIGN
     if (error instanceof Unreadable) return fault('unreadable', place, error.message, length)
     throw error
   }
+}
+
+/** Seen at once, so that millions of lines that are nothing take little time. */
+function isNothing(text: Buffer): boolean {
+  const [first] = text
+  if (first !== OPEN_OBJECT && first !== OPEN_LIST && first !== LETTER_E) return true
+  return text.length < SHORTEST && !text.equals(EMPTY_LIST)
 }
 
 /** Of a line in which writers ended in the middle, what is whole. What a writer that died left behind was never acknowledged. */

@@ -27,7 +27,8 @@ interface Shape {
  * @throws {TooManyParts} before it takes more memory than an export may
  */
 export function parseJson(bytes: Buffer): unknown {
-  const { members } = shapeOf(bytes)
+  const { members, unfinished } = shapeOf(bytes)
+  if (unfinished) throw new NotJson('it is not JSON: it has no end')
   if (!isUtf8(bytes)) throw new NotJson('it is not UTF-8')
   let value: unknown
   try {

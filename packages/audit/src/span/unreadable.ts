@@ -7,3 +7,16 @@ export class Unreadable extends Error {
 export class NotJson extends Unreadable {
   override readonly name = 'NotJson'
 }
+
+/**
+ * Runs what may throw for each of millions of lines: to look where it was thrown would take longer than all else, and is of no use.
+ */
+export function withoutStacks<T>(work: () => T): T {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return work()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}

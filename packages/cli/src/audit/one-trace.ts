@@ -1,15 +1,10 @@
-import {
-  Audit,
-  type AuditFinding,
-  type AuditOptions,
-  readFiles,
-  type SpanSource,
-  type TraceReport,
-} from '@kest/audit'
+import type { Readable } from 'node:stream'
+import { Audit, type AuditFinding, type AuditOptions, type SpanSource, type TraceReport } from '@kest/audit'
 import { KestError } from '@kest/core'
 import { UsageError } from '../arguments/usage-error.js'
 import { InputError } from '../files/input-error.js'
 import { TemporaryFolder } from '../files/temporary-folder.js'
+import { spansAt } from './spans-at.js'
 
 /** A trace, and what was found that is of no trace: of files, say, from which some of it may be missing. */
 export interface OneTrace {
@@ -26,10 +21,11 @@ export interface OneTrace {
  */
 export async function auditOne(
   paths: readonly string[],
+  stdin: Readable,
   trace: string | undefined,
   options: AuditOptions,
 ): Promise<OneTrace> {
-  return await audited(readFiles(paths), options, async (audit) => {
+  return await audited(spansAt(paths, stdin), options, async (audit) => {
     let found: TraceReport | undefined
     for await (const report of audit.traces(trace === undefined ? {} : { trace })) {
       if (found !== undefined) throw new UsageError('which trace? there are several: --trace ID')

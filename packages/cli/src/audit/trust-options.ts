@@ -1,6 +1,7 @@
 import type { TrustDocument } from '@kest/core'
 import { UsageError } from '../arguments/usage-error.js'
 import type { Io } from '../command.js'
+import { STDIN } from '../files/read.js'
 import { readBundle, readKeys, readTrust } from '../files/trust.js'
 
 /** Options that say whose keys count, of every command that verifies spans. */
@@ -20,6 +21,16 @@ export interface TrustValues {
   readonly trust?: string
   readonly bundle?: readonly string[]
   readonly keys?: readonly string[]
+}
+
+/** @throws {UsageError} when it is to be read twice */
+export function assertStdinOnce(
+  paths: readonly string[],
+  { trust, bundle = [], keys = [], roots }: TrustValues & { readonly roots?: string },
+): void {
+  const files = [...paths, ...bundle.map((text) => text.slice(text.indexOf('=') + 1)), ...keys, trust, roots]
+  if (files.filter((path) => path === STDIN).length > 1)
+    throw new UsageError('standard input can be read once')
 }
 
 /**

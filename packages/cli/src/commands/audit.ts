@@ -1,4 +1,4 @@
-import { Audit, readFiles, sizeOf, type TraceSelection } from '@kest/audit'
+import { Audit, sizeOf, type TraceSelection } from '@kest/audit'
 import { KestError } from '@kest/core'
 import { type Address, parseAddress } from '../arguments/address.js'
 import { parseArguments } from '../arguments/parse.js'
@@ -11,10 +11,12 @@ import { JUDGING_HELP, JUDGING_OPTIONS, readJudgingOptions } from '../audit/judg
 import { openReceiver, type ReceiveUntil, receive } from '../audit/receive.js'
 import { reportJson, summaryJson } from '../audit/report-json.js'
 import { reportText, summaryText } from '../audit/report-text.js'
-import { readTrustOptions, TRUST_HELP, TRUST_OPTIONS } from '../audit/trust-options.js'
+import { spansAt } from '../audit/spans-at.js'
+import { assertStdinOnce, readTrustOptions, TRUST_HELP, TRUST_OPTIONS } from '../audit/trust-options.js'
 import type { Command, Io } from '../command.js'
 import { EXIT, type ExitCode } from '../exit-code.js'
 import { InputError } from '../files/input-error.js'
+import { STDIN } from '../files/read.js'
 import { TemporaryFolder } from '../files/temporary-folder.js'
 import { sourcesOf } from '../files/trust.js'
 
@@ -39,8 +41,9 @@ const HELP = `Usage: kest audit PATH… [options]
 Proves lineage from exported spans, offline: rebuilds each trace by the hash links of
 its signed entries, verifies it, and says what does not hold and what is missing. A
 PATH is a file, or a folder of files: of the OpenTelemetry Collector's file exporter,
-of @kest/telemetry (lines or SQLite), or a list of entries. With --listen it receives
-spans by OTLP/HTTP, from services or a Collector, and judges when it is told to stop.
+of @kest/telemetry (lines or SQLite), an answer of Tempo, or a list of entries; "-" is
+standard input. With --listen it receives spans by OTLP/HTTP, from services or a
+Collector, and judges when it is told to stop. What is not read of it is an error.
 
 ${TRUST_HELP}${JUDGING_HELP}
   --listen ADDRESS    [HOST:]PORT, such as 4318: receives there until SIGINT or SIGTERM; a
@@ -78,6 +81,7 @@ export const audit: Command = {
     const listening = listeningOf(values)
     if (paths.length === 0 && listening === null) throw new UsageError('which files, or folders?')
     if (values.json && values.table) throw new UsageError('--json or --table, not both')
+    assertStdinOnce(paths, values)
     const failing = failOn(values['fail-on'])
     const selection = selectionOf(values)
     const trust = sourcesOf(await readTrustOptions(values, io), 'the trust material')
@@ -132,13 +136,13 @@ function selectionOf(values: { trace?: string; since?: string; service?: string 
   }
 }
 
-async function readAll(one: Audit, paths: readonly string[], { status }: Io): Promise<void> {
+async function readAll(one: Audit, paths: readonly string[], { status, stdin }: Io): Promise<void> {
   try {
-    const size = await sizeOf(paths)
+    const size = await sizeOf(paths.filter((path) => path !== STDIN))
     let read = 0
-    await one.read(readFiles(paths), (bytes) => {
+    await one.read(spansAt(paths, stdin), (bytes) => {
       read += bytes
-      status.show(() => `${Math.min(100, Math.floor((read / size) * 100))} % read`)
+      status.show(() => `${Math.min(100, Math.floor((read / Math.max(1, size)) * 100))} % read`)
     })
     status.clear()
   } catch (cause) {

@@ -7,7 +7,7 @@ import { UsageError } from '../arguments/usage-error.js'
 import { JUDGING_HELP, JUDGING_OPTIONS, readJudgingOptions } from '../audit/judging-options.js'
 import { auditOne } from '../audit/one-trace.js'
 import { findingLines } from '../audit/report-text.js'
-import { readTrustOptions, TRUST_HELP, TRUST_OPTIONS } from '../audit/trust-options.js'
+import { assertStdinOnce, readTrustOptions, TRUST_HELP, TRUST_OPTIONS } from '../audit/trust-options.js'
 import type { Command } from '../command.js'
 import { EXIT, type ExitCode } from '../exit-code.js'
 import { InputError } from '../files/input-error.js'
@@ -56,9 +56,10 @@ export const evidence: Command = {
     if (tip !== undefined && !/^[0-9a-f]{64}$/.test(tip))
       throw new UsageError(`--tip: expected an entry hash, got "${tip}"`)
     const trace = values.trace === undefined ? undefined : parseTraceId(values.trace)
+    assertStdinOnce(paths, values)
     const trust = await readTrustOptions(values, io)
     const judging = await readJudgingOptions(values, io)
-    const { report, general } = await auditOne(paths, trace, {
+    const { report, general } = await auditOne(paths, io.stdin, trace, {
       trust: sourcesOf(trust, 'the trust material'),
       ...judging,
     })

@@ -83,7 +83,7 @@ async function lineage(
   const text = others.length === 0 ? await evidenceText(file, io) : undefined
   if (text === undefined) {
     const trust = sourcesOf(await readTrustOptions(values, io), 'the trust material')
-    const { report, general } = await auditOne(paths, trace, { trust })
+    const { report, general } = await auditOne(paths, io.stdin, trace, { trust })
     await io.stderr.write(findingLines(general, io.stderr.colors))
     return graphOf([report], verdictWord(report.verdict), true)
   }

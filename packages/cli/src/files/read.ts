@@ -1,8 +1,7 @@
 import { isUtf8 } from 'node:buffer'
-import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
-import { KestError } from '@kest/core'
+import { KestError, openRegularFile } from '@kest/core'
 
 /** Bytes of a file that are read: a passport has at most one MiB, the rest is trust material. */
 export const MAX_FILE_BYTES: number = 4 * 1024 * 1024
@@ -12,29 +11,32 @@ export const STDIN = '-'
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
   EACCES: 'reading it is not permitted',
-  EISDIR: 'it is a directory',
 }
+/** A descriptor that whoever started the process handed down: `<(zcat …)` of a shell is the path of one. */
+const DESCRIPTOR = /^\/(?:dev|proc\/self)\/fd\/(\d+)$/
 
 /**
- * The text of a file, of a pipe, or of standard input for `-`. Bounded while it is read, so that a device without an
- * end is none either.
+ * The text of a regular file, of a descriptor that was handed down (`/dev/fd/N`, as a shell writes `<(…)`), or of standard input for `-`.
+ * The latter two are read to their end, whenever that comes; a FIFO or a device that is named is never opened.
  *
  * @throws {KestError} `ERR_KEST_EVIDENCE`: it cannot be read, or is not UTF-8; `ERR_KEST_LIMIT`: it is too large
  */
 export async function readText(path: string, stdin: Readable): Promise<string> {
-  const bytes = path === STDIN ? await collect(stdin) : await readFileBounded(path)
+  const bytes = await readBytes(path, stdin)
   if (!isUtf8(bytes)) throw unreadable('it is not UTF-8')
   return bytes.toString('utf8')
 }
 
-async function readFileBounded(path: string): Promise<Buffer> {
+async function readBytes(path: string, stdin: Readable): Promise<Buffer> {
+  if (path === STDIN) return await collect(stdin)
   try {
-    await using file = await open(path, constants.O_RDONLY)
-    return await collect(file.createReadStream({ autoClose: false }))
+    const descriptor = DESCRIPTOR.exec(path)?.[1]
+    if (descriptor === undefined) return await collect((await openRegularFile(path)).createReadStream())
+    return await collect(createReadStream('', { fd: Number(descriptor), autoClose: false }))
   } catch (cause) {
     if (cause instanceof KestError) throw cause
-    const { code = 'unknown' } = cause as NodeJS.ErrnoException
-    throw unreadable(REASONS[code] ?? code, cause)
+    const { code, message } = cause as NodeJS.ErrnoException
+    throw unreadable(code === undefined ? message : (REASONS[code] ?? code), cause)
   }
 }
 

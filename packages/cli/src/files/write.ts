@@ -1,11 +1,17 @@
-import { writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { lstat, open, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import type { Io } from '../command.js'
 import { InputError } from './input-error.js'
 import { STDIN } from './read.js'
 
+const MODE = 0o666
+
 /**
- * Writes what a command makes to a file, or to standard output for `-` and where no file is named.
- * @throws {InputError} when it cannot be written
+ * Writes what a command makes to a file, or to standard output for `-` and where no file is named. The file is there whole, or as
+ * it was before. Links are not followed: somebody else could have laid one.
+ *
+ * @throws {InputError} when it cannot be written, or there is something that is no regular file
  */
 export async function writeResult(text: string, path: string | undefined, { stdout }: Io): Promise<void> {
   if (path === undefined || path === STDIN) {
@@ -13,9 +19,41 @@ export async function writeResult(text: string, path: string | undefined, { stdo
     return
   }
   try {
-    await writeFile(path, text)
+    await replaceFile(path, text)
   } catch (cause) {
+    if (cause instanceof InputError) throw cause
     const { code = 'unknown' } = cause as NodeJS.ErrnoException
     throw new InputError(`${path}: it cannot be written: ${code}`, { cause })
   }
+}
+
+async function replaceFile(path: string, text: string): Promise<void> {
+  const mode = await modeOf(path)
+  const beside = join(dirname(path), `.${basename(path).slice(0, 200)}.${randomBytes(6).toString('hex')}`)
+  const file = await open(beside, 'wx', mode ?? MODE)
+  try {
+    try {
+      // Of a new file the umask decides, and of one that is there, whoever made it.
+      if (mode !== undefined) await file.chmod(mode)
+      await file.writeFile(text)
+    } finally {
+      await file.close()
+    }
+    await rename(beside, path)
+  } catch (error) {
+    await rm(beside, { force: true })
+    throw error
+  }
+}
+
+/** Of a file that is replaced; `undefined` when there is none. @throws {InputError} */
+async function modeOf(path: string): Promise<number | undefined> {
+  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+  if (found === undefined) return undefined
+  if (found.isFile()) return found.mode & 0o777
+  const what = found.isSymbolicLink() ? 'a link, which is not followed' : 'no regular file'
+  throw new InputError(`${path}: it cannot be written: it is ${what}; "-" is standard output`)
 }

@@ -4,10 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../clock.js'
 import { KestConfigError } from '../errors.js'
 import { inTime } from '../in-time.js'
+import { readRegularFile, readRegularFileSync } from '../regular-file.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { KestMetrics } from '../telemetry/metrics.js'
 import { type Deployment, EMPTY_DEPLOYMENT, parseDeployment } from './deployment.js'
-import { readRegularFile, readRegularFileSync } from '../regular-file.js'
 
 const WARNING = { type: 'KestWarning', code: 'ERR_KEST_CONFIG' }
 

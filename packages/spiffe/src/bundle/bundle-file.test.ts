@@ -1,4 +1,4 @@
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { RecordingLogger } from '@kest/core/testing'
@@ -90,6 +90,22 @@ describe('a bundle in a file', () => {
     await writeFile(path, json(other))
     await until(() => source?.status().staleSince === null)
     expect(source.getX509Bundle('example.org')?.has(other.root)).toBe(true)
+  })
+
+  it.each([
+    ['a device without an end', (path: string) => symlink('/dev/zero', path)],
+    ['more than a bundle has', (path: string) => writeFile(path, Buffer.alloc(4 * 1024 * 1024 + 1, ' '))],
+  ])('that was replaced by %s is stale, and is not read to its end', async (_, replace) => {
+    await writeFile(path, json(one))
+    source = await watchBundleFile(path, options)
+    await replace(`${path}.new`)
+    await rename(`${path}.new`, path)
+    await until(() => typeof source?.status().staleSince === 'number')
+    expect(source.status().error?.message).toMatch(/no regular file|more than 4194304 bytes/)
+    expect(source.getX509Bundle('example.org')?.has(one.root)).toBe(true)
+    await writeFile(`${path}.new`, json(other))
+    await rename(`${path}.new`, path)
+    await until(() => source?.getX509Bundle('example.org')?.has(other.root) === true)
   })
 
   it('that is not there is waited for, as long as allowed', async () => {
