@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os'
 import { assertOptions, KestConfigError, SignatureCache } from '@kest/core'
 import { type AuditFinding, type FindingCode, finding, type Severity } from './finding.js'
+import { DiskRoom } from './group/disk-room.js'
 import { findForeign, Named, withForeign } from './group/foreign.js'
 import { lineageKey } from './group/lineage-key.js'
 import type { TraceSpans } from './group/partition.js'
@@ -82,6 +83,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof AuditOptions>([
 export class Audit {
   readonly #rules: JudgeRules
   readonly #spool: Spool
+  readonly #room: DiskRoom
   readonly #sequences = new Sequences()
   readonly #beginnings = new Beginnings()
   readonly #general: AuditFinding[] = []
@@ -98,7 +100,9 @@ export class Audit {
   constructor(options: AuditOptions) {
     assertOptions('audit', options, KNOWN)
     this.#rules = resolveJudgeOptions(options)
-    this.#spool = new Spool(spoolOptions(options))
+    const spooled = spoolOptions(options)
+    this.#spool = new Spool(spooled)
+    this.#room = new DiskRoom(spooled.folder)
   }
 
   /**
@@ -106,6 +110,8 @@ export class Audit {
    *
    * @param progress told of the bytes of each batch
    * @throws what the source throws
+   * @throws {KestError} `ERR_KEST_LIMIT` when temporary files would take more than half of what was free on their disk;
+   *   `ERR_KEST_EVIDENCE` when they cannot be written
    */
   async read(source: SpanSource, progress?: (bytes: number) => void): Promise<void> {
     this.#assertReading()
@@ -115,7 +121,9 @@ export class Audit {
       for (const one of findings) this.#note(one)
       for (const span of spans) {
         const added = this.#spool.add({ key: lineageKey(span), span })
-        if (added !== undefined) await added
+        if (added === undefined) continue
+        await added
+        await this.#room.assertLeft()
       }
       progress?.(bytes)
     }
