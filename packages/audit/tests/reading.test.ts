@@ -225,6 +225,7 @@ describe('what is not read is an error', () => {
       'a message longer than it says',
       Buffer.concat([framed(Buffer.from('{"resourceSpans":[]}').subarray(0, 9)), Buffer.from('x')]),
     ],
+    ['a message that was cut off', framed(Buffer.from(line)).subarray(0, -1)],
     ['messages of logs', framed(Buffer.from('0a0d120b12090900000000000000ff', 'hex'))],
   ])('%s', async (_, content) => {
     const { findings } = await readOne(content)

@@ -14,5 +14,7 @@ it('K-LIMIT leaves half of what was free on the disk', async () => {
 
 it('asks the system, and says what it answers where there is no such folder', async () => {
   await new DiskRoom(tmpdir()).assertLeft()
-  await expect(new DiskRoom('/there/is/none').assertLeft()).rejects.toMatchObject({ code: 'ERR_KEST_EVIDENCE' })
+  await expect(new DiskRoom('/there/is/none').assertLeft()).rejects.toMatchObject({
+    code: 'ERR_KEST_EVIDENCE',
+  })
 })

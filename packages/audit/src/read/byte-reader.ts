@@ -25,6 +25,14 @@ export class ByteReader {
     return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)
   }
 
+  /** So many bytes if they are there already, without waiting. */
+  ready(bytes: number): Buffer | undefined {
+    if (this.#rest.length < bytes) return undefined
+    const taken = this.#rest.subarray(0, bytes)
+    this.#rest = this.#rest.subarray(bytes)
+    return taken
+  }
+
   /** The next bytes, which stay where they are; fewer where the stream ends before. */
   async peek(bytes: number): Promise<Buffer> {
     const taken = await this.take(bytes)

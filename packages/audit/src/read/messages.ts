@@ -27,7 +27,7 @@ export async function* readMessages(
   const growth = new Growth()
   for (let number = 1; ; number++) {
     const place = { file, line: number }
-    const head = await reader.take(4)
+    const head = reader.ready(4) ?? (await reader.take(4))
     if (head.length === 0) return
     const length = head.length < 4 ? 0 : head.readUInt32BE()
     if (length > maxBytes) {
@@ -35,15 +35,19 @@ export async function* readMessages(
       yield faultBatch(finding('limit', why, { place: placeText(place) }), length)
       return
     }
-    const message = await reader.take(length)
+    const message = reader.ready(length) ?? (await reader.take(length))
     if (head.length < 4 || message.length < length) {
-      const why = 'the last message is torn: its writer did not end it'
-      yield faultBatch(finding('torn', why, { place: placeText(place) }), head.length + message.length)
+      // Its writer was killed, or its length is wrong, and it is whole, and several: which, nobody can tell.
+      const why = `the rest of it is shorter than a message that begins there, of ${length} bytes`
+      yield faultBatch(finding('unreadable', why, { place: placeText(place) }), head.length + message.length)
       return
     }
     try {
-      const read = readMessage(await plain(message, growth, maxBytes), place)
-      yield read === OTHER_SIGNAL ? read : { ...read, findings: [], bytes: 4 + length }
+      growth.took(length)
+      const compressed = message.subarray(0, ZSTD.length).equals(ZSTD)
+      const read = readMessage(compressed ? await uncompressed(message, growth, maxBytes) : message, place)
+      if (read === OTHER_SIGNAL) yield read
+      else if (read.spans.length + read.others > 0) yield { ...read, findings: [], bytes: 4 + length }
     } catch (error) {
       if (!(error instanceof Error)) throw error
       const tooLarge = error instanceof TooManyParts || error instanceof TooLarge
@@ -57,9 +61,7 @@ export async function* readMessages(
   }
 }
 
-async function plain(message: Buffer, growth: Growth, maxBytes: number): Promise<Buffer> {
-  growth.took(message.length)
-  if (!message.subarray(0, ZSTD.length).equals(ZSTD)) return message
+async function uncompressed(message: Buffer, growth: Growth, maxBytes: number): Promise<Buffer> {
   const made = await unzstd(message, Math.max(1, Math.min(maxBytes, growth.left)))
   growth.made(made.length)
   return made
