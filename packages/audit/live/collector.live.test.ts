@@ -5,10 +5,11 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import * as zlib from 'node:zlib'
 import { createKeySource } from '@kest/core'
 import { MockIdentityProvider } from '@kest/core/testing'
 import { expect, it, onTestFinished } from 'vitest'
-import { Audit, OtlpReceiver } from '../src/index.js'
+import { Audit, OtlpReceiver, readFiles } from '../src/index.js'
 import { makeEntry } from '../src/testing/make-entry.js'
 import { otlpLine, spanOf } from '../src/testing/make-span.js'
 
@@ -24,7 +25,11 @@ it.each(['proto', 'json'] as const)(
     onTestFinished(() => receiver.close())
     await using audit = new Audit({ trust })
     const read = audit.read(receiver)
-    const collector = await startCollector(receiver.url, encoding)
+    // One after the other: what it is told to send later, as too much comes at once, it drops when it is ended.
+    const sending_queue = { num_consumers: 1 }
+    const collector = await startCollector({
+      otlp_http: { traces_endpoint: receiver.url, encoding, sending_queue },
+    })
 
     for (let n = 0; n < ENTRIES; n++) {
       const made = makeEntry(identity.current(), [], { timestamp_ms: Date.now() })
@@ -47,18 +52,49 @@ it.each(['proto', 'json'] as const)(
   },
 )
 
-async function startCollector(traces: string, encoding: 'proto' | 'json') {
+const zstd =
+  'createZstdDecompress' in zlib ? [{ compression: 'zstd' }, { format: 'proto', compression: 'zstd' }] : []
+
+it.each([{}, { format: 'proto' }, ...zstd])(
+  'K-AUDIT what a Collector writes to a file is read: %o',
+  async (options) => {
+    const identity = new MockIdentityProvider('orders')
+    const path = join(temporaryFolder(), 'spans')
+    const collector = await startCollector({ file: { path, ...options } })
+    const sent: string[] = []
+    for (let n = 0; n < ENTRIES; n++) {
+      const made = makeEntry(identity.current(), [])
+      sent.push(made.jws)
+      const body = otlpLine('orders', [spanOf(made)])
+      const headers = { 'content-type': 'application/json' }
+      expect((await fetch(collector.url, { method: 'POST', body, headers })).status).toBe(200)
+    }
+    await collector.end()
+    const read: unknown[] = []
+    for await (const { spans, findings } of readFiles([path])) {
+      expect(findings).toEqual([])
+      read.push(...spans.map(({ claims }) => claims.signature))
+    }
+    expect(read).toEqual(sent)
+  },
+)
+
+function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'kest-audit-live-'))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+async function startCollector(exporters: Readonly<Record<string, object>>) {
+  const folder = temporaryFolder()
   const listen = `127.0.0.1:${await freePort()}`
   const file = join(folder, 'config.json')
-  const pipeline = { receivers: ['otlp'], exporters: ['otlp_http'] }
+  const pipeline = { receivers: ['otlp'], exporters: Object.keys(exporters) }
   writeFileSync(
     file,
     JSON.stringify({
       receivers: { otlp: { protocols: { http: { endpoint: listen } } } },
-      // One after the other: what it is told to send later, as too much comes at once, it drops when it is ended.
-      exporters: { otlp_http: { traces_endpoint: traces, encoding, sending_queue: { num_consumers: 1 } } },
+      exporters,
       service: { telemetry: { metrics: { level: 'none' } }, pipelines: { traces: pipeline } },
     }),
   )
