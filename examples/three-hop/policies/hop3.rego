@@ -2,10 +2,12 @@
 package hop3
 
 # METADATA
-# description: It is two hops away from a user.
+# description: |
+#   hop2 asks it, for a request that hop1 let in, by the verified lineage. Who is in it counts, not how many: two entries
+#   can be anybody's.
 # entrypoint: true
-two_hops_away if {
-	input.lineage.depth == 2
+from_hop1_by_hop2 if {
+	input.lineage.principals == ["spiffe://example.org/hop1", "spiffe://example.org/hop2"]
 	input.trust_score >= 40
 }
 

@@ -24,9 +24,20 @@ test_nobody_else_stands_before_hop2 if not hop2.from_hop1 with input as from(["s
 
 test_nobody_is_not_hop1 if not hop2.from_hop1 with input as from([])
 
-test_two_hops_away if hop3.two_hops_away with input as user_request
+test_hop2_may_ask_for_hop1 if hop3.from_hop1_by_hop2 with input as user_request
 
-test_not_three_hops_away if not hop3.two_hops_away with input.lineage.depth as 3 with input.trust_score as 100
+test_hop2_alone_may_not_ask if {
+	every principals in [
+		["spiffe://example.org/hop2"],
+		["spiffe://example.org/hop2", "spiffe://example.org/hop2"],
+		["spiffe://example.org/hop1", "spiffe://example.org/x"],
+		["spiffe://example.org/hop1", "spiffe://example.org/hop2", "spiffe://example.org/x"],
+	] {
+		not hop3.from_hop1_by_hop2 with input as object.union(user_request, from(principals))
+	}
+}
+
+test_nobody_asks_with_less_trust if not hop3.from_hop1_by_hop2 with input as object.union(user_request, {"trust_score": 39})
 
 test_what_is_confidential_asks_for_more if hop3.confidential.allow == false with input as user_request
 

@@ -1,5 +1,6 @@
 import type { JsonWebKey } from 'node:crypto'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 /** The services, in the order in which a request crosses them. */
 export const CHAIN = ['hop1', 'hop2', 'hop3'] as const
@@ -8,6 +9,9 @@ export type Service = (typeof CHAIN)[number]
 
 /** Whose members they are. */
 export const TRUST_DOMAIN = 'example.org'
+
+/** What the operator decides for all of them: who may begin lineage. The auditor takes the same list. */
+export const DEPLOYMENT_FILE = fileURLToPath(new URL('../kest.yaml', import.meta.url))
 
 /** Principal → its public keys. */
 export type KeyList = Readonly<Record<string, readonly JsonWebKey[]>>

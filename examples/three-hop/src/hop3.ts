@@ -20,12 +20,12 @@ configure({
 
 const app = fastify()
 await app.register(kestFastify)
-app.get('/', { config: { kest: { policy: 'hop3/two_hops_away' } } }, async () => {
+app.get('/', { config: { kest: { policy: 'hop3/from_hop1_by_hop2' } } }, async () => {
   return { service: 'hop3', status: 'end_of_chain' }
 })
 app.get(
   '/confidential',
-  { config: { kest: { policy: ['hop3/two_hops_away', 'hop3/confidential'] } } },
+  { config: { kest: { policy: ['hop3/from_hop1_by_hop2', 'hop3/confidential'] } } },
   async () => {
     return { service: 'hop3', status: 'what nobody has enough trust for' }
   },

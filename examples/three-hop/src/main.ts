@@ -12,7 +12,7 @@ import { fileEvidence } from './auditor/evidence.js'
 import { auditTable } from './auditor/table.js'
 import { withByteChanged, withoutEntry, withoutTail } from './auditor/tamper.js'
 import { faultOf } from './auditor/verdict.js'
-import { CHAIN, spansFolderOf } from './chain.js'
+import { CHAIN, DEPLOYMENT_FILE, spansFolderOf } from './chain.js'
 import { Failure } from './failure.js'
 import { connectAgent } from './operator/agent.js'
 import { Deployment } from './operator/deployment.js'
@@ -141,7 +141,9 @@ async function audit(
   await fileEvidence(evidenceFile, chain, trust)
   console.log('SUCCESS: Distributed Merkle Lineage Verified.')
   console.log(`Check it yourself: npx kest verify ${here(evidenceFile)} --trust ${here(trustFile)}`)
-  console.log(`Audit it yourself: npx kest audit ${spans.map(here).join(' ')} --trust ${here(trustFile)}\n`)
+  console.log(
+    `Audit it yourself: npx kest audit ${spans.map(here).join(' ')} --trust ${here(trustFile)} --roots ${here(DEPLOYMENT_FILE)}\n`,
+  )
 
   // The first two services have acted, which is on record; the third has not, which is nothing that one could sign.
   const denied = expectServices(lineages.get('GET /confidential'), CHAIN.slice(0, -1))

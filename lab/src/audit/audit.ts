@@ -1,6 +1,9 @@
+import { readFile } from 'node:fs/promises'
 import { Audit, type AuditSummary, readFiles, type TraceReport } from '@kest/audit'
+import { parseRootsFile } from '@kest/core'
 import { createX509KeySource } from '@kest/spiffe'
 import { CHAIN, principalOf, TRUST_DOMAIN } from '../chain.js'
+import { configurationFile } from '../files.js'
 
 /** What the Collector's file amounts to, verified by the trust bundle alone. */
 export interface Audited {
@@ -20,7 +23,11 @@ export async function auditSpans(
   bundle: unknown,
   wanted: (trace: TraceReport) => boolean,
 ): Promise<Audited> {
-  await using audit = new Audit({ trust: createX509KeySource({ [TRUST_DOMAIN]: bundle }) })
+  const deployment = configurationFile('kest/deployment.yaml')
+  await using audit = new Audit({
+    trust: createX509KeySource({ [TRUST_DOMAIN]: bundle }),
+    roots: parseRootsFile(await readFile(deployment, 'utf8'), deployment),
+  })
   await audit.read(readFiles([spansFile]))
   const traces: TraceReport[] = []
   let complete = 0

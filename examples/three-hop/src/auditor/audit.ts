@@ -2,6 +2,7 @@ import { Audit, type Denial, readFiles, type TraceReport } from '@kest/audit'
 import { keySourcesOf, type Passport, type TrustDocument } from '@kest/core'
 import { createX509KeySource } from '@kest/spiffe'
 import { Failure } from '../failure.js'
+import { ROOTS } from './roots.js'
 
 /** What the spans amount to. */
 export interface Audited {
@@ -25,7 +26,10 @@ export async function auditSpans(
   trust: TrustDocument,
   since: number,
 ): Promise<Audited> {
-  await using audit = new Audit({ trust: keySourcesOf(trust, { x509: createX509KeySource }) })
+  await using audit = new Audit({
+    trust: keySourcesOf(trust, { x509: createX509KeySource }),
+    roots: ROOTS,
+  })
   await audit.read(readFiles(paths))
   const lineages = new Map<string, VerifiedLineage>()
   const denials: Denial[] = []

@@ -8,6 +8,7 @@ import {
 } from '@kest/core'
 import { createX509KeySource } from '@kest/spiffe'
 import type { VerifiedLineage } from './audit.js'
+import { ROOTS } from './roots.js'
 
 /** Why a passport does not hold, and which entry shows it. */
 export interface Fault {
@@ -30,7 +31,7 @@ export async function faultOf(
   const { entries, tips } = lineage
   try {
     const sources = keySourcesOf(trust, { x509: createX509KeySource })
-    await verifyPassport(passport, { trust: sources, tip: tips, semantics: 'enforce' })
+    await verifyPassport(passport, { trust: sources, tip: tips, roots: ROOTS, semantics: 'enforce' })
     return null
   } catch (error) {
     if (!(error instanceof PassportVerificationError)) throw error

@@ -2,7 +2,7 @@ import { chownSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TrustDocument } from '@kest/core'
 import type { Collector } from '../arguments.js'
-import { spansFolderOf } from '../chain.js'
+import { DEPLOYMENT_FILE, spansFolderOf } from '../chain.js'
 import type { Assignment } from '../hop/messages.js'
 import { HopProcess, type HopProgram } from './hop-process.js'
 import type { Identities } from './identities.js'
@@ -78,7 +78,8 @@ export class Deployment {
   }
 
   #spawn(program: HopProgram): HopProcess {
-    const settings = this.#identities.settingsOf(program.name)
+    const own = this.#identities.settingsOf(program.name)
+    const settings = { ...own, env: { ...own.env, KEST_CONFIG: DEPLOYMENT_FILE } }
     // What an earlier run has exported is none of this one's.
     const spansFolder = spansFolderOf(this.#folder, program.name)
     rmSync(spansFolder, { recursive: true, force: true })
