@@ -37,6 +37,23 @@ describe('kest audit', () => {
     expect(lenient.code).toBe(0)
   })
 
+  it('K-ROOTS says who began lineage, unless --roots says who may', async () => {
+    const path = await folder({
+      ...trust,
+      'spans.jsonl': exported(...chain()),
+      'roots.json': { roots: [{ workload: 'spiffe://kest.test/gateway', ceiling: 7 }] },
+    })
+    const args = ['audit', `${path}/spans.jsonl`, '--trust', `${path}/trust.json`]
+    const noted = await kest(args)
+    expect(noted.stdout).toContain('· root: spiffe://kest.test/gateway began a lineage, with trust 40')
+    expect(noted.code).toBe(0)
+    const listed = await kest([...args, '--json', '--roots', `${path}/roots.json`])
+    expect(lines(listed)).toMatchObject([
+      { entries: [{ trust_score: 7 }, { trust_score: 7 }, { trust_score: 7 }] },
+      { summary: { findings: {} }, findings: [] },
+    ])
+  })
+
   it('selects a trace, and fails when nothing is selected', async () => {
     const [one, other] = [chain(), chain()]
     const path = await folder({ 'keys.json': KEYS, 'spans.jsonl': exported(...one, ...other) })

@@ -42,6 +42,61 @@ beforeEach(async () => {
 
 const run = (...args: string[]): ReturnType<typeof kest> => kest(['verify', ...args], { cwd: dir })
 
+describe('kest verify --roots', () => {
+  const hop1 = { workload: 'spiffe://kest.test/hop1', ceiling: 30 }
+  const files = async (content: Readonly<Record<string, unknown>>) => {
+    const path = await folder({ 'good.json': GOOD, 'trust.json': trustOf('hop1', 'hop2'), ...content })
+    return (...args: string[]) =>
+      kest(['verify', 'good.json', '--trust', 'trust.json', ...args], { cwd: path })
+  }
+
+  it('K-ROOTS takes who may begin lineage from a deployment file, or from a list alone', async () => {
+    const deployment = `policies: {}\nroots: [{ workload: ${hop1.workload}, ceiling: 30 }]\n`
+    const check = await files({ 'kest.yaml': Buffer.from(deployment), 'roots.json': { roots: [hop1] } })
+    for (const name of ['kest.yaml', 'roots.json'])
+      expect(lines(await check('--json', '--roots', name))).toMatchObject([
+        { ok: true, trust_score: 30, taints: [], findings: [] },
+      ])
+  })
+
+  it('K-ROOTS finds what others began, and refuses it where semantics are enforced', async () => {
+    const check = await files({ 'nobody.json': { roots: [] } })
+    const found = [{ kind: 'unlisted-root', code: 'ERR_KEST_ROOT', index: 0 }]
+    expect(lines(await check('--json', '--roots', 'nobody.json'))).toMatchObject([
+      { ok: true, trust_score: 0, taints: ['kest.unlisted-root'], findings: found },
+    ])
+    const enforced = await check('--json', '--roots', 'nobody.json', '--semantics', 'enforce')
+    expect(enforced.code).toBe(1)
+    expect(lines(enforced)).toMatchObject([{ ok: false, code: 'ERR_KEST_ROOT', index: 0 }])
+  })
+
+  it.each([
+    ['a file that lists none', { policies: {} }, /roots: expected a list/],
+    ['another document', { edges: [] }, /unknown key "edges"/],
+    ['a root that is wrong', { roots: [{ ...hop1, ceiling: 101 }] }, /roots\[0\]\.ceiling/],
+  ])('K-ROOTS verifies nothing with %s', async (_, roots, why) => {
+    const { code, stdout, stderr } = await (await files({ 'roots.json': roots }))('--roots', 'roots.json')
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toMatch(why)
+  })
+
+  it('K-SWITCH takes another identity from who is named, and is a finding otherwise', async () => {
+    const says = (user: string) => JSON.stringify({ agent: null, task: null, user })
+    const stated = { 'kest.identity': says('admin'), 'kest.identity_stated': 'true' }
+    const switched = evidenceOf([
+      { by: 'hop1', labels: { 'kest.identity': says('alice') } },
+      { by: 'hop2', labels: stated },
+    ])
+    const check = await files({ 'good.json': switched })
+    expect(lines(await check('--json'))).toMatchObject([
+      { taints: ['kest.identity-switched'], findings: [{ kind: 'identity-switched', index: 1 }] },
+    ])
+    const named = await check('--json', '--identity-authorities', 'spiffe://kest.test/hop2')
+    expect(lines(named)).toMatchObject([{ taints: [], findings: [] }])
+    expect((await check('--identity-authorities', '')).code).toBe(2)
+  })
+})
+
 describe('kest verify', () => {
   it('K-ANCHOR calls a passport consistent with its own keys when the keys are those of the file', async () => {
     const { code, stdout } = await run('good.json')

@@ -23,6 +23,34 @@ const file = {
   trust: { keys: keysOf('hop1', 'hop2') },
 }
 
+describe('K-ROOTS evidence', () => {
+  const hop1 = { workload: 'spiffe://kest.test/hop1', ceiling: 30 }
+  const trustScore = async (roots: unknown, option: object = {}) => {
+    const evidence = parseEvidence(roots === undefined ? file : { ...file, roots })
+    return (await verifyEvidence(evidence, option)).passport.trustScore
+  }
+
+  it('K-ROOTS is judged by the list that it has, and by that of who checks it: both must grant', async () => {
+    expect(await trustScore(undefined)).toBe(40)
+    expect(await trustScore([hop1])).toBe(30)
+    expect(await trustScore([])).toBe(0)
+    expect(await trustScore(undefined, { roots: [{ ...hop1, ceiling: 20 }] })).toBe(20)
+    expect(await trustScore([hop1], { roots: [{ ...hop1, ceiling: 20 }] })).toBe(20)
+    expect(await trustScore([hop1], { roots: [{ ...hop1, ceiling: 90 }] })).toBe(30)
+    expect(await trustScore([hop1], { roots: [] })).toBe(0)
+  })
+
+  it('K-ROOTS carries the list that it was made with', () => {
+    const made = createEvidence({
+      passport: new Passport(strings(entries)),
+      trust: file.trust,
+      roots: [hop1],
+    })
+    expect(parseEvidence(JSON.stringify(made)).roots).toEqual([{ ...hop1, identity: false }])
+    expect(parseEvidence(file).roots).toBeNull()
+  })
+})
+
 describe('parseEvidence', () => {
   it('reads text, or what JSON made of it, and fills in what is not said', () => {
     const evidence = parseEvidence(JSON.stringify({ ...file, name: 'a vector', expect: { ok: true } }))
@@ -55,6 +83,8 @@ describe('parseEvidence', () => {
     ['trust that is text', { ...file, trust: '{}' }],
     ['keys that are a list', { ...file, trust: { keys: [] } }],
     ['bundles that are text', { ...file, trust: { bundles: 'x' } }],
+    ['roots that are no list', { ...file, roots: {} }],
+    ['a root without a ceiling', { ...file, roots: [{ workload: 'spiffe://kest.test/hop1' }] }],
     ['a time without a zone', { ...file, at: '2030-01-01T00:00:00' }],
     ['a day', { ...file, at: '2030-01-01' }],
     ['a day that is not', { ...file, at: '2030-02-31T25:00:00Z' }],
