@@ -1,6 +1,6 @@
 // Installs and builds. Quick when nothing changed: the other scripts begin with it.
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packageFolders, packageManagerEnv, readJson, root, run, runTool } from './workspace.mjs'
 
@@ -12,6 +12,7 @@ if (major < 20 || (major === 20 && minor < 19)) {
 
 install()
 runTool('typescript/bin/tsc', '-b')
+shipChangelog()
 
 /** Unless what is installed is what the manifests and the lockfile ask for. */
 function install() {
@@ -30,4 +31,11 @@ function manifestsHash() {
     hash.update(`${file}\n`).update(readFileSync(join(root, file)))
   }
   return hash.digest('hex')
+}
+
+/** All packages share one; each is published with it. */
+function shipChangelog() {
+  for (const folder of packageFolders().filter((name) => name.startsWith('packages/'))) {
+    copyFileSync(join(root, 'CHANGELOG.md'), join(root, folder, 'CHANGELOG.md'))
+  }
 }

@@ -12,11 +12,23 @@ it.each(pages.map((page) => [relative(ROOT, page), page]))('every link of %s lea
   expect(dead).toEqual([])
 })
 
+const readmes = readdirSync(join(ROOT, 'packages')).map((name) => join(ROOT, 'packages', name, 'README.md'))
+
+it.each(readmes.map((page) => [relative(ROOT, page), page]))(
+  'every link of %s leads somewhere on the page of a registry, which has that file alone',
+  (_, page) => {
+    expect(linksOf(readFileSync(page, 'utf8')).filter((link) => !/^#|^https:/.test(link))).toEqual([])
+  },
+)
+
 it('finds a page that is not there, and a heading', () => {
   const page = join(ROOT, 'README.md')
   expect(leadsSomewhere(page, 'no-such-page.md')).toBe(false)
   expect(leadsSomewhere(page, '#no-such-heading')).toBe(false)
   expect(leadsSomewhere(page, 'README.md#two-commands')).toBe(true)
+  expect(leadsSomewhere(page, `${PUBLISHED}core#tokens`)).toBe(true)
+  expect(leadsSomewhere(page, `${PUBLISHED}core#no-such-heading`)).toBe(false)
+  expect(leadsSomewhere(page, `${PUBLISHED}no-such-package`)).toBe(false)
 })
 
 function markdownIn(folder: string): string[] {
@@ -27,21 +39,30 @@ function markdownIn(folder: string): string[] {
   })
 }
 
+/** Where a package's README is shown once it is published. */
+const PUBLISHED = 'https://www.npmjs.com/package/@kest/'
+
 /** Those to other sites are theirs to keep. */
 function linksOf(text: string): string[] {
   const prose = text.replaceAll(/^```.*?^```/gms, '')
   return [...prose.matchAll(/\]\(([^)\s]+)\)/g)]
     .map(([, target]) => target as string)
-    .filter((target) => !/^[a-z]+:/.test(target))
+    .filter((target) => target.startsWith(PUBLISHED) || !/^[a-z]+:/.test(target))
 }
 
 function leadsSomewhere(page: string, link: string): boolean {
   const [path = '', heading] = link.split('#')
-  const target = path === '' ? page : resolve(dirname(page), path)
+  const target = targetOf(page, path)
   if (!existsSync(target)) return false
   if (heading === undefined) return true
   const shown = statSync(target).isDirectory() ? join(target, 'README.md') : target
   return headingsOf(readFileSync(shown, 'utf8')).includes(heading)
+}
+
+function targetOf(page: string, path: string): string {
+  if (path === '') return page
+  if (path.startsWith(PUBLISHED)) return join(ROOT, 'packages', path.slice(PUBLISHED.length))
+  return resolve(dirname(page), path)
 }
 
 /** As GitHub makes anchors of headings. */

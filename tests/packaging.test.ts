@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
@@ -11,6 +11,7 @@ import { packageFolders, packageManagerEnv, readJson, root } from '../scripts/wo
 
 interface Manifest {
   name: string
+  version: string
   private?: boolean
   packageManager: string
   bin?: Record<string, string>
@@ -32,6 +33,8 @@ const packages: Package[] = packageFolders()
 const importable = packages.filter(({ specifiers }) => specifiers.length > 0)
 const commands = packages.flatMap(({ manifest }) => Object.keys(manifest.bin ?? {}))
 
+const NOBODY = 'http://127.0.0.1:9'
+
 const work = await mkdtemp(join(tmpdir(), 'kest-packaging-'))
 const consumer = join(work, 'consumer')
 afterAll(() => rm(work, { recursive: true, force: true }))
@@ -44,12 +47,50 @@ describe.each(packages)('the package in $folder', ({ folder, manifest }) => {
   it('holds what was built and nothing else', async () => {
     const files = (await execute('tar', ['-tzf', tarball(folder)])).trim().split('\n')
     const expected =
-      /^package\/(package\.json|README\.md|LICENSE|bin\/[\w-]+\.js|schemas\/[\w-]+\.json|policies\/\w+\.(rego|wasm)|dist\/.+\.(js|js\.map|d\.ts|wasm))$/
+      /^package\/(package\.json|README\.md|CHANGELOG\.md|LICENSE|bin\/[\w-]+\.js|schemas\/[\w-]+\.json|policies\/\w+\.(rego|wasm)|dist\/.+\.(js|js\.map|d\.ts|wasm))$/
     expect(files.filter((file) => !expected.test(file) || /\.test(-d)?\./.test(file))).toEqual([])
     expect(files).toEqual(
-      expect.arrayContaining(['package/LICENSE', 'package/README.md', 'package/package.json']),
+      expect.arrayContaining(
+        ['LICENSE', 'README.md', 'CHANGELOG.md', 'package.json'].map((file) => `package/${file}`),
+      ),
     )
     expect(files.some((file) => file.startsWith('package/dist/'))).toBe(true)
+  })
+
+  it('is published by npm as it is, without a warning', async () => {
+    // From a folder, for npm corrects the manifest there, and says so; a tarball it takes as it comes.
+    const folderToPublish = join(await unpacked(folder), 'package')
+    const said = await executeAll(
+      'npm',
+      // Nobody is asked, and nobody is there.
+      [
+        'publish',
+        '--dry-run',
+        '--offline',
+        '--loglevel=warn',
+        `--registry=${NOBODY}/`,
+        `--${NOBODY.slice(5)}/:_authToken=none`,
+      ],
+      folderToPublish,
+      packageManagerEnv(),
+    )
+    expect(said.trim()).toBe(`+ ${manifest.name}@${manifest.version}`)
+  })
+
+  it('names no source map that it does not hold, and its maps hold their sources', async () => {
+    const unpackedPackage = join(await unpacked(folder), 'package')
+    const files = (await readdir(unpackedPackage, { recursive: true })).map((file) =>
+      join(unpackedPackage, file),
+    )
+    for (const file of files.filter((name) => /\.(js|ts)$/.test(name))) {
+      for (const [, map] of (await readFile(file, 'utf8')).matchAll(/^\/\/# sourceMappingURL=(.+)$/gm)) {
+        expect(files).toContain(join(dirname(file), map as string))
+      }
+    }
+    for (const file of files.filter((name) => name.endsWith('.map'))) {
+      const { sources, sourcesContent } = readJson(file) as { sources: string[]; sourcesContent?: string[] }
+      expect(sourcesContent).toHaveLength(sources.length)
+    }
   })
 
   it('has nothing that publint would change', async () => {
@@ -115,6 +156,15 @@ function specifiersOf({ name, exports }: Manifest): string[] {
   return Object.keys(exports)
     .filter((path) => !path.endsWith('.json'))
     .map((path) => join(name, path))
+}
+
+/** Where the tarball was unpacked, once. */
+async function unpacked(folder: string): Promise<string> {
+  const place = join(work, `${basename(folder)}-unpacked`)
+  if (existsSync(place)) return place
+  await mkdir(place)
+  await execute('tar', ['-xzf', tarball(folder), '-C', place])
+  return place
 }
 
 function tarball(folder: string): string {
@@ -183,8 +233,18 @@ async function pnpm(cwd: string, ...args: string[]): Promise<void> {
 
 /** What the command printed; when it fails, an error with all of it. */
 async function execute(command: string, args: string[], cwd = root, env = process.env): Promise<string> {
+  return (await outputOf(command, args, cwd, env)).stdout
+}
+
+/** The same, and what it complained about. */
+async function executeAll(...command: Parameters<typeof outputOf>): Promise<string> {
+  const { stdout, stderr } = await outputOf(...command)
+  return stderr + stdout
+}
+
+async function outputOf(command: string, args: string[], cwd: string, env: NodeJS.ProcessEnv) {
   try {
-    return (await promisify(execFile)(command, args, { cwd, env, maxBuffer: 1 << 24 })).stdout
+    return await promisify(execFile)(command, args, { cwd, env, maxBuffer: 1 << 24 })
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
     throw new Error(`${basename(command)} ${args.join(' ')} failed\n${stdout}${stderr}`, { cause: error })

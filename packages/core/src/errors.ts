@@ -103,7 +103,13 @@ export const KEST_ERROR_CODES: readonly KestErrorCode[] = Object.freeze(
   Object.keys(STATUS),
 ) as readonly KestErrorCode[]
 
-const BRAND = Symbol.for('kest.error')
+/** By which a class knows its errors: not its name, which minifiers change, nor its prototype, of which copies have their own. */
+const BRANDS = new WeakMap<object, symbol>()
+
+function brand(type: { readonly prototype: KestError }, symbol: symbol): void {
+  BRANDS.set(type, symbol)
+  Object.defineProperty(type.prototype, symbol, { value: true })
+}
 
 /** Details that some errors carry. */
 export interface KestErrorOptions {
@@ -112,8 +118,9 @@ export interface KestErrorOptions {
 }
 
 /**
- * The base of every error that Kest throws on purpose. `instanceof` holds across two installed copies of the
- * package: it looks for a brand (`Symbol.for('kest.error')`), not for the constructor.
+ * The base of every error that Kest throws on purpose. `instanceof`, of it and of the classes below, holds across two
+ * installed copies of the package and in minified bundles: each looks for a brand of its own (`Symbol.for('kest.error')`,
+ * `Symbol.for('kest.error.PolicyDeniedError')`, …). Classes that you derive are told by their prototype, as always.
  *
  * @example
  * ```ts
@@ -123,6 +130,10 @@ export interface KestErrorOptions {
  * ```
  */
 export class KestError extends Error {
+  static {
+    brand(this, Symbol.for('kest.error'))
+  }
+
   readonly code: KestErrorCode
   /** HTTP status an adapter answers with. */
   readonly statusCode: number
@@ -132,18 +143,21 @@ export class KestError extends Error {
     this.code = code
     this.statusCode = STATUS[code]
     this.name = 'KestError'
-    Object.defineProperty(this, BRAND, { value: true })
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
-    const branded = typeof value === 'object' && value !== null && BRAND in value
-    // A subclass asks for its own name; the base accepts every branded error.
-    return branded && (this === KestError || (value as { readonly name?: unknown }).name === this.name)
+    const symbol = BRANDS.get(this)
+    if (symbol === undefined) return Function.prototype[Symbol.hasInstance].call(this, value)
+    return typeof value === 'object' && value !== null && symbol in value
   }
 }
 
 /** Kest is not, or wrongly, configured. Code `ERR_KEST_CONFIG` unless said otherwise. */
 export class KestConfigError extends KestError {
+  static {
+    brand(this, Symbol.for('kest.error.KestConfigError'))
+  }
+
   constructor(
     message: string,
     options: KestErrorOptions & { readonly code?: 'ERR_KEST_CONFIG' | 'ERR_KEST_TOO_LARGE' } = {},
@@ -178,6 +192,10 @@ export interface PolicyDeniedDetails extends KestErrorOptions {
  * inside another, and what it throws then ends in an error handler that shows messages, as Fastify's own does.
  */
 export class PolicyDeniedError extends KestError {
+  static {
+    brand(this, Symbol.for('kest.error.PolicyDeniedError'))
+  }
+
   declare readonly code: PolicyDeniedCode
   /** Policies that did not allow; empty when it is not known which. */
   readonly policies: readonly string[]
@@ -196,6 +214,10 @@ export class PolicyDeniedError extends KestError {
 
 /** A passport, or an entry of it, does not hold. The first failure is the one thrown. */
 export class PassportVerificationError extends KestError {
+  static {
+    brand(this, Symbol.for('kest.error.PassportVerificationError'))
+  }
+
   /** Position of the entry at fault; `null` when it is the passport as a whole. */
   readonly index: number | null
   /** `entry_id` of the entry at fault, once it could be read. */

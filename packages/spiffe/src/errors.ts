@@ -41,7 +41,7 @@ const BRAND = Symbol.for('kest.spiffe.error')
 
 /**
  * The error of this package. `instanceof` holds across two installed copies: it looks for a brand
- * (`Symbol.for('kest.spiffe.error')`).
+ * (`Symbol.for('kest.spiffe.error')`). Classes that you derive are told by their prototype.
  */
 export class SpiffeError extends Error {
   readonly code: SpiffeErrorCode
@@ -54,6 +54,7 @@ export class SpiffeError extends Error {
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this !== SpiffeError) return Function.prototype[Symbol.hasInstance].call(this, value)
     return typeof value === 'object' && value !== null && BRAND in value
   }
 }

@@ -73,7 +73,7 @@ function assertWrappable(fn: unknown, context: unknown, operation: string): void
   const where = `verified("${operation}")`
   if (typeof context === 'string' || typeof context === 'symbol') {
     throw new TypeError(
-      `${where}: legacy decorators are not supported; use standard ones or wrap the function`,
+      `${where}: legacy decorators are not supported: remove experimentalDecorators from the compiler's options, or wrap the function`,
     )
   }
   if (typeof fn !== 'function') throw new TypeError(`${where}: expected a function, got ${typeof fn}`)
