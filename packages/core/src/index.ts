@@ -94,7 +94,12 @@ export type { Finding, IdentityContext, PlainValues, VerifiedEntry } from './pas
 export { VerifiedPassport } from './passport/verified-passport.js'
 export { PassportVerifier } from './passport/verifier.js'
 export { verifyPassport } from './passport/verify.js'
-export { type EntryVerdict, verifyEntries } from './passport/verify-entries.js'
+export {
+  EntriesVerifier,
+  type EntryVerdict,
+  type VerifyEntriesOptions,
+  verifyEntries,
+} from './passport/verify-entries.js'
 export type { VerifyOptions } from './passport/verify-options.js'
 export {
   type CachedPolicyEngine,

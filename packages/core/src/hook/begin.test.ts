@@ -778,6 +778,19 @@ describe('begin: what it emits', () => {
     expect(numbers).toEqual(['1', '2', '3'])
     expect(new Set(labels.map((label) => label.split(':')[0])).size).toBe(1)
   })
+
+  it('K-AUDIT numbers the entries of each identity of an instance by themselves, under a uuid of its own', async () => {
+    const { kest } = setUp()
+    const other = { ...root, identity: new MockIdentityProvider('other') }
+    const labels: string[] = []
+    for (const definition of [root, other, root, other, other]) {
+      const { entry } = await kest.begin(definition)
+      labels.push(entry.entry.labels['kest.seq'] as string)
+    }
+    const [mine, others] = labels.map((label) => label.split(':')[0]) as [string, string]
+    expect(mine).not.toBe(others)
+    expect(labels).toEqual([`${mine}:1`, `${others}:1`, `${mine}:2`, `${others}:2`, `${others}:3`])
+  })
 })
 
 describe('what never answers', () => {

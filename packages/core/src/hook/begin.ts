@@ -244,8 +244,8 @@ function sign(
   effective: EffectiveValues,
   { signal, throwIfGone }: { readonly signal: AbortSignal | null; throwIfGone(): void },
 ): MaybePromise<VerifiedEntry> {
-  const n = runtime.sequence.take()
-  draft.labels[LABEL.seq] = runtime.sequence.label(n)
+  const number = runtime.sequence.take(signer.workloadId)
+  draft.labels[LABEL.seq] = number.label
   const own = ({ jws, hash }: SignedEntry): VerifiedEntry => ({
     jws,
     hash,
@@ -262,7 +262,7 @@ function sign(
     plain: effective.plain,
   })
   const unsigned = (error: unknown): never => {
-    runtime.sequence.giveBack(n)
+    number.giveBack()
     throw error
   }
   try {

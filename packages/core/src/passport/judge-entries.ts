@@ -2,7 +2,7 @@ import { atEntry } from '../entry/at-entry.js'
 import { LABEL } from '../entry/entry.js'
 import { PassportVerificationError } from '../errors.js'
 import { effectiveOf } from '../trust/effective.js'
-import { type EffectiveRules, type Remark, remark } from '../trust/effective-rules.js'
+import { type EffectiveParent, type EffectiveRules, type Remark, remark } from '../trust/effective-rules.js'
 import { sameIdentity } from '../trust/identity-label.js'
 import type { CheckedEntry, LinkedEntry } from './stages.js'
 import type { Finding, VerifiedEntry } from './verified.js'
@@ -51,7 +51,7 @@ export function judgeEntries(
 /** Effective values of one entry, of its verified parents. */
 export function judgeEntry(
   { bound, proven }: CheckedEntry,
-  parents: readonly VerifiedEntry[],
+  parents: readonly EffectiveParent[],
   rules: EffectiveRules,
   findings: Findings,
 ): VerifiedEntry {

@@ -1,4 +1,4 @@
-import { LABEL, RUNTIME_NAME } from '../entry/entry.js'
+import { type KestEntry, LABEL, RUNTIME_NAME } from '../entry/entry.js'
 import { type ParsedEntry, type ParseOptions, parseEntry } from '../entry/parse.js'
 import { type KestErrorCode, PassportVerificationError } from '../errors.js'
 import { isHighS } from '../jws/ecdsa.js'
@@ -70,7 +70,13 @@ function assertParents(
   throw refused('ERR_KEST_PARENT_UNKNOWN', parsed, index, 'a parent is not an earlier entry')
 }
 
-export function assertTime(parsed: ParsedEntry, parents: readonly LinkedEntry[], index: number): void {
+/** An entry as a place in time. */
+export interface TimedEntry {
+  readonly index: number
+  readonly parsed: { readonly entry: Pick<KestEntry, 'timestamp_ms'> }
+}
+
+export function assertTime(parsed: ParsedEntry, parents: readonly TimedEntry[], index: number): void {
   for (const parent of parents) {
     if (parsed.entry.timestamp_ms < parent.parsed.entry.timestamp_ms - CLOCK_SKEW_MS) {
       throw refused('ERR_KEST_TIME', parsed, index, `it is earlier than its parent, entry ${parent.index}`)

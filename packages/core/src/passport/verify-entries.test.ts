@@ -3,7 +3,7 @@ import { parseEntry } from '../entry/parse.js'
 import { createKeySource } from '../identity/keys.js'
 import { DEFAULT_LIMITS } from '../limits.js'
 import { buildPassport } from '../testing/index.js'
-import { verifyEntries } from './verify-entries.js'
+import { EntriesVerifier, type EntryVerdict, verifyEntries } from './verify-entries.js'
 
 async function built(): Promise<{
   parsed: ReturnType<typeof parseEntry>[]
@@ -49,6 +49,22 @@ describe('verifyEntries', () => {
     const { parsed } = await built()
     const verdicts = await verifyEntries(parsed, { trust: createKeySource({}) })
     expect(verdicts.map(({ failure }) => failure?.code)).toEqual(Array(3).fill('ERR_KEST_KEY_UNKNOWN'))
+  })
+
+  it('judges the same of entries that come a few after the others', async () => {
+    const { parsed, trust } = await built()
+    const [first, second, third] = parsed as [(typeof parsed)[0], (typeof parsed)[0], (typeof parsed)[0]]
+    const forged = { ...second, signature: Buffer.alloc(64) }
+    for (const entries of [
+      [first, second, third],
+      [first, forged, third],
+      [second, third],
+    ]) {
+      const verifier = new EntriesVerifier({ trust })
+      const some: EntryVerdict[] = []
+      for (const one of entries) some.push(...(await verifier.verify([one])))
+      expect(some).toEqual(await verifyEntries(entries, { trust }))
+    }
   })
 
   it('refuses options that are about a whole passport', async () => {

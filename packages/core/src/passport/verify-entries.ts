@@ -3,11 +3,12 @@ import { LABEL } from '../entry/entry.js'
 import type { ParsedEntry } from '../entry/parse.js'
 import { KestConfigError, PassportVerificationError } from '../errors.js'
 import { isPromise } from '../maybe-promise.js'
+import type { EffectiveParent } from '../trust/effective-rules.js'
 import { bindKeys } from './bind-keys.js'
 import { checkSignature } from './check-signatures.js'
-import { parents as parentsOf } from './graph.js'
+import { isRoot } from './graph.js'
 import { Findings, judgeEntry } from './judge-entries.js'
-import { assertLowS, assertTime } from './link-entries.js'
+import { assertLowS, assertTime, type TimedEntry } from './link-entries.js'
 import type { BoundEntry, LinkedEntry } from './stages.js'
 import type { Finding, VerifiedEntry } from './verified.js'
 import { resolveVerifyOptions, type VerifyOptions, type VerifyRules } from './verify-options.js'
@@ -25,6 +26,9 @@ export interface EntryVerdict {
 }
 
 const NO_FINDINGS: readonly Finding[] = Object.freeze([])
+
+/** How entries that need not be a passport are verified. */
+export type VerifyEntriesOptions = Omit<VerifyOptions, 'mode' | 'tip' | 'semantics'>
 
 /**
  * Verifies entries of which some may be missing or wrong: what an auditor has, where {@link verifyPassport} has a
@@ -45,27 +49,92 @@ const NO_FINDINGS: readonly Finding[] = Object.freeze([])
  */
 export async function verifyEntries(
   entries: readonly ParsedEntry[],
-  options: Omit<VerifyOptions, 'mode' | 'tip' | 'semantics'>,
+  options: VerifyEntriesOptions,
 ): Promise<EntryVerdict[]> {
-  const rules = rulesOf(options)
-  const links = linksOf(entries)
-  const failures = await Promise.all(links.map(({ linked }) => failureOf(linked, rules)))
-  const verdicts: EntryVerdict[] = []
-  for (const [index, { linked, whole }] of links.entries()) {
-    const failure = failures[index]?.failure ?? null
-    const bound = failures[index]?.bound
-    const parents = linked.parents.map((parent) => verdicts[parent.index]?.verified ?? null)
-    const holds =
-      failure === null && bound !== undefined && whole && parents.every((parent) => parent !== null)
-    verdicts.push(
-      holds ? judge(bound, parents as VerifiedEntry[], rules) : verdict(linked, failure, null, NO_FINDINGS),
-    )
+  return await new EntriesVerifier(options).verify(entries)
+}
+
+/** What is kept of an entry for those that build on it. */
+interface EarlierEntry extends TimedEntry {
+  /** `null` unless it holds, and so does all of its lineage. */
+  readonly verified: EffectiveParent | null
+}
+
+/**
+ * {@link verifyEntries} for more entries than are to be in memory at once: a few after the others. Of each it keeps what those that
+ * build on it are judged by, and not the entry.
+ *
+ * @example
+ * ```ts
+ * const verifier = new EntriesVerifier({ trust })
+ * for (const some of parentsFirst) report(await verifier.verify(some))
+ * ```
+ */
+export class EntriesVerifier {
+  readonly #rules: VerifyRules
+  readonly #earlier = new Map<string, EarlierEntry>()
+
+  /** @throws {KestError} `ERR_KEST_CONFIG` for wrong options */
+  constructor(options: VerifyEntriesOptions) {
+    this.#rules = rulesOf(options)
   }
-  return verdicts
+
+  /**
+   * One call at a time.
+   *
+   * @param entries parents before children, and before those of later calls
+   * @returns a verdict for each entry, in their order
+   */
+  async verify(entries: readonly ParsedEntry[]): Promise<EntryVerdict[]> {
+    const links = this.#linksOf(entries)
+    const checked = await Promise.all(links.map((link) => checkOf(link, this.#rules)))
+    return links.map(({ linked, parents, whole }, i) => {
+      const { failure, bound } = checked[i] as Checked
+      const known = parents.map(({ hash }) => this.#earlier.get(hash)?.verified ?? null)
+      const holds = bound !== undefined && whole && known.every((parent) => parent !== null)
+      const outcome = holds
+        ? judge(bound, known as EffectiveParent[], this.#rules)
+        : verdict(linked, failure, null, NO_FINDINGS)
+      this.#remember(linked, outcome.verified)
+      return outcome
+    })
+  }
+
+  #linksOf(entries: readonly ParsedEntry[]): Link[] {
+    return entries.map((parsed) => {
+      const { hash, entry } = parsed
+      const parents = isRoot(parsed)
+        ? []
+        : entry.parent_ids.flatMap((parent) => {
+            const earlier = this.#earlier.get(parent)
+            return earlier === undefined ? [] : [{ ...earlier, hash: parent }]
+          })
+      const whole = isRoot(parsed) || parents.length === entry.parent_ids.length
+      const index = this.#earlier.size
+      const linked = {
+        parsed,
+        index,
+        principal: entry.labels[LABEL.principal] as string,
+        parents: NO_PARENTS,
+      }
+      this.#earlier.set(hash, { index, parsed: timeOf(parsed), verified: null })
+      return { linked, parents, whole }
+    })
+  }
+
+  #remember({ parsed, index }: LinkedEntry, verified: VerifiedEntry | null): void {
+    if (verified === null) return
+    const { trustScore, taints, identity, identityBy, claimedIdentity, plain } = verified
+    this.#earlier.set(parsed.hash, {
+      index,
+      parsed: timeOf(parsed),
+      verified: { trustScore, taints, identity, identityBy, claimedIdentity, plain },
+    })
+  }
 }
 
 /** What is about a passport as a whole would be ignored here, and so is refused. */
-function rulesOf(options: Parameters<typeof verifyEntries>[1]): VerifyRules {
+function rulesOf(options: VerifyEntriesOptions): VerifyRules {
   const rules = resolveVerifyOptions(options)
   for (const name of ['mode', 'tip', 'semantics']) {
     if (Object.hasOwn(options, name))
@@ -76,29 +145,27 @@ function rulesOf(options: Parameters<typeof verifyEntries>[1]): VerifyRules {
 
 interface Link {
   readonly linked: LinkedEntry
+  /** Those that are there. */
+  readonly parents: readonly (TimedEntry & { readonly hash: string })[]
   /** Whether each of its parents is there. */
   readonly whole: boolean
 }
 
-function linksOf(entries: readonly ParsedEntry[]): Link[] {
-  const byHash = new Map<string, LinkedEntry>()
-  return entries.map((parsed, index) => {
-    const all = parentsOf(parsed, byHash)
-    const parents = all ?? parsed.entry.parent_ids.flatMap((hash) => byHash.get(hash) ?? [])
-    const linked = { parsed, index, principal: parsed.entry.labels[LABEL.principal] as string, parents }
-    byHash.set(parsed.hash, linked)
-    return { linked, whole: all !== undefined }
-  })
+const NO_PARENTS: readonly never[] = Object.freeze([])
+
+function timeOf({ entry: { timestamp_ms } }: ParsedEntry): TimedEntry['parsed'] {
+  return { entry: { timestamp_ms } }
 }
 
 interface Checked {
   readonly failure: PassportVerificationError | null
+  /** When it did not fail. */
   readonly bound?: BoundEntry
 }
 
 /** What is wrong with an entry itself, whatever it builds on. */
-async function failureOf(linked: LinkedEntry, rules: VerifyRules): Promise<Checked> {
-  const { parsed, index, parents } = linked
+async function checkOf({ linked, parents }: Link, rules: VerifyRules): Promise<Checked> {
+  const { parsed, index } = linked
   const { entry_id } = parsed.entry
   try {
     assertLowS(parsed, index)
@@ -115,7 +182,7 @@ async function failureOf(linked: LinkedEntry, rules: VerifyRules): Promise<Check
   return { failure: atEntry(failed.error, index, entry_id, 'ERR_KEST_SIGNATURE') }
 }
 
-function judge(bound: BoundEntry, parents: readonly VerifiedEntry[], rules: VerifyRules): EntryVerdict {
+function judge(bound: BoundEntry, parents: readonly EffectiveParent[], rules: VerifyRules): EntryVerdict {
   const findings = new Findings('report')
   try {
     const verified = judgeEntry({ bound, proven: true }, parents, rules.effective, findings)

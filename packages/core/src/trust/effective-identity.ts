@@ -1,6 +1,6 @@
 import { type KestEntry, LABEL, RUNTIME_NAME } from '../entry/entry.js'
-import type { IdentityContext, VerifiedEntry } from '../passport/verified.js'
-import { type EffectiveRules, principalOf, type Remarks } from './effective-rules.js'
+import type { IdentityContext } from '../passport/verified.js'
+import { type EffectiveParent, type EffectiveRules, principalOf, type Remarks } from './effective-rules.js'
 import { IDENTITY_PARTS, type IdentityPart } from './identity-authorities.js'
 import { parseIdentityLabel } from './identity-label.js'
 
@@ -26,7 +26,7 @@ const NOBODY: IdentityContext = Object.freeze({ user: null, agent: null, task: n
  */
 export function identityOf(
   entry: KestEntry,
-  parents: readonly VerifiedEntry[],
+  parents: readonly EffectiveParent[],
   rules: EffectiveRules,
   remarks: Remarks,
 ): EffectiveIdentity {
@@ -128,8 +128,8 @@ const UNDISPUTED: readonly IdentityPart[] = Object.freeze([])
 
 /** Part by part what all say; a part that they disagree on is null. "Nobody" is an opinion, too. */
 function agreed(
-  parents: readonly VerifiedEntry[],
-  of: (parent: VerifiedEntry) => IdentityContext | null,
+  parents: readonly EffectiveParent[],
+  of: (parent: EffectiveParent) => IdentityContext | null,
 ): Agreement {
   const first = parents[0] === undefined ? null : of(parents[0])
   if (parents.every((parent) => of(parent) === first)) return { identity: first, disputed: UNDISPUTED }
@@ -144,7 +144,7 @@ function conflict(disputed: readonly IdentityPart[], remarks: Remarks): void {
   if (disputed.length > 0) remarks.add('identity-conflict', 'its parents disagree on who acts')
 }
 
-function byOf(identity: IdentityContext | null, parents: readonly VerifiedEntry[]): string | null {
+function byOf(identity: IdentityContext | null, parents: readonly EffectiveParent[]): string | null {
   return identity === null ? null : (parents[0]?.identityBy ?? null)
 }
 

@@ -1,5 +1,5 @@
 import { type KestEntry, LABEL } from '../entry/entry.js'
-import type { Finding } from '../passport/verified.js'
+import type { Finding, VerifiedEntry } from '../passport/verified.js'
 import type { IdentityPart } from './identity-authorities.js'
 import type { RootList } from './root-list.js'
 
@@ -18,6 +18,12 @@ export interface EffectiveRules {
   /** Whether the entry is made by this very process, which knows who acts in it. Default `false`. */
   readonly own?: boolean
 }
+
+/** What an entry takes over from a parent. */
+export type EffectiveParent = Pick<
+  VerifiedEntry,
+  'trustScore' | 'taints' | 'identity' | 'identityBy' | 'claimedIdentity' | 'plain'
+>
 
 /** What was found in an entry. */
 export type Remark = Pick<Finding, 'kind' | 'code' | 'message'>

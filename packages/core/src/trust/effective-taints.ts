@@ -1,7 +1,6 @@
 import { type KestEntry, LABEL } from '../entry/entry.js'
 import { KestError } from '../errors.js'
-import type { VerifiedEntry } from '../passport/verified.js'
-import { type EffectiveRules, principalOf, type Remarks } from './effective-rules.js'
+import { type EffectiveParent, type EffectiveRules, principalOf, type Remarks } from './effective-rules.js'
 import { overrides } from './effective-trust.js'
 import { isReserved } from './reserved.js'
 import { sortedTaints } from './taints.js'
@@ -15,7 +14,7 @@ const MAX_TAINTS = 256
  */
 export function plainTaintsOf(
   entry: KestEntry,
-  parents: readonly VerifiedEntry[],
+  parents: readonly EffectiveParent[],
   rules: EffectiveRules,
   remarks: Remarks,
 ): readonly string[] {
@@ -36,7 +35,7 @@ export function plainTaintsOf(
 /** With what the reader's lists have put on its ancestors (K-ROOTS, K-SWITCH), and on itself. Nobody can remove that. */
 export function effectiveTaintsOf(
   plain: readonly string[],
-  parents: readonly VerifiedEntry[],
+  parents: readonly EffectiveParent[],
   own: readonly (string | false)[],
 ): readonly string[] {
   let taints: Set<string> | undefined
@@ -64,7 +63,7 @@ function assertFewTaints(count: number): void {
 /** What the entry cannot but have: what it adds, and what its parents have and it may not, or does not, remove. */
 function givenTaints(
   entry: KestEntry,
-  parents: readonly VerifiedEntry[],
+  parents: readonly EffectiveParent[],
   rules: EffectiveRules,
 ): Iterable<string> {
   if (parents.every((parent) => parent.plain.taints.length === 0)) return entry.added_taints

@@ -1,6 +1,5 @@
 import { type KestEntry, LABEL } from '../entry/entry.js'
-import type { VerifiedEntry } from '../passport/verified.js'
-import { type EffectiveRules, principalOf, type Remarks } from './effective-rules.js'
+import { type EffectiveParent, type EffectiveRules, principalOf, type Remarks } from './effective-rules.js'
 import { forbidRaises, UNPROVEN_TAINT } from './reserved.js'
 
 const DECIMAL = /^(?:0|-?[1-9][0-9]{0,14})$/
@@ -17,7 +16,7 @@ export interface TrustScores {
  */
 export function trustOf(
   entry: KestEntry,
-  parents: readonly VerifiedEntry[],
+  parents: readonly EffectiveParent[],
   taints: { readonly plain: readonly string[]; readonly effective: readonly string[] },
   rules: EffectiveRules,
   unlisted: boolean,

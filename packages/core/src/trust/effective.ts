@@ -1,7 +1,13 @@
 import type { KestEntry } from '../entry/entry.js'
-import type { IdentityContext, PlainValues, VerifiedEntry } from '../passport/verified.js'
+import type { IdentityContext, PlainValues } from '../passport/verified.js'
 import { identityOf } from './effective-identity.js'
-import { type EffectiveRules, principalOf, type Remark, Remarks } from './effective-rules.js'
+import {
+  type EffectiveParent,
+  type EffectiveRules,
+  principalOf,
+  type Remark,
+  Remarks,
+} from './effective-rules.js'
 import { effectiveTaintsOf, plainTaintsOf } from './effective-taints.js'
 import { trustOf } from './effective-trust.js'
 import { IDENTITY_SWITCHED_TAINT, UNLISTED_ROOT_TAINT, UNPROVEN_TAINT } from './reserved.js'
@@ -35,7 +41,7 @@ export interface EffectiveValues {
  */
 export function effectiveOf(
   entry: KestEntry,
-  parents: readonly VerifiedEntry[],
+  parents: readonly EffectiveParent[],
   rules: EffectiveRules,
   proven = true,
 ): EffectiveValues {
