@@ -1,30 +1,39 @@
+import { mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { assertOptions, KestConfigError, SignatureCache } from '@kest/core'
 import { type AuditFinding, type FindingCode, finding, type Severity } from './finding.js'
 import { DiskRoom } from './group/disk-room.js'
 import { findForeign, Named, withForeign } from './group/foreign.js'
 import { lineageKey } from './group/lineage-key.js'
-import type { TraceSpans } from './group/partition.js'
-import { splitByLinks } from './group/split-by-links.js'
-import { Spool, type SpoolOptions } from './group/spool.js'
-import type { TraceReport, Verdict } from './judge/audited-entry.js'
+import type { Lineage } from './group/partition.js'
+import { Spool } from './group/spool.js'
+import type { AuditedEntry, TraceReport, Verdict } from './judge/audited-entry.js'
 import { Beginnings } from './judge/beginnings.js'
+import { EntryIds } from './judge/entry-ids.js'
+import { contentOf } from './judge/fold-twins.js'
 import { judgeTrace } from './judge/judge-trace.js'
 import { draftLineage, type LineageDraft } from './judge/lineage-draft.js'
 import { type JudgeOptions, type JudgeRules, resolveJudgeOptions } from './judge/options.js'
 import { isSelected, type TraceSelection } from './judge/selection.js'
 import { Sequences } from './judge/sequences.js'
 import type { SpanSource } from './read/batch.js'
-import type { ExportedSpan } from './span/exported-span.js'
 
-/** Entries that are judged at once. Enough that the threads of the pool are woken seldom, few enough to be garbage soon. */
+/** Spans that are judged at once. Enough that the threads of the pool are woken seldom, few enough to be garbage soon. */
 const IN_FLIGHT = 64
 /** Findings that are of no trace and that are kept of each severity, lest notes crowd out an error; the others are counted. */
 const MAX_FINDINGS = 1_000
+/** What the entries of one trace may take, of `memory`; and at least. */
+const TRACE_FACTOR = 8
+const MIN_TRACE_BYTES = 16_777_216
 
 /** How an {@link Audit} is made. */
 export interface AuditOptions extends JudgeOptions {
-  /** Bytes of spans that are held in memory; beyond, they lie in temporary files. Default 67,108,864. */
+  /**
+   * Bytes of spans that are held in memory; beyond, they lie in temporary files. The entries of one trace, without their passports, may
+   * take eight times as much while it is judged; of a larger one the rest is a finding `limit`. Default 67,108,864.
+   */
   readonly memory?: number
   /** Folder for temporary files. Default: the system's. They hold what the spans hold, and are removed in the end. */
   readonly folder?: string
@@ -57,6 +66,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof AuditOptions>([
   'identityAuthorities',
   'maxDelayMs',
   'now',
+  'shared',
   'memory',
   'folder',
 ])
@@ -84,8 +94,10 @@ export class Audit {
   readonly #rules: JudgeRules
   readonly #spool: Spool
   readonly #room: DiskRoom
-  readonly #sequences = new Sequences()
+  readonly #sequences: Sequences
+  readonly #entryIds: EntryIds
   readonly #beginnings = new Beginnings()
+  readonly #temporary: string
   readonly #general: AuditFinding[] = []
   readonly #kept: Record<Severity, number> = { error: 0, warning: 0, note: 0 }
   readonly #counts = new Map<FindingCode, number>()
@@ -95,14 +107,19 @@ export class Audit {
   #entries = 0
   #denials = 0
   #judged = false
+  #folder: string | undefined
 
   /** @throws {KestConfigError} for options that are unknown or wrong */
   constructor(options: AuditOptions) {
     assertOptions('audit', options, KNOWN)
-    this.#rules = resolveJudgeOptions(options)
-    const spooled = spoolOptions(options)
-    this.#spool = new Spool(spooled)
-    this.#room = new DiskRoom(spooled.folder)
+    const { memory, folder } = memoryOf(options)
+    this.#rules = resolveJudgeOptions(options, Math.max(MIN_TRACE_BYTES, TRACE_FACTOR * memory))
+    this.#temporary = folder
+    this.#room = new DiskRoom(folder)
+    const path = (name: string): string => join(this.#createFolder(), name)
+    this.#spool = new Spool({ memory, path, limits: this.#rules.limits })
+    this.#sequences = new Sequences(path, this.#rules)
+    this.#entryIds = new EntryIds(path)
   }
 
   /**
@@ -141,12 +158,14 @@ export class Audit {
     // What traces have of each other is verified once.
     const sharing = { ...this.#rules, verify: { ...this.#rules.verify, cache: new SignatureCache() } }
     yield* this.#judgeAll(this.#whole(selection, named, sharing), selection, this.#rules)
+    if (named.links.size > 0) yield* this.#judgeAll(this.#linked(named, sharing), selection, sharing)
     if (named.more)
       this.#note(finding('limit', 'more entries of other traces are named than were looked for'))
-    if (named.links.size > 0) yield* this.#judgeAll(this.#linked(named), selection, sharing)
     // Of one trace nothing can be said about what its processes did else.
-    if (selection.trace === undefined) for (const one of this.#sequences.findings()) this.#note(one)
     if (this.#rules.verify.roots === undefined) for (const one of this.#beginnings.findings()) this.#note(one)
+    if (selection.trace !== undefined) return
+    for await (const one of this.#sequences.findings()) this.#note(one)
+    for await (const one of this.#entryIds.findings()) this.#note(one)
   }
 
   /** What came of it; whole when `traces()` has ended. */
@@ -166,6 +185,8 @@ export class Audit {
   /** Removes temporary files. Idempotent. */
   async close(): Promise<void> {
     await this.#spool.close()
+    if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true })
+    this.#folder = undefined
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -176,38 +197,36 @@ export class Audit {
     if (this.#judged) throw new KestConfigError('audit: it has been judged; make another')
   }
 
+  #createFolder(): string {
+    this.#folder ??= mkdtempSync(join(this.#temporary, 'kest-audit-'))
+    return this.#folder
+  }
+
   /** Traces that name nothing of others. Those that do are judged when all entries are known. */
-  async *#whole({ trace: only }: TraceSelection, named: Named, sharing: JudgeRules): AsyncGenerator<Drafted> {
-    const selected = only === undefined ? undefined : new Set([only])
+  async *#whole({ trace }: TraceSelection, named: Named, sharing: JudgeRules): AsyncGenerator<Drafted> {
+    const selected = trace === undefined ? undefined : new Set([trace])
     for await (const partition of this.#spool.partitions()) {
-      for (const trace of partition.traces(selected)) {
-        const drafts = this.#lineages(trace).map((spans) =>
-          draftLineage(trace.traceId, spans, [], this.#rules.limits),
-        )
-        const naming = drafts.some(({ wanted, claimed }) => wanted.size > 0 || claimed.size > 0)
-        if (naming && (await named.add(trace.traceId, drafts, sharing))) continue
-        for (const draft of drafts) yield { ...trace, draft }
+      for (const { id, traceId, spans } of partition.lineages(selected)) {
+        const draft = draftLineage(traceId, spans, [], this.#rules)
+        const naming = draft.wanted.size > 0 || draft.claimed.size > 0
+        if (naming && (await named.add(id, traceId, draft, sharing))) continue
+        yield { traceId, draft }
       }
     }
   }
 
-  async *#linked(named: Named): AsyncGenerator<Drafted> {
-    const foreign = await findForeign(named, () => this.#spool.partitions(), this.#rules.limits)
+  async *#linked(named: Named, sharing: JudgeRules): AsyncGenerator<Drafted> {
+    const foreign = await findForeign(named, () => this.#spool.partitions(), this.#rules)
     if (foreign.more)
-      this.#note(finding('limit', 'lineages go on in more traces, one after the other, than were followed'))
+      this.#note(
+        finding('limit', 'lineages go on in more traces, or in more entries of them, than were followed'),
+      )
     for await (const partition of this.#spool.partitions()) {
-      for (const trace of partition.traces(named.links)) {
-        const { traceId } = trace
-        const links = named.links.get(traceId) as ReadonlySet<string>
-        for (const spans of this.#lineages(trace))
-          yield { ...trace, draft: withForeign(traceId, spans, links, foreign, this.#rules.limits) }
+      for (const { id, traceId, spans } of partition.lineages(named.links)) {
+        const links = named.links.get(id) as ReadonlySet<string>
+        yield { traceId, draft: withForeign(traceId, spans, links, foreign, sharing) }
       }
     }
-  }
-
-  /** One, or several where no trace is named. */
-  #lineages({ traceId, spans }: TraceSpans): readonly (readonly ExportedSpan[])[] {
-    return traceId === null ? splitByLinks(spans, this.#rules.limits) : [spans]
   }
 
   async *#judgeAll(
@@ -218,7 +237,7 @@ export class Audit {
     let running: Promise<TraceReport>[] = []
     for await (const drafted of chunks(drafts)) {
       // All at once: to wake the threads of the pool for each takes longer than what they then do.
-      const begun = drafted.map(({ traceId, draft, dropped }) => judgeTrace(traceId, draft, dropped, rules))
+      const begun = drafted.map(({ traceId, draft }) => judgeTrace(traceId, draft, rules))
       // Whoever leaves the loop early does not wait for them.
       for (const report of begun) report.catch(() => undefined)
       for (const report of running) yield* this.#counted(await report, selection)
@@ -227,52 +246,67 @@ export class Audit {
     for (const report of running) yield* this.#counted(await report, selection)
   }
 
-  *#counted(report: TraceReport, selection: TraceSelection): Generator<TraceReport> {
-    const selected = isSelected(report, selection)
-    for (const { entry, hash, status, source } of report.entries) {
-      const failed = status === 'failed'
-      // One that failed makes up for a number only where it is seen that it failed.
-      if (source === 'span' && (selected || !failed)) this.#sequences.add({ entry, hash, failed })
-    }
-    if (!selected) return
+  async *#counted(report: TraceReport, selection: TraceSelection): AsyncGenerator<TraceReport> {
+    if (selection.trace === undefined) await this.#remember(report)
+    if (!isSelected(report, selection)) return
     this.#verdicts[report.verdict]++
-    this.#denials += report.denials.length
+    this.#denials += report.denialCount
     this.#entries += report.entries.filter(({ source }) => source !== 'foreign').length
-    for (const { code } of report.findings) this.#count(code)
+    for (const { code, times } of report.findings) this.#count(code, times)
     for (const one of report.entries) this.#beginnings.add(one)
     yield report
   }
 
+  /** What is compared with other traces. */
+  async #remember({ traceId, entries }: TraceReport): Promise<void> {
+    const seen = new Map<string, AuditedEntry>()
+    for (const one of entries) {
+      if (one.status === 'failed' || one.source === 'foreign') continue
+      const other = seen.get(one.entryId)
+      // Of twins that are both built on, one counts.
+      if (other !== undefined && contentOf(other) === contentOf(one)) continue
+      seen.set(one.entryId, one)
+      await this.#sequences.add(one)
+      // That two of one trace have an id has been found there.
+      if (one.source === 'span' && other === undefined) await this.#entryIds.add(traceId, one)
+    }
+  }
+
   #note(one: AuditFinding): void {
-    this.#count(one.code)
+    this.#count(one.code, one.times)
     const kept = this.#kept[one.severity]++
     if (kept < MAX_FINDINGS) this.#general.push(one)
   }
 
-  #count(code: FindingCode): void {
-    this.#counts.set(code, (this.#counts.get(code) ?? 0) + 1)
+  #count(code: FindingCode, times: number): void {
+    this.#counts.set(code, (this.#counts.get(code) ?? 0) + times)
   }
 }
 
-interface Drafted extends Pick<TraceSpans, 'traceId' | 'dropped'> {
+interface Drafted {
+  readonly traceId: Lineage['traceId']
   readonly draft: LineageDraft
 }
 
 async function* chunks(drafts: AsyncIterable<Drafted>): AsyncGenerator<Drafted[]> {
   let chunk: Drafted[] = []
-  let entries = 0
+  let size = 0
   for await (const drafted of drafts) {
     chunk.push(drafted)
-    entries += drafted.draft.nodes.size
-    if (entries < IN_FLIGHT) continue
+    // What has no entry is something, too.
+    size += Math.max(1, drafted.draft.spans, drafted.draft.nodes.size)
+    if (size < IN_FLIGHT) continue
     yield chunk
     chunk = []
-    entries = 0
+    size = 0
   }
   if (chunk.length > 0) yield chunk
 }
 
-function spoolOptions({ memory = 67_108_864, folder = tmpdir() }: AuditOptions): SpoolOptions {
+function memoryOf({ memory = 67_108_864, folder = tmpdir() }: AuditOptions): {
+  memory: number
+  folder: string
+} {
   if (!Number.isSafeInteger(memory) || memory < 1)
     throw new KestConfigError(`audit: memory: expected a positive number of bytes, got ${String(memory)}`)
   if (typeof folder !== 'string') throw new KestConfigError('audit: folder: expected a path')

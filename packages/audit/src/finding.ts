@@ -14,7 +14,7 @@ const SEVERITY = {
   broken: 'error',
   /** No trust material holds a key for an entry's principal, or for one of another trace that it builds on. */
   'principal-unknown': 'error',
-  /** Two different entries have one `entry_id`. */
+  /** Two different entries have one `entry_id`, in one trace or in two. */
   'entry-id-repeated': 'error',
   /** An entry names a parent that was never exported. */
   incomplete: 'error',
@@ -24,6 +24,8 @@ const SEVERITY = {
   unsigned: 'error',
   /** Numbers are missing between entries of one process. */
   'sequence-gap': 'error',
+  /** Several principals sign the numbers of one process, and the operator did not say so: what one loses, another hides. */
+  'sequence-shared': 'error',
   /** A bound was exceeded, and what lies beyond it was not judged. */
   limit: 'error',
   /** Something that was to be read cannot be. */
@@ -37,6 +39,8 @@ const SEVERITY = {
   time: 'warning',
   /** Two entries of a process have one number. */
   'sequence-repeated': 'warning',
+  /** The first numbers of a process are missing, though it is known to have run before what was exported of it. */
+  'sequence-late': 'warning',
   /** An entry claims more trust than its lineage gives (K-EFF). */
   'trust-raised': 'warning',
   /** An entry does not claim a taint that its lineage gives (K-EFF). */
@@ -58,8 +62,10 @@ const SEVERITY = {
   'several-roots': 'note',
   /** An entry was exported more than once, or has a twin (K-LOWS). */
   duplicated: 'note',
-  /** Several principals sign the numbers of one process: what one loses, another could hide. */
-  'sequence-shared': 'note',
+  /** An entry raises trust above its lineage's, as its label says (K-EFF). */
+  'trust-overridden': 'note',
+  /** An entry takes taints of its lineage away, as its label says (K-EFF). */
+  'taint-removed': 'note',
   /** The numbering of a process begins before what was exported. */
   'sequence-start': 'note',
   /** A line of a file, or what it begins with, is torn: whoever wrote it died, or had no room. It was never acknowledged. */
@@ -87,14 +93,16 @@ export interface AuditFinding {
   readonly entryHash: string | null
   /** Where it was read: `file:line`. */
   readonly place: string | null
+  /** How often it was made: of one trace, the first thousand of a code are told apart, and the last stands for all others. */
+  readonly times: number
 }
 
 /** What a finding has beside its code and text. */
-export type FindingDetails = Partial<Pick<AuditFinding, 'cause' | 'entryHash' | 'place'>>
+export type FindingDetails = Partial<Pick<AuditFinding, 'cause' | 'entryHash' | 'place' | 'times'>>
 
 export function finding(code: FindingCode, message: string, details: FindingDetails = {}): AuditFinding {
-  const { cause = null, entryHash = null, place = null } = details
-  return Object.freeze({ code, severity: SEVERITY[code], message, cause, entryHash, place })
+  const { cause = null, entryHash = null, place = null, times = 1 } = details
+  return Object.freeze({ code, severity: SEVERITY[code], message, cause, entryHash, place, times })
 }
 
 export function severityOf(code: FindingCode): Severity {

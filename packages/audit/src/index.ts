@@ -7,7 +7,8 @@ export {
   type Severity,
   severityOf,
 } from './finding.js'
-export type { AuditedEntry, Denial, EntryStatus, TraceReport, Verdict } from './judge/audited-entry.js'
+export type { AuditedEntry, EntryStatus, TraceReport, Verdict } from './judge/audited-entry.js'
+export type { Denial } from './judge/denial.js'
 export type { JudgeOptions } from './judge/options.js'
 export type { TraceSelection } from './judge/selection.js'
 export type { SpanBatch, SpanSource } from './read/batch.js'

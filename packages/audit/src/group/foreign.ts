@@ -1,8 +1,7 @@
-import { entryHash, type Limits, verifyEntries } from '@kest/core'
-import { isOfTrace, type Node, tryParse } from '../judge/collect.js'
-import { draftLineage, type LineageDraft } from '../judge/lineage-draft.js'
+import { EntriesVerifier, entryHash } from '@kest/core'
+import { draftLineage, type LineageDraft, tryParse } from '../judge/lineage-draft.js'
+import { Node } from '../judge/node.js'
 import type { JudgeRules } from '../judge/options.js'
-import { parentHashes } from '../judge/order.js'
 import type { ExportedSpan } from '../span/exported-span.js'
 import type { Partition } from './partition.js'
 
@@ -11,35 +10,39 @@ const MAX_PASSES = 32
 /** Hashes of other traces' entries that are looked for. Anybody can name some, so they may not fill memory. */
 const MAX_NAMED = 262_144
 
+/** Entries of one lineage that are verified at once. */
+const AT_ONCE = 1_024
+/** Entries of a partition that are looked through at once. */
+const BLOCK = 65_536
+
 /**
- * What traces name and do not have, and so may be in others: of parents, only those that signed entries name. Anybody could name any
- * lineage otherwise, and have it looked for, and judged once more, at the price of a span.
+ * What lineages name and do not have, and so may be in other traces: of parents, only those that signed entries name. Anybody could
+ * name any lineage otherwise, and have it looked for, and judged once more, at the price of a span.
  */
 export class Named {
-  /** The parents, by the trace that names them; none of one that only claims tips. */
-  readonly links: Map<string | null, ReadonlySet<string>> = new Map()
+  /** The parents, by the lineage that names them; none of one that only claims tips. */
+  readonly links: Map<string, ReadonlySet<string>> = new Map()
   readonly wanted: Set<string> = new Set()
   readonly claimed: Set<string> = new Set()
+  #names = 0
   /** Whether they name more than is looked for. */
   more = false
 
-  /** @returns whether the lineages of the trace name anything */
-  async add(traceId: string | null, drafts: readonly LineageDraft[], rules: JudgeRules): Promise<boolean> {
-    const signed = await Promise.all(drafts.map((draft) => signedLinks(traceId, draft, rules)))
-    const links = new Set(signed.flat())
-    const claimed = new Set(drafts.flatMap((draft) => [...draft.claimed]))
-    if (links.size === 0 && claimed.size === 0) return false
-    this.links.set(traceId, links)
-    this.#keep(this.wanted, links)
-    this.#keep(this.claimed, claimed)
-    return true
-  }
-
-  #keep(kept: Set<string>, hashes: ReadonlySet<string>): void {
-    for (const hash of hashes) {
-      if (kept.size < MAX_NAMED) kept.add(hash)
-      else this.more = true
+  /** @returns whether what the lineage names is looked for, so that it is to be judged when that was found */
+  async add(id: string, traceId: string | null, draft: LineageDraft, rules: JudgeRules): Promise<boolean> {
+    const links = await signedLinks(traceId, draft, rules)
+    const { claimed } = draft
+    const names = links.size + claimed.size
+    if (names === 0) return false
+    if (this.#names + names > MAX_NAMED) {
+      this.more = true
+      return false
     }
+    this.#names += names
+    this.links.set(id, links)
+    for (const hash of links) this.wanted.add(hash)
+    for (const hash of claimed) this.claimed.add(hash)
+    return true
   }
 }
 
@@ -48,22 +51,24 @@ async function signedLinks(
   traceId: string | null,
   { nodes, wanted }: LineageDraft,
   { verify }: JudgeRules,
-): Promise<string[]> {
-  const linksOf = (node: Node): string[] => parentHashes(node).filter((hash) => wanted.has(hash))
-  if (wanted.size === 0) return []
-  const linking = [...nodes.values()].filter((node) => isOfTrace(traceId, node) && linksOf(node).length > 0)
-  const verdicts = await verifyEntries(
-    linking.map(({ parsed }) => parsed),
-    verify,
-  )
-  const byHash = new Map([...nodes.values()].map((node) => [node.parsed.hash, node]))
-  const links = new Set(linking.flatMap((node, i) => (verdicts[i]?.failure === null ? linksOf(node) : [])))
+): Promise<Set<string>> {
+  const links = new Set<string>()
+  const linksOf = (node: Node): string[] => node.parents.filter((hash) => wanted.has(hash))
+  if (wanted.size === 0) return links
+  const linking = [...nodes.values()].filter((node) => node.isOf(traceId) && linksOf(node).length > 0)
+  const verifier = new EntriesVerifier(verify)
+  for (let from = 0; from < linking.length; from += AT_ONCE) {
+    const some = linking.slice(from, from + AT_ONCE)
+    const verdicts = await verifier.verify(some.map((node) => node.parsed()))
+    for (const [i, { failure }] of verdicts.entries())
+      if (failure === null) for (const hash of linksOf(some[i] as Node)) links.add(hash)
+  }
   // A set goes on through what is added to it.
   for (const hash of links) {
-    const node = byHash.get(hash)
+    const node = nodes.get(hash)
     if (node !== undefined) for (const parent of linksOf(node)) links.add(parent)
   }
-  return [...links]
+  return links
 }
 
 /** An entry of another trace. */
@@ -84,35 +89,39 @@ export interface Foreign {
 
 /**
  * Finds what is named wherever it is. Spans are looked through once for each time that a lineage goes on in another trace, and no
- * more than {@link MAX_PASSES} times: anybody can make entries that name others.
+ * more than {@link MAX_PASSES} times; what is found is held up to a bound: anybody can make entries that name others.
  *
  * @param partitions all spans, each time it is called
+ * @param bytes of entries that are held
  */
 export async function findForeign(
   { wanted, claimed }: Named,
   partitions: () => AsyncIterable<Partition>,
-  limits: Limits,
+  { limits, traceBytes: bytes }: JudgeRules,
 ): Promise<Foreign> {
   const entries = new Map<string, ForeignEntry>()
   const tips = new Set<string>()
   const open = new Set(wanted)
+  let held = 0
   for (let pass = 0; pass < MAX_PASSES; pass++) {
     const before = entries.size
     for await (const partition of partitions()) {
-      const here = new Map<string, string>()
-      for (const signature of partition.signatures()) here.set(entryHash(signature), signature)
-      if (pass === 0) for (const hash of claimed) if (here.has(hash)) tips.add(hash)
-      const pending = [...open].filter((hash) => here.has(hash))
-      for (let hash = pending.pop(); hash !== undefined; hash = pending.pop()) {
-        open.delete(hash)
-        if (entries.has(hash)) continue
-        const jws = here.get(hash) as string
-        const parents = parentsIn(jws, limits)
-        entries.set(hash, { jws, parents })
-        for (const parent of parents) {
-          if (entries.has(parent)) continue
-          if (here.has(parent)) pending.push(parent)
-          else open.add(parent)
+      for (const here of blocksOf(partition)) {
+        if (pass === 0) for (const hash of claimed) if (here.has(hash)) tips.add(hash)
+        const pending = [...open].filter((hash) => here.has(hash))
+        for (let hash = pending.pop(); hash !== undefined; hash = pending.pop()) {
+          open.delete(hash)
+          if (entries.has(hash)) continue
+          const jws = here.get(hash) as string
+          held += jws.length
+          if (held > bytes) return { entries, tips, more: true }
+          const parents = parentsIn(jws, limits)
+          entries.set(hash, { jws, parents })
+          for (const parent of parents) {
+            if (entries.has(parent)) continue
+            if (here.has(parent)) pending.push(parent)
+            else open.add(parent)
+          }
         }
       }
     }
@@ -121,9 +130,21 @@ export async function findForeign(
   return { entries, tips, more: true }
 }
 
-function parentsIn(jws: string, limits: Limits): readonly string[] {
+/** Entries by their hash, some at once. */
+function* blocksOf(partition: Partition): Generator<ReadonlyMap<string, string>> {
+  let block = new Map<string, string>()
+  for (const signature of partition.signatures()) {
+    block.set(entryHash(signature), signature)
+    if (block.size < BLOCK) continue
+    yield block
+    block = new Map()
+  }
+  yield block
+}
+
+function parentsIn(jws: string, limits: JudgeRules['limits']): readonly string[] {
   const parsed = tryParse(jws, limits)
-  return 'jws' in parsed ? parentHashes({ parsed }) : []
+  return 'jws' in parsed ? new Node(parsed, 'foreign', limits, false).parents : []
 }
 
 /**
@@ -132,21 +153,25 @@ function parentsIn(jws: string, limits: Limits): readonly string[] {
  */
 export function withForeign(
   traceId: string | null,
-  spans: readonly ExportedSpan[],
+  spans: Iterable<ExportedSpan>,
   links: ReadonlySet<string>,
   foreign: Foreign,
-  limits: Limits,
+  rules: JudgeRules,
 ): LineageDraft {
-  const draft = draftLineage(traceId, spans, [], limits)
+  const draft = draftLineage(traceId, spans, [], rules)
   const pending = [...draft.wanted].filter((hash) => links.has(hash))
   const added = new Map<string, string>()
-  for (let hash = pending.pop(); hash !== undefined && added.size < limits.entries; hash = pending.pop()) {
+  for (
+    let hash = pending.pop();
+    hash !== undefined && added.size < rules.limits.entries;
+    hash = pending.pop()
+  ) {
     const entry = added.has(hash) ? undefined : foreign.entries.get(hash)
     if (entry === undefined) continue
     added.set(hash, entry.jws)
     pending.push(...entry.parents)
   }
-  const whole = added.size === 0 ? draft : draftLineage(traceId, spans, added.values(), limits)
+  const whole = added.size === 0 ? draft : draftLineage(traceId, spans, added.values(), rules)
   const elsewhere = [
     ...[...whole.claimed].filter((hash) => foreign.tips.has(hash)),
     ...[...whole.wanted].filter((hash) => foreign.entries.has(hash)),

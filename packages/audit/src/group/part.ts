@@ -1,17 +1,14 @@
-import { createReadStream } from 'node:fs'
-import { appendFile, readFile } from 'node:fs/promises'
+import { appendFile, readFile, rm } from 'node:fs/promises'
 import { KestError } from '@kest/core'
-import { frames } from './partition.js'
-import { type EncodedRecord, frameLength, writeRecord } from './record.js'
+import { type Records, RecordsInFile, RecordsInMemory } from './records.js'
 
 /** Bytes that are allotted at a time. */
 const CHUNK_BYTES = 65_536
-/** Bytes of a file that are read at a time when it is not read whole. */
-const READ_BYTES = 1_048_576
 
 /** Records of some of the traces: bytes in memory, and before them those in a file. Outside the heap, either way. */
 export class Part {
   readonly #path: () => string
+  #file: string | undefined
   #chunks: Buffer[] = []
   /** Of the last chunk. */
   #used = 0
@@ -27,17 +24,18 @@ export class Part {
     return this.#inFile + this.#inMemory
   }
 
-  add(record: EncodedRecord): void {
+  /** @param write writes a record of so many bytes, there */
+  add(bytes: number, write: (to: Buffer, at: number) => void): void {
     let last = this.#chunks.at(-1)
-    if (last === undefined || last.length - this.#used < record.bytes) {
+    if (last === undefined || last.length - this.#used < bytes) {
       this.#close()
-      last = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, record.bytes))
+      last = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, bytes))
       this.#chunks.push(last)
       this.#used = 0
     }
-    writeRecord(record, last, this.#used)
-    this.#used += record.bytes
-    this.#inMemory += record.bytes
+    write(last, this.#used)
+    this.#used += bytes
+    this.#inMemory += bytes
   }
 
   /** What is in memory goes to the file; what is added meanwhile, after it. */
@@ -46,7 +44,8 @@ export class Part {
     const bytes = this.#taken()
     this.#inFile += bytes.length
     try {
-      await appendFile(this.#path(), bytes, { mode: 0o600 })
+      this.#file ??= this.#path()
+      await appendFile(this.#file, bytes, { mode: 0o600 })
     } catch (cause) {
       throw new KestError('ERR_KEST_EVIDENCE', `temporary files: ${(cause as Error).message}`, { cause })
     }
@@ -55,23 +54,22 @@ export class Part {
   /** All of it. */
   async read(): Promise<Buffer> {
     this.#close()
-    const file = this.#inFile === 0 ? [] : [await readFile(this.#path())]
+    const file = this.#file === undefined ? [] : [await readFile(this.#file)]
     return Buffer.concat([...file, ...this.#chunks])
   }
 
-  /** One frame after the other, of which only some are in memory at once. Each is valid until the next. */
-  async *frames(): AsyncGenerator<Buffer> {
+  /** All of it; of what is in a file, only some is in memory at once. Whoever asks closes it. */
+  async open(): Promise<Records> {
+    if (this.#file === undefined) return new RecordsInMemory(await this.read())
     await this.spill()
-    let rest: Buffer = Buffer.alloc(0)
-    for await (const chunk of createReadStream(this.#path(), { highWaterMark: READ_BYTES })) {
-      const bytes: Buffer = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
-      let end = 0
-      for (const at of frames(bytes)) {
-        end = at + (frameLength(bytes, at) as number)
-        yield bytes.subarray(at, end)
-      }
-      rest = bytes.subarray(end)
-    }
+    return new RecordsInFile(this.#file, this.#inFile)
+  }
+
+  /** Removes its file. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#file !== undefined) await rm(this.#file, { force: true })
+    this.#file = undefined
+    this.#inFile = 0
   }
 
   #taken(): Buffer {

@@ -1,73 +1,73 @@
+import type { Limits } from '@kest/core'
 import type { ExportedSpan } from '../span/exported-span.js'
 import { UNTRACED } from './lineage-key.js'
-import { frameLength, readKey, readRecord, readSignature } from './record.js'
+import { readKey, readRecord, readSignature } from './record.js'
+import { frameAt, positions, type Records } from './records.js'
+import { splitByLinks } from './split-by-links.js'
 
-/** The spans of one trace, as far as they could be kept. */
-export interface TraceSpans {
+/** The spans of one trace; of those that name none, those of one lineage. */
+export interface Lineage {
+  /** That of the trace, or a name that no trace has and that is the same each time. */
+  readonly id: string
   /** `null`: entries that name no trace, and hang together by their links. */
   readonly traceId: string | null
-  readonly spans: readonly ExportedSpan[]
-  /** Spans that were not kept, because there are too many. */
-  readonly dropped: number
+  /** Read each time that they are asked for, and only as long as the next lineage is not. */
+  readonly spans: Iterable<ExportedSpan>
 }
 
-/** Of a set, or of a map by them. */
-type TraceIds = Pick<ReadonlySet<string | null>, 'has'>
-
-/** Records that fit into memory together: all there are of each of their traces. They are bytes until a trace is asked for. */
+/** Records of some traces: all there are of each of them. They are bytes until a trace is asked for. */
 export class Partition {
-  readonly #bytes: Buffer
-  readonly #dropped: ReadonlyMap<string, number>
+  readonly #records: Records
+  readonly #limits: Limits
 
-  /** @param dropped traces that are too large by themselves, and how many of their records are not here */
-  constructor(bytes: Buffer, dropped: ReadonlyMap<string, number> = new Map()) {
-    this.#bytes = bytes
-    this.#dropped = dropped
+  constructor(records: Records, limits: Limits) {
+    this.#records = records
+    this.#limits = limits
   }
 
   /** Every `kest.signature` there is. */
   *signatures(): Generator<string> {
-    for (const at of frames(this.#bytes)) {
-      const signature = readSignature(this.#bytes, at)
+    for (const at of positions(this.#records)) {
+      const signature = readSignature(this.#frame(at), 0)
       if (signature !== undefined) yield signature
     }
   }
 
-  /** @param only those of these traces; default: all */
-  *traces(only?: TraceIds): Generator<TraceSpans> {
-    const positions = new Map<string, number[]>()
-    for (const key of this.#dropped.keys()) if (isIn(only, key)) positions.set(key, [])
-    for (const at of frames(this.#bytes)) {
-      const key = readKey(this.#bytes, at)
-      if (!isIn(only, key)) continue
-      const known = positions.get(key)
-      if (known === undefined) positions.set(key, [at])
+  /** @param only those with these ids; default: all */
+  *lineages(only?: Pick<ReadonlySet<string>, 'has'>): Generator<Lineage> {
+    const byKey = new Map<string, number[]>()
+    for (const at of positions(this.#records)) {
+      const key = readKey(this.#frame(at), 0)
+      if (only !== undefined && key !== UNTRACED && !only.has(key)) continue
+      const known = byKey.get(key)
+      if (known === undefined) byKey.set(key, [at])
       else known.push(at)
     }
-    for (const [key, all] of positions) {
-      yield {
-        traceId: traceIdOf(key),
-        spans: all.map((at) => readRecord(this.#bytes, at).span),
-        dropped: this.#dropped.get(key) ?? 0,
+    for (const [key, all] of byKey) {
+      if (key !== UNTRACED) yield { id: key, traceId: key, spans: this.#spansAt(all) }
+      else {
+        for (const some of splitByLinks(this.#signaturesAt(all), this.#limits)) {
+          const id = `untraced ${some[0]}`
+          if (only === undefined || only.has(id)) yield { id, traceId: null, spans: this.#spansAt(some) }
+        }
       }
     }
   }
-}
 
-function isIn(only: TraceIds | undefined, key: string): boolean {
-  return only === undefined || only.has(traceIdOf(key))
-}
+  #spansAt(all: readonly number[]): Iterable<ExportedSpan> {
+    const read = (at: number): ExportedSpan => readRecord(this.#frame(at), 0).span
+    return {
+      *[Symbol.iterator]() {
+        for (const at of all) yield read(at)
+      },
+    }
+  }
 
-function traceIdOf(key: string): string | null {
-  return key === UNTRACED ? null : key
-}
+  *#signaturesAt(all: readonly number[]): Generator<readonly [at: number, signature: string | undefined]> {
+    for (const at of all) yield [at, readSignature(this.#frame(at), 0)]
+  }
 
-/** Where each whole frame begins. */
-export function* frames(bytes: Buffer): Generator<number> {
-  for (let at = 0; ; ) {
-    const length = frameLength(bytes, at)
-    if (length === undefined || at + length > bytes.length) return
-    yield at
-    at += length
+  #frame(at: number): Buffer {
+    return frameAt(this.#records, at)
   }
 }

@@ -69,11 +69,6 @@ export function writeRecord({ parts, ascii, bytes }: EncodedRecord, to: Buffer, 
   }
 }
 
-/** Bytes of the frame at a position; `undefined` when there is not even its length. */
-export function frameLength(bytes: Buffer, at: number): number | undefined {
-  return at + 4 <= bytes.length ? bytes.readUInt32LE(at) : undefined
-}
-
 export function readRecord(bytes: Buffer, at: number): SpanRecord {
   const texts: (string | undefined)[] = []
   const encoding = encodingOf(bytes, at)

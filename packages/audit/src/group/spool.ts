@@ -1,22 +1,23 @@
 import { randomInt } from 'node:crypto'
-import { mkdtempSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import type { Limits } from '@kest/core'
 import { Part } from './part.js'
 import { Partition } from './partition.js'
-import { encodeRecord, readKey, readRecord, type SpanRecord } from './record.js'
+import { encodeRecord, readRecord, type SpanRecord, writeRecord } from './record.js'
+import { frameAt, positions, RecordsInMemory } from './records.js'
+import { spread } from './spread.js'
 
 /** Parts that records are spread over, by the trace they belong to. */
 const PARTS = 64
-/** Times that a part is split again; traces that are still together then are too large by themselves. */
+/** Times that a part is split again; traces that are still together then are read from their file. */
 const MAX_DEPTH = 3
 
 /** How much is kept where. */
 export interface SpoolOptions {
   /** Bytes of records that are held in memory; beyond, they lie in files. */
   readonly memory: number
-  /** Folder for these files. */
-  readonly folder: string
+  /** Of a file with that name, whose folder is removed in the end. */
+  readonly path: (name: string) => string
+  readonly limits: Limits
 }
 
 /**
@@ -28,23 +29,24 @@ export class Spool {
   readonly #depth: number
   readonly #seed = randomInt(2 ** 32)
   readonly #parts: readonly Part[]
+  /** Of each part its one key; `null` when it has several. */
+  readonly #keys: (string | null | undefined)[] = []
   #bytes = 0
-  #folder: string | undefined
   #spilled: Promise<void> = Promise.resolve()
 
   constructor(options: SpoolOptions, depth = 0) {
     this.#options = options
     this.#depth = depth
-    this.#parts = Array.from(
-      { length: PARTS },
-      (_, i) => new Part(() => join(this.#createFolder(), String(i))),
-    )
+    this.#parts = Array.from({ length: PARTS }, (_, i) => new Part(() => options.path(`spans-${i}`)))
   }
 
   /** @returns a promise when whoever adds should wait for it: what is not written yet is in memory */
   add(record: SpanRecord): Promise<void> | undefined {
     const encoded = encodeRecord(record)
-    this.#partOf(record.key).add(encoded)
+    const n = spread(record.key, this.#seed, PARTS)
+    const part = this.#parts[n] as Part
+    part.add(encoded.bytes, (to, at) => writeRecord(encoded, to, at))
+    if (this.#keys[n] !== record.key) this.#keys[n] = this.#keys[n] === undefined ? record.key : null
     this.#bytes += encoded.bytes
     if (this.#bytes <= this.#options.memory) return undefined
     this.#bytes = 0
@@ -52,15 +54,15 @@ export class Spool {
     return this.#spilled
   }
 
-  /** All records, trace by trace complete. May be asked for more than once. */
+  /** All records, trace by trace complete, each partition until the next is asked for. May be asked for more than once. */
   async *partitions(): AsyncGenerator<Partition> {
     await this.#spilled
-    const { memory } = this.#options
-    for (const part of this.#parts) {
+    const { memory, limits } = this.#options
+    for (const [n, part] of this.#parts.entries()) {
       if (part.bytes === 0) continue
-      if (part.bytes <= memory) yield new Partition(await part.read())
-      else if (this.#depth < MAX_DEPTH) yield* this.#split(part)
-      else yield await firstOf(part, memory)
+      if (part.bytes <= memory) yield new Partition(new RecordsInMemory(await part.read()), limits)
+      else if (this.#depth < MAX_DEPTH && this.#keys[n] === null) yield* this.#split(part)
+      else yield* this.#fromFile(part)
     }
   }
 
@@ -68,17 +70,7 @@ export class Spool {
   async close(): Promise<void> {
     // Whoever added has been told of what could not be written.
     await this.#spilled.catch(() => undefined)
-    if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true })
-    this.#folder = undefined
-  }
-
-  #partOf(key: string): Part {
-    return this.#parts[spread(key, this.#seed)] as Part
-  }
-
-  #createFolder(): string {
-    this.#folder ??= mkdtempSync(join(this.#options.folder, 'kest-audit-'))
-    return this.#folder
+    await Promise.all(this.#parts.map((part) => part.close()))
   }
 
   async #spill(): Promise<void> {
@@ -87,36 +79,31 @@ export class Spool {
 
   /** A part that is too large for memory, spread anew. */
   async *#split(part: Part): AsyncGenerator<Partition> {
-    const finer = new Spool({ ...this.#options, folder: this.#createFolder() }, this.#depth + 1)
+    const path = (name: string): string => this.#options.path(`finer-${name}`)
+    const finer = new Spool({ ...this.#options, path }, this.#depth + 1)
     try {
-      for await (const frame of part.frames()) {
-        const added = finer.add(readRecord(frame, 0))
-        if (added !== undefined) await added
+      const records = await part.open()
+      try {
+        for (const at of positions(records)) {
+          const added = finer.add(readRecord(frameAt(records, at), 0))
+          if (added !== undefined) await added
+        }
+      } finally {
+        records.close()
       }
       yield* finer.partitions()
     } finally {
       await finer.close()
     }
   }
-}
 
-/** What fits; of traces that do not, it is counted what is left out. */
-async function firstOf(part: Part, memory: number): Promise<Partition> {
-  const kept: Buffer[] = []
-  const dropped = new Map<string, number>()
-  let bytes = 0
-  for await (const frame of part.frames()) {
-    bytes += frame.length
-    if (bytes <= memory) kept.push(Buffer.from(frame))
-    else dropped.set(readKey(frame, 0), (dropped.get(readKey(frame, 0)) ?? 0) + 1)
+  /** One trace is larger than memory: its spans are read from the file. */
+  async *#fromFile(part: Part): AsyncGenerator<Partition> {
+    const records = await part.open()
+    try {
+      yield new Partition(records, this.#options.limits)
+    } finally {
+      records.close()
+    }
   }
-  return new Partition(Buffer.concat(kept), dropped)
-}
-
-/** FNV-1a. Seeded, so that nobody can make all his traces fall together. */
-function spread(key: string, seed: number): number {
-  let hash = seed
-  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 16_777_619)
-  hash ^= hash >>> 15
-  return (hash >>> 0) % PARTS
 }

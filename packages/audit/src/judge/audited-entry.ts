@@ -1,5 +1,6 @@
 import type { EntryVerdict, IdentityContext, KestEntry, KestErrorCode, Passport } from '@kest/core'
 import type { AuditFinding } from '../finding.js'
+import type { Denial } from './denial.js'
 
 /**
  * What holds of an entry. `verified`: its principal has signed it, and so it is with all that it builds on. `signed`: its
@@ -12,7 +13,12 @@ export type EntryStatus = 'verified' | 'signed' | 'failed'
 export interface AuditedEntry {
   readonly hash: string
   readonly jws: string
+  /** Of a very large trace, read anew each time that it is asked for. */
   readonly entry: KestEntry
+  readonly entryId: string
+  /** Hashes of what it builds on; a root has none. */
+  readonly parents: readonly string[]
+  readonly timestampMs: number
   readonly status: EntryStatus
   /** The signer: of a failed entry, whom it claims to be by. */
   readonly principal: string
@@ -36,17 +42,6 @@ export interface AuditedEntry {
   readonly failure: KestErrorCode | null
 }
 
-/** An operation that was refused, as a span tells: unsigned, and no evidence (K-AUDIT). */
-export interface Denial {
-  readonly operation: string | null
-  readonly workloadId: string | null
-  readonly entryId: string | null
-  readonly code: string | null
-  readonly reason: string | null
-  readonly service: string | null
-  readonly place: string
-}
-
 /**
  * What the spans of a trace amount to. `verified`: every entry holds, and none is missing that another entry or a span
  * names. `incomplete`: what is there holds, and something is missing. `broken`: something does not hold. `empty`: there is
@@ -66,7 +61,11 @@ export interface TraceReport {
   readonly tips: readonly string[]
   /** The lineage, when the verdict is `verified`. */
   readonly passport: Passport | null
+  /** The first 1,000. */
   readonly denials: readonly Denial[]
+  /** All there are. */
+  readonly denialCount: number
+  /** Of each code the first 1,000, and a last one that stands for all others. */
   readonly findings: readonly AuditFinding[]
 }
 

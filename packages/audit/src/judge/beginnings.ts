@@ -1,4 +1,3 @@
-import { ROOT_PARENT } from '@kest/core'
 import { type AuditFinding, finding } from '../finding.js'
 import type { AuditedEntry } from './audited-entry.js'
 
@@ -13,9 +12,10 @@ export class Beginnings {
   /** Principals with a key, of whom trust material names a bounded number. */
   readonly #by = new Map<string, Begun>()
 
-  add({ entry, principal, status, source }: AuditedEntry): void {
-    if (status !== 'verified' || source === 'foreign' || entry.parent_ids[0] !== ROOT_PARENT) return
-    const trust = entry.trust_score
+  add(one: AuditedEntry): void {
+    const { parents, principal, status, source } = one
+    if (status !== 'verified' || source === 'foreign' || parents.length > 0) return
+    const trust = one.entry.trust_score
     const begun = this.#by.get(principal)
     if (begun === undefined) this.#by.set(principal, { count: 1, least: trust, most: trust })
     else {

@@ -1,81 +1,50 @@
-import type { Limits } from '@kest/core'
 import { type AuditFinding, finding } from '../finding.js'
-import { type ExportedSpan, placeText } from '../span/exported-span.js'
-import { detailsOf, type JudgedNode } from './judged-node.js'
-import { claimedTip, type LineageDraft, passportTip } from './lineage-draft.js'
-import { parentHashes } from './order.js'
+import type { LineageDraft } from './lineage-draft.js'
+import { detailsOf, type JudgedNode } from './node.js'
 
 /**
  * What never came: parents of entries that hold (`incomplete`), tips that spans claim (`cut`), entries of spans that tell
  * of an authorization (`unsigned`). Each missing entry is one finding. One that was in a passport can still be proven; that
  * it was never exported is a finding all the same, and so it is when something that does not hold claims to be it.
  */
-export function completeness(
-  draft: LineageDraft,
-  nodes: readonly JudgedNode[],
-  limits: Limits,
-): AuditFinding[] {
-  const present = new Map(nodes.map((node) => [node.parsed.hash, node]))
-  const altered = alteredHashes(draft, nodes)
+export function* completeness(draft: LineageDraft, nodes: readonly JudgedNode[]): Generator<AuditFinding> {
+  const present = new Map(nodes.map((judged) => [judged.node.hash, judged]))
+  const isFailed = (hash: string): boolean => present.get(hash)?.status === 'failed'
+  const altered = new Set(draft.malformedTips)
+  for (const { hash, by } of draft.claims) if (by !== null && isFailed(by.hash)) altered.add(hash)
   const reported = new Set<string>()
-  const findings: AuditFinding[] = []
   const isMissing = (hash: string): boolean => {
-    const node = present.get(hash)
-    return node === undefined || node.source === 'passport'
+    const source = present.get(hash)?.node.source
+    return source === undefined || source === 'passport'
   }
   const isNowhere = (hash: string): boolean => isMissing(hash) && !draft.elsewhere.has(hash)
-  const missing = (
-    code: 'incomplete' | 'cut',
-    hash: string,
-    details: { entryHash?: string; place: string | null },
-  ): void => {
-    if (reported.has(hash)) return
+  const isNews = (hash: string): boolean => {
+    if (!isNowhere(hash) || reported.has(hash)) return false
     reported.add(hash)
-    const what = code === 'cut' ? 'the tip' : 'a parent,'
+    return true
+  }
+  const text = (what: string, hash: string): string => {
     const proven = present.has(hash) ? '; a passport has it, so that it can be proven' : ''
     const claimed = altered.has(hash) ? '; a span whose entry does not hold claims to be it' : ''
-    findings.push(finding(code, `${what} ${hash} was never exported${proven}${claimed}`, details))
+    return `${what} ${hash} was never exported${proven}${claimed}`
   }
-  for (const { span, hash } of claims(draft, nodes, limits))
-    if (isNowhere(hash)) missing('cut', hash, { entryHash: hash, place: placeText(span.place) })
-  for (const node of nodes) {
-    if (node.status === 'failed') continue
-    const parents = parentHashes(node).filter(isMissing)
-    for (const hash of parents) if (isNowhere(hash)) missing('incomplete', hash, detailsOf(node))
-    if (!parents.every(isNowhere)) findings.push(finding('limit', BEYOND, detailsOf(node)))
+  for (const { hash, place, by } of draft.claims) {
+    // Of an entry that does not hold nothing is a fact.
+    if (by !== null && (isFailed(by.hash) || !present.has(by.hash))) continue
+    if (isNews(hash)) yield finding('cut', text('the tip', hash), { entryHash: hash, place })
   }
-  for (const span of draft.unsigned) {
+  for (const { node, status } of nodes) {
+    if (status === 'failed') continue
+    const parents = node.parents.filter(isMissing)
+    for (const hash of parents)
+      if (isNews(hash)) yield finding('incomplete', text('a parent,', hash), detailsOf(node))
+    if (!parents.every(isNowhere)) yield finding('limit', BEYOND, detailsOf(node))
+  }
+  for (const { place, tips } of draft.unsigned) {
     // Which entry it was is known then, and that it is missing has been said.
-    if (tipsClaimedBy(span, limits).some(isNowhere)) continue
-    const message = 'it tells of an authorization, and has no signature'
-    findings.push(finding('unsigned', message, { place: placeText(span.place) }))
+    if (!tips.some(isNowhere))
+      yield finding('unsigned', 'it tells of an authorization, and has no signature', { place })
   }
-  return findings
 }
 
 const BEYOND = 'what it builds on in other traces is more than one passport holds, and was not judged here'
-
-interface Claim {
-  readonly span: ExportedSpan
-  readonly hash: string
-}
-
-/** Tips that spans claim: of spans whose own entry holds, others than that. */
-function claims({ unsigned }: LineageDraft, nodes: readonly JudgedNode[], limits: Limits): Claim[] {
-  const spans = [
-    ...unsigned,
-    ...nodes.filter(({ status }) => status !== 'failed').flatMap((node) => node.spans),
-  ]
-  return spans.flatMap((span) => tipsClaimedBy(span, limits).map((hash) => ({ span, hash })))
-}
-
-function tipsClaimedBy(span: ExportedSpan, limits: Limits): readonly string[] {
-  const tips = [claimedTip(span), span.claims.signature === undefined ? passportTip(span, limits) : undefined]
-  return tips.filter((tip) => tip !== undefined)
-}
-
-/** What the spans of entries that do not hold claim to be: somebody may have altered them. */
-function alteredHashes({ malformed }: LineageDraft, nodes: readonly JudgedNode[]): Set<string | undefined> {
-  const failed = nodes.filter(({ status }) => status === 'failed').flatMap((node) => node.spans)
-  return new Set([...malformed.map(({ span }) => span), ...failed].map(claimedTip))
-}

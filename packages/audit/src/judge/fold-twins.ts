@@ -1,6 +1,5 @@
 import { type AuditFinding, finding } from '../finding.js'
-import { detailsOf, type JudgedNode } from './judged-node.js'
-import { parentHashes } from './order.js'
+import { detailsOf, type JudgedNode } from './node.js'
 
 /** Entries of a trace, each once. */
 export interface Folded {
@@ -13,36 +12,36 @@ export interface Folded {
  * signed is the same, so they are one: the one that others build on stays. Then, an `entry_id` is of one entry (K-ONCE).
  */
 export function foldTwins(judged: readonly JudgedNode[]): Folded {
-  const named = new Set(judged.flatMap(parentHashes))
+  const named = new Set(judged.flatMap(({ node }) => node.parents))
   const byId = new Map<string, SameId>()
   const findings: AuditFinding[] = []
   const folded = new Set<JudgedNode>()
-  for (const node of judged) {
-    if (node.status === 'failed') continue
-    if (node.spans.length > 1)
-      findings.push(finding('duplicated', `it was exported ${node.spans.length} times`, detailsOf(node)))
-    const { entry_id: id } = node.parsed.entry
-    const same = byId.get(id)
+  for (const one of judged) {
+    const { node, status } = one
+    if (status === 'failed') continue
+    if (node.spans > 1)
+      findings.push(finding('duplicated', `it was exported ${node.spans} times`, detailsOf(node)))
+    const same = byId.get(node.entryId)
     if (same === undefined) {
-      byId.set(id, new SameId(node))
+      byId.set(node.entryId, new SameId(one))
       continue
     }
-    const twin = same.get(node)
+    const twin = same.get(one)
     if (twin !== undefined) {
       findings.push(
         finding('duplicated', 'it came with two valid signatures, and is one entry', detailsOf(node)),
       )
       // Both may be built on; then both stay, for their children's sake.
-      if (!named.has(node.parsed.hash)) folded.add(node)
-      else if (!named.has(twin.parsed.hash)) folded.add(twin)
-      if (!folded.has(node)) same.set(node)
+      if (!named.has(node.hash)) folded.add(one)
+      else if (!named.has(twin.node.hash)) folded.add(twin)
+      if (!folded.has(one)) same.set(one)
       continue
     }
-    same.set(node)
+    same.set(one)
     findings.push(
       finding(
         'entry-id-repeated',
-        `its entry_id is also that of entry ${same.first.parsed.hash}`,
+        `its entry_id is also that of entry ${same.first.node.hash}`,
         detailsOf(node),
       ),
     )
@@ -59,20 +58,21 @@ class SameId {
     this.first = first
   }
 
-  get(node: JudgedNode): JudgedNode | undefined {
+  get({ node }: JudgedNode): JudgedNode | undefined {
     return this.#contents().get(contentOf(node))
   }
 
-  set(node: JudgedNode): void {
-    this.#contents().set(contentOf(node), node)
+  set(one: JudgedNode): void {
+    this.#contents().set(contentOf(one.node), one)
   }
 
   #contents(): Map<string, JudgedNode> {
-    this.#byContent ??= new Map([[contentOf(this.first), this.first]])
+    this.#byContent ??= new Map([[contentOf(this.first.node), this.first]])
     return this.#byContent
   }
 }
 
-function contentOf({ parsed }: JudgedNode): string {
-  return parsed.signingInput.toString('latin1')
+/** What is signed. */
+export function contentOf({ jws }: { readonly jws: string }): string {
+  return jws.slice(0, jws.lastIndexOf('.'))
 }

@@ -1,24 +1,16 @@
-import { type EntryVerdict, Passport, verifyEntries } from '@kest/core'
+import { Passport } from '@kest/core'
 import { type AuditFinding, finding } from '../finding.js'
-import { placeText } from '../span/exported-span.js'
-import {
-  type AuditedEntry,
-  type Denial,
-  serviceOf,
-  statusOf,
-  type TraceReport,
-  type Verdict,
-} from './audited-entry.js'
-import { isOfTrace } from './collect.js'
+import { type AuditedEntry, serviceOf, type TraceReport, type Verdict } from './audited-entry.js'
 import { completeness } from './completeness.js'
-import { crossCheck } from './cross-check.js'
 import { entryFindings } from './entry-findings.js'
+import { FindingList } from './finding-list.js'
 import { foldTwins } from './fold-twins.js'
-import { isExported, type JudgedNode } from './judged-node.js'
+import { judgeNodes } from './judge-nodes.js'
 import type { LineageDraft } from './lineage-draft.js'
+import type { JudgedNode } from './node.js'
 import type { JudgeRules } from './options.js'
-import { inOrder, parentHashes } from './order.js'
 import { shapeFindings, tipsOf } from './shape.js'
+import { heldPassportFinding } from './span-passport.js'
 
 /**
  * Judges one trace. In order: what holds of each entry; twins are one; what is missing; where spans say something else
@@ -27,66 +19,51 @@ import { shapeFindings, tipsOf } from './shape.js'
 export async function judgeTrace(
   traceId: string | null,
   draft: LineageDraft,
-  dropped: number,
   rules: JudgeRules,
 ): Promise<TraceReport> {
-  const judged = await judgeNodes(traceId, draft, rules)
+  const judged = await judgeNodes(traceId, draft.nodes.values(), rules)
   const { nodes, findings: twins } = foldTwins(judged)
   const tips = tipsOf(nodes)
-  const findings = [
-    ...entryFindings(draft, nodes),
-    // Each twin has spans of its own, which say something of it.
-    ...completeness(draft, judged, rules.limits),
-    ...crossCheck(draft, judged, rules),
-    ...twins,
-    ...shapeFindings(nodes, tips),
-    ...(dropped === 0 ? [] : [finding('limit', `it has ${dropped} more spans than fit into memory`)]),
-  ]
+  const found = new FindingList()
+  for (const one of draft.malformed.list()) found.add(one)
+  for (const one of entryFindings(nodes)) found.add(one)
+  // Each twin has spans of its own, which say something of it.
+  for (const one of completeness(draft, judged)) found.add(one)
+  for (const one of contradictions(judged)) found.add(one)
+  for (const one of twins) found.add(one)
+  for (const one of shapeFindings(traceId, nodes, tips)) found.add(one)
+  if (draft.dropped > 0) found.add(finding('limit', tooMany(draft.dropped)))
+  const findings = found.list()
   const verdict = verdictOf(nodes, findings)
-  const names = new Set(tips.map(({ parsed }) => parsed.hash))
+  const names = new Set(tips.map(({ hash }) => hash))
   return Object.freeze({
     traceId,
     verdict,
-    time: nodes.length > 0 && nodes.every(isWitnessed) ? 'witnessed' : 'self-asserted',
+    time: nodes.length > 0 && nodes.every(({ node }) => node.witnessed) ? 'witnessed' : 'self-asserted',
     entries: Object.freeze(nodes.map((node) => auditedEntry(node, names))),
     tips: Object.freeze([...names]),
-    passport: verdict === 'verified' ? new Passport(nodes.map(({ parsed }) => parsed.jws)) : null,
-    denials: Object.freeze(draft.denials.map(denialOf)),
+    passport: verdict === 'verified' ? new Passport(nodes.map(({ node }) => node.jws)) : null,
+    denials: Object.freeze(draft.denials),
+    denialCount: draft.denialCount,
     findings: Object.freeze(findings),
   } satisfies TraceReport)
 }
 
-async function judgeNodes(
-  traceId: string | null,
-  draft: LineageDraft,
-  rules: JudgeRules,
-): Promise<JudgedNode[]> {
-  const ordered = inOrder(draft.nodes.values())
-  const verdicts = await verifyEntries(
-    ordered.map(({ parsed }) => parsed),
-    rules.verify,
-  )
-  const judged = ordered.map((node, i): JudgedNode => {
-    const verdict = verdicts[i] as EntryVerdict
-    return { ...node, verdict, status: statusOf(verdict) }
-  })
-  return judged.every(({ source }) => isExported(source)) ? judged : withoutStrays(traceId, judged)
+function tooMany(dropped: number): string {
+  return `${dropped} of its spans, or entries in their passports, were not judged: it is larger than memory allows`
 }
 
-/**
- * What only an unsigned passport has is nobody's, and its fault, unless it holds, and is of this trace or of what something that
- * holds builds on.
- */
-function withoutStrays(traceId: string | null, judged: readonly JudgedNode[]): JudgedNode[] {
-  const named = new Set<string>()
-  const kept = judged.toReversed().filter((node) => {
-    const holds = node.status !== 'failed'
-    const ours =
-      isExported(node.source) || (holds && (isOfTrace(traceId, node) || named.has(node.parsed.hash)))
-    if (ours && holds) for (const hash of parentHashes(node)) named.add(hash)
-    return ours
-  })
-  return kept.reverse()
+/** Of entries that do not hold nothing is compared: neither side is a fact. */
+function* contradictions(judged: readonly JudgedNode[]): Generator<AuditFinding> {
+  const ours = new Set(judged.map(({ node }) => node))
+  for (const { node, status } of judged) {
+    if (status === 'failed') continue
+    if (node.contradictions !== undefined) yield* node.contradictions.list()
+    for (const held of node.passports ?? []) {
+      const one = heldPassportFinding(node, held, ours)
+      if (one !== null) yield one
+    }
+  }
 }
 
 /** `verified` only where every entry is, whatever was found or was not. */
@@ -101,45 +78,30 @@ function verdictOf(nodes: readonly JudgedNode[], findings: readonly AuditFinding
 const BREAKING = ['malformed', 'broken', 'principal-unknown', 'entry-id-repeated'] as const
 const MISSING = ['incomplete', 'cut', 'unsigned', 'limit'] as const
 
-function isWitnessed({ spans }: JudgedNode): boolean {
-  return spans.some(({ receivedAt }) => receivedAt !== null)
-}
-
-function auditedEntry(node: JudgedNode, tips: ReadonlySet<string>): AuditedEntry {
-  const { parsed, verdict, status, spans, source } = node
+function auditedEntry(judged: JudgedNode, tips: ReadonlySet<string>): AuditedEntry {
+  const { node, status, effective, failure } = judged
   return Object.freeze({
-    hash: parsed.hash,
-    jws: parsed.jws,
-    entry: parsed.entry,
+    hash: node.hash,
+    jws: node.jws,
+    get entry() {
+      return node.entry
+    },
+    entryId: node.entryId,
+    parents: node.parents,
+    timestampMs: node.timestampMs,
     status,
-    principal: verdict.principal,
-    service: serviceOf(verdict.principal),
-    trustScore: verdict.verified?.trustScore ?? null,
-    taints: verdict.verified?.taints ?? NONE,
-    identity: verdict.verified?.identity ?? null,
-    identityBy: verdict.verified?.identityBy ?? null,
-    tip: tips.has(parsed.hash),
-    spans: spans.length,
-    source,
-    claimedService: spans[0]?.service ?? null,
-    failure: verdict.failure?.code ?? null,
+    principal: node.principal,
+    service: serviceOf(node.principal),
+    trustScore: effective?.trustScore ?? null,
+    taints: effective?.taints ?? NONE,
+    identity: effective?.identity ?? null,
+    identityBy: effective?.identityBy ?? null,
+    tip: tips.has(node.hash),
+    spans: node.spans,
+    source: node.source,
+    claimedService: node.service,
+    failure: failure?.code ?? null,
   })
 }
 
 const NONE: readonly string[] = Object.freeze([])
-
-function denialOf({ claims, service, place }: LineageDraft['denials'][number]): Denial {
-  return Object.freeze({
-    operation: textOf(claims.operation),
-    workloadId: textOf(claims.workloadId),
-    entryId: textOf(claims.entryId),
-    code: textOf(claims.errorType),
-    reason: textOf(claims.reason),
-    service,
-    place: placeText(place),
-  })
-}
-
-function textOf(claim: unknown): string | null {
-  return typeof claim === 'string' ? claim : null
-}

@@ -1,12 +1,56 @@
-import { entryHash, type Limits } from '@kest/core'
-import type { ExportedSpan } from '../span/exported-span.js'
-import { type Collected, collect, isOfTrace, type Node, tryParse } from './collect.js'
-import { parentHashes } from './order.js'
+import { entryHash, KestError, type Limits, type ParsedEntry, parseEntry } from '@kest/core'
+import { finding } from '../finding.js'
+import { type ExportedSpan, placeText } from '../span/exported-span.js'
+import { type Denial, denialOf, isDenial } from './denial.js'
+import { FindingList } from './finding-list.js'
+import { type HeldPassport, Node, type Source } from './node.js'
+import type { JudgeRules } from './options.js'
+import { spanDifferences } from './span-differences.js'
+import { LACKS_PARENT, passportFinding, passportOf } from './span-passport.js'
+
+/** Beside its text, of an entry: what it takes in memory while its trace is judged. */
+const NODE_BYTES = 1_024
+/** Entries that stay parsed: of all but very large traces. */
+const PARSED_BYTES = 4_194_304
+/** Denials that are listed; all are counted. Anybody can cause some. */
+const MAX_DENIALS = 1_000
+/** Words of spans without a valid entry, of one trace, that are held against the others; beyond, it is judged in part. */
+const MAX_CLAIMS = 65_536
+/** Entries that only passports have and spans rest on, each once for each span. */
+const MAX_STRANGERS = 1_048_576
+
+/** A span's word that an entry is there. */
+export interface TipClaim {
+  readonly hash: string
+  readonly place: string
+  /** The entry of that span, which it is not; `null` for a span without one. */
+  readonly by: Node | null
+}
+
+/** A span that tells of an authorization without a signature. */
+export interface UnsignedSpan {
+  readonly place: string
+  readonly tips: readonly string[]
+}
 
 /** A trace before it is verified: its entries, and what they name that is not there. */
-export interface LineageDraft extends Collected {
-  /** The entries of each span's passport; `null` where it cannot be read, or holds what is no entry. */
-  readonly passports: ReadonlyMap<ExportedSpan, readonly string[] | null>
+export interface LineageDraft {
+  /** By hash: an entry that was exported twice is there once. */
+  readonly nodes: Map<string, Node>
+  /** Of spans whose `kest.signature` is no entry. */
+  readonly malformed: FindingList
+  /** What those claim to be. */
+  readonly malformedTips: ReadonlySet<string>
+  readonly unsigned: readonly UnsignedSpan[]
+  /** Tips that spans claim, other than their own entry. */
+  readonly claims: readonly TipClaim[]
+  /** The first of them. No evidence of anything (K-AUDIT). */
+  readonly denials: readonly Denial[]
+  readonly denialCount: number
+  /** How many spans it is made of. */
+  readonly spans: number
+  /** Spans, and entries in passports, that are not in it because there are too many. */
+  readonly dropped: number
   /** Hashes that entries name as parents, and that this trace has not, or only in a passport. */
   readonly wanted: ReadonlySet<string>
   /** Hashes that spans, or passports in them, merely claim as tips, and that this trace has not, or only in a passport. */
@@ -16,116 +60,257 @@ export interface LineageDraft extends Collected {
 }
 
 /**
- * Puts the entries of a trace together. What is missing among its spans may be in the `kest.passport` of another: then
- * it can be proven, though it was never exported.
+ * Puts the entries of a trace together, of each no more than it takes to judge them. What is missing among its spans may be in
+ * the `kest.passport` of another: then it can be proven, though it was never exported.
  *
+ * @param spans looked through twice
  * @param foreign entries of other traces that this one builds on
  */
 export function draftLineage(
   traceId: string | null,
-  spans: readonly ExportedSpan[],
+  spans: Iterable<ExportedSpan>,
   foreign: Iterable<string>,
-  limits: Limits,
+  rules: JudgeRules,
 ): LineageDraft {
-  const collected = collect(spans, limits)
-  for (const jws of foreign) addForeign(collected, jws, limits)
-  const passports = new Map<ExportedSpan, readonly string[] | null>()
-  for (const span of spans) {
-    if (span.claims.passport !== undefined) passports.set(span, recover(collected, span, limits))
-  }
-  forgetStrangers(collected, traceId, passports)
-  return { ...collected, passports, ...missingIn(collected, spans), elsewhere: NONE }
+  const drafting = new Drafting(traceId, rules)
+  for (const span of spans) drafting.see(span)
+  for (const jws of foreign) drafting.addForeign(jws)
+  if (drafting.passports > 0) for (const span of spans) drafting.seePassport(span)
+  return drafting.end()
 }
 
-function addForeign({ nodes }: Collected, jws: string, limits: Limits): void {
-  if (nodes.has(jws)) return
-  const parsed = tryParse(jws, limits)
-  if ('jws' in parsed) nodes.set(jws, { parsed, spans: [], source: 'foreign' })
-}
+class Drafting {
+  readonly #traceId: string | null
+  readonly #rules: JudgeRules
+  readonly #nodes = new Map<string, Node>()
+  readonly #malformed = new FindingList()
+  readonly #malformedTips = new Set<string>()
+  readonly #unsigned: UnsignedSpan[] = []
+  readonly #claims: TipClaim[] = []
+  readonly #denials: Denial[] = []
+  /** Last entries of passports in spans that have no entry: they were theirs. */
+  readonly #lostTips: Node[] = []
+  #denialCount = 0
+  #spans = 0
+  #dropped = 0
+  #bytes = 0
+  #strangers = 0
+  /** Spans that have one. */
+  passports = 0
 
-/** @returns what the passport of a span holds; `null` when it is none */
-function recover({ nodes }: Collected, { claims }: ExportedSpan, limits: Limits): readonly string[] | null {
-  const entries = parsePassportText(claims.passport, limits)
-  if (entries === undefined) return null
-  for (const jws of entries) {
-    if (nodes.has(jws)) continue
-    const parsed = tryParse(jws, limits)
-    if (!('jws' in parsed)) return null
-    nodes.set(jws, { parsed, spans: [], source: 'passport' })
+  constructor(traceId: string | null, rules: JudgeRules) {
+    this.#traceId = traceId
+    this.#rules = rules
   }
-  return entries
-}
 
-/**
- * A passport is not signed: anybody can put entries of others into it. Of what only passports have, what entries of this
- * trace build on belongs to it, and the entry that a span without one had, with what that builds on.
- */
-function forgetStrangers(
-  { nodes }: Collected,
-  traceId: string | null,
-  passports: LineageDraft['passports'],
-): void {
-  const pending = [...nodes.values()].filter(({ source }) => source !== 'passport')
-  if (pending.length === nodes.size) return
-  const byHash = new Map<string, Node>()
-  for (const node of nodes.values()) byHash.set(node.parsed.hash, node)
-  for (const [{ claims }, entries] of passports) {
-    const tip = claims.signature === undefined ? nodes.get(entries?.at(-1) ?? '') : undefined
-    if (tip !== undefined && isOfTrace(traceId, tip)) pending.push(tip)
+  see(span: ExportedSpan): void {
+    this.#spans++
+    const { signature, passport } = span.claims
+    if (passport !== undefined) this.passports++
+    if (signature === undefined) {
+      if (isDenial(span)) this.#addDenial(span)
+      else this.#addUnsigned(span)
+    } else if (typeof signature === 'string') this.#addEntry(signature, span)
+    else this.#addMalformed(span, NO_TEXT)
   }
-  const ours = new Set(pending)
-  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
-    for (const hash of parentHashes(node)) {
-      const parent = byHash.get(hash)
-      if (parent === undefined || ours.has(parent)) continue
-      ours.add(parent)
-      pending.push(parent)
+
+  addForeign(jws: string): void {
+    const hash = entryHash(jws)
+    if (!this.#nodes.has(hash)) this.#parse(jws, 'foreign')
+  }
+
+  /** Once all entries of spans are known. */
+  seePassport(span: ExportedSpan): void {
+    const { signature, passport } = span.claims
+    if (passport === undefined) return
+    const entries = passportOf(span, this.#rules.limits)
+    const nodes = entries === undefined ? undefined : this.#recover(entries)
+    if (signature === undefined) {
+      const tip = nodes?.at(-1)
+      if (tip?.isOf(this.#traceId)) this.#lostTips.push(tip)
+      return
+    }
+    const own = typeof signature === 'string' ? this.#nodes.get(entryHash(signature)) : undefined
+    if (own === undefined) return
+    const differs = (message: string): void =>
+      own.contradict(passportFinding(own, placeText(span.place), message))
+    if (nodes === undefined) differs('the passport in the span cannot be read')
+    else if (nodes.at(-1) !== own) differs('the passport in the span does not end with its entry')
+    else this.#hold(own, nodes, span)
+  }
+
+  end(): LineageDraft {
+    this.#forgetStrangers()
+    return {
+      nodes: this.#nodes,
+      malformed: this.#malformed,
+      malformedTips: this.#malformedTips,
+      unsigned: this.#unsigned,
+      claims: this.#claims,
+      denials: this.#denials,
+      denialCount: this.#denialCount,
+      spans: this.#spans,
+      dropped: this.#dropped,
+      ...this.#missing(),
+      elsewhere: NONE,
     }
   }
-  for (const [jws, node] of nodes) if (!ours.has(node)) nodes.delete(jws)
-}
 
-/** Of a passport only its strings. */
-function parsePassportText(text: unknown, limits: Limits): readonly string[] | undefined {
-  if (typeof text !== 'string' || text.length > limits.passportBytes || text.includes('{')) return undefined
-  try {
-    const value: unknown = JSON.parse(text)
-    return Array.isArray(value) && value.every((jws) => typeof jws === 'string') ? value : undefined
-  } catch {
-    return undefined
+  #addDenial(span: ExportedSpan): void {
+    this.#denialCount++
+    if (this.#denials.length < MAX_DENIALS) this.#denials.push(denialOf(span))
   }
-}
 
-function missingIn(
-  { nodes }: Collected,
-  spans: readonly ExportedSpan[],
-): Pick<LineageDraft, 'wanted' | 'claimed'> {
-  const present = new Set<string>()
-  for (const node of nodes.values()) if (node.source !== 'passport') present.add(node.parsed.hash)
-  const wanted = new Set<string>()
-  const claimed = new Set<string>()
-  for (const node of nodes.values()) {
-    if (node.source === 'passport') claimed.add(node.parsed.hash)
-    for (const hash of parentHashes(node)) if (!present.has(hash)) wanted.add(hash)
+  #addUnsigned(span: ExportedSpan): void {
+    if (this.#unsigned.length === MAX_CLAIMS) {
+      this.#dropped++
+      return
+    }
+    const tips = [claimedTip(span), passportTip(span, this.#rules.limits)].filter((tip) => tip !== undefined)
+    const place = placeText(span.place)
+    this.#unsigned.push({ place, tips })
+    for (const hash of tips) this.#claim({ hash, place, by: null })
   }
-  for (const span of spans) {
+
+  #addMalformed(span: ExportedSpan, { code, message }: KestError): void {
+    const details = { cause: code, place: placeText(span.place) }
+    this.#malformed.add(finding('malformed', withoutPlace(message), details))
     const tip = claimedTip(span)
-    if (tip !== undefined && !present.has(tip)) claimed.add(tip)
+    if (tip === undefined) return
+    if (this.#malformedTips.size < MAX_CLAIMS) this.#malformedTips.add(tip)
+    else this.#dropped++
   }
-  return { wanted, claimed }
+
+  #addEntry(jws: string, span: ExportedSpan): void {
+    const known = this.#nodes.get(entryHash(jws))
+    const parsed = known?.parsed() ?? this.#parse(jws, 'span')
+    if (parsed === null) return
+    if (parsed instanceof KestError) {
+      this.#addMalformed(span, parsed)
+      return
+    }
+    const node = this.#nodes.get(parsed.hash) as Node
+    node.see(span)
+    for (const one of spanDifferences(span, parsed, this.#rules)) node.contradict(one)
+    const tip = claimedTip(span)
+    if (tip !== undefined && tip !== node.hash)
+      this.#claim({ hash: tip, place: placeText(span.place), by: node })
+  }
+
+  /** @returns `null` when there is no room for it */
+  #parse(jws: string, source: Source): ParsedEntry | KestError | null {
+    const bytes = jws.length + NODE_BYTES
+    if (this.#bytes + bytes > this.#rules.traceBytes) {
+      this.#dropped++
+      return null
+    }
+    const parsed = tryParse(jws, this.#rules.limits)
+    if (parsed instanceof KestError) return parsed
+    this.#bytes += bytes
+    const stays = this.#bytes <= PARSED_BYTES
+    this.#nodes.set(parsed.hash, new Node(parsed, source, this.#rules.limits, stays))
+    return parsed
+  }
+
+  #claim(claim: TipClaim): void {
+    if (this.#claims.length < MAX_CLAIMS) this.#claims.push(claim)
+    else this.#dropped++
+  }
+
+  /** @returns the entries of a passport; `undefined` when one is none, or there is no room for it */
+  #recover(entries: readonly string[]): Node[] | undefined {
+    const nodes: Node[] = []
+    for (const jws of entries) {
+      const hash = entryHash(jws)
+      const parsed = this.#nodes.has(hash) ? undefined : this.#parse(jws, 'passport')
+      if (parsed === null || parsed instanceof KestError) return undefined
+      nodes.push(this.#nodes.get(hash) as Node)
+    }
+    return nodes
+  }
+
+  #hold(own: Node, nodes: readonly Node[], { place }: ExportedSpan): void {
+    const hashes = new Set(nodes.map(({ hash }) => hash))
+    const lacksParent = !own.parents.every((hash) => hashes.has(hash))
+    const strangers = nodes.filter(({ source }) => source === 'passport')
+    if (strangers.length === 0) {
+      if (lacksParent) own.contradict(passportFinding(own, placeText(place), LACKS_PARENT))
+      return
+    }
+    this.#strangers += strangers.length
+    if (this.#strangers > MAX_STRANGERS) {
+      this.#dropped++
+      return
+    }
+    own.passports ??= [] as HeldPassport[]
+    own.passports.push({ place: placeText(place), strangers, lacksParent })
+  }
+
+  /**
+   * A passport is not signed: anybody can put entries of others into it. Of what only passports have, what entries of this
+   * trace build on belongs to it, and the entry that a span without one had, with what that builds on.
+   */
+  #forgetStrangers(): void {
+    const pending = [...this.#nodes.values()].filter(({ source }) => source !== 'passport')
+    if (pending.length === this.#nodes.size) return
+    for (const tip of this.#lostTips) pending.push(tip)
+    const ours = new Set(pending)
+    for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
+      for (const hash of node.parents) {
+        const parent = this.#nodes.get(hash)
+        if (parent === undefined || ours.has(parent)) continue
+        ours.add(parent)
+        pending.push(parent)
+      }
+    }
+    for (const [hash, node] of this.#nodes) if (!ours.has(node)) this.#nodes.delete(hash)
+  }
+
+  #missing(): Pick<LineageDraft, 'wanted' | 'claimed'> {
+    const isThere = (hash: string): boolean => {
+      const node = this.#nodes.get(hash)
+      return node !== undefined && node.source !== 'passport'
+    }
+    const wanted = new Set<string>()
+    const claimed = new Set<string>()
+    for (const node of this.#nodes.values()) {
+      if (node.source === 'passport') claimed.add(node.hash)
+      for (const hash of node.parents) if (!isThere(hash)) wanted.add(hash)
+    }
+    for (const { hash } of this.#claims) if (!isThere(hash)) claimed.add(hash)
+    for (const hash of this.#malformedTips) if (!isThere(hash)) claimed.add(hash)
+    return { wanted, claimed }
+  }
 }
 
 const NONE: ReadonlySet<string> = new Set()
 const HASH = /^[0-9a-f]{64}$/
+const NO_TEXT = new KestError(
+  'ERR_KEST_ENTRY_MALFORMED',
+  'it is not a JWS compact string, is there twice, or is longer than any entry',
+)
 
 /** The hash of what a span claims to be its entry. */
-export function claimedTip({ claims }: ExportedSpan): string | undefined {
-  const { chainTip } = claims
+function claimedTip({ claims: { chainTip } }: ExportedSpan): string | undefined {
   return typeof chainTip === 'string' && HASH.test(chainTip) ? chainTip : undefined
 }
 
 /** The hash of the last entry of a span's passport: what it claims to be its tip. */
-export function passportTip({ claims }: ExportedSpan, limits: Limits): string | undefined {
-  const last = parsePassportText(claims.passport, limits)?.at(-1)
+function passportTip(span: ExportedSpan, limits: Limits): string | undefined {
+  const last = passportOf(span, limits)?.at(-1)
   return last === undefined ? undefined : entryHash(last)
+}
+
+export function tryParse(jws: string, limits: Limits): ParsedEntry | KestError {
+  try {
+    return parseEntry(jws, { limits })
+  } catch (error) {
+    if (error instanceof KestError) return error
+    throw error
+  }
+}
+
+/** Core says at which entry of a list: here that is the finding's own. */
+export function withoutPlace(message: string): string {
+  return message.replace(/^entry(?: \d+)?: /, '')
 }

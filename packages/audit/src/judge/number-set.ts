@@ -1,15 +1,24 @@
 /** Numbers of one page: a bit each. */
 const PAGE = 4_096
 
+/** Pages of one set: of successive numbers, 130 million. */
+const MAX_PAGES = 32_768
+
 /** A set of positive integers, mostly successive: a bit each. */
 export class NumberSet {
   readonly #pages = new Map<number, Uint32Array>()
+  /** How many were not added, because they lie too far apart. Anybody can choose his numbers, so they may not fill memory. */
+  beyond = 0
 
   /** @returns whether it was not there before */
   add(number: number): boolean {
     const at = Math.floor(number / PAGE)
     let page = this.#pages.get(at)
     if (page === undefined) {
+      if (this.#pages.size === MAX_PAGES) {
+        this.beyond++
+        return true
+      }
       page = new Uint32Array(PAGE / 32)
       this.#pages.set(at, page)
     }

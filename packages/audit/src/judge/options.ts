@@ -23,6 +23,11 @@ export interface JudgeOptions
   readonly maxDelayMs?: number
   /** The present, for entries that no witness received; milliseconds since the epoch. Default: that of the audit. */
   readonly now?: number
+  /**
+   * Principals that share a process, each group by itself: operations of one process with identities of their own, of a release that
+   * numbered them together. Default: none, and numbers of one process by several principals are an error (K-AUDIT).
+   */
+  readonly shared?: readonly (readonly string[])[]
 }
 
 /** {@link JudgeOptions}, checked and complete. */
@@ -34,12 +39,15 @@ export interface JudgeRules {
   readonly limits: Limits
   readonly maxDelayMs: number
   readonly now: number
+  readonly shared: readonly (readonly string[])[]
+  /** Bytes of one trace's entries that are judged; beyond, it is judged in part. */
+  readonly traceBytes: number
 }
 
 /** @throws {KestConfigError} for wrong options */
-export function resolveJudgeOptions(options: JudgeOptions): JudgeRules {
+export function resolveJudgeOptions(options: JudgeOptions, traceBytes: number): JudgeRules {
   const { trust, limits, at, raisers, ceilings, roots, identityAuthorities } = options
-  const { maxDelayMs = 3_600_000, now = Date.now() } = options
+  const { maxDelayMs = 3_600_000, now = Date.now(), shared = [] } = options
   for (const [name, value] of Object.entries({ maxDelayMs, now })) {
     if (!Number.isSafeInteger(value) || value < 0)
       throw new KestConfigError(`audit: ${name}: expected milliseconds, got ${String(value)}`)
@@ -58,5 +66,18 @@ export function resolveJudgeOptions(options: JudgeOptions): JudgeRules {
     limits: resolveLimits(limits),
     maxDelayMs,
     now,
+    shared: groupsOf(shared),
+    traceBytes,
   }
+}
+
+function groupsOf(shared: unknown): readonly (readonly string[])[] {
+  const isNames = (names: unknown): names is string[] =>
+    Array.isArray(names) && names.every((name) => typeof name === 'string')
+  if (!Array.isArray(shared) || !shared.every(isNames))
+    throw new KestConfigError('audit: shared: expected lists of principals')
+  const names = shared.flat()
+  if (new Set(names).size < names.length)
+    throw new KestConfigError('audit: shared: a principal is named more than once')
+  return shared.map((group) => [...group])
 }

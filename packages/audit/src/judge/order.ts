@@ -1,5 +1,4 @@
-import { ROOT_PARENT } from '@kest/core'
-import type { Node } from './collect.js'
+import type { Node } from './node.js'
 
 /**
  * A passport's order: parents before children, whatever order they came in; where links leave a choice, by the time
@@ -7,7 +6,7 @@ import type { Node } from './collect.js'
  */
 export function inOrder(nodes: Iterable<Node>): Node[] {
   const sorted = [...nodes].sort(byTime)
-  const byHash = new Map(sorted.map((node) => [node.parsed.hash, node]))
+  const byHash = new Map(sorted.map((node) => [node.hash, node]))
   const ordered: Node[] = []
   const placed = new Set<Node>()
   for (const start of sorted) {
@@ -28,26 +27,18 @@ export function inOrder(nodes: Iterable<Node>): Node[] {
   return ordered
 }
 
-/** Hashes of parents; a root has none. */
-export function parentHashes({ parsed }: Pick<Node, 'parsed'>): readonly string[] {
-  const { parent_ids: parents } = parsed.entry
-  return parents[0] === ROOT_PARENT ? NONE : parents
-}
-
-const NONE: readonly string[] = Object.freeze([])
-
 function firstUnplacedParent(
   node: Node,
   byHash: ReadonlyMap<string, Node>,
   placed: ReadonlySet<Node>,
 ): Node | undefined {
-  for (const hash of parentHashes(node)) {
+  for (const hash of node.parents) {
     const parent = byHash.get(hash)
     if (parent !== undefined && !placed.has(parent)) return parent
   }
   return undefined
 }
 
-function byTime({ parsed: a }: Node, { parsed: b }: Node): number {
-  return a.entry.timestamp_ms - b.entry.timestamp_ms || (a.hash < b.hash ? -1 : 1)
+function byTime(a: Node, b: Node): number {
+  return a.timestampMs - b.timestampMs || (a.hash < b.hash ? -1 : 1)
 }

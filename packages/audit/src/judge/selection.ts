@@ -18,6 +18,6 @@ export function isSelected({ entries, findings }: TraceReport, { since, service 
   const own = entries.filter(({ source }) => source === 'span')
   return (
     (service === undefined || own.some((one) => one.service === service || one.principal === service)) &&
-    (since === undefined || own.length === 0 || own.some(({ entry }) => entry.timestamp_ms >= since))
+    (since === undefined || own.length === 0 || own.some(({ timestampMs }) => timestampMs >= since))
   )
 }

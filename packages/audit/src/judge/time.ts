@@ -1,5 +1,4 @@
 import type { ExportedSpan } from '../span/exported-span.js'
-import type { JudgedNode } from './judged-node.js'
 import type { JudgeRules } from './options.js'
 
 /** Clocks differ by so much (K-TIME). */
@@ -9,14 +8,14 @@ const CLOCK_SKEW_MS = 60_000
  * K-TIME: the time of an entry is its signer's word, which whoever received the span bounds on both sides. Where nobody
  * did, it is at least not later than the audit.
  *
+ * @param stated by the entry, milliseconds since the epoch
  * @returns what is wrong; `null` when nothing is
  */
 export function timeFinding(
   { receivedAt }: ExportedSpan,
-  { parsed }: JudgedNode,
+  stated: number,
   { maxDelayMs, now }: JudgeRules,
 ): string | null {
-  const stated = parsed.entry.timestamp_ms
   const latest = receivedAt ?? now
   if (stated > latest + CLOCK_SKEW_MS) {
     const when = receivedAt === null ? 'this audit' : 'its span was received'

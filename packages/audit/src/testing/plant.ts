@@ -127,7 +127,7 @@ export const DEFECTS: Readonly<Record<string, Defect>> = {
     setSignature(spans[1], `${header}.${Buffer.from(text).toString('base64url')}.${signature}`)
     forgetPassports(spans)
     // What the third builds on never came: what came claims to be it.
-    return planted(made[0], spans, ['broken', 'incomplete'])
+    return planted(made[0], spans, ['broken', 'incomplete'], ['sequence-gap'])
   },
   'a signature changed': (workloads) => {
     const { made, spans } = threeHops(workloads)
@@ -135,7 +135,7 @@ export const DEFECTS: Readonly<Record<string, Defect>> = {
     const other = made[2].jws[at] === 'A' ? 'B' : 'A'
     setSignature(spans[2], `${made[2].jws.slice(0, at)}${other}${made[2].jws.slice(at + 1)}`)
     forgetPassports(spans)
-    return planted(made[0], spans, ['broken'])
+    return planted(made[0], spans, ['broken'], ['sequence-gap'])
   },
   'a principal unknown': (workloads) => {
     const { gateway, orders, stranger } = workloads
@@ -226,6 +226,18 @@ export const DEFECTS: Readonly<Record<string, Defect>> = {
     })
     return planted(made[0], spans, ['taint-dropped'])
   },
+  'trust overridden': (workloads) => {
+    const labels = { [LABEL.trustOverride]: '90' }
+    const { made, spans } = threeHops(workloads, { third: { trust_score: 90, labels } })
+    return planted(made[0], spans, ['trust-overridden'])
+  },
+  'a taint removed': (workloads) => {
+    const { made, spans } = threeHops(workloads, {
+      second: { added_taints: ['pii'], taints: ['pii'] },
+      third: { removed_taints: ['pii'], taints: [], labels: { [LABEL.sanitizer]: 'true' } },
+    })
+    return planted(made[0], spans, ['taint-removed'])
+  },
   'another trace': (workloads) => {
     const other = nextTraceId()
     const { made, spans } = threeHops(workloads, { third: { labels: { [LABEL.traceId]: other } } })
@@ -262,6 +274,11 @@ export const DEFECTS: Readonly<Record<string, Defect>> = {
       ['entry-id-repeated'],
     )
   },
+  'an entry_id of another trace': (workloads) => {
+    const { made, spans } = threeHops(workloads)
+    const other = workloads.gateway.make([], { entry_id: made[0].entry.entry_id })
+    return planted(made[0], [...spans, workloads.gateway.span(other)], [], ['entry-id-repeated'])
+  },
   'a number twice': (workloads) => {
     const { made, spans } = threeHops(workloads)
     const again = workloads.payments.make([made[2]])
@@ -279,6 +296,13 @@ export const DEFECTS: Readonly<Record<string, Defect>> = {
     const label = { [LABEL.seq]: `${processName(1000 + n)}:7` }
     const made = makeEntry(workloads.payments.signer, [], { labels: label })
     return planted(made, [workloads.payments.span(made)], [], ['sequence-start'])
+  },
+  'numbers that begin late, when the service was already there': (workloads, n) => {
+    const made = makeEntry(workloads.payments.signer, [], {
+      labels: { [LABEL.seq]: `${processName(3000 + n)}:3` },
+      timestamp_ms: Date.UTC(2026, 0, 31, 15),
+    })
+    return planted(made, [workloads.payments.span(made)], [], ['sequence-late'])
   },
   'numbers of two principals': ({ gateway, orders }, n) => {
     const first = makeEntry(gateway.signer, [], { labels: { [LABEL.seq]: `${processName(2000 + n)}:1` } })

@@ -66,6 +66,6 @@ function denialJson({ operation, workloadId, entryId, code, reason, place }: Den
   return { signed: false, operation, workload_id: workloadId, entry_id: entryId, code, reason, place }
 }
 
-function findingJson({ code, severity, message, cause, entryHash, place }: AuditFinding): object {
-  return { code, severity, message, cause, entry_hash: entryHash, place }
+function findingJson({ code, severity, message, cause, entryHash, place, times }: AuditFinding): object {
+  return { code, severity, message, cause, entry_hash: entryHash, place, ...(times === 1 ? {} : { times }) }
 }

@@ -1,0 +1,89 @@
+import { closeSync, openSync, readSync } from 'node:fs'
+import { KestError } from '@kest/core'
+
+/** Bytes of a file that are in memory at once, and more only where one record is larger. */
+const WINDOW_BYTES = 1_048_576
+
+/** Records one after the other, wherever they are. */
+export interface Records {
+  /** Of all of them. */
+  readonly bytes: number
+  /** Valid until the next is asked for. */
+  slice(at: number, length: number): Buffer
+  close(): void
+}
+
+/** Where each whole frame begins. */
+export function* positions(records: Records): Generator<number> {
+  for (let at = 0; at + FRAME_LENGTH_BYTES <= records.bytes; ) {
+    const length = lengthAt(records, at)
+    if (at + length > records.bytes) return
+    yield at
+    at += length
+  }
+}
+
+/** The frame that begins there. */
+export function frameAt(records: Records, at: number): Buffer {
+  return records.slice(at, lengthAt(records, at))
+}
+
+const FRAME_LENGTH_BYTES = 4
+
+function lengthAt(records: Records, at: number): number {
+  return records.slice(at, FRAME_LENGTH_BYTES).readUInt32LE()
+}
+
+export class RecordsInMemory implements Records {
+  readonly #bytes: Buffer
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
+
+  get bytes(): number {
+    return this.#bytes.length
+  }
+
+  slice(at: number, length: number): Buffer {
+    return this.#bytes.subarray(at, at + length)
+  }
+
+  /** Nothing is held open. */
+  close(): void {}
+}
+
+/** More than is to be in memory. Read in order, each byte is read once. */
+export class RecordsInFile implements Records {
+  readonly bytes: number
+  readonly #descriptor: number
+  #window: Buffer = Buffer.alloc(0)
+  #from = 0
+
+  constructor(path: string, bytes: number) {
+    this.bytes = bytes
+    this.#descriptor = openSync(path, 'r')
+  }
+
+  slice(at: number, length: number): Buffer {
+    if (at < this.#from || at + length > this.#from + this.#window.length) this.#read(at, length)
+    return this.#window.subarray(at - this.#from, at - this.#from + length)
+  }
+
+  close(): void {
+    closeSync(this.#descriptor)
+  }
+
+  #read(at: number, least: number): void {
+    const wanted = Math.max(least, Math.min(WINDOW_BYTES, this.bytes - at))
+    const window = Buffer.allocUnsafe(wanted)
+    let read = 0
+    while (read < wanted) {
+      const more = readSync(this.#descriptor, window, read, wanted - read, at + read)
+      if (more === 0) throw new KestError('ERR_KEST_EVIDENCE', 'temporary files: one has become shorter')
+      read += more
+    }
+    this.#window = window
+    this.#from = at
+  }
+}

@@ -1,0 +1,82 @@
+import { type AuditFinding, finding } from '../finding.js'
+import { NumberSet } from './number-set.js'
+
+/** Gaps of one process that are told apart. */
+const MAX_GAPS = 256
+
+/** The numbers that one owner's entries of a process have: a bit each. */
+export class ProcessNumbers {
+  readonly principals: Set<string> = new Set()
+  readonly #name: string
+  readonly #numbers = new NumberSet()
+  #first = Number.POSITIVE_INFINITY
+  #firstMs = Number.POSITIVE_INFINITY
+  #known = Number.POSITIVE_INFINITY
+
+  constructor(name: string) {
+    this.#name = name
+  }
+
+  /**
+   * One of an entry that was exported.
+   * @returns whether no entry had the number before
+   */
+  add(number: number, principal: string, timestampMs: number): boolean {
+    this.principals.add(principal)
+    if (number < this.#first) {
+      this.#first = number
+      this.#firstMs = timestampMs
+    }
+    return this.#numbers.add(number)
+  }
+
+  /** One of an entry that was not, and that somebody else has: the process has come so far. */
+  know(number: number): void {
+    this.#known = Math.min(this.#known, number)
+  }
+
+  /** @param since when the first entry of whoever numbers was made, in whatever process; milliseconds */
+  *start(since: number, maxDelayMs: number): Generator<AuditFinding> {
+    if (this.#first === Number.POSITIVE_INFINITY || this.#first === 1) return
+    const begins = `${this.#who()}: its numbers begin at ${this.#first}`
+    if (this.#known < this.#first)
+      yield finding('sequence-late', `${begins}, and a passport has number ${this.#known}`)
+    else if (this.#firstMs - since > maxDelayMs) {
+      const before = Math.round((this.#firstMs - since) / 1000)
+      yield finding('sequence-late', `${begins}, ${before} s after the first entry of its principal`)
+    } else yield finding('sequence-start', begins)
+  }
+
+  *gaps(): Generator<AuditFinding> {
+    const { beyond } = this.#numbers
+    if (beyond > 0)
+      yield finding('limit', `${this.#who()}: ${beyond} of its numbers lie too far apart to be judged`)
+    let expected = this.#first
+    let gaps = 0
+    for (const number of this.#numbers) {
+      if (number > expected) {
+        if (gaps++ === MAX_GAPS) {
+          yield finding('sequence-gap', `${this.#who()}: after number ${expected - 1}, more are missing`)
+          return
+        }
+        const which =
+          expected === number - 1 ? `number ${expected} is` : `numbers ${expected} to ${number - 1} are`
+        yield finding('sequence-gap', `${this.#who()}: ${which} missing`)
+      }
+      expected = number + 1
+    }
+  }
+
+  #who(): string {
+    return `process ${this.#name} (${listed(this.principals)})`
+  }
+}
+
+/** Names of a message. */
+const MAX_NAMES = 8
+
+export function listed(names: Iterable<string>): string {
+  const all = [...names].sort()
+  const shown = all.slice(0, MAX_NAMES).join(', ')
+  return all.length > MAX_NAMES ? `${shown} and ${all.length - MAX_NAMES} more` : shown
+}
