@@ -5,6 +5,7 @@ export {
   type WrittenExport,
   writeExport,
 } from '../../packages/audit/dist/testing/write-export.js'
+export { SHAPES, writeLarge } from '../../packages/audit/dist/testing/write-large.js'
 export { createHopToken } from '../../packages/core/dist/binding/hop-token.js'
 export { createSenderCheck } from '../../packages/core/dist/binding/sender-check.js'
 export { Frame } from '../../packages/core/dist/context/frame.js'

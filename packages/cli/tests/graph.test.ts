@@ -74,6 +74,22 @@ describe('kest graph', () => {
     expect(stdout).toContain(': incomplete"')
   })
 
+  it('draws of very many links the first of each entry, and says how many it leaves out', async () => {
+    const roots = Array.from({ length: 110 }, () =>
+      entryBy('gateway', [], { labels: { trace_id: 'a'.repeat(32) } }),
+    )
+    const joined = Array.from({ length: 190 }, () => entryBy('orders', roots))
+    const path = await folder({ 'keys.json': KEYS, 'spans.jsonl': exported(...roots, ...joined) })
+    for (const format of ['svg', 'dot']) {
+      const args = ['graph', 'spans.jsonl', '--keys', 'keys.json', '-f', format]
+      const { code, stdout, stderr } = await kest(args, { cwd: path })
+      expect(code).toBe(0)
+      expect(stderr).toBe('kest: 900 links of 20900 are not drawn\n')
+      expect(stdout).toContain(`trace ${'a'.repeat(32)} (20000 of 20900 links)`)
+      expect(stdout.match(/class="edge"| -> /g)).toHaveLength(20_000)
+    }
+  }, 60_000)
+
   it('draws evidence whose entries are of two traces, each entry once', async () => {
     const first = entryBy('gateway', [])
     const [earlier, later] = [first.entry.labels['trace_id'], 'f'.repeat(32)]

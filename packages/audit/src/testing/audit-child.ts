@@ -1,7 +1,7 @@
 // Audits a folder in a process of its own, and says what that took: node audit-child.js FOLDER KEYS-FILE MEMORY
 import { readFile } from 'node:fs/promises'
 import { createKeySource } from '@kest/core'
-import { Audit } from '../audit.js'
+import { Audit, type AuditSummary } from '../audit.js'
 import { readFiles } from '../read/files.js'
 import { LONGEST_LINE } from './write-export.js'
 
@@ -10,6 +10,7 @@ export interface AuditSaid {
   readonly spans: number
   readonly traces: number
   readonly denials: number
+  readonly verdicts: AuditSummary['verdicts']
   readonly counts: readonly [code: string, count: number][]
   readonly findings: readonly [traceId: string | null, codes: readonly string[]][]
   readonly readMs: number
@@ -44,6 +45,7 @@ const said: AuditSaid = {
   spans: summary.spans,
   traces: summary.traces,
   denials: summary.denials,
+  verdicts: summary.verdicts,
   counts: [...summary.findings],
   findings,
   readMs: Math.round(read - start),

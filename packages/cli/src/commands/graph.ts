@@ -68,6 +68,10 @@ export const graph: Command = {
     const drawn = await lineage(paths, trace, values, io)
     if (drawn.nodes.length > MAX_NODES)
       throw new InputError(`the trace has ${drawn.nodes.length} entries; at most ${MAX_NODES} are drawn`)
+    if (drawn.omitted > 0)
+      await io.stderr.write(
+        `kest: ${drawn.omitted} links of ${drawn.omitted + drawn.edges.length} are not drawn\n`,
+      )
     await writeResult(FORMATS[format](drawn), values.output, io)
     return EXIT.holds
   },

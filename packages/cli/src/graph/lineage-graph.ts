@@ -28,12 +28,16 @@ export interface LineageGraph {
   readonly nodes: readonly GraphNode[]
   /** From parent to child, by position. */
   readonly edges: readonly (readonly [parent: number, child: number])[]
+  /** Edges that are not in it, because there are too many. The title says so. */
+  readonly omitted: number
   /** What the audit found, the code first. */
   readonly findings: readonly (readonly [code: string, text: string])[]
 }
 
 /** Nodes of which a picture can be made: one with more would be of no use to anyone. */
 export const MAX_NODES = 1_000
+/** Edges of a picture: of more, it has those to the first parents of each entry. */
+const MAX_EDGES = 20_000
 
 /**
  * The picture of a trace, or of several that a passport has entries of: facts from signed payloads, and whether they are
@@ -52,23 +56,45 @@ export function graphOf(traces: readonly TraceReport[], verdict: string, anchore
     byHash.set(hash, nodes.length)
     return nodes.push(missingNode(nodes.length, hash)) - 1
   }
-  const edges: [number, number][] = []
-  for (const [child, { entry }] of entries.entries()) {
-    for (const parent of entry.parent_ids) if (parent !== ROOT_PARENT) edges.push([indexOf(parent), child])
-  }
+  const links = linksOf(entries)
+  const edges = firstOf(links).map(({ parent, child }) => [indexOf(parent), child] as const)
+  const omitted = links.length - edges.length
   for (const { code, entryHash } of ordered.flatMap(({ findings }) => findings)) {
     // Anybody can claim some: they are no reason to draw nothing.
     if (code === 'cut' && entryHash !== null && nodes.length < MAX_NODES) indexOf(entryHash)
   }
   return {
-    title: ordered.map(titleOf).join(', '),
+    title:
+      ordered.map(titleOf).join(', ') + (omitted === 0 ? '' : ` (${edges.length} of ${links.length} links)`),
     verdict,
     nodes,
     edges,
+    omitted,
     findings: ordered.flatMap(({ findings }) =>
       findings.map(({ code, message }) => [code, visible(message)] as const),
     ),
   }
+}
+
+interface Link {
+  /** Its hash. */
+  readonly parent: string
+  readonly child: number
+  /** Which of the child's parents it is. */
+  readonly rank: number
+}
+
+function linksOf(entries: readonly AuditedEntry[]): Link[] {
+  return entries.flatMap(({ entry }, child) =>
+    entry.parent_ids.flatMap((parent, rank) => (parent === ROOT_PARENT ? [] : [{ parent, child, rank }])),
+  )
+}
+
+/** As many as are drawn. Each entry keeps what it can: anybody can make one with hundreds of parents. */
+function firstOf(links: readonly Link[]): readonly Link[] {
+  if (links.length <= MAX_EDGES) return links
+  const kept = links.toSorted((a, b) => a.rank - b.rank).slice(0, MAX_EDGES)
+  return kept.sort((a, b) => a.child - b.child || a.rank - b.rank)
 }
 
 /** Each entry once: as its own trace has it, where another builds on it, too. Parents still come before what builds on them. */

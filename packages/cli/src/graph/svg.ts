@@ -1,4 +1,5 @@
-import { type Layout, LINE_HEIGHT, layoutOf, MARGIN, NODE_WIDTH, type Point } from './layout.js'
+import { type Layout, LINE_HEIGHT, MARGIN, NODE_WIDTH, type Point } from './geometry.js'
+import { layoutOf } from './layout.js'
 import type { GraphNode, LineageGraph } from './lineage-graph.js'
 import { escapeXml } from './xml.js'
 
