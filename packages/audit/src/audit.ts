@@ -24,6 +24,8 @@ import type { SpanSource } from './read/batch.js'
 const IN_FLIGHT = 64
 /** Findings that are of no trace and that are kept of each severity, lest notes crowd out an error; the others are counted. */
 const MAX_FINDINGS = 1_000
+/** Half of what Node.js reads of a file at once. */
+const MAX_MEMORY = 1_073_741_824
 /** What the entries of one trace may take, of `memory`; and at least. */
 const TRACE_FACTOR = 8
 const MIN_TRACE_BYTES = 16_777_216
@@ -32,7 +34,8 @@ const MIN_TRACE_BYTES = 16_777_216
 export interface AuditOptions extends JudgeOptions {
   /**
    * Bytes of spans that are held in memory; beyond, they lie in temporary files. The entries of one trace, without their passports, may
-   * take eight times as much while it is judged; of a larger one the rest is a finding `limit`. Default 67,108,864.
+   * take eight times as much while it is judged; of a larger one the rest is a finding `limit`. Default 67,108,864;
+   * at most 1,073,741,824.
    */
   readonly memory?: number
   /** Folder for temporary files. Default: the system's. They hold what the spans hold, and are removed in the end. */
@@ -307,8 +310,8 @@ function memoryOf({ memory = 67_108_864, folder = tmpdir() }: AuditOptions): {
   memory: number
   folder: string
 } {
-  if (!Number.isSafeInteger(memory) || memory < 1)
-    throw new KestConfigError(`audit: memory: expected a positive number of bytes, got ${String(memory)}`)
+  if (!Number.isSafeInteger(memory) || memory < 1 || memory > MAX_MEMORY)
+    throw new KestConfigError(`audit: memory: expected bytes, from 1 to ${MAX_MEMORY}, got ${String(memory)}`)
   if (typeof folder !== 'string') throw new KestConfigError('audit: folder: expected a path')
   return { memory, folder }
 }

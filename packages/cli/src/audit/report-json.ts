@@ -1,25 +1,24 @@
 import type { AuditedEntry, AuditFinding, AuditSummary, Denial, TraceReport } from '@kest/audit'
-import { jsonLine } from '../terminal/escape.js'
+import { jsonLine, jsonText } from '../terminal/escape.js'
 
-/** One trace on one line. */
-export function reportJson({
-  traceId,
-  verdict,
-  time,
-  entries,
-  tips,
-  denials,
-  findings,
-}: TraceReport): string {
-  return jsonLine({
-    trace_id: traceId,
-    verdict,
-    time,
-    tips,
-    entries: entries.map(entryJson),
+/** Entries of one piece: a trace may have more than one text can hold. */
+const PIECE = 1_000
+
+/** One trace on one line, piece by piece. */
+export function* reportJson({ entries, ...report }: TraceReport): Generator<string> {
+  const { traceId, verdict, time, tips, denials, denialCount, findings } = report
+  const head = { trace_id: traceId, verdict, time, tips }
+  const tail = {
     denials: denials.map(denialJson),
+    ...(denialCount === denials.length ? {} : { denial_count: denialCount }),
     findings: findings.map(findingJson),
-  })
+  }
+  yield `${jsonText(head).slice(0, -1)},"entries":[`
+  for (let from = 0; from < entries.length; from += PIECE) {
+    const some = jsonText(entries.slice(from, from + PIECE).map(entryJson))
+    yield `${from === 0 ? '' : ','}${some.slice(1, -1)}`
+  }
+  yield `],${jsonText(tail).slice(1)}\n`
 }
 
 /** The last line. */

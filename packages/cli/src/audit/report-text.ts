@@ -9,13 +9,16 @@ const MARKS = { error: '✗', warning: '!', note: '·' } as const
 
 /** A trace for a terminal: its verdict, its table, what is to be known. */
 export function reportText(report: TraceReport, colors: Colors): string {
-  const { traceId, verdict, entries, denials, findings, time } = report
+  const { traceId, verdict, entries, denials, denialCount, findings, time } = report
   const name = traceId === null ? 'entries without a trace' : `trace ${traceId}`
   const lines = [
     `${colors.bold(name)}: ${colored(verdict, findings, colors)}${domainText(entries)}`,
     ...(entries.length === 0 ? [] : auditTable(entries, colors)).map((line) => `  ${line}`),
     ...findings.map((one) => `  ${findingText(one, colors)}`),
     ...denials.map((denial) => `  ${colors.dim(`denied, as an unsigned span says: ${denialText(denial)}`)}`),
+    ...(denialCount > denials.length
+      ? [`  ${colors.dim(`and ${number(denialCount - denials.length)} more denials`)}`]
+      : []),
     ...(time === 'witnessed' ? [`  ${colors.dim('times are witnessed by who received the spans')}`] : []),
   ]
   return `${lines.join('\n')}\n\n`

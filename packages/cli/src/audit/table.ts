@@ -20,7 +20,9 @@ export function auditTable(entries: readonly AuditedEntry[], colors: Colors): st
   const several =
     new Set(entries.map(({ principal, service }) => principal.slice(0, -service.length))).size > 1
   const rows = [COLUMNS, ...entries.map((entry) => rowOf(entry, several ? entry.principal : entry.service))]
-  const widths = COLUMNS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  const widths = COLUMNS.map((_, column) =>
+    rows.reduce((widest, row) => Math.max(widest, row[column]?.length ?? 0), 0),
+  )
   const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | '))
   const rule = widths.map((width) => '-'.repeat(width)).join('-+-')
   const [head, ...body] = lines as [string, ...string[]]

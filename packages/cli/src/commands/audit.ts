@@ -1,6 +1,8 @@
-import { Audit, sizeOf, type TraceSelection } from '@kest/audit'
+import { Audit, type AuditOptions, sizeOf, type TraceSelection } from '@kest/audit'
 import { KestError } from '@kest/core'
 import { type Address, parseAddress } from '../arguments/address.js'
+import { listOf } from '../arguments/list.js'
+import { parseMebibytes } from '../arguments/mebibytes.js'
 import { parseArguments } from '../arguments/parse.js'
 import { parseSeconds } from '../arguments/seconds.js'
 import { parseTime } from '../arguments/time.js'
@@ -32,6 +34,9 @@ const OPTIONS = {
   json: { type: 'boolean' },
   table: { type: 'boolean' },
   'fail-on': { type: 'string', multiple: true },
+  raisers: { type: 'string', multiple: true },
+  share: { type: 'string', multiple: true },
+  memory: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const
 
@@ -56,6 +61,14 @@ ${TRUST_HELP}${JUDGING_HELP}
                       SPIFFE ID, in any trust domain). What is missing or does not hold
                       could be what is looked for: with --since and --service, traces with
                       findings that are errors are selected, too
+  --raisers LIST      the principals that may raise trust and remove taints, separated by
+                      commas; may be repeated. "" is nobody; the default is everybody
+  --share LIST        principals that number their entries together, in one process, as
+                      releases did that gave a process one numbering; may be repeated, for
+                      others. Without, numbers of one process by several are an error
+  --memory MIB        of spans that are held in memory, 64 by default; beyond, they lie in
+                      temporary files. The entries of one trace take eight times as much at most:
+                      of a larger trace the rest is not judged, and is a finding
   --table             a table per trace, and a summary (the default)
   --json              one JSON object per trace and line, and one for the summary
   --fail-on FINDING   exit with 1 for these findings, separated by commas; "error" (the
@@ -87,7 +100,7 @@ export const audit: Command = {
     const trust = sourcesOf(await readTrustOptions(values, io), 'the trust material')
     const judging = await readJudgingOptions(values, io)
     using temporary = await TemporaryFolder.create()
-    await using one = new Audit({ trust, ...judging, folder: temporary.path })
+    await using one = new Audit({ trust, ...judging, folder: temporary.path, ...rulesOf(values) })
     if (listening === null) await readAll(one, paths, io)
     else {
       await using receiver = await openReceiver(listening.address)
@@ -98,7 +111,8 @@ export const audit: Command = {
     for await (const report of one.traces(selection)) {
       judged++
       if (!io.stdout.isTerminal) io.status.show(() => `${judged} traces judged`)
-      await io.stdout.write(values.json ? reportJson(report) : reportText(report, colors))
+      for (const piece of values.json ? reportJson(report) : [reportText(report, colors)])
+        await io.stdout.write(piece)
     }
     io.status.clear()
     const summary = one.summary()
@@ -125,6 +139,32 @@ function listeningOf(values: {
     forMs: whole === undefined ? null : parseSeconds('for', whole),
     idleMs: idle === undefined ? null : parseSeconds('idle', idle),
   }
+}
+
+function rulesOf({
+  raisers,
+  share,
+  memory,
+}: {
+  raisers?: string[]
+  share?: string[]
+  memory?: string
+}): Pick<AuditOptions, 'raisers' | 'shared' | 'memory'> {
+  return {
+    ...(raisers === undefined ? {} : { raisers: raisers.flatMap(listOf) }),
+    ...(share === undefined ? {} : { shared: sharedOf(share) }),
+    ...(memory === undefined ? {} : { memory: parseMebibytes('memory', memory) }),
+  }
+}
+
+/** Each group of them. */
+function sharedOf(lists: readonly string[]): string[][] {
+  const groups = lists.map(listOf)
+  const names = groups.flat()
+  if (groups.some(({ length }) => length < 2))
+    throw new UsageError('--share: expected two principals, or more')
+  if (new Set(names).size < names.length) throw new UsageError('--share: a principal is named more than once')
+  return groups
 }
 
 function selectionOf(values: { trace?: string; since?: string; service?: string }): TraceSelection {

@@ -1,6 +1,7 @@
 import type { VerifyEvidenceOptions } from '@kest/core'
 import { createX509KeySource } from '@kest/spiffe/verification'
 import { oneOf } from '../arguments/choice.js'
+import { listOf } from '../arguments/list.js'
 import { parseArguments } from '../arguments/parse.js'
 import { parseAt } from '../arguments/time.js'
 import { UsageError } from '../arguments/usage-error.js'
@@ -86,7 +87,7 @@ async function verifyOptions(values: Values, io: Io): Promise<VerifyEvidenceOpti
     ...(await readJudgingOptions(values, io)),
     ...(at === undefined ? {} : { at: parseAt(at, Date.now()) }),
     ...(semantics === undefined ? {} : { semantics: oneOf('semantics', semantics, ['report', 'enforce']) }),
-    ...(raisers === undefined ? {} : { raisers: raisers.flatMap((list) => list.split(',')) }),
+    ...(raisers === undefined ? {} : { raisers: raisers.flatMap(listOf) }),
     ...(trust === undefined
       ? {}
       : { trust: sourcesOf(await readTrust(trust, trustDomain, io.stdin), `--trust ${trust}`) }),

@@ -18,12 +18,16 @@ export function visibleList(items: readonly string[]): string {
   return items.map((item) => visible(AMBIGUOUS.test(item) ? JSON.stringify(item) : item)).join(', ')
 }
 
-/** JSON on one line, in which what does not show is escaped as JSON escapes: the same value. */
+/** JSON on one line, with its end. */
 export function jsonLine(value: unknown): string {
-  const text = JSON.stringify(value).replace(UNSHOWABLE, (character) =>
+  return `${jsonText(value)}\n`
+}
+
+/** JSON in which what does not show is escaped as JSON escapes: the same value. */
+export function jsonText(value: unknown): string {
+  return JSON.stringify(value).replace(UNSHOWABLE, (character) =>
     Array.from({ length: character.length }, (_, i) => escapedUnit(character, i)).join(''),
   )
-  return `${text}\n`
 }
 
 function escapedUnit(character: string, i: number): string {
