@@ -177,6 +177,21 @@ describe('what traces have of each other', () => {
     expect(general(audited)).toEqual([])
   })
 
+  it('K-AUDIT lineages without a trace id go on from traces, and are judged once each, in memory and from files', async () => {
+    const untraced: EntryClaim = { labels: { trace_id: undefined } }
+    const lineages = Array.from({ length: 20 }, () => {
+      const elsewhere = makeEntry(gateway.current(), [])
+      const first = makeEntry(orders.current(), [elsewhere], untraced)
+      const alone = makeEntry(orders.current(), [], untraced)
+      return [elsewhere, first, makeEntry(payments.current(), [first], untraced), alone]
+    })
+    for (const memory of [4_000, 67_108_864]) {
+      const { summary } = await auditOf(spansOf(...lineages.flat()), { memory })
+      expect(summary.verdicts).toEqual({ verified: 60, incomplete: 0, broken: 0, empty: 0 })
+      expect(summary.entries).toBe(80)
+    }
+  })
+
   it('a trace with one root that goes on from another trace has no second one', async () => {
     const elsewhere = makeEntry(gateway.current(), [])
     const trace = { labels: { trace_id: 'c'.repeat(32) } }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { folder, kest, lines } from './support/kest.js'
-import { chain, exported, KEYS } from './support/spans.js'
+import { chain, entryBy, exported, KEYS } from './support/spans.js'
 
 const trust = { 'trust.json': { keys: KEYS } }
 
@@ -92,6 +92,59 @@ describe('kest audit', () => {
       expect(run).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('a member twice') })
     }
   })
+
+  it('K-EFF lets only those raise trust whom --raisers names', async () => {
+    const root = entryBy('gateway', [])
+    const labels = { 'kest.trust_override': '90' }
+    const raise = entryBy('orders', [root], { trust_score: 90, labels })
+    const path = await folder({ ...trust, 'spans.jsonl': exported(root, raise) })
+    const audited = async (...options: string[]): Promise<object> => {
+      const run = await kest(['audit', `${path}/spans.jsonl`, '--trust', `${path}/trust.json`, '--json', ...options])
+      return (lines(run).at(-1) as { summary: { findings: object } }).summary.findings
+    }
+    expect(await audited()).toEqual({ 'trust-overridden': 1 })
+    expect(await audited('--raisers', 'spiffe://kest.test/orders')).toEqual({ 'trust-overridden': 1 })
+    expect(await audited('--raisers', 'spiffe://kest.test/gateway')).toEqual({ 'trust-raised': 1 })
+    expect(await audited('--raisers', '')).toEqual({ 'trust-raised': 1 })
+  })
+
+  it('K-AUDIT takes numbers of one process by several principals for an error, unless --share says that they share it', async () => {
+    const numbered = (name: 'gateway' | 'orders', n: number) =>
+      entryBy(name, [], { labels: { 'kest.seq': `3f2b8c1e-0000-4000-8000-000000000001:${n}` } })
+    const path = await folder({
+      ...trust,
+      'spans.jsonl': exported(numbered('gateway', 1), numbered('orders', 2), numbered('gateway', 3)),
+    })
+    const args = ['audit', `${path}/spans.jsonl`, '--trust', `${path}/trust.json`]
+    const apart = await kest(args)
+    expect(apart.code).toBe(1)
+    expect(apart.stdout).toContain('sequence-shared')
+    expect(apart.stdout).toContain('sequence-gap')
+    const shared = await kest([...args, '--share', 'spiffe://kest.test/gateway,spiffe://kest.test/orders'])
+    expect(shared.stdout).toContain('no findings')
+    expect(shared.code).toBe(0)
+  })
+
+  it.each([
+    ['--memory', '0', '--memory: expected MiB'],
+    ['--memory', 'much', '--memory: expected MiB'],
+    ['--share', 'gateway', '--share: expected two principals'],
+    ['--share', 'a,b,a', '--share: a principal is named more than once'],
+  ])('refuses %s %s', async (option, value, message) => {
+    const run = await kest(['audit', 'spans.jsonl', '--keys', 'keys.json', option, value])
+    expect(run.code).toBe(2)
+    expect(run.stderr).toContain(message)
+  })
+
+  it('writes one line of JSON of a trace that is larger than one piece of it', async () => {
+    const root = entryBy('gateway', [])
+    const made = Array.from({ length: 1_001 }, () => entryBy('orders', [root]))
+    const path = await folder({ ...trust, 'spans.jsonl': exported(root, ...made) })
+    const run = await kest(['audit', path, '--trust', `${path}/trust.json`, '--json', '--memory', '1'])
+    expect(lines(run)).toMatchObject([{ verdict: 'verified', denials: [] }, { summary: { entries: 1_002 } }])
+    const { entries } = lines(run)[0] as { entries: { hash: string }[] }
+    expect(new Set(entries.map(({ hash }) => hash)).size).toBe(1_002)
+  }, 30_000)
 
   it('K-AUDIT writes a line of its own for nothing that a stranger wrote, a file name say', async () => {
     const name = 'x\n1 traces: 1 verified\nno findings.db'

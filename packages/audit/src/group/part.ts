@@ -43,18 +43,17 @@ export class Part {
     if (this.#inMemory === 0) return
     const bytes = this.#taken()
     this.#inFile += bytes.length
-    try {
+    await temporary(async () => {
       this.#file ??= this.#path()
       await appendFile(this.#file, bytes, { mode: 0o600 })
-    } catch (cause) {
-      throw new KestError('ERR_KEST_EVIDENCE', `temporary files: ${(cause as Error).message}`, { cause })
-    }
+    })
   }
 
   /** All of it. */
   async read(): Promise<Buffer> {
     this.#close()
-    const file = this.#file === undefined ? [] : [await readFile(this.#file)]
+    const path = this.#file
+    const file = path === undefined ? [] : [await temporary(() => readFile(path))]
     return Buffer.concat([...file, ...this.#chunks])
   }
 
@@ -62,7 +61,8 @@ export class Part {
   async open(): Promise<Records> {
     if (this.#file === undefined) return new RecordsInMemory(await this.read())
     await this.spill()
-    return new RecordsInFile(this.#file, this.#inFile)
+    const path = this.#file
+    return await temporary(() => new RecordsInFile(path, this.#inFile))
   }
 
   /** Removes its file. Idempotent. */
@@ -87,5 +87,13 @@ export class Part {
     const full = last.subarray(0, this.#used)
     this.#chunks.push(full)
     this.#used = full.length
+  }
+}
+
+async function temporary<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    throw new KestError('ERR_KEST_EVIDENCE', `temporary files: ${(cause as Error).message}`, { cause })
   }
 }

@@ -46,8 +46,9 @@ export class Partition {
     for (const [key, all] of byKey) {
       if (key !== UNTRACED) yield { id: key, traceId: key, spans: this.#spansAt(all) }
       else {
-        for (const some of splitByLinks(this.#signaturesAt(all), this.#limits)) {
-          const id = `untraced ${some[0]}`
+        for (const [n, some] of splitByLinks(this.#signaturesAt(all), this.#limits).entries()) {
+          // Where records are differs with what they were spread with; their order is the same.
+          const id = `untraced ${n}`
           if (only === undefined || only.has(id)) yield { id, traceId: null, spans: this.#spansAt(some) }
         }
       }

@@ -6,7 +6,7 @@ import { FindingList } from './finding-list.js'
 import { type HeldPassport, Node, type Source } from './node.js'
 import type { JudgeRules } from './options.js'
 import { spanDifferences } from './span-differences.js'
-import { LACKS_PARENT, passportFinding, passportOf } from './span-passport.js'
+import { LACKS_PARENT, passportFinding, passportOf, settlePassports } from './span-passport.js'
 
 /** Beside its text, of an entry: what it takes in memory while its trace is judged. */
 const NODE_BYTES = 1_024
@@ -264,6 +264,7 @@ class Drafting {
       }
     }
     for (const [hash, node] of this.#nodes) if (!ours.has(node)) this.#nodes.delete(hash)
+    for (const node of ours) settlePassports(node, (stranger) => !ours.has(stranger))
   }
 
   #missing(): Pick<LineageDraft, 'wanted' | 'claimed'> {

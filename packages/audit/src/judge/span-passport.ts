@@ -24,6 +24,16 @@ export function passportFinding({ hash }: Node, place: string, message: string):
   return finding('passport-differs', message, { entryHash: hash, place })
 }
 
+/** Passports that hold what is known to be no entry of the lineage differ, and are not kept any longer. */
+export function settlePassports(node: Node, isForgotten: (stranger: Node) => boolean): void {
+  const { passports } = node
+  node.passports = passports?.filter(({ place, strangers }) => {
+    const differs = strangers.some(isForgotten)
+    if (differs) node.contradict(passportFinding(node, place, HOLDS_STRANGER))
+    return !differs
+  })
+}
+
 /** Where a passport ends with its span's own entry, and is not its lineage all the same. */
 export function heldPassportFinding(
   node: Node,

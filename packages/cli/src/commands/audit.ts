@@ -97,10 +97,11 @@ export const audit: Command = {
     assertStdinOnce(paths, values)
     const failing = failOn(values['fail-on'])
     const selection = selectionOf(values)
+    const rules = rulesOf(values)
     const trust = sourcesOf(await readTrustOptions(values, io), 'the trust material')
     const judging = await readJudgingOptions(values, io)
     using temporary = await TemporaryFolder.create()
-    await using one = new Audit({ trust, ...judging, folder: temporary.path, ...rulesOf(values) })
+    await using one = new Audit({ trust, ...judging, folder: temporary.path, ...rules })
     if (listening === null) await readAll(one, paths, io)
     else {
       await using receiver = await openReceiver(listening.address)
