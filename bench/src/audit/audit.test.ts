@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
 const MAIN = fileURLToPath(new URL('../../dist/audit/main.js', import.meta.url))
+const LARGE = fileURLToPath(new URL('../../dist/audit/large.js', import.meta.url))
 
 describe('bench:audit', () => {
   it('audits a small export, and says what it found, how fast, and in how much memory', () => {
@@ -26,5 +27,26 @@ describe('bench:audit', () => {
     const { status, stderr } = spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' })
     expect(status).toBe(2)
     expect(stderr).toContain('npm run bench:audit')
+  })
+})
+
+describe('bench:audit:large', () => {
+  it('audits what is large in one way, and says what came of it, and in how much memory', () => {
+    const args = [LARGE, '--shape', 'one-trace', '--count', '200', '--heap', '200']
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+    expect(stderr).toBe('')
+    expect(status).toBe(0)
+    expect(stdout).toMatch(
+      /^one-trace +200 spans: 1 verified; 0 denials; findings: 1 forked; \d+ s; \d+ MiB at most, in a heap of 200$/m,
+    )
+  })
+
+  it.each([
+    ['a shape that there is not', ['--shape', 'toString']],
+    ['a size that is none', ['--count', '-1']],
+  ])('refuses %s', (_, args) => {
+    const { status, stderr } = spawnSync(process.execPath, [LARGE, ...args], { encoding: 'utf8' })
+    expect(status).toBe(2)
+    expect(stderr).toContain('npm run bench:audit:large')
   })
 })

@@ -99,7 +99,14 @@ describe('kest audit', () => {
     const raise = entryBy('orders', [root], { trust_score: 90, labels })
     const path = await folder({ ...trust, 'spans.jsonl': exported(root, raise) })
     const audited = async (...options: string[]): Promise<object> => {
-      const run = await kest(['audit', `${path}/spans.jsonl`, '--trust', `${path}/trust.json`, '--json', ...options])
+      const run = await kest([
+        'audit',
+        `${path}/spans.jsonl`,
+        '--trust',
+        `${path}/trust.json`,
+        '--json',
+        ...options,
+      ])
       return (lines(run).at(-1) as { summary: { findings: object } }).summary.findings
     }
     expect(await audited()).toEqual({ 'trust-overridden': 1 })
