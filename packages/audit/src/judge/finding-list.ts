@@ -17,6 +17,11 @@ export class FindingList {
     for (const one of findings) this.#add(one)
   }
 
+  /** One that is told apart from no other, as there are too many. */
+  count({ code, times }: AuditFinding): void {
+    this.#countOf(code).more += times
+  }
+
   list(): readonly AuditFinding[] {
     const rest = [...this.#counts].filter(([, { more }]) => more > 0)
     return [
@@ -26,15 +31,20 @@ export class FindingList {
   }
 
   #add(one: AuditFinding): void {
-    let count = this.#counts.get(one.code)
-    if (count === undefined) {
-      count = { kept: 0, more: 0 }
-      this.#counts.set(one.code, count)
-    }
+    const count = this.#countOf(one.code)
     if (one.times > 1 || count.kept === this.#max) count.more += one.times
     else {
       count.kept++
       this.#kept.push(one)
     }
+  }
+
+  #countOf(code: FindingCode): { kept: number; more: number } {
+    let count = this.#counts.get(code)
+    if (count === undefined) {
+      count = { kept: 0, more: 0 }
+      this.#counts.set(code, count)
+    }
+    return count
   }
 }

@@ -1,5 +1,5 @@
 import { entryHash, KestError, type Limits, type ParsedEntry, parseEntry } from '@kest/core'
-import { finding } from '../finding.js'
+import { type AuditFinding, finding } from '../finding.js'
 import { type ExportedSpan, placeText } from '../span/exported-span.js'
 import { type Denial, denialOf, isDenial } from './denial.js'
 import { FindingList } from './finding-list.js'
@@ -95,6 +95,7 @@ class Drafting {
   #dropped = 0
   #bytes = 0
   #strangers = 0
+  #contradictions = 0
   /** Spans that have one. */
   passports = 0
 
@@ -133,7 +134,7 @@ class Drafting {
     const own = typeof signature === 'string' ? this.#nodes.get(entryHash(signature)) : undefined
     if (own === undefined) return
     const differs = (message: string): void =>
-      own.contradict(passportFinding(own, placeText(span.place), message))
+      this.#contradict(own, passportFinding(own, placeText(span.place), message))
     if (nodes === undefined) differs('the passport in the span cannot be read')
     else if (nodes.at(-1) !== own) differs('the passport in the span does not end with its entry')
     else this.#hold(own, nodes, span)
@@ -190,8 +191,10 @@ class Drafting {
       return
     }
     const node = this.#nodes.get(parsed.hash) as Node
+    // A span's names are its exporter's words, and stay with its entry.
+    if (node.spans === 0) this.#bytes += span.service?.length ?? 0
     node.see(span)
-    for (const one of spanDifferences(span, parsed, this.#rules)) node.contradict(one)
+    for (const one of spanDifferences(span, parsed, this.#rules)) this.#contradict(node, one)
     const tip = claimedTip(span)
     if (tip !== undefined && tip !== node.hash)
       this.#claim({ hash: tip, place: placeText(span.place), by: node })
@@ -210,6 +213,10 @@ class Drafting {
     const stays = this.#bytes <= PARSED_BYTES
     this.#nodes.set(parsed.hash, new Node(parsed, source, this.#rules.limits, stays))
     return parsed
+  }
+
+  #contradict(node: Node, one: AuditFinding): void {
+    node.contradict(one, this.#contradictions++ < MAX_CLAIMS)
   }
 
   #claim(claim: TipClaim): void {
@@ -234,7 +241,7 @@ class Drafting {
     const lacksParent = !own.parents.every((hash) => hashes.has(hash))
     const strangers = nodes.filter(({ source }) => source === 'passport')
     if (strangers.length === 0) {
-      if (lacksParent) own.contradict(passportFinding(own, placeText(place), LACKS_PARENT))
+      if (lacksParent) this.#contradict(own, passportFinding(own, placeText(place), LACKS_PARENT))
       return
     }
     this.#strangers += strangers.length
@@ -264,7 +271,12 @@ class Drafting {
       }
     }
     for (const [hash, node] of this.#nodes) if (!ours.has(node)) this.#nodes.delete(hash)
-    for (const node of ours) settlePassports(node, (stranger) => !ours.has(stranger))
+    for (const node of ours)
+      settlePassports(
+        node,
+        (stranger) => !ours.has(stranger),
+        (of, one) => this.#contradict(of, one),
+      )
   }
 
   #missing(): Pick<LineageDraft, 'wanted' | 'claimed'> {

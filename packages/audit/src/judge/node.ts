@@ -79,9 +79,11 @@ export class Node {
     if (receivedAt !== null) this.witnessed = true
   }
 
-  contradict(one: AuditFinding): void {
+  /** @param told whether it is told apart from others, and not merely counted */
+  contradict(one: AuditFinding, told: boolean): void {
     this.contradictions ??= new FindingList(MAX_SPAN_FINDINGS)
-    this.contradictions.add(one)
+    if (told) this.contradictions.add(one)
+    else this.contradictions.count(one)
   }
 
   /** Whether it is an entry of the trace itself: a passport may have entries of others. */

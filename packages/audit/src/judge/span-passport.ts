@@ -25,11 +25,15 @@ export function passportFinding({ hash }: Node, place: string, message: string):
 }
 
 /** Passports that hold what is known to be no entry of the lineage differ, and are not kept any longer. */
-export function settlePassports(node: Node, isForgotten: (stranger: Node) => boolean): void {
+export function settlePassports(
+  node: Node,
+  isForgotten: (stranger: Node) => boolean,
+  contradict: (node: Node, one: AuditFinding) => void,
+): void {
   const { passports } = node
   node.passports = passports?.filter(({ place, strangers }) => {
     const differs = strangers.some(isForgotten)
-    if (differs) node.contradict(passportFinding(node, place, HOLDS_STRANGER))
+    if (differs) contradict(node, passportFinding(node, place, HOLDS_STRANGER))
     return !differs
   })
 }
