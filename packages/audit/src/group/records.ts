@@ -1,8 +1,9 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { KestError } from '@kest/core'
 
-/** Bytes of a file that are in memory at once, and more only where one record is larger. */
-const WINDOW_BYTES = 1_048_576
+/** Bytes of a file that are read at once where it is read on, and where it is not; more only where one record is larger. */
+const ON_BYTES = 1_048_576
+const ELSEWHERE_BYTES = 65_536
 
 /** Records one after the other, wherever they are. */
 export interface Records {
@@ -75,7 +76,8 @@ export class RecordsInFile implements Records {
   }
 
   #read(at: number, least: number): void {
-    const wanted = Math.max(least, Math.min(WINDOW_BYTES, this.bytes - at))
+    const isOn = at >= this.#from && at <= this.#from + this.#window.length
+    const wanted = Math.max(least, Math.min(isOn ? ON_BYTES : ELSEWHERE_BYTES, this.bytes - at))
     const window = Buffer.allocUnsafe(wanted)
     let read = 0
     while (read < wanted) {
