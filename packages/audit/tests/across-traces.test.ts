@@ -121,7 +121,8 @@ describe('the numbers of processes', () => {
       makeEntry(python.current(), [first], claim(2)),
       makeEntry(python.current(), [twin], claim(3)),
     ]
-    const audited = await auditOf(spansOf(first, twin, one, other), { trust: keys })
+    const roots = [{ workload: 'python', ceiling: 100 }]
+    const audited = await auditOf(spansOf(first, twin, one, other), { trust: keys, roots })
     expect(audited.summary.verdicts.verified).toBe(1)
     expect([...audited.summary.findings]).toEqual([['duplicated', 1]])
   })

@@ -293,21 +293,21 @@ export const DEFECTS: Readonly<Record<string, Defect>> = {
     )
   },
   'numbers that begin late': (workloads, n) => {
-    const label = { [LABEL.seq]: `${processName(1000 + n)}:7` }
+    const label = { [LABEL.seq]: `${processName(10_000 + n)}:7` }
     const made = makeEntry(workloads.payments.signer, [], { labels: label })
     return planted(made, [workloads.payments.span(made)], [], ['sequence-start'])
   },
   'numbers that begin late, when the service was already there': (workloads, n) => {
     const made = makeEntry(workloads.payments.signer, [], {
-      labels: { [LABEL.seq]: `${processName(3000 + n)}:3` },
+      labels: { [LABEL.seq]: `${processName(30_000 + n)}:3` },
       timestamp_ms: Date.UTC(2026, 0, 31, 15),
     })
     return planted(made, [workloads.payments.span(made)], [], ['sequence-late'])
   },
   'numbers of two principals': ({ gateway, orders }, n) => {
-    const first = makeEntry(gateway.signer, [], { labels: { [LABEL.seq]: `${processName(2000 + n)}:1` } })
+    const first = makeEntry(gateway.signer, [], { labels: { [LABEL.seq]: `${processName(20_000 + n)}:1` } })
     const second = makeEntry(orders.signer, [first], {
-      labels: { [LABEL.seq]: `${processName(2000 + n)}:2` },
+      labels: { [LABEL.seq]: `${processName(20_000 + n)}:2` },
     })
     return planted(first, [gateway.span(first), orders.span(second)], [], ['sequence-shared'])
   },

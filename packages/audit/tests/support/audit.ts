@@ -13,6 +13,7 @@ import {
   type TraceReport,
   type TraceSelection,
 } from '../../src/index.js'
+import { EVERYBODY } from '../../src/testing/make-entry.js'
 import { type OtlpSpan, otlpLine } from '../../src/testing/make-span.js'
 
 /** Services whose keys the auditor has. */
@@ -39,7 +40,7 @@ export async function auditOf(
   const path = await mkdtemp(join(tmpdir(), 'kest-audit-test-'))
   onTestFinished(() => rm(path, { recursive: true, force: true }))
   await writeFile(join(path, 'spans.jsonl'), spans.map((span) => `${otlpLine('any', [span])}\n`).join(''))
-  await using one = new Audit({ trust, ...options })
+  await using one = new Audit({ trust, roots: EVERYBODY, ...options })
   await one.read(readFiles([join(path, 'spans.jsonl')]))
   const traces: TraceReport[] = []
   for await (const trace of one.traces(selection)) traces.push(trace)
