@@ -4,6 +4,7 @@ import type { PolicyTier } from '../policy/engine.js'
 import { joinReasons, toReason } from '../policy/reason.js'
 import type { AuditSlot } from '../telemetry/audit-trail.js'
 import { describeError } from '../telemetry/describe-error.js'
+import { remedyOf } from '../telemetry/remedy.js'
 import type { AuditSpan } from '../telemetry/spans.js'
 import type { OperationDefinition } from './operation-definition.js'
 import type { HookRuntime } from './runtime.js'
@@ -89,6 +90,7 @@ export class Attempt {
         policies: error instanceof PolicyDeniedError ? error.policies : this.#definition.policies,
         reason,
         err: describeError(error),
+        remedy: remedyOf(error),
       },
       'operation denied',
     )

@@ -13,6 +13,7 @@ import type { HeaderRecord } from '../propagation/headers.js'
 import type { ResolvedPropagation } from '../propagation/options.js'
 import { describeError } from '../telemetry/describe-error.js'
 import type { Logger } from '../telemetry/logger.js'
+import { remedyOf } from '../telemetry/remedy.js'
 import { sameIdentity } from '../trust/identity-label.js'
 import { assertOneAuthorization } from './bearer.js'
 import {
@@ -176,7 +177,7 @@ async function logged<T>(logger: Logger, judge: () => Promise<T>): Promise<T> {
     const { code, statusCode } = error instanceof KestError ? error : UNNAMED
     const { index, entryId } =
       error instanceof PassportVerificationError ? error : { index: null, entryId: null }
-    const details = { code, index, entry_id: entryId, reason: describeError(error) }
+    const details = { code, index, entry_id: entryId, reason: describeError(error), remedy: remedyOf(error) }
     if (statusCode >= 500) logger.error(details, 'inbound request not judged, and so refused')
     else logger.warn(details, 'inbound request refused')
     throw error

@@ -9,6 +9,7 @@ import type { Logger } from '../telemetry/logger.js'
 import type { KestMetrics } from '../telemetry/metrics.js'
 import { type Deployment, EMPTY_DEPLOYMENT, parseDeployment } from './deployment.js'
 
+const REMEDY = 'mend it, or put it back, before the next start: that would fail'
 const WARNING = { type: 'KestWarning', code: 'ERR_KEST_CONFIG' }
 
 /** Where the deployment's word comes from, as it is now. */
@@ -161,7 +162,7 @@ export class DeploymentFile implements DeploymentSource {
     this.#fault = { message, saidAt: clock.now() }
     metrics.reloaded('ERR_KEST_CONFIG')
     logger.error(
-      { file: this.#path, code: 'ERR_KEST_CONFIG', err: message },
+      { file: this.#path, code: 'ERR_KEST_CONFIG', err: message, remedy: REMEDY },
       'the deployment file is broken: what was in force before stays so',
     )
   }

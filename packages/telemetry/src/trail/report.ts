@@ -69,6 +69,7 @@ export class TrailReport {
         waiting,
         ...detailsOf(cause),
         err: messageOf(cause),
+        remedy: 'look whether the destination runs, is the one that was meant, and has room',
       },
       'audit spans cannot be exported; they are kept and tried again',
     )

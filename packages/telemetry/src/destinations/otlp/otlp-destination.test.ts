@@ -218,6 +218,7 @@ describe('a receiver', () => {
     await expect.poll(() => logger.records.length).toBe(1)
     expect(receiver.received).toHaveLength(1)
     expect(logger.records[0]?.details).toEqual({
+      remedy: expect.stringMatching(/^look /),
       destination: `OTLP ${receiver.origin}/v1/traces`,
       waiting: 1,
       status: 503,
