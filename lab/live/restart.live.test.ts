@@ -8,14 +8,15 @@ import { Stream } from './support/requests.js'
 const MORE = 15
 const LONG_MS = 60_000
 
-it(
-  'proves every request that was answered while a service was restarted',
-  async () => {
+it.each(['hop2', 'collector'] as const)(
+  'proves every request that was answered while %s was restarted',
+  async (name) => {
     const lab = await startLab()
+    const daemon = name === 'collector' ? lab.collector : lab.services[name]
     const stream = new Stream(lab, 4)
     await answers(lab, stream)
-    await lab.services.hop2.stop()
-    await lab.services.hop2.start()
+    await daemon.stop()
+    await daemon.start()
     await answers(lab, stream)
     await stream.stop()
 
@@ -24,50 +25,6 @@ it(
     expect(stream.answered.filter((item) => !proven.has(item))).toEqual([])
     expect(summary.verdicts).toMatchObject({ broken: 0, incomplete: 0 })
     for (const failure of stream.failed) expect(failure).toMatch(/^50[0-9] /)
-  },
-  PATIENCE_MS,
-)
-
-it(
-  'loses no record while the Collector is restarted',
-  async () => {
-    const lab = await startLab()
-    const stream = new Stream(lab, 4)
-    await answers(lab, stream)
-    await lab.collector.stop()
-    await answers(lab, stream)
-    await lab.collector.start()
-    await answers(lab, stream)
-    await stream.stop()
-    expect(stream.failed).toEqual([])
-
-    const { complete, traces, summary } = await endAndAudit(lab)
-    expect(complete).toBe(stream.answered.length)
-    expect(new Set(traces.filter(isComplete).map(itemOf))).toEqual(new Set(stream.answered))
-    expect(summary.verdicts).toMatchObject({ broken: 0, incomplete: 0 })
-  },
-  PATIENCE_MS,
-)
-
-it(
-  'names what is missing when the Collector was killed with records that it had accepted',
-  async () => {
-    const lab = await startLab()
-    const stream = new Stream(lab, 4)
-    await answers(lab, stream)
-    await lab.collector.kill()
-    await answers(lab, stream)
-    await lab.collector.start()
-    await answers(lab, stream)
-    await stream.stop()
-    expect(stream.failed).toEqual([])
-
-    const { traces, summary } = await endAndAudit(lab)
-    const proven = new Set(traces.filter(isComplete).map(itemOf))
-    const missing = stream.answered.filter((item) => !proven.has(item))
-    const named = (summary.findings.get('sequence-gap') ?? 0) + (summary.findings.get('incomplete') ?? 0)
-    expect(named > 0).toBe(missing.length > 0)
-    expect(summary.verdicts.broken).toBe(0)
   },
   PATIENCE_MS,
 )

@@ -36,11 +36,18 @@ export interface LabOptions {
   readonly out: string
   /** Options of Node for the services. Default none. */
   readonly nodeOptions?: readonly string[]
+  /** What the deployment asks of every operation. Default `docker/kest/deployment.yaml`. */
+  readonly deployment?: string
+  /** Where the services reach each other and the servers; told where those are. Default right there. */
+  readonly route?: (to: RoutedName, url: string) => string
   /** Told first of all whose identities they are. */
   readonly announce: (identities: string) => void
   /** Told what is ready, and how long that took; and what is not yet. */
   readonly progress: (text: string) => void
 }
+
+/** What services ask of, over the network. */
+export type RoutedName = 'hop2' | 'hop3' | 'opa' | 'collector'
 
 export type Urls = Readonly<Record<Service | 'opa' | 'collector', string>>
 
@@ -95,7 +102,7 @@ export class Lab {
     }
 
     async function assemble(files: { readonly opa: string; readonly otelcol: string }): Promise<Lab> {
-      const { ttlSeconds, policies, inProcessPolicy, nodeOptions = [] } = options
+      const { ttlSeconds, policies, inProcessPolicy, nodeOptions = [], route = direct } = options
       const url = (): string => `http://127.0.0.1:${ports.take()}`
       const urls = { hop1: url(), hop2: url(), hop3: url(), opa: url(), collector: url() }
       const spansFile = join(options.out, 'spans.jsonl')
@@ -116,12 +123,13 @@ export class Lab {
       ])
       const services = createServices(supervisor, {
         urls,
+        nextUrls: { hop2: route('hop2', urls.hop2), hop3: route('hop3', urls.hop3) },
         nodeOptions,
         identityOf: (name) => identities.settingsOf(name),
         env: {
-          ...(inProcessPolicy ? { REGO_WASM: regoWasm } : { OPA_URL: urls.opa }),
-          OTEL_EXPORTER_OTLP_ENDPOINT: urls.collector,
-          KEST_CONFIG: configurationFile('kest/deployment.yaml'),
+          ...(inProcessPolicy ? { REGO_WASM: regoWasm } : { OPA_URL: route('opa', urls.opa) }),
+          OTEL_EXPORTER_OTLP_ENDPOINT: route('collector', urls.collector),
+          KEST_CONFIG: options.deployment ?? configurationFile('kest/deployment.yaml'),
         },
       })
       await Promise.all(CHAIN.map((name) => timed(name, services[name].start())))
@@ -173,6 +181,10 @@ export class Lab {
 type Parts = Pick<Lab, 'identities' | 'opa' | 'collector' | 'services' | 'urls' | 'spansFile'> & {
   readonly supervisor: Supervisor
   readonly ports: Ports
+}
+
+function direct(_to: RoutedName, url: string): string {
+  return url
 }
 
 function timedBy(progress: LabOptions['progress']) {

@@ -19,7 +19,7 @@ const app = fastify()
 await app.register(kestFastify, { origin: 'user_input' })
 for (const path of ['/', '/confidential']) {
   app.get(path, { config: { kest: { policy: 'hop1/users_may_start' } } }, async (_request, reply) => {
-    const response = await fetch(next + path)
+    const response = await fetch(next + path, { signal: AbortSignal.timeout(6_000) })
     return reply.code(response.status).send({ service: 'hop1', next: await response.json() })
   })
 }

@@ -26,7 +26,10 @@ const app = express()
 app.use(kestExpress())
 for (const path of ['/', '/confidential']) {
   app.get(path, protect({ policy: 'hop2/from_hop1' }), async (_request, response) => {
-    const { statusCode, body } = await request(next + path, { dispatcher })
+    const { statusCode, body } = await request(next + path, {
+      dispatcher,
+      signal: AbortSignal.timeout(3_000),
+    })
     response.status(statusCode).json({ service: 'hop2', next: await body.json() })
   })
 }

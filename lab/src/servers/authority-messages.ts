@@ -1,3 +1,5 @@
+import type { Service } from '../chain.js'
+
 /** The embedded authority, to the lab: whoever opens this socket is that workload. */
 export interface AuthorityReady {
   /** Name of the workload → address of its Workload API. */
@@ -6,10 +8,12 @@ export interface AuthorityReady {
 
 /** The lab, to the embedded authority. */
 export interface AuthorityQuestion {
-  readonly ask: 'bundle' | 'rotate-authority'
+  readonly ask: 'bundle' | 'rotate-authority' | 'stop' | 'start' | 'withdraw' | 'restore'
+  /** Whom it is about: of the last two. */
+  readonly service?: Service
 }
 
-/** The answer to either: the bundle as it is then. */
+/** The answer to any: the bundle as it is then. */
 export interface AuthorityAnswer {
   readonly bundle: unknown
 }

@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import { chown } from 'node:fs/promises'
 import { createDevAuthority, type DevAuthority } from '@kest/spiffe/dev'
-import { CHAIN, TRUST_DOMAIN, USERS } from '../chain.js'
+import { CHAIN, type Service, TRUST_DOMAIN, USERS } from '../chain.js'
 import type { AuthorityAnswer, AuthorityQuestion, AuthorityReady } from './authority-messages.js'
 
 const [socketDirectory, ttlSeconds, apart] = process.argv.slice(2)
@@ -17,14 +17,21 @@ const authority = await createDevAuthority({
   socketDirectory,
 })
 if (apart === 'apart') await keepApart(authority)
-process.on('message', ({ ask }: AuthorityQuestion) => void answer(ask))
+process.on('message', (question: AuthorityQuestion) => void answer(question))
 tell({ sockets: authority.sockets })
 await Promise.race([once(process, 'disconnect'), once(process, 'SIGTERM')])
 await authority.close()
 process.exit(0)
 
-async function answer(ask: AuthorityQuestion['ask']): Promise<void> {
+async function answer({ ask, service }: AuthorityQuestion): Promise<void> {
   if (ask === 'rotate-authority') await authority.rotateAuthority()
+  if (ask === 'stop') await authority.stop()
+  if (ask === 'start') {
+    await authority.start()
+    if (apart === 'apart') await keepApart(authority)
+  }
+  if (ask === 'withdraw') authority.withdraw(service as Service)
+  if (ask === 'restore') authority.restore(service as Service)
   tell({ bundle: authority.bundle() })
 }
 

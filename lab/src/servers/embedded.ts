@@ -1,3 +1,4 @@
+import type { Service } from '../chain.js'
 import { programFile } from '../files.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
 import type { AuthorityAnswer, AuthorityQuestion, AuthorityReady } from './authority-messages.js'
@@ -23,9 +24,10 @@ export async function startEmbedded(
     ipc: true,
   })
   const { sockets } = await authority.message<AuthorityReady>()
-  const ask = async (question: AuthorityQuestion['ask']): Promise<unknown> => {
+  const ask = async (question: AuthorityQuestion['ask'], service?: Service): Promise<unknown> => {
     const answer = authority.message<AuthorityAnswer>()
-    authority.send({ ask: question } satisfies AuthorityQuestion)
+    const message: AuthorityQuestion = service === undefined ? { ask: question } : { ask: question, service }
+    authority.send(message)
     return (await answer).bundle
   }
   return {
@@ -36,6 +38,18 @@ export async function startEmbedded(
     bundle: () => ask('bundle'),
     async rotateAuthority() {
       await ask('rotate-authority')
+    },
+    async stopAgent() {
+      await ask('stop')
+    },
+    async startAgent() {
+      await ask('start')
+    },
+    async withdraw(service) {
+      await ask('withdraw', service)
+    },
+    async restore(service) {
+      await ask('restore', service)
     },
   }
 }

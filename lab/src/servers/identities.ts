@@ -11,6 +11,12 @@ export interface Identities {
    * @throws {Failure} where the lab cannot ask for it
    */
   rotateAuthority(): Promise<void>
+  /** Nobody answers at the Workload API any more: its agent is gone. */
+  stopAgent(): Promise<void>
+  startAgent(): Promise<void>
+  /** A service is not registered any more. */
+  withdraw(service: Service): Promise<void>
+  restore(service: Service): Promise<void>
 }
 
 export interface IdentitySettings {

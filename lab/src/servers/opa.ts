@@ -12,12 +12,13 @@ export interface OpaOptions {
 }
 
 /**
- * What OPA is run with, here and in `docker/compose.yaml`.
+ * What OPA is run with, here and in `docker/compose.yaml`. It says at level `info` alone that files which it follows cannot
+ * be read any more, beside two lines for each question.
  * @param address host and port where it listens
  */
 export function opaArguments(address: string, policies: string): readonly string[] {
   return [
-    ...['run', '--server', `--addr=${address}`, '--authorization=basic', '--log-level=error'],
+    ...['run', '--server', `--addr=${address}`, '--authorization=basic', '--log-level=info'],
     ...['--skip-version-check', '--watch', policies],
   ]
 }

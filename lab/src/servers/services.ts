@@ -8,6 +8,8 @@ import type { IdentitySettings } from './identities.js'
 export interface ServicesOptions {
   /** Where each of them serves. */
   readonly urls: Readonly<Record<Service, string>>
+  /** Where the one before reaches them. Default where they serve. */
+  readonly nextUrls?: Readonly<Partial<Record<Service, string>>>
   /** Where their programs are. Default `services`. */
   readonly folder?: string
   /** Tells them from others. Default none. */
@@ -23,7 +25,15 @@ export interface ServicesOptions {
 /** The three services, each a process of its own that knows where the next one is. */
 export function createServices(
   supervisor: Supervisor,
-  { urls, folder = 'services', label = '', nodeOptions = [], identityOf, env }: ServicesOptions,
+  {
+    urls,
+    nextUrls = {},
+    folder = 'services',
+    label = '',
+    nodeOptions = [],
+    identityOf,
+    env,
+  }: ServicesOptions,
 ): Readonly<Record<Service, Daemon>> {
   const services = CHAIN.map((name, i) => {
     const next = CHAIN[i + 1]
@@ -40,7 +50,7 @@ export function createServices(
           NODE_ENV: 'production',
           HOST: '127.0.0.1',
           PORT: new URL(urls[name]).port,
-          ...(next === undefined ? {} : { NEXT_URL: urls[next] }),
+          ...(next === undefined ? {} : { NEXT_URL: nextUrls[next] ?? urls[next] }),
         },
         check: () => assertAnswers(`${urls[name]}/health`),
       },

@@ -60,14 +60,16 @@ export async function startSpire(supervisor: Supervisor, options: SpireOptions):
     supervisor,
   )
   await server.start()
-  await supervisor
-    .spawn({
-      name: 'registration',
-      command: process.execPath,
-      args: [programFile('spire/register'), configurationFile('spire/entries.json')],
-      env: { ...env, KEST_SPIRE_SVID_TTL: String(ttlSeconds), SPIRE_SERVER: programs['spire-server'] },
-    })
-    .complete()
+  const register = (): Promise<void> =>
+    supervisor
+      .spawn({
+        name: 'registration',
+        command: process.execPath,
+        args: [programFile('spire/register'), configurationFile('spire/entries.json')],
+        env: { ...env, KEST_SPIRE_SVID_TTL: String(ttlSeconds), SPIRE_SERVER: programs['spire-server'] },
+      })
+      .complete()
+  await register()
   const agent = new Daemon(
     {
       name: 'spire-agent',
@@ -104,6 +106,21 @@ export async function startSpire(supervisor: Supervisor, options: SpireOptions):
       if (typeof id !== 'string') throw new Failure('spire-server prepared no authority')
       await authority('activate', '-authorityID', id)
     },
+    stopAgent: () => agent.kill(),
+    startAgent: () => agent.start(),
+    async withdraw(service) {
+      // Registration names it so.
+      await ask(
+        programs['spire-server'],
+        'entry',
+        'delete',
+        '-entryID',
+        `kest-${service}`,
+        '-socketPath',
+        serverSocket,
+      )
+    },
+    restore: register,
   }
 }
 

@@ -5,7 +5,9 @@ import { SPIREProvider } from '@kest/spiffe'
 import { patchGlobalFetch } from '@kest/undici'
 import { fastify } from 'fastify'
 import { createEngine } from './engine.js'
-import { forward, ITEM_QUERY, itemOf } from './item.js'
+import { tellExecuted } from './executed.js'
+import { ITEM_QUERY, itemOf } from './item.js'
+import { NextHop } from './next.js'
 import { endInGoodOrder } from './serve.js'
 import { readSettings, required } from './settings.js'
 import { createTelemetry } from './telemetry.js'
@@ -18,6 +20,16 @@ const telemetry = createTelemetry('hop1', settings)
 
 configure({ identity, engine, telemetry })
 patchGlobalFetch({ propagateTo: [next.origin] })
+
+const nextHop = new NextHop({
+  service: 'hop1',
+  url: next,
+  timeoutMs: 6_000,
+  async send(url, signal) {
+    const response = await fetch(url, { signal })
+    return { status: response.status, text: () => response.text() }
+  },
+})
 
 const app = fastify()
 await app.register(kestFastify, { origin: 'user_input', exclude: ['/health'] })
@@ -32,9 +44,10 @@ app.get('/', {
     },
   },
   async handler({ url }, reply) {
-    const response = await fetch(forward(next, url))
-    if (!response.ok) reply.code(502)
-    return { service: 'hop1', next: await response.json() }
+    tellExecuted(itemOf(url))
+    const { status, body } = await nextHop.ask(url)
+    reply.code(status)
+    return body
   },
 })
 

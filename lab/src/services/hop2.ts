@@ -7,7 +7,9 @@ import { withKest } from '@kest/undici'
 import express, { type Request } from 'express'
 import { Agent, request } from 'undici'
 import { createEngine } from './engine.js'
-import { forward, itemOf } from './item.js'
+import { tellExecuted } from './executed.js'
+import { itemOf } from './item.js'
+import { NextHop } from './next.js'
 import { endInGoodOrder } from './serve.js'
 import { readSettings, required } from './settings.js'
 import { createTelemetry } from './telemetry.js'
@@ -26,6 +28,16 @@ configure({
 })
 const dispatcher = withKest(new Agent(), { propagateTo: [next.origin] })
 
+const nextHop = new NextHop({
+  service: 'hop2',
+  url: next,
+  timeoutMs: 3_000,
+  async send(url, signal) {
+    const { statusCode, body } = await request(url, { dispatcher, signal })
+    return { status: statusCode, text: () => body.text() }
+  },
+})
+
 const app = express()
 app.disable('x-powered-by')
 app.get('/health', (_request, response) => {
@@ -40,9 +52,9 @@ app.get(
     labels: ({ url }: Request) => ({ item: itemOf(url) }),
   }),
   async ({ url }, response) => {
-    const { statusCode, body } = await request(forward(next, url), { dispatcher })
-    if (statusCode !== 200) response.status(502)
-    response.json({ service: 'hop2', next: await body.json() })
+    tellExecuted(itemOf(url))
+    const { status, body } = await nextHop.ask(url)
+    response.status(status).json(body)
   },
 )
 

@@ -4,6 +4,7 @@ import { kestFastify } from '@kest/fastify'
 import { createX509KeySource, SPIREProvider } from '@kest/spiffe'
 import { fastify } from 'fastify'
 import { createEngine } from './engine.js'
+import { tellExecuted } from './executed.js'
 import { itemOf } from './item.js'
 import { endInGoodOrder } from './serve.js'
 import { readSettings } from './settings.js'
@@ -32,7 +33,10 @@ app.get('/', {
       labels: ({ url }) => ({ item: itemOf(url) }),
     },
   },
-  handler: () => ({ service: 'hop3', status: 'end_of_chain' }),
+  handler({ url }) {
+    tellExecuted(itemOf(url))
+    return { service: 'hop3', status: 'end_of_chain' }
+  },
 })
 
 await app.listen({ host: settings.host, port: settings.port })

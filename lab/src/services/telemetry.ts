@@ -9,11 +9,12 @@ export type ServiceTelemetry = NonNullable<KestOptions['telemetry']> & {
 }
 
 /**
- * To the Collector. An operation waits, and is then refused, rather than that its record be lost. A span shows its own
- * entry: the passport grows with the chain, and is put together from the entries.
+ * To the Collector. An operation runs only when the Collector has taken its record (`confirm`), and is refused where it does
+ * not, so that nothing has run that is not on record. A span shows its own entry: the passport grows with the chain, and is
+ * put together from the entries.
  */
 export function createTelemetry(serviceName: string, { collector, exporter }: Settings): ServiceTelemetry {
   if (exporter === 'none') return { shutdown: async () => {} }
   required(collector, 'OTEL_EXPORTER_OTLP_ENDPOINT')
-  return setupTelemetry({ serviceName, exporter: 'otlp', onOverflow: 'wait', passport: false })
+  return setupTelemetry({ serviceName, exporter: 'otlp', confirm: true, passport: false })
 }
