@@ -33,12 +33,12 @@ export function identityOf(
   const label = entry.labels[LABEL.identity]
   const says = label === undefined ? null : parseIdentityLabel(label)
   if (parents.length === 0) return ofRoot(entry, says, rules)
-  const has = agreed(parents, (parent) => parent.identity)
-  const copied = agreed(parents, (parent) => parent.claimedIdentity)
-  const inherited = { identity: has.identity, identityBy: byOf(has.identity, parents) }
+  const has = agreed(parents, identityIn)
+  const copied = agreed(parents, claimIn)
+  const identityBy = byOf(has.identity, parents)
   if (says === null || says === has.identity || (says === copied.identity && !isMarked(entry, rules))) {
     conflict(has.disputed, remarks)
-    return { ...inherited, claimed: copied.identity, switched: false }
+    return { identity: has.identity, identityBy, claimed: copied.identity, switched: false }
   }
   const claimed = overlay(says, copied.identity)
   const statement = statedOver(entry, says, has.identity, copied.identity, rules)
@@ -51,7 +51,7 @@ export function identityOf(
     has.disputed.filter((part) => !statement.stated.includes(part)),
     remarks,
   )
-  if (statement.stated.length === 0) return { ...inherited, claimed, switched: false }
+  if (statement.stated.length === 0) return { identity: has.identity, identityBy, claimed, switched: false }
   const identity = orNull(statement.parts)
   return { identity, identityBy: identity === null ? null : principalOf(entry), claimed, switched: false }
 }
@@ -126,12 +126,16 @@ interface Agreement {
 
 const UNDISPUTED: readonly IdentityPart[] = Object.freeze([])
 
+const identityIn = (parent: VerifiedEntry): IdentityContext | null => parent.identity
+const claimIn = (parent: VerifiedEntry): IdentityContext | null => parent.claimedIdentity
+
 /** Part by part what all say; a part that they disagree on is null. "Nobody" is an opinion, too. */
 function agreed(
   parents: readonly EffectiveParent[],
   of: (parent: EffectiveParent) => IdentityContext | null,
 ): Agreement {
   const first = parents[0] === undefined ? null : of(parents[0])
+  if (parents.length === 1) return { identity: first, disputed: UNDISPUTED }
   if (parents.every((parent) => of(parent) === first)) return { identity: first, disputed: UNDISPUTED }
   const disputed = IDENTITY_PARTS.filter((part) =>
     parents.some((parent) => (of(parent)?.[part] ?? null) !== (first?.[part] ?? null)),
