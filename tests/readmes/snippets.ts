@@ -1,0 +1,46 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { root } from '../../scripts/workspace.mjs'
+
+/** A fenced block of a README. */
+export interface Snippet {
+  /** Of the README, from the root. */
+  readonly page: string
+  /** Of its first line, from 1. */
+  readonly line: number
+  readonly language: string
+  readonly text: string
+}
+
+/** The READMEs of the root, of every package and of every example. */
+export const README_PAGES: readonly string[] = [
+  'README.md',
+  ...['packages', 'examples'].flatMap((parent) =>
+    readdirSync(join(root, parent)).map((name) => `${parent}/${name}/README.md`),
+  ),
+].filter((page) => existsSync(join(root, page)))
+
+/** All blocks of a page, in its order. */
+export function snippetsOf(page: string): Snippet[] {
+  const lines = readFileSync(join(root, page), 'utf8').split('\n')
+  const snippets: Snippet[] = []
+  for (let i = 0; i < lines.length; i += 1) {
+    const language = /^```(\w*)$/.exec(lines[i] as string)?.[1]
+    if (language === undefined) continue
+    const end = lines.indexOf('```', i + 1)
+    if (end === -1) throw new Error(`${page}:${i + 1}: a block without an end`)
+    snippets.push({ page, line: i + 2, language, text: lines.slice(i + 1, end).join('\n') })
+    i = end
+  }
+  return snippets
+}
+
+/** Everything in TypeScript that READMEs show. */
+export function typeScriptSnippets(): Snippet[] {
+  return README_PAGES.flatMap(snippetsOf).filter(({ language }) => language === 'ts')
+}
+
+/** `packages-core-README-16.ts`: one module each, at the line where it stands. */
+export function fileNameOf({ page, line }: Snippet): string {
+  return `${page.replace(/\.md$/, '').replaceAll('/', '-')}-${line}.ts`
+}
