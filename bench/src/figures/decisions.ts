@@ -1,5 +1,5 @@
 import { cacheDecisions, type PolicyEngine, type PolicyRequest } from '@kest/core'
-import { POLICY_LIBRARY, RegoWasmEngine } from '@kest/opa'
+import { policyLibrary, RegoWasmEngine } from '@kest/opa'
 import type { GrowthFigure } from '../figure.js'
 import { createWorkload } from '../workload.js'
 
@@ -43,7 +43,7 @@ function decisionsFigure(by: string, make: () => PolicyEngine | Promise<PolicyEn
 }
 
 export const regoDecisions: GrowthFigure = decisionsFigure('by Rego', () =>
-  RegoWasmEngine.load(POLICY_LIBRARY, { data: DATA, reloadMs: 0 }),
+  RegoWasmEngine.load(policyLibrary(), { data: DATA, reloadMs: 0 }),
 )
 /** Ten times as many as it keeps, in the first tenth. */
 export const cachedDecisions: GrowthFigure = decisionsFigure('by a full cache', () =>

@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { PolicyRequest } from '@kest/core'
-import { OPAPolicyEngine, POLICY_LIBRARY } from '@kest/opa'
+import { OPAPolicyEngine, policyLibrary } from '@kest/opa'
 import { Agent, request as post } from 'undici'
 import type { TimeFigure } from '../figure.js'
 import { createWorkload } from '../workload.js'
@@ -53,7 +53,7 @@ async function contextOf(): Promise<PolicyRequest> {
 /** Ends with this process. */
 async function startOpa(): Promise<string> {
   const port = await freePort()
-  const policies = fileURLToPath(new URL('./minimum_trust.rego', POLICY_LIBRARY))
+  const policies = fileURLToPath(new URL('./minimum_trust.rego', policyLibrary()))
   const server = ['run', '--server', '--skip-version-check', '--log-level', 'error']
   const opa = spawn('opa', [...server, '--addr', `127.0.0.1:${port}`, policies], { stdio: 'ignore' })
   process.once('exit', () => opa.kill('SIGKILL'))

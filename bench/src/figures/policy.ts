@@ -1,6 +1,6 @@
 import { CedarWasmEngine } from '@kest/cedar'
 import { cacheDecisions, type PolicyEngine, type PolicyRequest } from '@kest/core'
-import { POLICY_LIBRARY, RegoWasmEngine } from '@kest/opa'
+import { policyLibrary, RegoWasmEngine } from '@kest/opa'
 import type { TimeFigure } from '../figure.js'
 import { createWorkload, rawSign, requestState } from '../workload.js'
 
@@ -76,7 +76,7 @@ export const regoInProcess: TimeFigure = policyFigure({
   times: 4,
   after: 5,
   engine: () =>
-    RegoWasmEngine.load(POLICY_LIBRARY, { data: DATA, reloadMs: 0, paths: { 'orders/read': REGO } }),
+    RegoWasmEngine.load(policyLibrary(), { data: DATA, reloadMs: 0, paths: { 'orders/read': REGO } }),
 })
 export const cachedAtRoot: TimeFigure = policyFigure({
   name: '20 cached decisions, at a root',

@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 import { createKest, type PolicyEngine } from '@kest/core'
 import { MockIdentityProvider, RecordingLogger } from '@kest/core/testing'
 import { kestFastify } from '@kest/fastify'
-import { type OPAOptions, OPAPolicyEngine, POLICY_LIBRARY, RegoWasmEngine } from '@kest/opa'
+import { type OPAOptions, OPAPolicyEngine, policyLibrary, RegoWasmEngine } from '@kest/opa'
 import { fastify } from 'fastify'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { requestOf } from '../tests/support/context.js'
@@ -63,7 +63,7 @@ describe('the library, by OPA as in process', () => {
     ['over TCP, several at once', { batch: true }],
   ])('%s', async (_, options) => {
     const engine = engineAt(await startOpa(), options)
-    const wasm = await RegoWasmEngine.load(POLICY_LIBRARY, { data: PARAMETERS, reloadMs: 0 })
+    const wasm = await RegoWasmEngine.load(policyLibrary(), { data: PARAMETERS, reloadMs: 0 })
     for (const [policy, context, allow] of LIBRARY_CASES) {
       const request = requestOf([`kest/${policy}`, 'kest/business_hours'], context)
       const decision = await engine.evaluate(request, { signal: new AbortController().signal })

@@ -1,5 +1,5 @@
 export type { PolicyPaths } from './decision/policy-paths.js'
-export { POLICY_LIBRARY } from './library.js'
+export { policyLibrary } from './library.js'
 export { OPAPolicyEngine } from './rest/opa-policy-engine.js'
 export type { OPAOptions } from './rest/options.js'
 export type { RegoWasmOptions } from './wasm/options.js'

@@ -1,5 +1,18 @@
+import { KestConfigError } from '@kest/core'
+
 /**
- * The library of policies, compiled: `RegoWasmEngine.load(POLICY_LIBRARY, { data: { kest: { parameters: … } } })`. Its
- * source lies beside it.
+ * Where the library of policies is, compiled: `RegoWasmEngine.load(policyLibrary(), { data: { kest: { parameters: … } } })`.
+ * Its source lies beside it. In a bundle it is not beside the code: hand `RegoWasmEngine.load` the path of your copy of
+ * `@kest/opa/policies/policy.wasm`, or its bytes.
+ *
+ * @throws {KestConfigError} in a bundle of CommonJS, which does not know where it is
  */
-export const POLICY_LIBRARY: URL = new URL('../policies/policy.wasm', import.meta.url)
+export function policyLibrary(): URL {
+  const here: string | undefined = import.meta.url
+  if (here === undefined) {
+    throw new KestConfigError(
+      'policyLibrary(): a bundle does not know where it is; load a copy of @kest/opa/policies/policy.wasm by its path',
+    )
+  }
+  return new URL('../policies/policy.wasm', here)
+}

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { FakeClock } from '@kest/core/testing'
 import { expect, it, onTestFinished } from 'vitest'
-import { POLICY_LIBRARY, RegoWasmEngine, type RegoWasmOptions } from '../src/index.js'
+import { policyLibrary, RegoWasmEngine, type RegoWasmOptions } from '../src/index.js'
 import { requestOf } from './support/context.js'
 import { LIBRARY_CASES, PARAMETERS } from './support/library-cases.js'
 
 async function library(options: RegoWasmOptions = {}): Promise<RegoWasmEngine> {
-  const engine = await RegoWasmEngine.load(POLICY_LIBRARY, { data: PARAMETERS, reloadMs: 0, ...options })
+  const engine = await RegoWasmEngine.load(policyLibrary(), { data: PARAMETERS, reloadMs: 0, ...options })
   onTestFinished(() => engine.close())
   return engine
 }
@@ -32,7 +32,7 @@ it('has a policy of each name, and denies without parameters, with a reason', as
 })
 
 it('calls no replace, which never returns for an empty text to replace', async () => {
-  const names = (await readFile(POLICY_LIBRARY)).toString('latin1')
+  const names = (await readFile(policyLibrary())).toString('latin1')
   expect(names).toContain('opa_strings_concat')
   expect(names).not.toContain('opa_strings_replace')
 })

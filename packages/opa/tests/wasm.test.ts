@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url'
 import { createKest } from '@kest/core'
 import { MockIdentityProvider, RecordingLogger } from '@kest/core/testing'
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { POLICY_LIBRARY, RegoWasmEngine, type RegoWasmOptions } from '../src/index.js'
+import { policyLibrary, RegoWasmEngine, type RegoWasmOptions } from '../src/index.js'
 import { requestOf } from './support/context.js'
 
-const LIBRARY = fileURLToPath(POLICY_LIBRARY)
+const LIBRARY = fileURLToPath(policyLibrary())
 
 const minimum = (score: number) => ({ kest: { parameters: { minimum_trust: { score } } } })
 
@@ -25,7 +25,7 @@ const asked = requestOf('kest/minimum_trust', { trust_score: 50 })
 
 describe('deciding in process', () => {
   it('decides by a file, a URL and bytes alike', async () => {
-    for (const source of [LIBRARY, POLICY_LIBRARY, await readFile(LIBRARY)]) {
+    for (const source of [LIBRARY, policyLibrary(), await readFile(LIBRARY)]) {
       const engine = await load(source, { data: minimum(50) })
       expect(engine.evaluate(asked)).toBe(true)
       expect(engine.evaluate(requestOf('kest/minimum_trust', { trust_score: 49 }))).toEqual({
@@ -38,7 +38,7 @@ describe('deciding in process', () => {
   it('TC-07 TC-08 F-PE-03 all policies must allow, or the operation does not run', async () => {
     const kest = createKest({
       identity: new MockIdentityProvider('spiffe://example.org/orders'),
-      engine: await load(POLICY_LIBRARY, { data: minimum(40) }),
+      engine: await load(policyLibrary(), { data: minimum(40) }),
       logger: new RecordingLogger(),
     })
     const begin = (policy: string | readonly [string, ...string[]]) =>
@@ -52,7 +52,7 @@ describe('deciding in process', () => {
   })
 
   it('denies what it has no policy for, by names that objects have as well', async () => {
-    const engine = await load(POLICY_LIBRARY, { data: minimum(0) })
+    const engine = await load(policyLibrary(), { data: minimum(0) })
     for (const name of ['kest', 'kest/nothing', 'minimum_trust', '__proto__', 'constructor', 'toString']) {
       expect(engine.evaluate(requestOf(name))).toEqual({
         allow: false,
@@ -62,19 +62,19 @@ describe('deciding in process', () => {
   })
 
   it('goes by the paths that it is given, and fails at once where there is none', async () => {
-    const engine = await load(POLICY_LIBRARY, {
+    const engine = await load(policyLibrary(), {
       data: minimum(50),
       paths: { trusted: '/kest/minimum_trust' },
     })
     expect(engine.evaluate(requestOf('trusted', { trust_score: 50 }))).toBe(true)
-    await expect(load(POLICY_LIBRARY, { paths: { trusted: 'kest/nothing' } })).rejects.toMatchObject({
+    await expect(load(policyLibrary(), { paths: { trusted: 'kest/nothing' } })).rejects.toMatchObject({
       code: 'ERR_KEST_CONFIG',
       message: expect.stringMatching(/^policy "trusted": no entry point "kest\/nothing"; there is kest\//),
     })
   })
 
   it('takes a document that is no decision for no answer', async () => {
-    const engine = await load(POLICY_LIBRARY, { data: minimum(99), decisionPath: 'reason' })
+    const engine = await load(policyLibrary(), { data: minimum(99), decisionPath: 'reason' })
     expect(() => engine.evaluate(asked)).toThrow(
       expect.objectContaining({ code: 'ERR_KEST_ENGINE_ANSWER', statusCode: 503 }),
     )
@@ -102,14 +102,14 @@ describe('deciding in process', () => {
   })
 
   it('decides no more when it is closed', async () => {
-    const engine = await load(POLICY_LIBRARY, { data: minimum(0) })
+    const engine = await load(policyLibrary(), { data: minimum(0) })
     engine.close()
     engine.close()
     expect(() => engine.evaluate(asked)).toThrow(expect.objectContaining({ code: 'ERR_KEST_ENGINE' }))
   })
 
   it('does not grow, and bounds what one question may take', async () => {
-    const engine = await load(POLICY_LIBRARY, { data: minimum(40), maxMemoryBytes: 8 * 1024 * 1024 })
+    const engine = await load(policyLibrary(), { data: minimum(40), maxMemoryBytes: 8 * 1024 * 1024 })
     const taints = Array.from({ length: 200 }, (_, n) => `taint-${n}`)
     const request = requestOf('kest/minimum_trust', { trust_score: 50, subject: { taints } })
     for (let n = 0; n < 200; n++) expect(engine.evaluate(request)).toBe(true)
@@ -195,7 +195,7 @@ describe('options', () => {
       (name): [object, string] => [{ builtins: { [name]: () => '' } }, `${name} cannot be given`],
     ),
   ])('%o is refused when the engine is made', async (options, message) => {
-    await expect(load(POLICY_LIBRARY, options as unknown as RegoWasmOptions)).rejects.toMatchObject({
+    await expect(load(policyLibrary(), options as unknown as RegoWasmOptions)).rejects.toMatchObject({
       code: 'ERR_KEST_CONFIG',
       message: expect.stringContaining(message),
     })

@@ -28,6 +28,11 @@ export interface CedarWasmOptions {
   readonly entities?: Source | readonly unknown[]
   /** Default: `Workload`, `Action`, `Resource`. */
   readonly entityTypes?: EntityTypes
+  /**
+   * Cedar's WebAssembly: the path of `cedar_wasm_bg.wasm` of `@cedar-policy/cedar-wasm/web`, or its bytes. For bundles, which leave
+   * it behind; the first engine that names one decides it for the process. Default: from the installed package.
+   */
+  readonly module?: string | URL | Uint8Array
 }
 
 const WHERE = 'CedarWasmEngine'
@@ -83,10 +88,10 @@ export class CedarWasmEngine implements PolicyEngine {
    *   with line and column; policies or entities that do not fit the schema; wrong or unknown options
    */
   static async load(options: CedarWasmOptions): Promise<CedarWasmEngine> {
-    assertOptions(WHERE, options, ['policies', 'schema', 'entities', 'entityTypes'])
+    assertOptions(WHERE, options, ['policies', 'schema', 'entities', 'entityTypes', 'module'])
     if (options.policies === undefined) throw new KestConfigError(`${WHERE}.policies: required`)
     const names = new EntityNames(WHERE, options.entityTypes)
-    const cedar = await loadCedar()
+    const cedar = await loadCedar(options.module)
     return new CedarWasmEngine(cedar, await loadRules(cedar, options), names)
   }
 

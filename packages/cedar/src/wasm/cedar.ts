@@ -1,18 +1,49 @@
+import { readFile } from 'node:fs/promises'
 import { setFlagsFromString } from 'node:v8'
 import type * as cedar from '@cedar-policy/cedar-wasm/nodejs'
+import { KestConfigError } from '@kest/core'
 
-export type Cedar = typeof cedar
+/** What all builds of the package have in common. */
+export type Cedar = Omit<typeof cedar, 'default'>
 export type { DetailedError, EntityJson, PolicyJson, SchemaJson } from '@cedar-policy/cedar-wasm/nodejs'
 
 let loading: Promise<Cedar> | undefined
+let loadingFrom: Promise<Cedar> | undefined
 
-/** Cedar itself, some megabytes of WebAssembly: loaded by whoever needs it, once. */
-export function loadCedar(): Promise<Cedar> {
-  if (loading === undefined) {
-    keepCallsWhole()
-    loading = import('@cedar-policy/cedar-wasm/nodejs')
+/**
+ * Cedar itself, some megabytes of WebAssembly: loaded by whoever needs it, once.
+ *
+ * @param module where its WebAssembly is; from beside its package's code unless given
+ * @throws {KestConfigError} for a module that cannot be read or is none; it may be given anew then
+ */
+export function loadCedar(module?: string | URL | Uint8Array): Promise<Cedar> {
+  if (module === undefined) {
+    if (loading === undefined) {
+      keepCallsWhole()
+      loading = import('@cedar-policy/cedar-wasm/nodejs')
+    }
+    return loading
   }
-  return loading
+  if (loadingFrom === undefined) {
+    keepCallsWhole()
+    loadingFrom = loadFrom(module)
+    loadingFrom.catch(() => {
+      loadingFrom = undefined
+    })
+  }
+  return loadingFrom
+}
+
+/** The package's code for browsers is the one that reads no file by itself. */
+async function loadFrom(module: string | URL | Uint8Array): Promise<Cedar> {
+  const cedar = await import('@cedar-policy/cedar-wasm/web')
+  try {
+    const bytes = module instanceof Uint8Array ? module : await readFile(module)
+    cedar.initSync({ module: bytes as Uint8Array<ArrayBuffer> })
+  } catch (cause) {
+    throw new KestConfigError(`CedarWasmEngine.module: ${(cause as Error).message}`, { cause })
+  }
+  return cedar
 }
 
 /**

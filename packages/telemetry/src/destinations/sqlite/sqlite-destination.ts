@@ -129,7 +129,8 @@ interface Opened {
 
 /** @throws {KestConfigError} without libsql, and for a file that cannot be written or is somebody else's */
 function openFile(file: string): Opened {
-  const require = createRequire(import.meta.url)
+  // In a bundle of CommonJS there is no URL of the module.
+  const require = createRequire(typeof __filename === 'string' ? __filename : import.meta.url)
   const Database = load<SyncDatabase>(require, 'libsql')
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
