@@ -2,7 +2,6 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import type { BuildOptions } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { root } from '../scripts/workspace.mjs'
 import { run } from './readmes/run.js'
@@ -10,7 +9,7 @@ import { linkWorkspaceModules } from './readmes/workspace-modules.js'
 
 const telemetry = createRequire(join(root, 'packages/telemetry/package.json'))
 const cedar = createRequire(join(root, 'packages/cedar/package.json'))
-const { build } = telemetry('esbuild') as typeof import('esbuild')
+const { build } = telemetry('esbuild') as { build(options: object): Promise<unknown> }
 
 const work = await mkdtemp(join(tmpdir(), 'kest-bundling-'))
 afterAll(() => rm(work, { recursive: true, force: true }))
@@ -34,7 +33,7 @@ describe.each(['esm', 'cjs'] as const)('a service bundled as %s', (format) => {
       const place = await mkdtemp(join(tmpdir(), 'kest-bundle-'))
       try {
         const outfile = join(place, format === 'esm' ? 'main.mjs' : 'main.cjs')
-        const options: BuildOptions = {
+        const options = {
           bundle: true,
           platform: 'node',
           target: 'node20',
