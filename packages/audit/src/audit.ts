@@ -155,6 +155,7 @@ export class Audit {
    * @throws {KestError} what key sources throw that is about no entry
    */
   async *traces(selection: TraceSelection = {}): AsyncGenerator<TraceReport> {
+    assertOptions('audit.traces', selection, ['trace', 'since', 'service'])
     this.#assertReading()
     this.#judged = true
     const named = new Named()

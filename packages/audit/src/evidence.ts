@@ -1,4 +1,5 @@
 import {
+  assertOptions,
   createEvidence,
   KestError,
   Passport,
@@ -33,6 +34,7 @@ export interface EvidenceOptions {
  * ```
  */
 export function evidenceOf(report: TraceReport, options: EvidenceOptions): Record<string, unknown> {
+  assertOptions('evidenceOf', options, ['trust', 'tip', 'semantics', 'roots'])
   const { trust, tip, semantics, roots } = options
   const entries = tip === undefined ? whole(report) : lineageOf(tip, report)
   return createEvidence({

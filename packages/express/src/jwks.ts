@@ -1,4 +1,11 @@
-import { getActiveKest, type IdentityProvider, jwksOf, type Kest, KestConfigError } from '@kest/core'
+import {
+  assertOptions,
+  getActiveKest,
+  type IdentityProvider,
+  jwksOf,
+  type Kest,
+  KestConfigError,
+} from '@kest/core'
 import type { KestMiddleware } from './middleware.js'
 import { misconfigured, refuse } from './refuse.js'
 
@@ -25,6 +32,7 @@ type PublishingIdentity = IdentityProvider & Parameters<typeof jwksOf>[0]
  * ```
  */
 export function kestJwks(options: KestJwksOptions = {}): KestMiddleware {
+  assertOptions('kestJwks', options, ['kest', 'maxAgeSeconds'])
   const { kest = getActiveKest(), maxAgeSeconds = 300 } = options
   if (!Number.isSafeInteger(maxAgeSeconds) || maxAgeSeconds < 0) {
     throw new KestConfigError('kestJwks.maxAgeSeconds: expected an integer of at least 0')

@@ -2,7 +2,7 @@ import { createReadStream, fstatSync } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { KestConfigError, KestError, openRegularFile } from '@kest/core'
+import { assertOptions, KestConfigError, KestError, openRegularFile } from '@kest/core'
 import { type AuditFinding, finding } from '../finding.js'
 import { faultBatch, type SpanBatch } from './batch.js'
 import { readContent } from './content.js'
@@ -94,7 +94,9 @@ export async function sizeOf(paths: readonly string[]): Promise<number> {
   return bytes
 }
 
-function maxBytesOf(name: string, { maxLineBytes = MAX_LINE_BYTES }: ReadFilesOptions): number {
+function maxBytesOf(name: string, options: ReadFilesOptions): number {
+  assertOptions(name, options, ['maxLineBytes'])
+  const { maxLineBytes = MAX_LINE_BYTES } = options
   if (Number.isSafeInteger(maxLineBytes) && maxLineBytes > 0) return maxLineBytes
   throw new KestConfigError(`${name}: maxLineBytes: expected a positive integer, got ${String(maxLineBytes)}`)
 }

@@ -1,3 +1,4 @@
+import { assertOptions } from '../assert-options.js'
 import { type Clock, systemClock } from '../clock.js'
 import { KestConfigError, KestError } from '../errors.js'
 import type { CacheProvider } from '../propagation/cache.js'
@@ -23,9 +24,10 @@ export class MemoryReplayStore implements ReplayStore {
 
   /**
    * @param options.max tokens at a time; default 1,000,000
-   * @throws {KestConfigError} unless it is a positive integer
+   * @throws {KestConfigError} unless it is a positive integer; for an unknown option
    */
   constructor(options: { readonly max?: number; readonly clock?: Clock } = {}) {
+    assertOptions('MemoryReplayStore', options, ['max', 'clock'])
     const { max = DEFAULT_MAX, clock = systemClock } = options
     if (!Number.isSafeInteger(max) || max < 1) {
       throw new KestConfigError(`MemoryReplayStore: max: expected a positive integer, got ${String(max)}`)

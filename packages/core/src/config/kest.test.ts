@@ -65,7 +65,11 @@ describe('createKest', () => {
       { identityTimeoutMs: 2 ** 31 },
       /identityTimeoutMs: expected a positive/,
     ],
-    ['a key source of no kind', { trust: { name: 'a', generation: 0, find: () => [] } }, /source of kind/],
+    [
+      'a key source of no kind',
+      { trust: { name: 'a', generation: 0, find: () => [] } },
+      /got one of no kind/,
+    ],
     ['no options', null as never, /expected an object/],
     [
       'one raiser in place of a list',

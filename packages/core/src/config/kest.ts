@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
+import { assertOptions } from '../assert-options.js'
 import { forkState, type KeptState, keepState } from '../context/derived-states.js'
 import { currentState, type KestState, runWithState } from '../context/state.js'
 import { type BeginOptions, begin } from '../hook/begin.js'
@@ -52,10 +53,12 @@ export class Kest {
 
   /**
    * Checks an operation's options once, for who begins it many times.
-   * @throws {KestConfigError} naming what is missing, unknown or wrong
+   * @throws {KestConfigError} naming what is missing, unknown or wrong; for an origin that has no score here
    */
   operation<Args extends unknown[] = []>(options: OperationOptions<Args>): OperationDefinition {
-    return new OperationDefinition(options)
+    const definition = new OperationDefinition(options)
+    definition.assertOrigin(this.#runtime.origins)
+    return definition
   }
 
   /**
@@ -168,6 +171,7 @@ export class Kest {
         roots: runtime.roots,
         propagation: runtime.propagation,
         limits: runtime.limits,
+        origins: runtime.origins,
         clock: runtime.clock,
         logger: runtime.logger,
         cache: runtime.signatures,
@@ -187,6 +191,7 @@ export class Kest {
    * @throws {KestConfigError} when `propagateTo` is missing or wrong (K-SCOPE); with `hop`, when there is no identity
    */
   outbound(options: { readonly propagateTo: PropagateTo; readonly hop?: boolean | undefined }): Outbound {
+    assertOptions('outbound', options, ['propagateTo', 'hop'])
     const { propagation, identity, identityTimeoutMs, logger, metrics } = this.#runtime
     const onStateless = (origin: string): void => {
       metrics.stateless()
@@ -245,6 +250,7 @@ export class Kest {
     options: { readonly hop?: boolean | undefined; readonly state?: KestState | undefined } = {},
   ): Promise<H> {
     const target = new URL(url)
+    assertOptions('inject', options, ['hop', 'state'])
     const { hop, state } = options
     return injectBaggage(this.outbound({ propagateTo: [target.origin], hop }), headers, target, state)
   }

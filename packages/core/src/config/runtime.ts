@@ -5,7 +5,7 @@ import { KestConfigError } from '../errors.js'
 import type { OperationDefinition } from '../hook/operation-definition.js'
 import type { HookRuntime } from '../hook/runtime.js'
 import { Sequence } from '../hook/sequence.js'
-import { isKeySource, type KeySource } from '../identity/key-source.js'
+import { type KeySource, toKeySources } from '../identity/key-source.js'
 import { resolveLimits } from '../limits.js'
 import { SignatureCache } from '../passport/signature-cache.js'
 import { DeploymentFile, type DeploymentSource, NO_DEPLOYMENT } from '../policy/deployment-file.js'
@@ -66,13 +66,7 @@ export function createRuntime(options: KestOptions): Runtime {
   assertPart('trustEvaluator', options.trustEvaluator, ['calculate'])
   const telemetry = resolveTelemetry(options.telemetry)
   const raisers = toPrincipals('raisers', options.raisers)
-  const trust: readonly KeySource[] = Array.isArray(options.trust)
-    ? [...options.trust]
-    : options.trust
-      ? [options.trust as KeySource]
-      : []
-  if (!trust.every(isKeySource))
-    throw new KestConfigError('trust: expected a source of kind "keys" or "x509", with a method find()')
+  const trust = options.trust === undefined ? [] : toKeySources('trust', options.trust)
   const policyTimeoutMs = toDelay('policyTimeoutMs', options.policyTimeoutMs ?? 1_000)
   const identityTimeoutMs = toDelay('identityTimeoutMs', options.identityTimeoutMs ?? 5_000)
   const maxStateMs = toDelay('maxStateMs', options.maxStateMs ?? 3_600_000)

@@ -1,3 +1,4 @@
+import { assertOptions } from '../assert-options.js'
 import { KestError } from '../errors.js'
 import { DEFAULT_LIMITS } from '../limits.js'
 import { quote } from './quote.js'
@@ -20,6 +21,7 @@ import { quote } from './quote.js'
  * ```
  */
 export function canonicalize(value: unknown, options: { readonly nesting?: number } = {}): string {
+  assertOptions('canonicalize', options, ['nesting'])
   try {
     return write(value, options.nesting ?? DEFAULT_LIMITS.nesting)
   } catch (cause) {

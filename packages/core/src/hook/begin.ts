@@ -1,3 +1,4 @@
+import { assertOptions } from '../assert-options.js'
 import { Frame } from '../context/frame.js'
 import { assertLive, Lifetime } from '../context/lifetime.js'
 import { currentState, type KestState } from '../context/state.js'
@@ -38,6 +39,8 @@ export interface BeginOptions {
   readonly args?: readonly unknown[]
 }
 
+const OPTIONS: ReadonlySet<string> = new Set<keyof BeginOptions>(['state', 'signal', 'isGone', 'args'])
+
 /**
  * The lifecycle of SPEC §4: authorizes an operation and signs its entry. What comes back has not run yet.
  *
@@ -49,6 +52,7 @@ export async function begin(
   definition: OperationDefinition,
   options: BeginOptions = {},
 ): Promise<Operation> {
+  assertOptions('begin', options, OPTIONS)
   // Before the first await: the frame is that of the moment of the call (K-FLOW).
   const state = options.state === undefined ? currentState() : options.state
   const frame = (state?.frame ?? new Frame()).fork()
@@ -65,6 +69,7 @@ export async function begin(
   const attempt = new Attempt(runtime, definition)
   try {
     assertState()
+    definition.assertOrigin(runtime.origins)
     const resolved = definition.resolve(options.args ?? [])
     const values = isPromise(resolved)
       ? await inTime(resolved, { what: 'its values were known', signal })

@@ -4,6 +4,7 @@ import type { IdentityProvider } from '../identity/provider.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { PolicyEngine } from '../policy/engine.js'
 import { toPolicies } from '../policy/policies.js'
+import { assertKnownOrigin, type OriginMap } from '../trust/origins.js'
 import { isReserved } from '../trust/reserved.js'
 import type { OperationOptions, OperationValues } from './operation-options.js'
 
@@ -81,6 +82,12 @@ export class OperationDefinition {
     this.#resolvers = resolvers
     if (resolvers.length === 0) this.#checkTogether(fixed)
     this.#fixed = Object.freeze(fixed)
+  }
+
+  /** @throws {KestConfigError} for an origin that is given as such, and has no score */
+  assertOrigin(origins: OriginMap): void {
+    const { origin } = this.#fixed
+    if (origin !== undefined) assertKnownOrigin(`operation "${this.operation}": origin`, origin, origins)
   }
 
   /** The values of one call: fixed ones, and what resolvers make of its arguments. */

@@ -31,6 +31,8 @@ afterEach(() => {
   vi.unstubAllEnvs()
 })
 
+const A = 'spiffe://example.org/a'
+
 describe('createKeyIdentity', () => {
   it.each(keys)('F-ID-01 K-SIGNER signs with a key for %s, as one snapshot', (alg, key) => {
     for (const form of [key, key.export({ format: 'jwk' })]) {
@@ -48,7 +50,7 @@ describe('createKeyIdentity', () => {
   })
 
   it.each(keys)('names a key for %s by its RFC 7638 thumbprint', async (alg, key) => {
-    const jwk = createKeyIdentity('a', key).getPublicJwk()
+    const jwk = createKeyIdentity('spiffe://example.org/a', key).getPublicJwk()
     expect(jwk).toMatchObject({ alg, use: 'sig', kid: await calculateJwkThumbprint(jwk as never) })
     expect(thumbprint(key)).toBe(jwk.kid)
   })
@@ -57,7 +59,7 @@ describe('createKeyIdentity', () => {
     const jwk = key.export({ format: 'jwk' })
     const secrets = secretsOf(jwk)
     expect(secrets.length).toBeGreaterThan(0)
-    const identity = createKeyIdentity('a', key)
+    const identity = createKeyIdentity('spiffe://example.org/a', key)
     const signer = identity.current()
     const shown = [identity, signer, signer.sign, identity.getPublicJwk(), jwksOf(identity)].flatMap(
       (part) => [inspect(part, { depth: 20, showHidden: true, getters: true }), JSON.stringify(part) ?? ''],
@@ -76,7 +78,7 @@ describe('createKeyIdentity', () => {
       ]
       for (const wrong of broken) {
         try {
-          createKeyIdentity('a', wrong)
+          createKeyIdentity('spiffe://example.org/a', wrong)
         } catch (error) {
           expect(error).toBeInstanceOf(KestError)
           const text = inspect(error, { depth: 20, showHidden: true })
@@ -88,12 +90,14 @@ describe('createKeyIdentity', () => {
 
   it.each<[string, string, unknown]>([
     ['no workload id', '', keys[0]?.[1]],
-    ['a public key', 'a', generateKeyPairSync('ed25519').publicKey],
-    ['a public JWK', 'a', generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' })],
-    ['a curve that is not allowed', 'a', generateKeyPairSync('ec', { namedCurve: 'P-521' }).privateKey],
-    ['RSA that is too short', 'a', generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey],
-    ['nothing', 'a', undefined],
-    ['text', 'a', '-----BEGIN PRIVATE KEY-----'],
+    ['a workload id that is a bare name', 'orders', keys[0]?.[1]],
+    ['a workload id with a space in it', 'spiffe://example.org/an order', keys[0]?.[1]],
+    ['a public key', A, generateKeyPairSync('ed25519').publicKey],
+    ['a public JWK', A, generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' })],
+    ['a curve that is not allowed', A, generateKeyPairSync('ec', { namedCurve: 'P-521' }).privateKey],
+    ['RSA that is too short', A, generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey],
+    ['nothing', A, undefined],
+    ['text', A, '-----BEGIN PRIVATE KEY-----'],
   ])('refuses %s', async (_, workloadId, key) => {
     expect((await failure(() => createKeyIdentity(workloadId, key as KeyObject))).code).toBe(
       'ERR_KEST_CONFIG',
@@ -166,7 +170,7 @@ describe('jwksOf', () => {
 
 describe('createKeySource', () => {
   const ed25519 = new MockIdentityProvider('a').getPublicJwk()
-  const rsa = createKeyIdentity('a', keys[3]?.[1] as KeyObject).getPublicJwk()
+  const rsa = createKeyIdentity('spiffe://example.org/a', keys[3]?.[1] as KeyObject).getPublicJwk()
 
   it('K-BIND answers with a principal’s own keys, from an object or a Map', () => {
     for (const source of [createKeySource({ a: [ed25519] }), createKeySource(new Map([['a', [ed25519]]]))]) {

@@ -11,17 +11,19 @@ export interface KeyIdentity extends IdentityProvider {
   getPublicJwk(): PublicJwk
 }
 
+/** A scheme, and something behind it. */
+const URI = /^[A-Za-z][A-Za-z0-9+.-]*:\S+$/
+
 /**
  * An identity of a key that one has: Ed25519, P-256, P-384 or RSA (K-ALG). For a key that an operator mounts, and for
  * tests; a workload's identity is better had from its platform.
  *
- * @param workloadId the principal that entries name
+ * @param workloadId the principal that entries name: a URI, such as a SPIFFE ID, an ARN or `<iss>#<sub>`
  * @param privateKey a private key, as `KeyObject` or JWK
- * @throws {KestConfigError} for a key that is not private, cannot be read or is of another kind. No error shows it.
+ * @throws {KestConfigError} for another workload id; for a key that is not private, cannot be read or is of another kind. No error shows it.
  */
 export function createKeyIdentity(workloadId: string, privateKey: KeyObject | JsonWebKey): KeyIdentity {
-  if (typeof workloadId !== 'string' || workloadId === '')
-    throw new KestConfigError('identity: a workload id is needed')
+  assertWorkloadId(workloadId)
   const key = toKeyObject(privateKey)
   let signer: Signer
   let publicJwk: PublicJwk
@@ -43,6 +45,15 @@ export function createKeyIdentity(workloadId: string, privateKey: KeyObject | Js
     current: () => signer,
     getPublicJwk: () => ({ ...publicJwk }),
   })
+}
+
+/** A bare name is nobody's: two services of two systems would have the same, and no trust domain is in it. */
+function assertWorkloadId(workloadId: unknown): void {
+  if (typeof workloadId === 'string' && URI.test(workloadId)) return
+  const name = typeof workloadId === 'string' && /^[\w.-]+$/.test(workloadId) ? workloadId : 'orders'
+  throw new KestConfigError(
+    `workloadId: expected a URI such as "spiffe://example.org/${name}", got ${JSON.stringify(workloadId)}`,
+  )
 }
 
 function toKeyObject(key: KeyObject | JsonWebKey): KeyObject {

@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto'
+import { KestConfigError } from '../errors.js'
 import type { JwsAlgorithm, JwsHeader } from '../jws/algorithm.js'
 import type { MaybePromise } from '../maybe-promise.js'
 
@@ -47,4 +48,30 @@ export interface KeySource {
 export function isKeySource(value: unknown): value is KeySource {
   const source = value as Partial<KeySource> | null | undefined
   return typeof source?.find === 'function' && (source.kind === 'keys' || source.kind === 'x509')
+}
+
+/**
+ * The sources that an operator gave: one, or a list.
+ * @throws {KestConfigError} for what is none, saying what it seems to be and how a source is made of it
+ */
+export function toKeySources(where: string, trust: unknown): readonly KeySource[] {
+  const sources: readonly unknown[] = Array.isArray(trust) ? [...trust] : [trust]
+  for (const source of sources) {
+    if (!isKeySource(source))
+      throw new KestConfigError(`${where}: expected a key source, ${mistaken(source)}`)
+  }
+  return sources as readonly KeySource[]
+}
+
+function mistaken(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return `got ${value === null ? 'null' : typeof value}`
+  if ('getX509Bundle' in value) return 'got a source of bundles: createX509KeySource(source) of @kest/spiffe'
+  if ('source' in value && 'current' in value)
+    return 'got an identity provider: createX509KeySource(identity.source) of @kest/spiffe'
+  if ('getPublicJwk' in value)
+    return 'got an identity provider: createKeySource({ [identity.getWorkloadId()]: [identity.getPublicJwk()] })'
+  if ('current' in value) return 'got an identity provider, which signs; a key source knows whose keys count'
+  if ('then' in value) return 'got a promise: await it'
+  if ('find' in value) return 'got one of no kind: "keys" or "x509"'
+  return 'got an object without find(): createKeySource({ principal: [jwk] })'
 }

@@ -1,4 +1,5 @@
 import type { JsonWebKey } from 'node:crypto'
+import { assertOptions } from '../assert-options.js'
 import { KestConfigError, type KestError } from '../errors.js'
 import { type Limits, resolveLimits } from '../limits.js'
 import { toVerificationKey } from './jwk.js'
@@ -20,7 +21,8 @@ const NONE: readonly VerificationKey[] = Object.freeze([])
  * @param keys own enumerable members of an object, or a `Map`; each principal has one to eight JWKs, public keys of
  *   Ed25519, P-256, P-384 or RSA
  * @param options.name as results and errors call it; default `keys`
- * @throws {KestConfigError} naming the principal whose key is private, malformed, of another kind, or not for signatures
+ * @throws {KestConfigError} naming the principal whose key is private, malformed, of another kind, or not for signatures; for
+ *   an unknown option
  *
  * @example
  * ```ts
@@ -31,6 +33,7 @@ export function createKeySource(
   keys: KeyMap,
   options: { readonly name?: string; readonly limits?: Partial<Limits> } = {},
 ): KeySource {
+  assertOptions('createKeySource', options, ['name', 'limits'])
   const limits = resolveLimits(options.limits)
   if (typeof keys !== 'object' || keys === null || Array.isArray(keys)) {
     throw new KestConfigError('keys: expected principals with their keys')

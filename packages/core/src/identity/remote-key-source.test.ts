@@ -146,6 +146,21 @@ describe('createRemoteKeySource', () => {
     expect(await kids(trust)).toEqual([kidOf('hop1')])
   })
 
+  it('K-CACHE takes no key for younger because the clock was set back', async () => {
+    const trust = source()
+    expect(await kids(trust)).toEqual([kidOf('hop1')])
+    answer = serving(jwksOf(mock('other')))
+    clock.advance(-6 * 3_600_000)
+    await kids(trust)
+    clock.advance(600_001)
+    expect(await kids(trust)).toEqual([kidOf('other')])
+    answer = serving('', 500)
+    clock.advance(-6 * 3_600_000)
+    await kids(trust)
+    clock.advance(86_400_001)
+    expect((await failure(kids(trust))).code).toBe('ERR_KEST_KEYS_UNAVAILABLE')
+  })
+
   it('says that it cannot say, and does not ask again at once', async () => {
     answer = serving('', 404)
     const trust = source()
@@ -244,4 +259,22 @@ describe('createRemoteKeySource', () => {
       expect((await failure(() => createRemoteKeySource({}, { [name]: 0 }))).code).toBe('ERR_KEST_CONFIG')
     },
   )
+
+  it.each<[RemoteKeyOptions, RegExp]>([
+    [{ maxAgeMs: 60_000, maxStaleMs: 1_000 }, /maxAgeMs \(60000\) is longer than maxStaleMs \(1000\)/],
+    [{ minRefreshMs: 700_000 }, /minRefreshMs \(700000\) is longer than maxAgeMs \(600000\)/],
+    [{ maxAge: 1 } as RemoteKeyOptions, /unknown option "maxAge"; there are: .*maxAgeMs/],
+    [{ fetch: 'undici' as never }, /fetch: expected a function/],
+  ])('refuses options that are unknown or contradict each other: %j', (options, message) => {
+    expect(() => createRemoteKeySource({}, options)).toThrow(message)
+  })
+
+  it('lets what is not said follow what is', async () => {
+    const trust = source({ maxAgeMs: 1_000 })
+    await kids(trust)
+    clock.advance(1_001)
+    await kids(trust)
+    expect(requests).toHaveLength(2)
+    expect(() => source({ maxAgeMs: 100_000_000 })).not.toThrow()
+  })
 })

@@ -1,4 +1,5 @@
-import { type Clock, systemClock } from '../clock.js'
+import { assertOptions } from '../assert-options.js'
+import { ageClock, type Clock, systemClock } from '../clock.js'
 import { KestConfigError, KestError } from '../errors.js'
 import { type Limits, resolveLimits } from '../limits.js'
 import type { MaybePromise } from '../maybe-promise.js'
@@ -15,9 +16,12 @@ export interface RemoteKeyOptions {
   readonly name?: string
   /** How long keys are used without asking again. Default 600,000. */
   readonly maxAgeMs?: number
-  /** How long keys are used, counted from when they were fetched, while asking again fails. Default 86,400,000. */
+  /** How long keys are used, counted from when they were fetched, while asking again fails. Default 86,400,000; not less than `maxAgeMs`. */
   readonly maxStaleMs?: number
-  /** The least time between two requests for one principal's keys, also for an unknown `kid`. Default 60,000. */
+  /**
+   * The least time between two requests for one principal's keys, also for an unknown `kid`. Default 60,000; not more than
+   * `maxAgeMs`.
+   */
   readonly minRefreshMs?: number
   /** The least time between two requests when no keys could be had yet. Default 2,000. */
   readonly retryMs?: number
@@ -29,8 +33,23 @@ export interface RemoteKeyOptions {
   /** Default: the global one. */
   readonly fetch?: typeof fetch
   readonly logger?: Logger
+  /** What ages are told by. Setting it back makes no key younger. Default: the system's. */
   readonly clock?: Clock
 }
+
+const KNOWN: ReadonlySet<string> = new Set<keyof RemoteKeyOptions>([
+  'name',
+  'maxAgeMs',
+  'maxStaleMs',
+  'minRefreshMs',
+  'retryMs',
+  'timeoutMs',
+  'maxBytes',
+  'limits',
+  'fetch',
+  'logger',
+  'clock',
+])
 
 const DEFAULTS = {
   maxAgeMs: 600_000,
@@ -52,7 +71,7 @@ const NONE: readonly VerificationKey[] = Object.freeze([])
  * the last keys serve until they are `maxStaleMs` old, with a warning; then nothing can be said.
  *
  * @param urls principal → https URL; http only to a loopback address. Own members of an object, or a `Map`.
- * @throws {KestConfigError} for another URL, or wrong options. `find` rejects with `ERR_KEST_KEYS_UNAVAILABLE`.
+ * @throws {KestConfigError} for another URL, for options that are unknown, wrong, or contradict each other. `find` rejects with `ERR_KEST_KEYS_UNAVAILABLE`.
  *
  * @example
  * ```ts
@@ -80,13 +99,21 @@ class RemoteKeySource implements KeySource {
     urls: Readonly<Record<string, string | URL>> | ReadonlyMap<string, string | URL>,
     options: RemoteKeyOptions,
   ) {
+    assertOptions('createRemoteKeySource', options, KNOWN)
+    if (typeof urls !== 'object' || urls === null || Array.isArray(urls)) {
+      throw new KestConfigError(
+        'createRemoteKeySource: expected principals with the URL of their keys: { "spiffe://…": "https://…" }',
+      )
+    }
+    if (options.fetch !== undefined && typeof options.fetch !== 'function')
+      throw new KestConfigError('createRemoteKeySource: fetch: expected a function')
     this.name = options.name ?? 'jwks'
     const settings: PublisherSettings = {
       ...timesOf(options),
       limits: resolveLimits(options.limits),
       fetch: options.fetch ?? ((...args) => fetch(...args)),
       logger: options.logger ?? stderrLogger,
-      clock: options.clock ?? systemClock,
+      clock: ageClock(options.clock ?? systemClock),
       onChange: () => {
         this.#generation++
       },
@@ -223,7 +250,7 @@ function sameKeys(before: readonly VerificationKey[], after: readonly Verificati
 }
 
 function timesOf(options: RemoteKeyOptions): Times {
-  const times: Record<string, number> = { ...DEFAULTS }
+  const times: Record<keyof typeof DEFAULTS, number> = { ...DEFAULTS }
   for (const name of Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[]) {
     const value = options[name]
     if (value === undefined) continue
@@ -232,5 +259,17 @@ function timesOf(options: RemoteKeyOptions): Times {
     }
     times[name] = value
   }
-  return times as Times
+  // What was not given follows what was.
+  if (options.maxStaleMs === undefined) times.maxStaleMs = Math.max(times.maxStaleMs, times.maxAgeMs)
+  if (options.minRefreshMs === undefined) times.minRefreshMs = Math.min(times.minRefreshMs, times.maxAgeMs)
+  assertNotLonger(times, 'maxAgeMs', 'maxStaleMs')
+  assertNotLonger(times, 'minRefreshMs', 'maxAgeMs')
+  return times
+}
+
+function assertNotLonger(times: Times, shorter: keyof Times, longer: keyof Times): void {
+  if (times[shorter] <= times[longer]) return
+  throw new KestConfigError(
+    `remote keys: ${shorter} (${times[shorter]}) is longer than ${longer} (${times[longer]}): it would never count`,
+  )
 }

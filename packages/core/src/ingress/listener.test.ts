@@ -11,9 +11,11 @@ import { createKeySource } from '../identity/keys.js'
 import type { IdentityProvider } from '../identity/provider.js'
 import { signEntry } from '../jws/compact.js'
 import { DEFAULT_LIMITS } from '../limits.js'
+import { Passport } from '../passport/passport.js'
 import { SignatureCache } from '../passport/signature-cache.js'
 import type { IdentityContext } from '../passport/verified.js'
 import { resolvePropagation } from '../propagation/options.js'
+import { createOriginMap } from '../trust/origins.js'
 import { createListener, type InboundHeaders, type Listener, type ListenerDeps } from './listener.js'
 import type { ListenerOptions } from './listener-options.js'
 
@@ -136,6 +138,7 @@ function deps(more: Partial<ListenerDeps> = {}): ListenerDeps {
     trust,
     propagation: resolvePropagation({ cache: claims }),
     limits: DEFAULT_LIMITS,
+    origins: createOriginMap(),
     clock,
     logger,
     cache: new SignatureCache(),
@@ -811,11 +814,20 @@ describe('K-RESUME', () => {
     const passport = entries.map(({ jws }) => jws)
     await expect(listen().resume({ passport })).rejects.toMatchObject({ code: 'ERR_KEST_FRESHNESS' })
     const worker = listen({ maxAgeMs: 7 * 86_400_000 })
-    for (const kept of [passport, JSON.stringify(passport)]) {
+    for (const kept of [passport, JSON.stringify(passport), new Passport(passport)]) {
       const state = await worker.resume({ passport: kept, tip: [entries[0]?.hash as string] })
       expect(state.frame.lineage.strings()).toEqual(passport)
       expect(state.identity).toMatchObject({ context: { user: 'alice' }, by: hop1.id })
     }
+  })
+
+  it('K-RESUME refuses a misspelled member, which would be a check left out', async () => {
+    const entries = await chain({})
+    const kept = { passport: entries.map(({ jws }) => jws), tips: [entries[0]?.hash] }
+    await expect(listen().resume(kept as never)).rejects.toThrow(
+      /resume: unknown option "tips"; there are: .*tip/,
+    )
+    await expect(listen().resume(new Passport(kept.passport) as never)).rejects.toThrow(/resume: /)
   })
 
   it('K-RESUME refuses what was changed, cut or lost while it was kept', async () => {
@@ -836,6 +848,11 @@ describe('options of a listener', () => {
   it.each<[string, unknown, RegExp]>([
     ['null', null, /an object of options/],
     ['an unknown one', { orgin: 'internet' }, /unknown option "orgin"/],
+    [
+      'an origin that nobody declared',
+      { origin: 'user-input' },
+      /unknown origin "user-input"; there are: .*user_input/,
+    ],
     ['an empty origin', { origin: '' }, /listener\.origin/],
     ['an origin that is no text', { origin: 7 }, /listener\.origin/],
     ['an unknown mode', { mode: 'fast' }, /listener\.mode/],

@@ -1,3 +1,4 @@
+import { assertOptions } from '../assert-options.js'
 import type { Peer } from '../binding/peer.js'
 import type { ReplayStore } from '../binding/replay-store.js'
 import type { Clock } from '../clock.js'
@@ -15,6 +16,7 @@ import { describeError } from '../telemetry/describe-error.js'
 import type { Logger } from '../telemetry/logger.js'
 import { remedyOf } from '../telemetry/remedy.js'
 import { sameIdentity } from '../trust/identity-label.js'
+import { assertKnownOrigin, type OriginMap } from '../trust/origins.js'
 import { assertOneAuthorization } from './bearer.js'
 import {
   createEdgeInterceptor,
@@ -49,7 +51,7 @@ export interface InboundRequest {
 
 /** A passport that was kept, and is to be continued. */
 export interface KeptPassport {
-  /** The passport's JSON, or its strings. */
+  /** The passport's JSON, its strings, or a {@link Passport}. */
   readonly passport: unknown
   /** Hashes of the tips, if they were kept as well (K-TIP). */
   readonly tip?: readonly string[] | undefined
@@ -89,6 +91,7 @@ export interface ListenerDeps {
   readonly roots?: RootsInForce
   readonly propagation: ResolvedPropagation
   readonly limits: Limits
+  readonly origins: OriginMap
   readonly clock: Clock
   readonly logger: Logger
   readonly cache: SignatureCache
@@ -108,7 +111,7 @@ export interface ListenerDeps {
  * Not checked, unless a `binding` says how: who the sender is. A fresh passport can be replayed by whoever saw it
  * (K-DECLARED).
  *
- * @throws {KestConfigError} for an option that is unknown, wrong, or not to be had; for an internal listener without
+ * @throws {KestConfigError} for an option that is unknown, wrong, or not to be had; for an origin without a score; for an internal listener without
  * trust material.
  *
  * @example
@@ -121,8 +124,10 @@ export interface ListenerDeps {
 export function createListener(deps: ListenerDeps, options: ListenerOptions = {}): Listener {
   const resolved = resolveListenerOptions(options)
   const { origin } = resolved
+  if (origin !== null) assertKnownOrigin('listener.origin', origin, deps.origins)
   const lineage = createInterceptor(deps, resolved)
-  const verifyToken = resolved.token === null ? null : createTokenVerifier(resolved.token, deps)
+  const { clock, logger } = deps
+  const verifyToken = resolved.token === null ? null : createTokenVerifier(resolved.token, { clock, logger })
 
   async function tokenOf({ headers, rawHeaders }: InboundRequest): Promise<VerifiedToken | null> {
     if (verifyToken === null) return null
@@ -152,6 +157,7 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
       }),
     resume: (kept: KeptPassport) =>
       logged(deps.logger, async (): Promise<KestState> => {
+        assertOptions('resume', kept, ['passport', 'tip', 'signal'])
         const { frame, origin, identity } = await lineage.resume(kept)
         return { frame, origin, identity, jwt: null, signal: kept.signal ?? null, lifetime: lifetimeOf(null) }
       }),

@@ -1,4 +1,5 @@
 import { decodeJwt, type JWTPayload, jwtVerify } from 'jose'
+import { assertOptions } from '../assert-options.js'
 import { type Clock, systemClock } from '../clock.js'
 import { KestConfigError, KestError } from '../errors.js'
 import type { IdentityContext } from '../passport/verified.js'
@@ -60,6 +61,7 @@ export interface TokenDeps {
  * ```
  */
 export function createTokenVerifier(options: TokenOptions, deps: TokenDeps = {}): TokenVerifier {
+  assertOptions('createTokenVerifier', deps, ['clock', 'logger'])
   const { required, claims, delegation, maxTokenBytes, verify } = resolveTokenOptions(options)
   const validUntil = ({ exp }: JWTPayload): number | null =>
     verify === null ? null : (exp as number) * 1000 + verify.clockToleranceMs

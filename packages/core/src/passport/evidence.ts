@@ -1,4 +1,5 @@
 import type { JsonWebKey } from 'node:crypto'
+import { assertOptions } from '../assert-options.js'
 import { countMembers, countParsedMembers } from '../entry/json-members.js'
 import { KestConfigError, KestError, PassportVerificationError } from '../errors.js'
 import type { KeySource } from '../identity/key-source.js'
@@ -85,6 +86,7 @@ export function parseEvidence(
   untrusted: unknown,
   options: { readonly limits?: Partial<Limits> } = {},
 ): Evidence {
+  assertOptions('parseEvidence', options, ['limits'])
   const file = typeof untrusted === 'string' ? parseJson(untrusted) : untrusted
   if (!isObject(file)) throw wrong('expected an object')
   if (file['format'] !== EVIDENCE_FORMAT) throw wrong(`format: expected "${EVIDENCE_FORMAT}"`)
@@ -165,6 +167,7 @@ export function createEvidence(facts: {
   readonly semantics?: 'report' | 'enforce'
   readonly roots?: readonly RootRule[]
 }): Record<string, unknown> {
+  assertOptions('createEvidence', facts, ['passport', 'trust', 'at', 'tip', 'semantics', 'roots'])
   const { passport, trust, at = 'entry', tip, semantics, roots } = facts
   const evidence = {
     format: EVIDENCE_FORMAT,
@@ -188,6 +191,7 @@ export function keySourcesOf(
   trust: TrustDocument,
   options: { readonly x509?: X509Factory; readonly limits?: Partial<Limits> } = {},
 ): readonly KeySource[] {
+  assertOptions('keySourcesOf', options, ['x509', 'limits'])
   const { keys, bundles } = trustIn(trust)
   const { limits, x509 } = options
   const sources: KeySource[] = []

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { assertOptions } from '../assert-options.js'
 import { type KestError, PassportVerificationError } from '../errors.js'
 import { type Limits, resolveLimits } from '../limits.js'
 
@@ -37,7 +38,7 @@ export class Passport {
  * Reads a passport that a stranger wrote: its JSON, or the array that JSON was. Only the outer form is judged here, and
  * its size; nothing is known about the entries.
  *
- * @param untrusted JSON text, its UTF-8 bytes, or an array
+ * @param untrusted JSON text, its UTF-8 bytes, an array, or a {@link Passport}, of whatever copy of this package
  * @throws {PassportVerificationError} `ERR_KEST_PASSPORT_MALFORMED`, with the index of the member that is no string;
  *   `ERR_KEST_LIMIT` for too many entries or bytes (K-LIMIT)
  *
@@ -50,16 +51,23 @@ export function parsePassport(
   untrusted: unknown,
   options: { readonly limits?: Partial<Limits> } = {},
 ): Passport {
+  assertOptions('parsePassport', options, ['limits'])
   const limits = resolveLimits(options.limits)
   const value =
     typeof untrusted === 'string' || untrusted instanceof Uint8Array
       ? parseJson(untrusted, limits)
-      : untrusted
+      : listOf(untrusted)
   if (!Array.isArray(value)) throw malformed(`expected an array of strings, got ${kindOf(value)}`)
   if (value.length > limits.entries) throw tooMany(value.length, limits.entries)
   const passport = new Passport(value)
   assertPassportSize(passport, limits)
   return passport
+}
+
+/** Nothing that JSON made has a method. */
+function listOf(untrusted: unknown): unknown {
+  const passport = untrusted as Partial<Passport> | null | undefined
+  return typeof passport?.toJSON === 'function' ? passport.toJSON() : untrusted
 }
 
 /** @throws {PassportVerificationError} `ERR_KEST_LIMIT` */

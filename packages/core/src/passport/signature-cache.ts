@@ -1,3 +1,4 @@
+import { assertOptions } from '../assert-options.js'
 import { KestConfigError } from '../errors.js'
 import type { KeySource } from '../identity/key-source.js'
 
@@ -17,9 +18,10 @@ export class SignatureCache {
 
   /**
    * @param options.max records; default 16,384
-   * @throws {KestConfigError} unless it is a positive integer
+   * @throws {KestConfigError} unless it is a positive integer; for an unknown option
    */
   constructor(options: { readonly max?: number } = {}) {
+    assertOptions('SignatureCache', options, ['max'])
     const { max = DEFAULT_MAX } = options
     if (!Number.isSafeInteger(max) || max < 1) {
       throw new KestConfigError(`SignatureCache: max: expected a positive integer, got ${String(max)}`)

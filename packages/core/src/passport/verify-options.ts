@@ -1,6 +1,6 @@
 import { assertOptions } from '../assert-options.js'
 import { KestConfigError } from '../errors.js'
-import { isKeySource, type KeySource } from '../identity/key-source.js'
+import { type KeySource, toKeySources } from '../identity/key-source.js'
 import { type Limits, resolveLimits } from '../limits.js'
 import type { EffectiveRules } from '../trust/effective-rules.js'
 import {
@@ -94,7 +94,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof VerifyOptions>([
 export function resolveVerifyOptions(options: VerifyOptions): VerifyRules {
   assertOptions('verify', options, KNOWN)
   return {
-    sources: sourcesOf(options.trust),
+    sources: toKeySources('verify: trust', options.trust),
     limits: resolveLimits(options.limits),
     mode: oneOf('mode', options.mode, ['full', 'tip', 'off']),
     tip: tipOf(options.tip),
@@ -110,12 +110,6 @@ export function resolveVerifyOptions(options: VerifyOptions): VerifyRules {
     threads: oneOf('threads', options.threads, ['auto', 'inline', 'pool']),
     signal: options.signal ?? null,
   }
-}
-
-function sourcesOf(trust: VerifyOptions['trust']): readonly KeySource[] {
-  const sources: readonly KeySource[] = Array.isArray(trust) ? trust : [trust as KeySource]
-  if (!sources.every(isKeySource)) throw new KestConfigError('verify: trust: expected key sources')
-  return sources
 }
 
 function oneOf<T extends string>(name: string, value: T | undefined, choices: readonly [T, ...T[]]): T {

@@ -264,7 +264,8 @@ describe('verifyPassport', () => {
 
     it('finds a principal that is called like a member of every object', async () => {
       for (const principal of ['__proto__', 'constructor']) {
-        const identity = createKeyIdentity(principal, generateKeyPairSync('ed25519').privateKey)
+        const { privateKey } = generateKeyPairSync('ed25519')
+        const identity = { ...createKeyIdentity('urn:any', privateKey), getWorkloadId: () => principal }
         const entry = sign(entryWith({ labels: { principal } }), identity.current())
         const { principals } = await verify([entry], { trust: trustIn(identity) })
         expect(principals).toEqual([principal])
@@ -378,7 +379,10 @@ describe('verifyPassport', () => {
   })
 
   describe('K-LOWS', () => {
-    const identity = createKeyIdentity('p256', generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey)
+    const identity = createKeyIdentity(
+      'urn:p256',
+      generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
+    )
     const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
     const twinOf = ({ jws }: SignedEntry): SignedEntry => {
       const [header, payload, signature] = jws.split('.') as [string, string, string]
@@ -392,7 +396,7 @@ describe('verifyPassport', () => {
     }
 
     it('refuses the twin that anyone can make of our ECDSA signatures, and allows peers theirs', async () => {
-      const labels = { principal: 'p256' }
+      const labels = { principal: 'urn:p256' }
       const trust = trustIn(identity)
       const ours = sign(entryWith({ labels }), identity.current())
       expect(await verify([ours], { trust })).toBeInstanceOf(VerifiedPassport)

@@ -1,3 +1,4 @@
+import { assertOptions } from '../assert-options.js'
 import { type Clock, systemClock } from '../clock.js'
 import { KestConfigError, KestError } from '../errors.js'
 import type { CacheProvider } from './cache.js'
@@ -49,8 +50,9 @@ export class MemoryCache implements CacheProvider {
   /** Nothing expires before this. */
   #earliest = Number.POSITIVE_INFINITY
 
-  /** @throws {KestConfigError} for a bound that is not a positive integer */
+  /** @throws {KestConfigError} for a bound that is not a positive integer, and for an unknown option */
   constructor(options: MemoryCacheOptions = {}) {
+    assertOptions('MemoryCache', options, ['maxEntries', 'maxBytes', 'clock'])
     this.#maxEntries = bound('maxEntries', options.maxEntries ?? 10_000)
     this.#maxBytes = bound('maxBytes', options.maxBytes ?? 67_108_864)
     this.#clock = options.clock ?? systemClock

@@ -1,3 +1,4 @@
+import { assertOptions } from '../assert-options.js'
 import { type Clock, systemClock } from '../clock.js'
 import { createKest } from '../config/kest.js'
 import { Frame } from '../context/frame.js'
@@ -42,6 +43,7 @@ export async function buildPassport(
   steps: readonly [PassportStep, ...PassportStep[]],
   options: { readonly clock?: Clock } = {},
 ): Promise<BuiltPassport> {
+  assertOptions('buildPassport', options, ['clock'])
   const frame = new Frame()
   const lifetime = new Lifetime(options.clock ?? systemClock, Number.POSITIVE_INFINITY)
   let state: KestState = { frame, origin: 'system', identity: null, jwt: null, signal: null, lifetime }

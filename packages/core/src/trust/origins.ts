@@ -19,6 +19,8 @@ export const UNKNOWN_ORIGIN_SCORE = 10
 export interface OriginMap {
   /** Integer 0…100; that of an unknown origin is {@link UNKNOWN_ORIGIN_SCORE}. */
   score(origin: string): number
+  /** Origins that have a score of their own. */
+  readonly names: ReadonlySet<string>
 }
 
 /**
@@ -45,5 +47,22 @@ export function createOriginMap(custom: Readonly<Record<string, number>> = {}): 
     }
     scores.set(origin, score)
   }
-  return Object.freeze({ score: (origin: string): number => scores.get(origin) ?? UNKNOWN_ORIGIN_SCORE })
+  return Object.freeze({
+    names: new Set(scores.keys()),
+    score: (origin: string): number => scores.get(origin) ?? UNKNOWN_ORIGIN_SCORE,
+  })
+}
+
+/**
+ * For an origin that an operator wrote down: a misspelled one would be trusted with {@link UNKNOWN_ORIGIN_SCORE}, and
+ * nobody would see why. One that is found out at a call may be anything (SPEC §5).
+ *
+ * @throws {KestConfigError} naming the origins that there are
+ */
+export function assertKnownOrigin(where: string, origin: string, { names }: OriginMap): void {
+  if (names.has(origin)) return
+  throw new KestConfigError(
+    `${where}: unknown origin ${JSON.stringify(origin)}; there are: ${[...names].join(', ')}. ` +
+      `Declare one of your own with its trust: configure({ origins: { ${JSON.stringify(origin)}: 0…100 } })`,
+  )
 }

@@ -1,4 +1,4 @@
-import { type Decision, KestError, type PolicyEngine, type PolicyRequest } from '@kest/core'
+import { assertOptions, type Decision, KestError, type PolicyEngine, type PolicyRequest } from '@kest/core'
 import { Pool } from 'undici'
 import { alsoAllowed, isDenied } from '../decision/allowed.js'
 import { UNDEFINED } from '../decision/read-decision.js'
@@ -66,6 +66,7 @@ export class OPAPolicyEngine implements PolicyEngine {
    * @throws {KestError} by rejecting: `ERR_KEST_ENGINE`, `ERR_KEST_ENGINE_TIMEOUT`
    */
   async health(options: { readonly bundles?: boolean; readonly signal?: AbortSignal } = {}): Promise<void> {
+    assertOptions('OPAPolicyEngine.health', options, ['bundles', 'signal'])
     const { bundles = false, signal = new AbortController().signal } = options
     using deadline = new Deadline(signal, this.#options.timeoutMs)
     try {

@@ -1,7 +1,8 @@
 import { readRegularFile } from '@kest/core'
+import { assertKnown } from '../assert-known.js'
 import { assertDuration } from '../duration.js'
 import { TrustDomain } from '../id/spiffe-id.js'
-import type { FollowOptions } from '../source/followed.js'
+import { FOLLOW_OPTIONS, type FollowOptions } from '../source/followed.js'
 import { JwtBundle } from './jwt-bundle.js'
 import { parsePemBundle } from './pem.js'
 import { type PolledBundleSource, pollBundle } from './polled-bundle.js'
@@ -28,6 +29,7 @@ export interface BundleFileOptions extends FollowOptions {
  *   `connectTimeoutMs`, with the reason as its cause; `ERR_SPIFFE_ABORTED`
  */
 export function watchBundleFile(path: string | URL, options: BundleFileOptions): Promise<PolledBundleSource> {
+  assertKnown('watchBundleFile', options, [...FOLLOW_OPTIONS, 'trustDomain', 'intervalMs'])
   const { trustDomain, intervalMs = 5_000 } = options
   const domain = typeof trustDomain === 'string' ? TrustDomain.parse(trustDomain) : trustDomain
   assertDuration('intervalMs', intervalMs)

@@ -1,7 +1,8 @@
+import { assertKnown } from '../assert-known.js'
 import { assertDuration } from '../duration.js'
 import { SpiffeError } from '../errors.js'
 import { SpiffeId, TrustDomain } from '../id/spiffe-id.js'
-import type { FollowOptions } from '../source/followed.js'
+import { FOLLOW_OPTIONS, type FollowOptions } from '../source/followed.js'
 import { verifyX509Chain } from '../verification/verify-chain.js'
 import type { X509BundleSource } from './bundle-source.js'
 import { type EndpointTrust, fetchBundle, isEndpointUrl } from './fetch-bundle.js'
@@ -43,6 +44,16 @@ export interface FederatedBundleOptions extends FollowOptions {
   readonly maxStaleMs?: number
 }
 
+const OPTIONS: readonly string[] = [
+  ...FOLLOW_OPTIONS,
+  'trustDomain',
+  'url',
+  'profile',
+  'refreshMs',
+  'retryMs',
+  'timeoutMs',
+]
+
 const REFRESH_MS = 300_000
 const MIN_REFRESH_MS = 10_000
 const MAX_REFRESH_MS = 86_400_000
@@ -66,6 +77,7 @@ const MAX_REFRESH_MS = 86_400_000
  * ```
  */
 export async function followBundleEndpoint(options: FederatedBundleOptions): Promise<PolledBundleSource> {
+  assertKnown('followBundleEndpoint', options, OPTIONS)
   const { refreshMs, retryMs = 30_000, timeoutMs = 10_000, maxStaleMs = MAX_REFRESH_MS } = options
   for (const [name, value] of Object.entries({ refreshMs: refreshMs ?? 1, retryMs, timeoutMs }))
     assertDuration(`bundle endpoint: ${name}`, value)

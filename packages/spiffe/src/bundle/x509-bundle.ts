@@ -1,4 +1,5 @@
 import type { JsonWebKey } from 'node:crypto'
+import { assertKnown } from '../assert-known.js'
 import { SpiffeError } from '../errors.js'
 import { TrustDomain } from '../id/spiffe-id.js'
 import { parseCertificate } from '../x509/certificate.js'
@@ -40,6 +41,7 @@ export class X509Bundle {
     authorities: readonly Uint8Array[],
     facts: BundleFacts = {},
   ) {
+    assertKnown('X509Bundle', facts, ['sequence', 'refreshHintMs'])
     this.trustDomain = typeof trustDomain === 'string' ? TrustDomain.parse(trustDomain) : trustDomain
     const byText = new Map(authorities.map((der) => [Buffer.from(der).toString('base64'), der]))
     for (const der of byText.values()) this.#check(der)

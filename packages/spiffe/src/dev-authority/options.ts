@@ -1,4 +1,5 @@
 import type { Logger } from '@kest/core'
+import { assertKnown } from '../assert-known.js'
 import { SpiffeError } from '../errors.js'
 import { SpiffeId, TrustDomain } from '../id/spiffe-id.js'
 import { KEY_TYPES, type KeyType } from './keys.js'
@@ -37,6 +38,17 @@ export interface DevAuthorityOptions {
   readonly logger?: Logger
 }
 
+const OPTIONS: readonly (keyof DevAuthorityOptions)[] = [
+  'trustDomain',
+  'workloads',
+  'ttlMs',
+  'jwtTtlMs',
+  'keyType',
+  'intermediates',
+  'socketDirectory',
+  'logger',
+]
+
 export interface ResolvedWorkload {
   readonly name: string
   readonly ids: readonly { readonly id: SpiffeId; readonly hint: string }[]
@@ -55,7 +67,7 @@ export interface ResolvedOptions {
 
 /** @throws {SpiffeError} `ERR_SPIFFE_CONFIG`, `ERR_SPIFFE_ID`, `ERR_SPIFFE_TRUST_DOMAIN` */
 export function resolveOptions(options: DevAuthorityOptions): ResolvedOptions {
-  if (typeof options !== 'object' || options === null) throw wrong('expected options')
+  assertKnown('createDevAuthority', options, OPTIONS)
   const { workloads, keyType = 'ec-p256', intermediates = 0, socketDirectory, logger } = options
   const trustDomain = TrustDomain.parse(options.trustDomain)
   const ttlMs = duration('ttlMs', options.ttlMs, HOUR)
@@ -86,6 +98,7 @@ function resolveWorkload(
 ): ResolvedWorkload {
   if (!NAME.test(name))
     throw wrong(`workloads: ${JSON.stringify(name)}: expected at most 40 of A-Z, a-z, 0-9, ".", "-", "_"`)
+  assertKnown(`createDevAuthority: workloads.${name}`, workload, ['id', 'hints', 'ttlMs'])
   const { id = `${trustDomain.id()}/${name}`, hints = [] } = workload
   const ids = (typeof id === 'string' ? [id] : id).map((text, i) => ({
     id: SpiffeId.parse(text),

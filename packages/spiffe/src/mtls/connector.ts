@@ -61,7 +61,7 @@ type Connected = (...result: [error: null, socket: TLSSocket] | [error: Error, s
  * ```
  */
 export function createMtlsConnector(source: MtlsSource, rules: ConnectorRules): MtlsConnector {
-  assertRules(source, rules)
+  assertRules(source, rules, ['timeoutMs', 'protocols'])
   const { timeoutMs = 10_000, protocols = ['http/1.1'] } = rules
   if (!Number.isSafeInteger(timeoutMs) || timeoutMs < 1)
     throw wrong(`timeoutMs: expected a positive integer, got ${String(timeoutMs)}`)

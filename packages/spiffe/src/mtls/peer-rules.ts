@@ -1,5 +1,6 @@
 import type { TLSSocket } from 'node:tls'
 import { authorizePeer } from '@kest/core'
+import { assertKnown } from '../assert-known.js'
 import { SpiffeError } from '../errors.js'
 import type { SpiffeId } from '../id/spiffe-id.js'
 import type { X509Svid } from '../svid/x509-svid.js'
@@ -22,11 +23,15 @@ export interface PeerRules {
   readonly bundles?: Bundles
 }
 
-/** @throws {SpiffeError} `ERR_SPIFFE_CONFIG` */
-export function assertRules(source: MtlsSource, rules: PeerRules): void {
+/**
+ * @param others names of rules that there are beside those of all
+ * @throws {SpiffeError} `ERR_SPIFFE_CONFIG`
+ */
+export function assertRules(source: MtlsSource, rules: PeerRules, others: readonly string[] = []): void {
   if (typeof source?.current !== 'function') throw wrong('expected a source with current()')
   if (typeof rules?.authorize !== 'function')
     throw wrong('authorize: say who may connect: anyId(), memberOf(), oneOf()')
+  assertKnown('mTLS', rules, ['authorize', 'bundles', ...others])
   if (typeof (rules.bundles ?? source).getX509Bundle !== 'function')
     throw wrong('bundles: expected a source of bundles with getX509Bundle()')
 }

@@ -25,7 +25,7 @@ export class BundleSource implements X509BundleSource {
 
   /** Connects, and waits for the first update. @throws {SpiffeError} as {@link X509Source.connect} */
   static async connect(options: SourceOptions = {}): Promise<BundleSource> {
-    const { client, done } = clientOf(options)
+    const { client, done } = clientOf('BundleSource', options)
     try {
       const source = new BundleSource(options, done)
       const followed = source.#followed

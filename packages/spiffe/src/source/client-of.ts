@@ -1,6 +1,7 @@
+import { assertKnown } from '../assert-known.js'
 import { SpiffeError } from '../errors.js'
 import { WorkloadApiClient, type WorkloadApiOptions } from '../workload-api/client.js'
-import type { FollowOptions } from './followed.js'
+import { FOLLOW_OPTIONS, type FollowOptions } from './followed.js'
 
 /** Where a source asks: a client that is there, or one that it makes and closes. */
 export type SourceOptions = FollowOptions &
@@ -16,11 +17,29 @@ export type SourceOptions = FollowOptions &
       }
   )
 
-/** The client, and how to be done with it. */
-export function clientOf(options: SourceOptions): {
+const OPTIONS: readonly string[] = [
+  ...FOLLOW_OPTIONS,
+  'client',
+  'address',
+  'backoff',
+  'maxMessageBytes',
+  'keepaliveMs',
+]
+
+/**
+ * The client, and how to be done with it.
+ * @param others names of options that the source has beside those of all
+ * @throws {SpiffeError} `ERR_SPIFFE_CONFIG`, `ERR_SPIFFE_ADDRESS`
+ */
+export function clientOf(
+  where: string,
+  options: SourceOptions,
+  others: readonly string[] = [],
+): {
   readonly client: WorkloadApiClient
   readonly done: () => void
 } {
+  assertKnown(where, options, [...OPTIONS, ...others])
   const { client, address, backoff, maxMessageBytes, keepaliveMs, logger } = options
   if (client !== undefined) {
     if ([address, backoff, maxMessageBytes, keepaliveMs].some((option) => option !== undefined)) {

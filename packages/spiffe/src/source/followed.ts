@@ -34,6 +34,15 @@ export interface SourceStatus {
   readonly failures: number
 }
 
+/** Names of the options there are. */
+export const FOLLOW_OPTIONS: readonly (keyof FollowOptions)[] = Object.freeze([
+  'connectTimeoutMs',
+  'signal',
+  'maxStaleMs',
+  'clock',
+  'logger',
+])
+
 const CONNECT_TIMEOUT_MS = 30_000
 const MAX_STALE_MS = 3_600_000
 

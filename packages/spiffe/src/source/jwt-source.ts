@@ -40,7 +40,7 @@ export class JWTSource implements JwtBundleSource {
 
   /** Connects, and waits for the first keys. @throws {SpiffeError} as {@link X509Source.connect} */
   static async connect(options: JWTSourceOptions = {}): Promise<JWTSource> {
-    const { client, done } = clientOf(options)
+    const { client, done } = clientOf('JWTSource', options, ['pick'])
     try {
       const source = new JWTSource(options, client, done)
       const followed = source.#followed

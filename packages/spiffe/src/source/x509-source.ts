@@ -66,7 +66,7 @@ export class X509Source implements X509BundleSource {
    *   `ERR_SPIFFE_DENIED`; none that `pick` takes: `ERR_SPIFFE_NO_SVID`)
    */
   static async connect(options: X509SourceOptions = {}): Promise<X509Source> {
-    const { client, done } = clientOf(options)
+    const { client, done } = clientOf('X509Source', options, ['pick'])
     try {
       const source = new X509Source(options, done)
       const followed = source.#followed

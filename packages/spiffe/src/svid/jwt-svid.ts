@@ -1,4 +1,5 @@
 import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose'
+import { assertKnown } from '../assert-known.js'
 import type { JwtBundleSource } from '../bundle/bundle-source.js'
 import { SpiffeError } from '../errors.js'
 import { SpiffeId } from '../id/spiffe-id.js'
@@ -34,6 +35,7 @@ export function parseJwtSvid(
   token: string,
   options: { readonly audience: string | readonly string[]; readonly hint?: string; readonly now?: number },
 ): JwtSvid {
+  assertKnown('parseJwtSvid', options, ['audience', 'hint', 'now'])
   const { alg, typ, claims } = decode(token)
   if (!ALGORITHMS.includes(alg)) throw wrong(`the algorithm ${JSON.stringify(alg)} is not allowed`)
   if (typ !== undefined && typ !== 'JWT' && typ !== 'JOSE')
@@ -68,6 +70,7 @@ export async function verifyJwtSvid(
   bundles: JwtBundleSource,
   options: { readonly audience: string; readonly skewMs?: number; readonly now?: number },
 ): Promise<JwtSvid> {
+  assertKnown('verifyJwtSvid', options, ['audience', 'skewMs', 'now'])
   const { audience, skewMs = 0, now = Date.now() } = options
   const svid = parseJwtSvid(token, { audience, now: now - skewMs })
   const { name } = svid.id.trustDomain

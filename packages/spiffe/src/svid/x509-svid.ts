@@ -1,4 +1,5 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
+import { assertKnown } from '../assert-known.js'
 import { SpiffeError } from '../errors.js'
 import type { SpiffeId } from '../id/spiffe-id.js'
 import { type Certificate, isSelfSigned, parseCertificate, splitCertificates } from '../x509/certificate.js'
@@ -37,6 +38,7 @@ export function parseX509Svid(
   pkcs8: Uint8Array,
   options: { readonly hint?: string } = {},
 ): X509Svid {
+  assertKnown('parseX509Svid', options, ['hint'])
   const ders =
     certificates instanceof Uint8Array ? splitCertificates(certificates, MAX_CERTIFICATES) : certificates
   const [leaf, ...others] = ders.map((der) => parseCertificate(der))

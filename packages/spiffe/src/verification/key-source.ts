@@ -1,4 +1,5 @@
 import {
+  assertOptions,
   KestConfigError,
   KestError,
   type KeyQuery,
@@ -36,7 +37,7 @@ const NONE: readonly VerificationKey[] = Object.freeze([])
  *
  * @param bundles a source that follows (`X509Source`, `BundleSource`), which the caller closes; or trust domain → SPIFFE
  *   bundle JSON, as text or object, or {@link X509Bundle}
- * @throws {KestConfigError} for a bundle that cannot be read
+ * @throws {KestConfigError} for a bundle that cannot be read, and for an unknown option
  *
  * @example
  * ```ts
@@ -48,6 +49,7 @@ export function createX509KeySource(
   bundles: X509BundleSource | BundleMap,
   options: X509KeySourceOptions = {},
 ): KeySource {
+  assertOptions('createX509KeySource', options, ['name', 'limits', 'cacheSize'])
   return new X509KeySource(isSource(bundles) ? bundles : fixed(bundles), options)
 }
 
@@ -130,6 +132,10 @@ function trustDomainOf(principal: string): string | undefined {
 }
 
 function fixed(bundles: BundleMap): X509BundleSource {
+  if (typeof (bundles as { source?: Partial<X509BundleSource> } | null)?.source?.getX509Bundle === 'function')
+    throw new KestConfigError(
+      'x509: expected a source of bundles, got an identity provider: give its `source`',
+    )
   if (typeof bundles !== 'object' || bundles === null || Array.isArray(bundles))
     throw new KestConfigError('x509: expected trust domains with their bundle')
   try {

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { type Limits, resolveLimits } from '@kest/core'
+import { assertKnown } from '../assert-known.js'
 import { SpiffeError } from '../errors.js'
 import type { SpiffeId } from '../id/spiffe-id.js'
 import { type Bundles, bundleOf } from './bundle-of.js'
@@ -48,6 +49,7 @@ export function verifyX509Chain(
   bundles: Bundles,
   options: VerifyChainOptions = {},
 ): VerifiedChain {
+  assertKnown('verifyX509Chain', options, ['time', 'limits'])
   const limits = resolveLimits(options.limits)
   const read = readChain(chain, limits)
   const { trustDomain } = read.id

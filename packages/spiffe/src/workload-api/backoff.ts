@@ -1,3 +1,4 @@
+import { assertKnown } from '../assert-known.js'
 import { SpiffeError } from '../errors.js'
 
 /** How long to wait before the next attempt. One per thing that is followed. */
@@ -16,6 +17,7 @@ export interface Backoff {
  * @throws {SpiffeError} `ERR_SPIFFE_CONFIG` for a number that is not positive
  */
 export function createBackoff(options: { readonly stepMs?: number; readonly maxMs?: number } = {}): Backoff {
+  assertKnown('createBackoff', options, ['stepMs', 'maxMs'])
   const { stepMs = 1_000, maxMs = 30_000 } = options
   for (const [name, value] of Object.entries({ stepMs, maxMs })) {
     if (Number.isFinite(value) && value > 0) continue

@@ -9,6 +9,7 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js'
 import { type Logger, stderrLogger } from '@kest/core'
+import { assertKnown } from '../assert-known.js'
 import { assertDuration } from '../duration.js'
 import { SpiffeError } from '../errors.js'
 import { SpiffeId } from '../id/spiffe-id.js'
@@ -55,6 +56,15 @@ export interface CallLimits {
   readonly timeoutMs?: number
 }
 
+const OPTIONS: readonly (keyof WorkloadApiOptions)[] = [
+  'address',
+  'backoff',
+  'timeoutMs',
+  'maxMessageBytes',
+  'keepaliveMs',
+  'logger',
+]
+const CALL_LIMITS: readonly (keyof CallLimits)[] = ['signal', 'timeoutMs']
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 const TIMEOUT_MS = 10_000
 const KEEPALIVE_MS = 310_000
@@ -75,6 +85,7 @@ export class WorkloadApiClient {
 
   /** @throws {SpiffeError} `ERR_SPIFFE_ADDRESS`, `ERR_SPIFFE_CONFIG` */
   constructor(options: WorkloadApiOptions = {}) {
+    assertKnown('WorkloadApiClient', options, OPTIONS)
     const {
       timeoutMs = TIMEOUT_MS,
       maxMessageBytes = MAX_MESSAGE_BYTES,
@@ -143,6 +154,8 @@ export class WorkloadApiClient {
     request: { readonly audience: string | readonly string[]; readonly id?: SpiffeId },
     limits: CallLimits = {},
   ): Promise<readonly JwtSvid[]> {
+    assertKnown('fetchJwtSvids', request, ['audience', 'id'])
+    assertKnown('fetchJwtSvids', limits, CALL_LIMITS)
     const audience = typeof request.audience === 'string' ? [request.audience] : [...request.audience]
     if (audience.length === 0 || audience.includes('')) {
       throw new SpiffeError('ERR_SPIFFE_CONFIG', 'JWT-SVID: an audience is needed')
@@ -173,6 +186,7 @@ export class WorkloadApiClient {
     request: { readonly token: string; readonly audience: string },
     limits: CallLimits = {},
   ): Promise<{ readonly id: SpiffeId; readonly claims: Readonly<Record<string, unknown>> }> {
+    assertKnown('validateJwtSvid', limits, CALL_LIMITS)
     const message = create(ValidateJWTSVIDRequestSchema, { svid: request.token, audience: request.audience })
     try {
       const { spiffeId, claims } = await this.#call(workloadApi.validateJWTSVID, message, limits)
