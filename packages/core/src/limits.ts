@@ -52,7 +52,10 @@ const resolved = new WeakSet<Partial<Limits>>([DEFAULT_LIMITS])
 export function resolveLimits(limits: Partial<Limits> = DEFAULT_LIMITS): Limits {
   if (resolved.has(limits)) return limits as Limits
   for (const [name, value] of Object.entries(limits)) {
-    if (!Object.hasOwn(DEFAULT_LIMITS, name)) throw new KestConfigError(`limits: unknown limit "${name}"`)
+    if (!Object.hasOwn(DEFAULT_LIMITS, name)) {
+      const known = Object.keys(DEFAULT_LIMITS).join(', ')
+      throw new KestConfigError(`limits: unknown limit "${name}"; there are: ${known}`)
+    }
     if (!Number.isSafeInteger(value) || (value as number) < 1) {
       throw new KestConfigError(`limits.${name}: expected a positive integer, got ${String(value)}`)
     }

@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
+import { assertOptions } from './assert-options.js'
 
 /** Bytes of a file that are read where nothing else is said. */
 const MAX_BYTES = 16 * 1024 * 1024
@@ -40,8 +41,10 @@ export async function openRegularFile(path: string | URL): Promise<FileHandle> {
  */
 export async function readRegularFile(
   path: string | URL,
-  { maxBytes = MAX_BYTES, signal }: ReadRegularFileOptions = {},
+  options: ReadRegularFileOptions = {},
 ): Promise<Buffer> {
+  assertOptions('readRegularFile', options, ['maxBytes', 'signal'])
+  const { maxBytes = MAX_BYTES, signal } = options
   const file = await openRegularFile(path)
   try {
     const chunks = new Chunks((await file.stat()).size, maxBytes)
