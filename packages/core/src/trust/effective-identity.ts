@@ -126,8 +126,8 @@ interface Agreement {
 
 const UNDISPUTED: readonly IdentityPart[] = Object.freeze([])
 
-const identityIn = (parent: VerifiedEntry): IdentityContext | null => parent.identity
-const claimIn = (parent: VerifiedEntry): IdentityContext | null => parent.claimedIdentity
+const identityIn = (parent: EffectiveParent): IdentityContext | null => parent.identity
+const claimIn = (parent: EffectiveParent): IdentityContext | null => parent.claimedIdentity
 
 /** Part by part what all say; a part that they disagree on is null. "Nobody" is an opinion, too. */
 function agreed(
