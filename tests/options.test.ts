@@ -45,6 +45,8 @@ const CALLS: Record<string, (options: never) => unknown> = {
   '@kest/core.Kest#resume 1': (options) => kest.resume({ passport }, options),
   '@kest/core.Kest#inject 2': (options) => kest.inject({}, 'http://localhost', options),
   '@kest/core.canonicalize 1': (options) => core.canonicalize({}, options),
+  'new @kest/core.EntriesVerifier 0': (options) =>
+    new core.EntriesVerifier({ trust: [], ...(options as object) }),
   'new @kest/core.OperationDefinition 0': (options) =>
     new core.OperationDefinition({ ...operation, ...(options as object) }),
   '@kest/core.readRegularFile 1': (options) => core.readRegularFile('README.md', options),
