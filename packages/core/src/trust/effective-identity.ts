@@ -1,5 +1,5 @@
 import { type KestEntry, LABEL, RUNTIME_NAME } from '../entry/entry.js'
-import type { IdentityContext, VerifiedEntry } from '../passport/verified.js'
+import type { IdentityContext } from '../passport/verified.js'
 import { type EffectiveParent, type EffectiveRules, principalOf, type Remarks } from './effective-rules.js'
 import { IDENTITY_PARTS, type IdentityPart } from './identity-authorities.js'
 import { parseIdentityLabel } from './identity-label.js'
