@@ -17,16 +17,20 @@ export default defineConfig({
     server: { deps: { external: [/\/dist\//] } },
     // One after the other: they start servers, and some of them look at what a busy machine would blur.
     fileParallelism: false,
-    projects: folders
-      .filter((folder) => existsSync(`${folder}/live`))
-      .map((root) => ({
-        extends: true as const,
-        test: {
-          name: root.replace(/^.*\//, ''),
-          root,
-          include: ['live/**/*.live.test.ts'],
-          globalSetup: existsSync(`${root}/live/support/setup.ts`) ? ['live/support/setup.ts'] : [],
-        },
-      })),
+    projects: [
+      ...folders
+        .filter((folder) => existsSync(`${folder}/live`))
+        .map((root) => ({
+          extends: true as const,
+          test: {
+            name: root.replace(/^.*\//, ''),
+            root,
+            include: ['live/**/*.live.test.ts'],
+            globalSetup: existsSync(`${root}/live/support/setup.ts`) ? ['live/support/setup.ts'] : [],
+          },
+        })),
+      // Against the newest versions of all that a README names.
+      { extends: true as const, test: { name: 'readmes', include: ['tests/live/**/*.live.test.ts'] } },
+    ],
   },
 })
