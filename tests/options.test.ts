@@ -99,7 +99,7 @@ const CALLS: Record<string, (options: never) => unknown> = {
   '@kest/spiffe.createMtlsConnector 1': (options) =>
     spiffe.createMtlsConnector(peerless(), { ...mtls, ...(options as object) }),
   '@kest/spiffe.createMtlsServer 1': (options) =>
-    spiffe.createMtlsServer(peerless(), { ...mtls, ...(options as object) }, () => {}),
+    spiffe.createMtlsServer(peerless(), { ...mtls, ...(options as object) }, () => expect.unreachable()),
   '@kest/spiffe.createMtlsServerFactory 1': (options) =>
     spiffe.createMtlsServerFactory(peerless(), { ...mtls, ...(options as object) }),
   '@kest/spiffe.SPIREProvider.connect 0': (options) => spiffe.SPIREProvider.connect(options),
