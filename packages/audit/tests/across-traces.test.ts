@@ -109,8 +109,8 @@ describe('the numbers of processes', () => {
 
   it('K-LOWS twins that are both built on have one number, and are one root', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-    const python = createKeyIdentity('python', privateKey)
-    const keys = createKeySource({ python: [publicKey.export({ format: 'jwk' })] })
+    const python = createKeyIdentity('urn:python', privateKey)
+    const keys = createKeySource({ 'urn:python': [publicKey.export({ format: 'jwk' })] })
     const claim = (n: number): EntryClaim => ({
       runtime: { name: 'kest-python', version: '0.3.0' },
       labels: { 'kest.seq': `${PROCESS}:${n}` },
@@ -121,7 +121,7 @@ describe('the numbers of processes', () => {
       makeEntry(python.current(), [first], claim(2)),
       makeEntry(python.current(), [twin], claim(3)),
     ]
-    const roots = [{ workload: 'python', ceiling: 100 }]
+    const roots = [{ workload: 'urn:python', ceiling: 100 }]
     const audited = await auditOf(spansOf(first, twin, one, other), { trust: keys, roots })
     expect(audited.summary.verdicts.verified).toBe(1)
     expect([...audited.summary.findings]).toEqual([['duplicated', 1]])

@@ -14,7 +14,7 @@ const FIRST = Date.UTC(2026, 0, 31, 12)
 export function signChain(claims: readonly Claim[]): string[] {
   const passport: string[] = []
   for (const [i, { by, labels, ...claim }] of claims.entries()) {
-    const identity = new MockIdentityProvider(by)
+    const { identity, principal } = signerOf(by)
     const { header, sign } = identity.current()
     const entry: KestEntry = {
       schema_version: '0.3.0',
@@ -27,7 +27,7 @@ export function signChain(claims: readonly Claim[]): string[] {
       added_taints: [],
       removed_taints: [],
       taints: [],
-      labels: { principal: identity.getWorkloadId(), trace_id: 'a'.repeat(32), ...labels },
+      labels: { principal, trace_id: 'a'.repeat(32), ...labels },
       policy_context: {
         enterprise_policies: [],
         platform_policies: [],
@@ -51,12 +51,19 @@ export function signChain(claims: readonly Claim[]): string[] {
 
 /** Trust material that knows these workloads. */
 export function trustOf(...names: readonly string[]): { keys: Record<string, unknown> } {
-  const identities = names.map((name) => new MockIdentityProvider(name))
+  const signers = names.map(signerOf)
   return {
     keys: Object.fromEntries(
-      identities.map((identity) => [identity.getWorkloadId(), [identity.getPublicJwk()]]),
+      signers.map(({ identity, principal }) => [principal, [identity.getPublicJwk()]]),
     ),
   }
+}
+
+/** Whose key signs, and as whom: a principal with control characters has no provider that would take it. */
+function signerOf(by: string): { identity: MockIdentityProvider; principal: string } {
+  const harmful = /[\p{Cc}\p{Cf}]/u.test(by)
+  const identity = new MockIdentityProvider(harmful ? 'stranger' : by)
+  return { identity, principal: harmful ? by : identity.getWorkloadId() }
 }
 
 /** Evidence of such a chain, with the keys of all who signed. */
