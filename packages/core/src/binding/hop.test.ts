@@ -127,14 +127,8 @@ describe('a hop token', () => {
     expect(state.frame.lineage.strings()).toEqual(operation.passport.toJSON())
 
     const [header, payload] = member(baggage, MEMBER.hop)
-      .split('.')
-      .map((text) =>
-        JSON.parse(
-          Buffer.from(text, 'base64url')
-            .toString('latin1')
-            .replace(/^[^{].*/s, 'null'),
-        ),
-      )
+      .split('.', 2)
+      .map((text) => JSON.parse(Buffer.from(text, 'base64url').toString('utf8')))
     expect(header).toEqual({ alg: 'EdDSA', typ: 'kest-hop', kid: gateway.getPublicJwk().kid })
     expect(payload).toEqual({
       aud: ORDERS,
