@@ -10,7 +10,7 @@ import { createKeySource } from '@kest/core'
 import { MockIdentityProvider } from '@kest/core/testing'
 import { expect, it, onTestFinished } from 'vitest'
 import { Audit, OtlpReceiver, readFiles } from '../src/index.js'
-import { makeEntry } from '../src/testing/make-entry.js'
+import { EVERYBODY, makeEntry } from '../src/testing/make-entry.js'
 import { otlpLine, spanOf } from '../src/testing/make-span.js'
 
 const UP_MS = 30_000
@@ -23,7 +23,7 @@ it.each(['proto', 'json'] as const)(
     const trust = createKeySource({ [identity.getWorkloadId()]: [identity.getPublicJwk()] })
     const receiver = await OtlpReceiver.listen({ port: 0 })
     onTestFinished(() => receiver.close())
-    await using audit = new Audit({ trust })
+    await using audit = new Audit({ trust, roots: EVERYBODY })
     const read = audit.read(receiver)
     // One after the other: what it is told to send later, as too much comes at once, it drops when it is ended.
     const sending_queue = { num_consumers: 1 }
