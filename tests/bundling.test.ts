@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { root } from '../scripts/workspace.mjs'
-import { run } from './readmes/run.js'
 import { linkWorkspaceModules } from './readmes/workspace-modules.js'
+import { run } from './support/run.js'
 
 const telemetry = createRequire(join(root, 'packages/telemetry/package.json'))
 const cedar = createRequire(join(root, 'packages/cedar/package.json'))

@@ -1,10 +1,9 @@
-import { execFile } from 'node:child_process'
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { packageManagerEnv, readJson, root } from '../scripts/workspace.mjs'
+import { run } from './support/run.js'
 
 const FIXTURES = join(import.meta.dirname, 'fixtures/opentelemetry')
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
@@ -43,7 +42,7 @@ beforeAll(async () => {
   const { packageManager } = readJson(join(root, 'package.json')) as { packageManager: string }
   for (const [name, tarball] of Object.entries(tarballs)) {
     const folder = join(root, 'packages', name.replace('@kest/', ''))
-    await execute('npx', ['-y', packageManager, 'pack', '--out', tarball], folder, packageManagerEnv())
+    await run('npx', ['-y', packageManager, 'pack', '--out', tarball], folder, packageManagerEnv())
   }
 })
 
@@ -59,7 +58,7 @@ describe.each(Object.entries(SURROUNDINGS))('beside OpenTelemetry: %s', (name, v
       await cp(FIXTURES, join(folder, 'src'), { recursive: true })
       const wanted = Object.entries(versions).map(([dependency, range]) => `${dependency}@${range}`)
       const types = '@types/node@20'
-      const said = await execute(
+      const said = await run(
         'npm',
         [
           'install',
@@ -91,26 +90,8 @@ describe.each(Object.entries(SURROUNDINGS))('beside OpenTelemetry: %s', (name, v
           files: [`src/${program}.ts`],
         }),
       )
-      await execute(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', folder], folder)
-      expect(await execute(process.execPath, ['--no-warnings', `dist/${program}.js`], folder)).toMatch(
-        /ok\n$/,
-      )
+      await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', folder], folder)
+      expect(await run(process.execPath, ['--no-warnings', `dist/${program}.js`], folder)).toMatch(/ok\n$/)
     },
   )
 })
-
-/** What the command said, all of it; when it fails, as an error. */
-async function execute(
-  command: string,
-  args: readonly string[],
-  cwd: string,
-  env: NodeJS.ProcessEnv = process.env,
-): Promise<string> {
-  try {
-    const { stdout, stderr } = await promisify(execFile)(command, args, { cwd, env, maxBuffer: 1 << 24 })
-    return stderr + stdout
-  } catch (error) {
-    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
-    throw new Error(`${command} ${args.join(' ')} failed\n${stdout}${stderr}`, { cause: error })
-  }
-}

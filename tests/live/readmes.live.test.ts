@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { packageManagerEnv } from '../../scripts/workspace.mjs'
-import { run } from '../readmes/run.js'
 import { README_PAGES, type Snippet, snippetsOf } from '../readmes/snippets.js'
 import { writeSnippets } from '../readmes/write-snippets.js'
+import { run } from '../support/run.js'
 import { type Registry, startRegistry } from './registry.js'
 
 const NODES = ['20.19', '22', '24', '26']

@@ -5,7 +5,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { basename, join } from 'node:path'
 import { packageFolders, packageManagerEnv, readJson, root } from '../../scripts/workspace.mjs'
-import { run } from '../readmes/run.js'
+import { run } from '../support/run.js'
 
 /** Serves the packages of this tree, packed, as a registry does. */
 export interface Registry {

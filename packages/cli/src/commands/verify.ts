@@ -6,9 +6,9 @@ import { parseArguments } from '../arguments/parse.js'
 import { parseAt } from '../arguments/time.js'
 import { UsageError } from '../arguments/usage-error.js'
 import { JUDGING_HELP, JUDGING_OPTIONS, readJudgingOptions } from '../audit/judging-options.js'
+import { assertStdinOnce } from '../audit/trust-options.js'
 import type { Command, Io } from '../command.js'
 import { EXIT, type ExitCode, gravest } from '../exit-code.js'
-import { STDIN } from '../files/read.js'
 import { readTrust, sourcesOf } from '../files/trust.js'
 import { exitCodeOf, judgeFile, type Verdict } from '../verify/verdict.js'
 import { verdictJson } from '../verify/verdict-json.js'
@@ -63,7 +63,7 @@ export const verify: Command = {
       return EXIT.holds
     }
     if (files.length === 0) throw new UsageError('which file? "-" is standard input')
-    assertStdinOnce([...files, values.trust, values.roots])
+    assertStdinOnce(files, values)
     const options = await verifyOptions(values, io)
     const verdicts: Verdict[] = []
     for (const file of files) {
@@ -91,11 +91,5 @@ async function verifyOptions(values: Values, io: Io): Promise<VerifyEvidenceOpti
     ...(trust === undefined
       ? {}
       : { trust: sourcesOf(await readTrust(trust, trustDomain, io.stdin), `--trust ${trust}`) }),
-  }
-}
-
-function assertStdinOnce(paths: readonly (string | undefined)[]): void {
-  if (paths.filter((path) => path === STDIN).length > 1) {
-    throw new UsageError('standard input can be read once')
   }
 }
