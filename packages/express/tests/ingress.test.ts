@@ -61,6 +61,28 @@ describe.each(MAJORS)('kestExpress on Express $major', ({ express }) => {
     expect(seen).toEqual([])
   })
 
+  it('K-OPTIONAL lets in a request without lineage where it is optional, worth nothing whatever the route says', async () => {
+    const { app, engine } = setup({ lineage: 'optional' })
+    const raising = { policy: 'test', origin: 'internal', trustOverride: 100, user: 'admin' }
+    app.get('/raising', protect(raising), (req, res) => {
+      res.json(req.kest?.operation?.entry.trustScore)
+    })
+    const { url } = await serve(app)
+
+    const answer = await fetch(`${url}/raising`)
+
+    expect([await answer.json(), answer.headers.get('vary')]).toEqual([0, 'baggage'])
+    expect(engine.requests.at(-1)?.context).toMatchObject({
+      trust_score: 0,
+      subject: { taints: ['kest.unproven'], user: null },
+    })
+    const headers = await callerHeaders(url, { user: 'alice' })
+    expect(await (await fetch(`${url}/open`, { headers })).json()).toEqual({ user: 'alice', entries: 1 })
+    const refused = await fetch(`${url}/open`, { headers: { baggage: 'kest.passport=%5B%5D' } })
+    expect(refused.status).toBe(403)
+    expect(await refused.json()).toMatchObject({ code: 'ERR_KEST_LINEAGE_MISSING' })
+  })
+
   it('K-EDGE takes kest.* out of what an edge receives, so that a handler cannot hand it on', async () => {
     const { app, seen, logger } = setup({ origin: 'internet' })
     const { url } = await serve(app)

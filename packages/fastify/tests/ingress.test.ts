@@ -55,6 +55,21 @@ describe('an internal listener', () => {
     expect(handler).not.toHaveBeenCalled()
   })
 
+  it('K-OPTIONAL lets in a request without lineage where it is optional, worth nothing whatever the route says', async () => {
+    const { app, world } = await setting({ lineage: 'optional' })
+    const route = { policy: 'test', origin: 'internal', trustOverride: 100, user: 'admin' }
+    app.get('/raising', { config: { kest: route } }, async ({ kest }) => kest?.operation?.entry.trustScore)
+    const vary = (await app.inject('/x')).headers['vary']
+    expect([(await app.inject('/raising')).json(), vary]).toEqual([0, 'baggage'])
+    expect(world.engine.requests.at(-1)?.context).toMatchObject({
+      trust_score: 0,
+      subject: { taints: ['kest.unproven'], user: null },
+    })
+    expect((await app.inject({ url: '/x', headers: await lineage() })).json().user).toBe('alice')
+    const refused = await app.inject({ url: '/x', headers: { baggage: 'kest.passport=%5B%5D' } })
+    expect([refused.statusCode, refused.json().code]).toEqual([403, 'ERR_KEST_LINEAGE_MISSING'])
+  })
+
   it('K-INGRESS refuses lineage whose signature does not hold', async () => {
     const { app, handler } = await setting()
     const response = await app.inject({ url: '/x', headers: { baggage: tampered(await lineage()) } })

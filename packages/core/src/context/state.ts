@@ -17,7 +17,7 @@ export interface StatedIdentity {
  */
 export interface KestState {
   readonly frame: Frame
-  /** The origin of an edge request; `null` where lineage is required (K-ROOT). */
+  /** The origin of a request that began here, `kest.unproven` where it should have brought lineage; `null` where it did (K-ROOT). */
   readonly origin: string | null
   readonly identity: StatedIdentity | null
   /**

@@ -17,6 +17,7 @@ import type { PolicyPlan } from '../policy/tiers.js'
 import { type EffectiveValues, effectiveOf } from '../trust/effective.js'
 import type { EffectiveRules } from '../trust/effective-rules.js'
 import { IDENTITY_PARTS } from '../trust/identity-authorities.js'
+import { UNPROVEN_ORIGIN } from '../trust/reserved.js'
 import { trustDomainOf } from '../trust/trust-domain.js'
 import { Attempt } from './attempt.js'
 import { draftEntry, type EntryDraft, type EntryFacts } from './draft.js'
@@ -61,6 +62,7 @@ export async function begin(
   const assertState = (): void => {
     if (state !== null) assertLive(state, `operation "${definition.operation}"`)
   }
+  const unproven = state?.origin === UNPROVEN_ORIGIN
   const throwIfGone = (): void => {
     assertState()
     if (signal?.aborted || options.isGone?.())
@@ -87,6 +89,7 @@ export async function begin(
       values,
       lineage,
       origin,
+      unproven,
       principal: signer.workloadId,
       ...identityOf(values, state),
       policies: plan.record,
@@ -95,7 +98,7 @@ export async function begin(
     })
     attempt.drafted(draft)
     const effective = effectiveOf(draft, lineage.tips, rulesOf(runtime, signer))
-    if (lineage.length === 0) assertMayBegin(runtime, effective, signer)
+    if (lineage.length === 0 && !unproven) assertMayBegin(runtime, effective, signer)
     const contextOf = policyContexts({
       entry: draft,
       effective,
@@ -177,6 +180,8 @@ function originOf(
   definition: OperationDefinition,
 ): string | undefined {
   if (lineage.length > 0) return values.origin
+  // What came without lineage is not what an operation says that it is (K-OPTIONAL).
+  if (state?.origin === UNPROVEN_ORIGIN) return UNPROVEN_ORIGIN
   const origin = values.origin ?? state?.origin ?? undefined
   if (origin !== undefined) return origin
   throw new KestError(
@@ -185,14 +190,15 @@ function originOf(
   )
 }
 
-/** Step 4: what the call states, over what is ambient. */
+/** Step 4: what the call states, over what is ambient; in a request without lineage only a token says who acts (K-OPTIONAL). */
 function identityOf(
   { user, agent, task }: OperationValues,
   state: KestState | null,
 ): Pick<EntryFacts, 'identity' | 'identityStated'> {
   const ambient = state?.identity?.context ?? null
   const ambientStated = ambient === null || state?.identityStated === true
-  if (user === undefined && agent === undefined && task === undefined)
+  const stated = user !== undefined || agent !== undefined || task !== undefined
+  if (!stated || state?.origin === UNPROVEN_ORIGIN)
     return { identity: ambient, identityStated: ambientStated }
   const identity = {
     user: user ?? ambient?.user ?? null,

@@ -13,7 +13,7 @@ import { KestConfigError } from '../errors.js'
 import type { Lineage } from '../passport/lineage.js'
 import type { IdentityContext } from '../passport/verified.js'
 import { formatIdentityLabel } from '../trust/identity-label.js'
-import { forbidRaises } from '../trust/reserved.js'
+import { forbidRaises, UNPROVEN_TAINT } from '../trust/reserved.js'
 import { computeTaints } from '../trust/taints.js'
 import { VERSION } from '../version.js'
 import type { OperationDefinition } from './operation-definition.js'
@@ -32,6 +32,8 @@ export interface EntryFacts {
   readonly lineage: Lineage
   /** The origin of a root; of another entry only if the operation was given one. */
   readonly origin: string | undefined
+  /** Whether the request came without lineage (K-OPTIONAL). */
+  readonly unproven: boolean
   readonly principal: string
   readonly identity: IdentityContext | null
   /** Whether the call, or a token, has stated every part of it (K-SWITCH). */
@@ -52,7 +54,8 @@ export function draftEntry(
   facts: EntryFacts,
 ): EntryDraft {
   const { values, lineage, identity, span } = facts
-  const { addedTaints = NONE, removedTaints = NONE } = values
+  const { removedTaints = NONE } = values
+  const addedTaints = addedBy(facts)
   const override = trustOverride(runtime, facts)
 
   const labels: Record<string, string> = { ...values.labels }
@@ -97,13 +100,31 @@ export function draftEntry(
 function trustOverride(runtime: HookRuntime, facts: EntryFacts): number | undefined {
   const { values, lineage } = facts
   if (values.trustOverride === undefined) return undefined
+  if (isUnproven(facts)) return 0
   const override = Math.min(100, Math.max(0, values.trustOverride))
   const held = lineage.tips.some((tip) => forbidRaises(tip.taints))
   return held ? Math.min(override, trustScore(runtime, facts)) : override
 }
 
+/** K-OPTIONAL: what came without lineage is marked, and what follows it inherits the mark. */
+function addedBy({ values: { addedTaints = NONE }, unproven, lineage }: EntryFacts): readonly string[] {
+  if (!unproven || hasTaint(lineage, UNPROVEN_TAINT)) return addedTaints
+  return Object.freeze([...addedTaints, UNPROVEN_TAINT])
+}
+
+/** Whether nothing is trusted, whatever evaluator, override or origin say (K-OPTIONAL). */
+function isUnproven({ unproven, lineage }: EntryFacts): boolean {
+  return unproven || hasTaint(lineage, UNPROVEN_TAINT)
+}
+
+function hasTaint({ tips }: Lineage, taint: string): boolean {
+  return tips.some(({ taints }) => taints.includes(taint))
+}
+
 /** SPEC §5: a root has its origin's score; every other entry scales the least of its parents' (effective) trust. */
-function trustScore(runtime: HookRuntime, { origin, lineage }: EntryFacts): number {
+function trustScore(runtime: HookRuntime, facts: EntryFacts): number {
+  if (isUnproven(facts)) return 0
+  const { origin, lineage } = facts
   const self = origin === undefined ? 100 : runtime.origins.score(origin)
   if (lineage.length === 0) return self
   const score = runtime.trustEvaluator.calculate(

@@ -11,6 +11,7 @@ import { resolveVerifyOptions } from '../passport/verify-options.js'
 import { assertLines, readMembers, stripKest } from '../propagation/baggage.js'
 import { BAGGAGE_HEADER, MEMBER } from '../propagation/baggage-names.js'
 import { decodeMembers } from '../propagation/restore.js'
+import { UNPROVEN_ORIGIN } from '../trust/reserved.js'
 import { admit } from './admission.js'
 import type { InboundRequest, KeptPassport, ListenerDeps } from './listener.js'
 import { DEFAULT_LINEAGE_AGE_MS, type ResolvedListenerOptions } from './listener-options.js'
@@ -37,7 +38,7 @@ export interface LineageInterceptor {
   resume(kept: KeptPassport): Promise<InboundLineage>
 }
 
-/** Lineage is required, verified and judged (K-ROOT, K-INGRESS). */
+/** Lineage is verified and judged (K-ROOT, K-INGRESS), and required unless the listener is told otherwise (K-OPTIONAL). */
 export function createInternalInterceptor(
   deps: ListenerDeps,
   options: ResolvedListenerOptions,
@@ -97,6 +98,7 @@ export function createInternalInterceptor(
         const members = takeMembersOut(headers)
         assertLines(lines, deps.propagation.maxInboundLength)
         const kest = readMembers(members)
+        if (members.length === 0 && options.lineage === 'optional') return begunAt(UNPROVEN_ORIGIN)
         if (kest.size === 0) throw lineageMissing()
         const sender = checkSender({ hop: kest.get(MEMBER.hop), peer })
         const { passport, tip, identity } = await decodeMembers(kest, deps.propagation)

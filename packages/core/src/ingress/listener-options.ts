@@ -40,6 +40,16 @@ export interface ListenerOptions extends BindingOptions {
    */
   readonly acceptLineage?: boolean | undefined
   /**
+   * What becomes of a request that brings no `kest.*` member at all. `required` (default) refuses it (K-ROOT). `optional` lets
+   * it in as a root that is worth nothing, for listeners that are called both with and without lineage (K-OPTIONAL): its
+   * trust is 0, whatever evaluator, `trustOverride` or `origin` an operation has, the taint `kest.unproven` is in effect, and
+   * nobody acts in it but whom a token names. What does bring a member is judged as ever, and refused if it does not hold.
+   *
+   * Whoever drops the lineage that he received sheds its taints by it: policies that deny by taint should deny
+   * `kest.unproven`, too.
+   */
+  readonly lineage?: 'required' | 'optional' | undefined
+  /**
    * `full` (default) verifies every signature. `tip` verifies those of the tips alone: their ancestors raise no trust,
    * remove no taint and state no identity. `off` verifies none and believes nothing: trust 0, taint `unverified`, no
    * identity (K-INGRESS).
@@ -95,6 +105,7 @@ export type TrustDomainRule = Required<TrustDomainOptions>
 export interface ResolvedListenerOptions {
   readonly origin: string | null
   readonly acceptLineage: boolean
+  readonly lineage: 'required' | 'optional'
   readonly binding: ResolvedBinding
   readonly mode: 'full' | 'tip' | 'off'
   readonly maxAgeMs: number
@@ -112,6 +123,7 @@ export interface ResolvedListenerOptions {
 const OPTIONS: ReadonlySet<string> = new Set([
   'origin',
   'acceptLineage',
+  'lineage',
   'mode',
   'maxAgeMs',
   'maxStateMs',
@@ -127,6 +139,7 @@ const OPTIONS: ReadonlySet<string> = new Set([
 ])
 /** What only means something where lineage is read. */
 const INTERNAL: readonly (keyof ListenerOptions)[] = [
+  'lineage',
   'mode',
   'maxAgeMs',
   'maxLineageAgeMs',
@@ -173,6 +186,12 @@ export function resolveListenerOptions(options: ListenerOptions): ResolvedListen
       )
     }
   }
+  if (acceptLineage && options.lineage !== undefined) {
+    throw new KestConfigError(
+      'listener.lineage: means nothing at an edge, where what comes without lineage begins (K-EDGE)',
+    )
+  }
+  const lineage = oneOf(options.lineage ?? 'required', ['required', 'optional'], 'lineage')
   const mode = oneOf(options.mode ?? 'full', ['full', 'tip', 'off'], 'mode')
   const binding = resolveBinding(options)
   if (acceptLineage && binding.kind === 'none') {
@@ -189,6 +208,7 @@ export function resolveListenerOptions(options: ListenerOptions): ResolvedListen
   return Object.freeze({
     origin: origin ?? null,
     acceptLineage,
+    lineage,
     binding,
     mode,
     maxAgeMs,

@@ -60,7 +60,7 @@ export interface KeptPassport {
 
 /** Where requests come in: turns what a caller sends into what Kest knows about the request. */
 export interface Listener {
-  /** The origin of an edge, `null` where lineage is required. */
+  /** The origin of an edge; `null` where lineage is required, or `optional`. */
   readonly origin: string | null
   /** How it knows the sender (K-HOP). With `mtls` a request needs its `peer`. */
   readonly binding: 'none' | 'mtls' | 'hop'
@@ -105,7 +105,7 @@ export interface ListenerDeps {
 
 /**
  * Makes a listener. An internal one (default) requires lineage that verifies, is fresh, of one trace and of accepted
- * domains, with all its tips agreeing on who acts; an edge (`origin`) takes none, and starts with an empty frame. Both
+ * domains, with all its tips agreeing on who acts (with `lineage: 'optional'` of what brings any); an edge (`origin`) takes none, and starts with an empty frame. Both
  * validate a bearer token if told how.
  *
  * Not checked, unless a `binding` says how: who the sender is. A fresh passport can be replayed by whoever saw it

@@ -3,6 +3,7 @@ import type { IdentityContext } from '../passport/verified.js'
 import { type EffectiveParent, type EffectiveRules, principalOf, type Remarks } from './effective-rules.js'
 import { IDENTITY_PARTS, type IdentityPart } from './identity-authorities.js'
 import { parseIdentityLabel } from './identity-label.js'
+import { UNPROVEN_TAINT } from './reserved.js'
 
 /** Who acts, as an entry and its lineage say. */
 export interface EffectiveIdentity {
@@ -61,12 +62,21 @@ function ofRoot(entry: KestEntry, says: IdentityContext | null, rules: Effective
   const principal = principalOf(entry)
   const none = { identity: null, identityBy: null, claimed, switched: false }
   if (claimed === null) return none
-  if (rules.roots !== null && rules.roots.grantOf(principal)?.identity !== true) return none
+  if (!mayBegin(entry, rules)) return none
   const barred = IDENTITY_PARTS.filter(
     (part) => claimed[part] !== null && !rules.mayBeginIdentity(principal, part),
   )
   const identity = barred.length === 0 ? claimed : orNull(without(claimed, barred))
   return { ...none, identity, identityBy: identity === null ? null : principal }
+}
+
+/**
+ * Where there is a list it says whose roots may name somebody (K-ROOTS). In its own process a workload that was called without
+ * lineage needs no listing: nobody is named there but by a token that it has validated itself (K-OPTIONAL).
+ */
+function mayBegin(root: KestEntry, { roots, own = false }: EffectiveRules): boolean {
+  if (roots === null || (own && root.taints.includes(UNPROVEN_TAINT))) return true
+  return roots.grantOf(principalOf(root))?.identity === true
 }
 
 interface Statement {

@@ -5,6 +5,8 @@ export const RESERVED_PREFIX = 'kest.'
 export const UNLISTED_ROOT_TAINT = 'kest.unlisted-root'
 /** In effect where somebody was signed in without the authority for it (K-SWITCH). */
 export const IDENTITY_SWITCHED_TAINT = 'kest.identity-switched'
+/** Where a request comes from that was let in without lineage (K-OPTIONAL). Nothing that began so is trusted. */
+export const UNPROVEN_ORIGIN = 'kest.unproven'
 /** In effect where a request without lineage was let in (K-OPTIONAL). */
 export const UNPROVEN_TAINT = 'kest.unproven'
 
