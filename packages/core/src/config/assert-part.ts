@@ -1,4 +1,5 @@
 import { KestConfigError } from '../errors.js'
+import { isEngine } from '../policy/is-engine.js'
 
 /** @throws {KestConfigError} for a part that is there and has not these methods */
 export function assertPart(name: string, part: unknown, methods: readonly string[]): void {
@@ -8,6 +9,13 @@ export function assertPart(name: string, part: unknown, methods: readonly string
       throw new KestConfigError(`${name}: expected an object with a method ${method}()${hint(part)}`)
     }
   }
+}
+
+/** @throws {KestConfigError} for an engine that cannot be asked, or says that it can be asked at once and cannot */
+export function assertEngine(name: string, engine: unknown): void {
+  assertPart(name, engine, ['evaluate'])
+  if (engine !== undefined && !isEngine(engine))
+    throw new KestConfigError(`${name}: expected evaluateAll to be a method, where there is one`)
 }
 
 /** What was given in its place, where it is easily mistaken. */

@@ -88,6 +88,11 @@ describe('createKest', () => {
     ['a meter that is none', { telemetry: { meterProvider: {} } }, /telemetry\.meterProvider/],
     ['passport that is text', { telemetry: { passport: 'false' } }, /telemetry\.passport/],
     ['an engine that is none', { engine: {} }, /engine: .*evaluate/],
+    [
+      'an engine that says wrongly how it is asked',
+      { engine: { evaluate: () => true, evaluateAll: true } },
+      /evaluateAll to be a method/,
+    ],
     ['an identity that is none', { identity: 'me' }, /identity: /],
     ['a time-out of nothing', { policyTimeoutMs: 0 }, /policyTimeoutMs/],
     ['an unknown limit', { limits: { entry: 1 } }, /unknown limit "entry"/],

@@ -19,7 +19,7 @@ import { AuditSpans } from '../telemetry/spans.js'
 import { defaultTrustEvaluator } from '../trust/evaluator.js'
 import { createOriginMap } from '../trust/origins.js'
 import { toPrincipals } from '../trust/to-principals.js'
-import { assertPart } from './assert-part.js'
+import { assertEngine, assertPart } from './assert-part.js'
 import type { KestOptions } from './options.js'
 import { resolveTelemetry } from './telemetry-options.js'
 
@@ -59,7 +59,7 @@ export interface Runtime extends HookRuntime {
 export function createRuntime(options: KestOptions): Runtime {
   assertOptions('Kest', options, KNOWN)
   assertPart('identity', options.identity, ['current', 'getWorkloadId'])
-  assertPart('engine', options.engine, ['evaluate'])
+  assertEngine('engine', options.engine)
   assertPart('cache', options.cache, ['get', 'setIfAbsent'])
   assertPart('logger', options.logger, ['debug', 'info', 'warn', 'error'])
   assertPart('clock', options.clock, ['now'])

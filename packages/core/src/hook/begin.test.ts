@@ -15,7 +15,7 @@ import { MockIdentityProvider } from '../identity/mock.js'
 import type { IdentityProvider, Signer } from '../identity/provider.js'
 import { DEFAULT_LIMITS } from '../limits.js'
 import { verifyPassport } from '../passport/verify.js'
-import type { PolicyContext, PolicyEngine } from '../policy/engine.js'
+import type { Decision, PolicyContext, PolicyEngine, PolicyRequest } from '../policy/engine.js'
 import { createFunctionEngine } from '../policy/function-engine.js'
 import { FakeClock } from '../testing/fake-clock.js'
 import { MockPolicyEngine } from '../testing/mock-engine.js'
@@ -660,6 +660,61 @@ describe('begin: what it emits', () => {
     const { kest } = setUp({ engine: { evaluate }, policyTimeoutMs: 500 })
     await expect(kest.begin(root)).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE_TIMEOUT' })
     expect(asked).toEqual(['a', 'b'])
+    await kest.close()
+  })
+
+  it('K-ASK F-PE-07 asks an engine outside the process for all tiers at once, and signs nothing before the last allowed', async () => {
+    deploy('policies: { enterprise: [ent], application: [app] }')
+    const answers = new Map<string, (answer: boolean | Decision) => void>()
+    const lists: (readonly PolicyRequest[])[] = []
+    const engine: PolicyEngine = {
+      evaluate: () => false,
+      evaluateAll: (requests) => {
+        lists.push(requests)
+        return requests.map(
+          ({ policies }) => new Promise((resolve) => answers.set(policies[0] as string, resolve)),
+        )
+      },
+    }
+    const key = watched()
+    const { kest, logger } = setUp({ identity: key.identity, engine })
+    const under = kest.begin({ ...root, policy: ['own', 'more'] })
+    await vi.waitFor(() => expect(lists).toHaveLength(1))
+    const [requests] = lists as [readonly PolicyRequest[]]
+    expect(requests.map(({ policies }) => policies)).toEqual([['ent'], ['app'], ['own', 'more']])
+    expect(requests).toSatisfy(Object.isFrozen)
+    const [first, ...others] = requests.map(({ context }) => context) as [PolicyContext, ...PolicyContext[]]
+    for (const context of others) {
+      // One and the same, so that it need not be written twice.
+      for (const part of ['subject', 'object', 'lineage'] as const) expect(context[part]).toBe(first[part])
+      const { policy_tier: _, policy_names: __, ...rest } = context.environment
+      expect(first.environment).toMatchObject(rest)
+    }
+    for (const name of ['own', 'app', 'ent']) {
+      expect(key.used()).toBe(0)
+      answers.get(name)?.({ allow: true, reason: `${name} says so` })
+      await new Promise(setImmediate)
+    }
+    expect((await under).entry.entry.policy_context).toMatchObject({
+      enterprise_policies: ['ent'],
+      app_policies: ['app'],
+      function_policies: ['own', 'more'],
+    })
+    expect(key.used()).toBe(1)
+    const allowed = logger.records.filter(({ message }) => message === 'policies allowed')
+    expect(allowed.map(({ details }) => details['tier'])).toEqual(['enterprise', 'application', 'function'])
+
+    const denied = kest.begin(root)
+    await vi.waitFor(() => expect(lists).toHaveLength(2))
+    answers.get('test/allow')?.(true)
+    answers.get('app')?.({ allow: false, reason: 'embargo' })
+    answers.get('ent')?.(true)
+    await expect(denied).rejects.toMatchObject({
+      code: 'ERR_KEST_DENIED',
+      policies: ['app'],
+      reason: 'embargo',
+    })
+    expect(key.used()).toBe(1)
     await kest.close()
   })
 

@@ -11,7 +11,7 @@ import { type SignedEntry, signEntry } from '../jws/compact.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { Lineage } from '../passport/lineage.js'
 import type { VerifiedEntry } from '../passport/verified.js'
-import { decide } from '../policy/decide.js'
+import { ask } from '../policy/ask.js'
 import type { PolicyEngine, PolicyTier } from '../policy/engine.js'
 import type { PolicyPlan } from '../policy/tiers.js'
 import { type EffectiveValues, effectiveOf } from '../trust/effective.js'
@@ -108,23 +108,21 @@ export async function begin(
     })
 
     // The caller waits for all tiers together.
-    let leftMs = runtime.policyTimeoutMs
-    for (const { tier, policies } of plan.tiers) {
-      throwIfGone()
-      const request = Object.freeze({
-        entryId: draft.entry_id,
-        policies,
-        context: contextOf(tier, policies),
-      })
-      const allowed = decide(engines(tier), request, { timeoutMs: Math.max(1, Math.ceil(leftMs)), signal })
-      let reason: string | undefined
-      if (isPromise(allowed)) {
-        const askedMs = performance.now()
-        reason = await allowed
-        leftMs -= performance.now() - askedMs
-      } else reason = allowed
-      if (reason !== undefined) attempt.allowed(tier, policies, reason)
-    }
+    const asked = ask(
+      plan.tiers.map(({ tier, policies }) => ({
+        engine: engines(tier),
+        request: Object.freeze({ entryId: draft.entry_id, policies, context: contextOf(tier, policies) }),
+      })),
+      {
+        timeoutMs: runtime.policyTimeoutMs,
+        signal,
+        throwIfGone,
+        onAllowed: ({ policies, context }, reason) => {
+          if (reason !== undefined) attempt.allowed(context.environment.policy_tier, policies, reason)
+        },
+      },
+    )
+    if (isPromise(asked)) await asked
     const reserving = runtime.auditTrail?.reserve(signal) ?? null
     const slot = isPromise(reserving) ? await reserving : reserving
     attempt.reserved(slot)

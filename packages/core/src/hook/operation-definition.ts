@@ -3,6 +3,7 @@ import { KestConfigError } from '../errors.js'
 import type { IdentityProvider } from '../identity/provider.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { PolicyEngine } from '../policy/engine.js'
+import { isEngine } from '../policy/is-engine.js'
 import { toPolicies } from '../policy/policies.js'
 import { assertKnownOrigin, type OriginMap } from '../trust/origins.js'
 import { isReserved } from '../trust/reserved.js'
@@ -66,7 +67,7 @@ export class OperationDefinition {
     if (options.identity !== undefined && typeof options.identity.current !== 'function')
       this.#fail('identity')
     this.identity = options.identity
-    if (options.engine !== undefined && typeof options.engine.evaluate !== 'function') this.#fail('engine')
+    if (options.engine !== undefined && !isEngine(options.engine)) this.#fail('engine')
     this.engine = options.engine
 
     const fixed: Record<string, unknown> = {}

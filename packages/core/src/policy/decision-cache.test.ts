@@ -3,10 +3,11 @@ import { describe, expect, it } from 'vitest'
 import { createKest } from '../config/kest.js'
 import { KestConfigError, KestError, PolicyDeniedError } from '../errors.js'
 import { MockIdentityProvider } from '../identity/mock.js'
+import type { MaybePromise } from '../maybe-promise.js'
 import { FakeClock } from '../testing/fake-clock.js'
 import { MockPolicyEngine } from '../testing/mock-engine.js'
 import { RecordingLogger } from '../testing/recording-logger.js'
-import { decide } from './decide.js'
+import { type AskOptions, ask } from './ask.js'
 import { cacheDecisions, type DecisionCacheOptions } from './decision-cache.js'
 import type { Decision, PolicyContext, PolicyEngine, PolicyRequest } from './engine.js'
 
@@ -42,6 +43,10 @@ function request(user = 'alice', policies: readonly string[] = names): PolicyReq
   const context = { ...base, environment, subject: { ...base.subject, user } }
   return { entryId: `entry-${++entries}`, policies, context }
 }
+
+/** One question alone, as a hook asks it. */
+const decide = (engine: PolicyEngine, one: PolicyRequest, options: AskOptions) =>
+  ask([{ engine, request: one }], options)
 
 const never = new AbortController().signal
 const asks = (engine: PolicyEngine, question = request(), signal = never) =>
@@ -324,6 +329,146 @@ describe('a question under way', () => {
   })
 })
 
+describe('K-ASK questions that are asked at once', () => {
+  /** Answers when the test says so, by the place of the question among all that it was asked. */
+  class Outside extends Pending {
+    readonly lists: (readonly PolicyRequest[])[] = []
+
+    evaluateAll(requests: readonly PolicyRequest[], options: { readonly signal: AbortSignal }) {
+      this.lists.push(requests)
+      return requests.map((one) => this.evaluate(one, options))
+    }
+  }
+
+  const tiers = (user = 'alice') => [request(user, ['a']), request(user, ['b']), request(user, ['c'])]
+  const all = (cache: PolicyEngine, requests = tiers(), signal = never) =>
+    cache.evaluateAll?.(requests, { signal }) as readonly MaybePromise<boolean | Decision>[]
+  const namesOf = (engine: Outside) => engine.lists.map((list) => list.map(({ policies }) => policies[0]))
+
+  it('are looked up one by one, and only what is missing is asked', async () => {
+    const engine = new Outside()
+    const cache = cacheDecisions(engine, { ignore: [] })
+    const known = asks(cache, request('alice', ['b']))
+    engine.asked[0]?.answer(false)
+    await known
+    const [a, b, c] = all(cache)
+    expect(b).toBe(false)
+    expect(namesOf(engine)).toEqual([['a', 'c']])
+    engine.asked[2]?.answer({ allow: true, reason: 'third' })
+    engine.asked[1]?.answer(true)
+    expect([await a, await c]).toEqual([true, { allow: true, reason: 'third' }])
+    expect(all(cache)).toEqual([true, false, { allow: true, reason: 'third' }])
+    expect(cache.stats()).toEqual({ decisions: 3, hits: 4, misses: 3, joined: 0 })
+  })
+
+  it('are asked alone where one is missing, and join what is under way', async () => {
+    const engine = new Outside()
+    const cache = cacheDecisions(engine, { ignore: [] })
+    const first = all(cache, tiers().slice(0, 2))
+    const second = all(cache)
+    expect(namesOf(engine)).toEqual([['a', 'b']])
+    expect(engine.asked).toHaveLength(3)
+    for (const one of engine.asked) one.answer(true)
+    expect(await Promise.all([...first, ...second])).toEqual([true, true, true, true, true])
+    expect(cache.stats()).toEqual({ decisions: 3, hits: 0, misses: 3, joined: 2 })
+  })
+
+  it('are aborted when nobody waits for any of them any more', async () => {
+    const engine = new Outside()
+    const cache = cacheDecisions(engine, { ignore: [] })
+    const caller = new AbortController()
+    const gone = new KestError('ERR_KEST_ABORTED', 'gone')
+    const answers = all(cache, tiers(), caller.signal).map(async (one) => {
+      try {
+        return await one
+      } catch (error) {
+        return error
+      }
+    })
+    const joined = asks(cache, request('alice', ['c']))
+    engine.asked[0]?.answer(false)
+    expect(await answers[0]).toBe(false)
+    caller.abort(gone)
+    expect(await Promise.all(answers)).toEqual([false, gone, gone])
+    // Somebody else waits for the third.
+    expect(engine.asked[1]?.signal.aborted).toBe(false)
+    engine.asked[2]?.answer(true)
+    expect(await joined).toBe(true)
+    expect(engine.asked[1]?.signal.aborted).toBe(false)
+
+    const leaving = new AbortController()
+    const left = all(cache, tiers('bob'), leaving.signal).map((one) =>
+      Promise.resolve(one).catch(() => 'left'),
+    )
+    engine.asked[3]?.answer(true)
+    await left[0]
+    leaving.abort(gone)
+    expect(await Promise.all(left)).toEqual([true, 'left', 'left'])
+    expect(engine.asked[4]?.signal.aborted).toBe(true)
+  })
+
+  it('an earlier denial of which ends the later ones, which others may still ask', async () => {
+    const engine = new Outside()
+    const cache = cacheDecisions(engine, { ignore: [] })
+    const questions = tiers().map((one) => ({ engine: cache, request: one }))
+    const denied = ask(questions, { timeoutMs: 60_000, signal: null })
+    const patient = asks(cache, request('alice', ['b']))
+    engine.asked[0]?.answer(false)
+    await expect(denied).rejects.toMatchObject({ code: 'ERR_KEST_DENIED', policies: ['a'] })
+    expect(engine.asked[0]?.signal.aborted).toBe(false)
+    engine.asked[1]?.answer(true)
+    expect(await patient).toBe(true)
+    expect(asks(cache, request('alice', ['b']))).toBe(true)
+  })
+
+  it.each<[string, () => unknown]>([
+    ['too few', () => [true, true]],
+    ['too many', async () => [true, true, true, true]],
+    ['no list', () => true],
+    ['an error', () => Promise.reject(new Error('down'))],
+    [
+      'an error at once',
+      () => {
+        throw new Error('down')
+      },
+    ],
+    ['garbage in each place', () => ['true', 1, {}]],
+  ])('are not kept when the answer is none: %s', async (_, evaluateAll) => {
+    const engine = { evaluate: () => true, evaluateAll: evaluateAll as never }
+    const cache = cacheDecisions(engine, { ignore: [] })
+    for (let i = 0; i < 2; i++) {
+      const asking = async () =>
+        ask(
+          tiers().map((one) => ({ engine: cache, request: one })),
+          { timeoutMs: 60_000, signal: null },
+        )
+      await expect(asking).rejects.toMatchObject({ policies: ['a'] })
+    }
+    expect(cache.stats()).toMatchObject({ decisions: 0, hits: 0 })
+  })
+
+  it('still share what they share, without what is withheld', () => {
+    const engine = new Outside()
+    const cache = cacheDecisions(engine, { ignore: ['subject.user', 'environment.parent_hash'] })
+    const context = { ...base, environment: { ...base.environment } }
+    const other = { ...base, environment: { ...base.environment, policy_tier: 'platform' as const } }
+    void all(cache, [
+      { entryId: 'e', policies: names, context },
+      { entryId: 'e', policies: names, context: other },
+    ])
+    const [one, two] = engine.asked.map(({ request: { context: seen } }) => seen)
+    expect(one?.subject).not.toHaveProperty('user')
+    expect(two?.subject).toBe(one?.subject)
+    expect(two?.lineage).toBe(one?.lineage)
+    expect(two?.environment).toMatchObject({ policy_tier: 'platform' })
+    expect(two?.environment).not.toHaveProperty('parent_hash')
+  })
+
+  it('are asked in order where the engine is asked in order', () => {
+    expect(cacheDecisions(new Pending(), { ignore: [] }).evaluateAll).toBeUndefined()
+  })
+})
+
 describe('cacheDecisions', () => {
   it.each<[unknown, RegExp]>([
     [undefined, /expected an object of options/],
@@ -341,7 +486,9 @@ describe('cacheDecisions', () => {
     const make = () => cacheDecisions(new MockPolicyEngine(), options as DecisionCacheOptions)
     expect(make).toThrow(KestConfigError)
     expect(make).toThrow(message)
-    expect(() => cacheDecisions({} as never, { ignore: [] })).toThrow(/expected an engine/)
+    for (const none of [{}, null, { evaluate: () => true, evaluateAll: 1 }]) {
+      expect(() => cacheDecisions(none as never, { ignore: [] })).toThrow(/expected an engine/)
+    }
   })
 
   it('closes the engine', async () => {

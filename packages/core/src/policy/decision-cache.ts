@@ -5,7 +5,10 @@ import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import { DecisionFlight } from './decision-flight.js'
 import { decisionKeys, IGNORABLE_FIELDS, type IgnorableField, withhold } from './decision-key.js'
 import type { Decision, PolicyEngine, PolicyRequest } from './engine.js'
+import { isEngine } from './is-engine.js'
+import { outcomesOf } from './outcomes.js'
 import { toReason } from './reason.js'
+import { SharedWork } from './shared-work.js'
 
 export interface DecisionCacheOptions {
   /**
@@ -52,7 +55,8 @@ const KNOWN = ['ignore', 'ttlMs', 'deniedTtlMs', 'max', 'clock']
 /**
  * Puts a cache before an engine. A decision is kept under all that the engine could see of the question, and given again
  * only to the very same one. Equal questions that come while one is under way share its answer; one of them that leaves
- * takes nothing from the others. What is no decision (an error, a time-out, a malformed answer) is never kept.
+ * takes nothing from the others. What is no decision (an error, a time-out, a malformed answer) is never kept. Of questions that
+ * are asked at once (K-ASK) each is looked up, and the engine is asked at once for those that are missing.
  *
  * Within its time a kept decision does not notice that the world behind the policy has changed: the hour, the engine's
  * data, its policies. {@link CachedPolicyEngine.invalidate} forgets; an engine that has a `generation` is asked anew when
@@ -86,6 +90,13 @@ interface UnderWay {
   readonly policies: readonly string[]
 }
 
+/** A question that nothing is known of. */
+interface Missing {
+  readonly place: number
+  readonly key: string
+  readonly request: PolicyRequest
+}
+
 class DecisionCache implements CachedPolicyEngine {
   readonly #engine: PolicyEngine
   readonly #ignored: ReadonlySet<IgnorableField>
@@ -99,9 +110,11 @@ class DecisionCache implements CachedPolicyEngine {
   #hits = 0
   #misses = 0
   #joined = 0
+  /** There where the engine has it: what is asked in order is asked in order behind a cache, too. */
+  readonly evaluateAll?: NonNullable<PolicyEngine['evaluateAll']>
 
   constructor(engine: PolicyEngine, options: DecisionCacheOptions) {
-    if (typeof engine?.evaluate !== 'function') fail('expected an engine')
+    if (!isEngine(engine)) fail('expected an engine')
     assertOptions(WHERE, options, KNOWN)
     const { ignore, ttlMs = 5_000, deniedTtlMs = ttlMs, max = 10_000, clock = systemClock } = options
     if (!Array.isArray(ignore)) fail('ignore: expected a list of fields, which may be empty')
@@ -118,6 +131,9 @@ class DecisionCache implements CachedPolicyEngine {
     this.#deniedTtlMs = integer('deniedTtlMs', deniedTtlMs, 0)
     this.#max = integer('max', max, 1)
     this.#clock = clock
+    if (engine.evaluateAll !== undefined) {
+      this.evaluateAll = (requests, { signal }) => this.#answersTo(requests, signal)
+    }
   }
 
   get generation(): number {
@@ -126,26 +142,9 @@ class DecisionCache implements CachedPolicyEngine {
 
   evaluate(
     request: PolicyRequest,
-    options: { readonly signal: AbortSignal },
+    { signal }: { readonly signal: AbortSignal },
   ): MaybePromise<boolean | Decision> {
-    const { generation } = this.#engine
-    const key = generation === undefined ? this.#keyOf(request) : `${generation}/${this.#keyOf(request)}`
-    const kept = this.#kept.get(key)
-    if (kept !== undefined) {
-      const age = this.#clock.now() - kept.since
-      if (age >= 0 && age < kept.ttlMs) {
-        this.#hits++
-        return kept.answer
-      }
-      this.#kept.delete(key)
-    }
-    const other = this.#underWay.get(key)
-    if (other !== undefined) {
-      this.#joined++
-      return other.flight.join(request, options.signal)
-    }
-    this.#misses++
-    return this.#ask(key, request, options)
+    return this.#answersTo([request], signal)[0] as MaybePromise<boolean | Decision>
   }
 
   invalidate(policy?: string): void {
@@ -165,34 +164,93 @@ class DecisionCache implements CachedPolicyEngine {
     return this.#engine.close?.()
   }
 
-  #ask(
+  /** A look for each, and one question to the engine for all that is missing. */
+  #answersTo(
+    requests: readonly PolicyRequest[],
+    signal: AbortSignal,
+  ): readonly MaybePromise<boolean | Decision>[] {
+    const answers: MaybePromise<boolean | Decision>[] = []
+    const missing: Missing[] = []
+    for (const [place, request] of requests.entries()) {
+      const key = this.#nameOf(request)
+      const known = this.#known(key, request, signal)
+      if (known === undefined) missing.push({ place, key, request })
+      else answers[place] = known
+    }
+    if (missing.length === 0) return answers
+    this.#misses += missing.length
+    const work = new SharedWork(missing)
+    const shown = new Map<object, object>()
+    const asked = missing.map(({ request }) =>
+      Object.freeze({ ...request, context: withhold(request.context, this.#ignored, shown) }),
+    )
+    const outcomes = outcomesOf(this.#engine, asked, work)
+    for (const [index, question] of missing.entries()) {
+      const outcome = outcomes[index] as MaybePromise<boolean | Decision>
+      answers[question.place] = this.#take(question, outcome, work, signal)
+    }
+    return answers
+  }
+
+  #nameOf(request: PolicyRequest): string {
+    const { generation } = this.#engine
+    return generation === undefined ? this.#keyOf(request) : `${generation}/${this.#keyOf(request)}`
+  }
+
+  #known(
     key: string,
     request: PolicyRequest,
-    { signal }: { readonly signal: AbortSignal },
+    signal: AbortSignal,
+  ): MaybePromise<boolean | Decision> | undefined {
+    const kept = this.#kept.get(key)
+    if (kept !== undefined) {
+      const age = this.#clock.now() - kept.since
+      if (age >= 0 && age < kept.ttlMs) {
+        this.#hits++
+        return kept.answer
+      }
+      this.#kept.delete(key)
+    }
+    const other = this.#underWay.get(key)
+    if (other === undefined) return undefined
+    this.#joined++
+    return other.flight.join(request, signal)
+  }
+
+  #take(
+    question: Missing,
+    outcome: MaybePromise<boolean | Decision>,
+    work: SharedWork<Missing>,
+    signal: AbortSignal,
   ): MaybePromise<boolean | Decision> {
+    const { key, request } = question
     const { policies } = request
-    const asked = Object.freeze({ ...request, context: withhold(request.context, this.#ignored) })
+    if (!isPromise(outcome)) {
+      work.answered(question)
+      return this.#keep(key, policies, outcome)
+    }
     const forget = (): void => {
       if (this.#underWay.get(key) === own) this.#underWay.delete(key)
     }
-    const own: UnderWay = { flight: new DecisionFlight(forget), policies }
-    const answer = this.#engine.evaluate(asked, own.flight)
-    if (!isPromise(answer)) return this.#keep(key, policies, answer)
+    const flight = new DecisionFlight(forget, (reason) => work.left(question, reason))
+    const own: UnderWay = { flight, policies }
     if (key.length <= MAX_KEY_LENGTH) this.#underWay.set(key, own)
-    own.flight.start(
-      answer.then(
+    flight.start(
+      outcome.then(
         (settled) => {
+          work.answered(question)
           if (this.#underWay.get(key) !== own) return settled
           this.#underWay.delete(key)
           return this.#keep(key, policies, settled)
         },
         (error: unknown) => {
+          work.answered(question)
           forget()
           throw error
         },
       ),
     )
-    return own.flight.join(request, signal)
+    return flight.join(request, signal)
   }
 
   /** What is no decision goes on as it is, to be judged by who asked. */

@@ -1,25 +1,23 @@
 import { KestError, PolicyDeniedError } from '../errors.js'
 import type { Decision, PolicyRequest } from './engine.js'
-import { LazyAbort } from './lazy-abort.js'
 
 /**
- * One question under way that several wait for. Each may leave when its own signal aborts; the engine's work is aborted
+ * One question under way that several wait for. Each may leave when its own signal aborts; whoever asks the engine is told
  * when the last one has left.
  */
 export class DecisionFlight {
   readonly #onLost: () => void
-  readonly #work = new LazyAbort()
+  readonly #onLeft: (reason: unknown) => void
   #answer: Promise<boolean | Decision> | undefined
   #waiting = 0
 
-  /** @param onLost called when nobody should join any more: all have left, or it was too late for one of them */
-  constructor(onLost: () => void) {
+  /**
+   * @param onLost called when nobody should join any more: all have left, or it was too late for one of them
+   * @param onLeft called when the last one has left, with why
+   */
+  constructor(onLost: () => void, onLeft: (reason: unknown) => void) {
     this.#onLost = onLost
-  }
-
-  /** What the engine is given. Made only for engines that look at it. */
-  get signal(): AbortSignal {
-    return this.#work.signal
+    this.#onLeft = onLeft
   }
 
   /** From here on it can be joined. */
@@ -56,7 +54,7 @@ export class DecisionFlight {
     this.#waiting--
     const byChoice = reason instanceof KestError && reason.code === 'ERR_KEST_ABORTED'
     if (this.#waiting === 0 || !byChoice) this.#onLost()
-    if (this.#waiting === 0) this.#work.abort(reason)
+    if (this.#waiting === 0) this.#onLeft(reason)
   }
 }
 

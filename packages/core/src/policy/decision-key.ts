@@ -67,17 +67,30 @@ export function decisionKeys(ignored: ReadonlySet<IgnorableField>): (request: Po
   }
 }
 
-/** What the engine may see of a context, so that no decision depends on what its key leaves out. */
-export function withhold(context: PolicyContext, ignored: ReadonlySet<IgnorableField>): PolicyContext {
+/**
+ * What the engine may see of a context, so that no decision depends on what its key leaves out.
+ *
+ * @param made parts that were made already: what questions share they share afterwards
+ */
+export function withhold(
+  context: PolicyContext,
+  ignored: ReadonlySet<IgnorableField>,
+  made: Map<object, object> = new Map(),
+): PolicyContext {
   if (ignored.size === 0) return context
-  const shown = <T extends object>(group: T, prefix: string): T =>
-    Object.freeze(
+  const shown = <T extends object>(group: T, prefix: string): T => {
+    const known = made.get(group)
+    if (known !== undefined) return known as T
+    const part = Object.freeze(
       Object.fromEntries(
         Object.entries(group).filter(
           ([name]) => !ignored.has((name === 'trust_score' ? name : prefix + name) as IgnorableField),
         ),
       ),
     ) as T
+    made.set(group, part)
+    return part
+  }
   const { subject, object, environment } = context
   return shown(
     {

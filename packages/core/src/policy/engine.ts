@@ -66,5 +66,19 @@ export interface PolicyEngine {
     request: PolicyRequest,
     options: { readonly signal: AbortSignal },
   ): MaybePromise<boolean | Decision>
+  /**
+   * For engines outside the process, where each answer takes a round trip: all questions of an operation at once (K-ASK),
+   * one outcome for each, in their order, each what `evaluate` would answer to that question. The list may come later, and
+   * so may each of its outcomes; it is best returned with promises in it, since outcomes are judged in order, and the first
+   * that does not allow waits for no other. Then, and as for `evaluate`, `signal` aborts. A list of another length decides
+   * nothing. Called with two questions or more, which share their context but for `environment.policy_tier` and
+   * `environment.policy_names`.
+   *
+   * An engine without it is asked for one tier after another, and for none after a denial.
+   */
+  evaluateAll?(
+    requests: readonly PolicyRequest[],
+    options: { readonly signal: AbortSignal },
+  ): MaybePromise<readonly MaybePromise<boolean | Decision>[]>
   close?(): MaybePromise<void>
 }

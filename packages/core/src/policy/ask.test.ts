@@ -1,10 +1,23 @@
 import { describe, expect, it, vi } from 'vitest'
 import { KestError, PolicyDeniedError } from '../errors.js'
-import { decide } from './decide.js'
+import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import { type AskOptions, ask } from './ask.js'
 import type { PolicyContext, PolicyEngine, PolicyRequest } from './engine.js'
 
 const request: PolicyRequest = { entryId: 'id', policies: ['p/one', 'p/two'], context: {} as PolicyContext }
 const engine = (evaluate: PolicyEngine['evaluate']): PolicyEngine => ({ evaluate })
+
+/** One question alone; comes back with the reason of the engine. */
+function decide(
+  asked: PolicyEngine,
+  question: PolicyRequest,
+  options: AskOptions,
+): MaybePromise<string | undefined> {
+  let reason: string | undefined
+  const onAllowed = (_: PolicyRequest, words: string | undefined) => (reason = words)
+  const asking = ask([{ engine: asked, request: question }], { ...options, onAllowed })
+  return isPromise(asking) ? asking.then(() => reason) : reason
+}
 
 async function outcome(
   answer: PolicyEngine['evaluate'],
@@ -19,7 +32,7 @@ async function outcome(
   }
 }
 
-describe('decide', () => {
+describe('one question', () => {
   it.each([[true], [{ allow: true }], [{ allow: true, reason: 'because' }]])(
     'allows on %j, at once or later',
     async (answer) => {
@@ -85,6 +98,23 @@ describe('decide', () => {
       }
     },
   )
+
+  it('NF-SEC-03 denies on an answer that cannot be read, or says another thing each time', async () => {
+    let reads = 0
+    const second = {
+      get allow() {
+        return reads++ > 0
+      },
+    }
+    expect(await outcome(() => second)).toMatchObject({ code: 'ERR_KEST_DENIED' })
+    const cause = new Error('unreadable')
+    const answer = {
+      get allow(): boolean {
+        throw cause
+      },
+    }
+    expect(await outcome(() => answer)).toMatchObject({ code: 'ERR_KEST_ENGINE_ANSWER', cause })
+  })
 
   it('NF-SEC-03 denies when the engine throws or rejects, and keeps the cause', async () => {
     const cause = new Error('unreachable')

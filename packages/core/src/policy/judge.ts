@@ -1,0 +1,44 @@
+import { type PolicyDeniedCode, PolicyDeniedError } from '../errors.js'
+import type { Decision, PolicyRequest } from './engine.js'
+
+/**
+ * What an engine answered to one question. Returns only when it allowed; there is no other way past.
+ *
+ * @returns why it allowed, if it says so
+ * @throws {PolicyDeniedError} `ERR_KEST_DENIED` (the answer is no), `ERR_KEST_ENGINE_ANSWER` (not a decision)
+ */
+export function judge(answer: unknown, request: PolicyRequest): string | undefined {
+  const { allow, reason } = read(answer, request)
+  if (allow === true) return reason
+  if (allow === false) throw denied('ERR_KEST_DENIED', request, { reason })
+  throw denied('ERR_KEST_ENGINE_ANSWER', request)
+}
+
+/** What an engine threw. A refusal that it typed itself keeps its code. */
+export function failed(request: PolicyRequest, cause: unknown): PolicyDeniedError {
+  if (cause instanceof PolicyDeniedError) return cause
+  return denied('ERR_KEST_ENGINE', request, { cause })
+}
+
+export function denied(
+  code: PolicyDeniedCode,
+  request: PolicyRequest,
+  details: { readonly cause?: unknown; readonly reason?: string | undefined } = {},
+): PolicyDeniedError {
+  const { policies, entryId } = request
+  return new PolicyDeniedError(code, { ...details, policies, entryId })
+}
+
+/** Each member once: one that is computed may say something else the next time. */
+function read(
+  answer: unknown,
+  request: PolicyRequest,
+): { readonly allow: unknown; readonly reason?: string | undefined } {
+  if (typeof answer !== 'object' || answer === null) return { allow: answer }
+  try {
+    const { allow, reason } = answer as Decision
+    return { allow, reason: typeof reason === 'string' ? reason : undefined }
+  } catch (cause) {
+    throw denied('ERR_KEST_ENGINE_ANSWER', request, { cause })
+  }
+}
