@@ -8,6 +8,8 @@ export interface Snippet {
   readonly page: string
   /** Of its first line, from 1. */
   readonly line: number
+  /** The heading above it. */
+  readonly section: string
   readonly language: string
   readonly text: string
 }
@@ -24,12 +26,14 @@ export const README_PAGES: readonly string[] = [
 export function snippetsOf(page: string): Snippet[] {
   const lines = readFileSync(join(root, page), 'utf8').split('\n')
   const snippets: Snippet[] = []
+  let section = ''
   for (let i = 0; i < lines.length; i += 1) {
+    section = /^#+ (.+)$/.exec(lines[i] as string)?.[1] ?? section
     const language = /^```(\w*)$/.exec(lines[i] as string)?.[1]
     if (language === undefined) continue
     const end = lines.indexOf('```', i + 1)
     if (end === -1) throw new Error(`${page}:${i + 1}: a block without an end`)
-    snippets.push({ page, line: i + 2, language, text: lines.slice(i + 1, end).join('\n') })
+    snippets.push({ page, line: i + 2, section, language, text: lines.slice(i + 1, end).join('\n') })
     i = end
   }
   return snippets

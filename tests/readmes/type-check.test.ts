@@ -19,7 +19,7 @@ it('what every README shows in TypeScript fits the types of the packages', async
 })
 
 it('every block of a README says its language', () => {
-  const known = ['ts', 'sh', 'console', 'text', 'yaml', 'jsonc', 'json', 'cedar', 'rego']
+  const known = ['ts', 'js', 'sh', 'console', 'text', 'yaml', 'jsonc', 'json', 'cedar', 'rego']
   const unknown = README_PAGES.flatMap(snippetsOf).filter(({ language }) => !known.includes(language))
   expect(unknown.map(({ page, line }) => `${page}:${line}`)).toEqual([])
 })

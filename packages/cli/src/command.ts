@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream'
-import type { ExitCode } from './exit-code.js'
 import type { Output } from './terminal/output.js'
 import type { StatusLine } from './terminal/status-line.js'
 
@@ -22,7 +21,8 @@ export interface Command {
   readonly help: string
   /**
    * @param argv what follows the name
+   * @returns the exit status of the process
    * @throws {UsageError} for arguments that it does not take
    */
-  run(argv: readonly string[], io: Io): Promise<ExitCode>
+  run(argv: readonly string[], io: Io): Promise<number>
 }

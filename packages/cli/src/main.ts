@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { KestError } from '@kest/core'
 import { UsageError } from './arguments/usage-error.js'
-import { EXIT, type ExitCode } from './exit-code.js'
+import { EXIT } from './exit-code.js'
 import { InputError } from './files/input-error.js'
 import { run } from './run.js'
 import { wantsColors } from './terminal/colors.js'
@@ -18,7 +18,7 @@ process.exitCode = EXIT.unusable
 void main()
 
 async function main(): Promise<void> {
-  let code: ExitCode = EXIT.unusable
+  let code: number = EXIT.unusable
   try {
     code = await run(process.argv.slice(2), { stdin: process.stdin, stdout, stderr, status })
   } catch (error) {

@@ -3,17 +3,19 @@ import { suggestion } from './arguments/suggest.js'
 import { UsageError } from './arguments/usage-error.js'
 import type { Command, Io } from './command.js'
 import { audit } from './commands/audit.js'
+import { dev } from './commands/dev.js'
 import { evidence } from './commands/evidence.js'
 import { graph } from './commands/graph.js'
 import { show } from './commands/show.js'
 import { verify } from './commands/verify.js'
-import { EXIT, type ExitCode } from './exit-code.js'
+import { EXIT } from './exit-code.js'
 
-const COMMANDS: readonly Command[] = [verify, show, audit, evidence, graph]
+const COMMANDS: readonly Command[] = [verify, show, audit, evidence, graph, dev]
 
 const HELP = `Usage: kest COMMAND [arguments]
 
-Reads and checks the signed lineage of requests.
+Reads and checks the signed lineage of requests, and runs services that sign it in
+development.
 
 Commands:
 ${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n')}
@@ -28,7 +30,7 @@ ${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n
  * @param argv without the program's own name
  * @throws {UsageError} when they make no sense
  */
-export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
+export async function run(argv: readonly string[], io: Io): Promise<number> {
   const [word, ...rest] = argv
   switch (word) {
     case undefined:
@@ -54,7 +56,7 @@ function find(word: string): Command {
   throw new UsageError(`unknown ${kind} ${word}${suggestion(word, choices)}`)
 }
 
-async function print(text: string, io: Io): Promise<ExitCode> {
+async function print(text: string, io: Io): Promise<number> {
   await io.stdout.write(text)
   return EXIT.holds
 }
