@@ -74,7 +74,7 @@ export type { JwsAlgorithm, JwsHeader, SigningAlgorithm } from './jws/algorithm.
 export { keyAlgorithms } from './jws/key-algorithms.js'
 export { createKeySigner, type KeySigner } from './jws/key-signer.js'
 export { DEFAULT_LIMITS, type Limits, resolveLimits } from './limits.js'
-export type { MaybePromise } from './maybe-promise.js'
+export { isPromise, type MaybePromise } from './maybe-promise.js'
 export {
   createEvidence,
   type Evidence,

@@ -1,10 +1,10 @@
-import { KestError, type MaybePromise, withoutKestBaggage } from '@kest/core'
+import { isPromise, KestError, type MaybePromise, withoutKestBaggage } from '@kest/core'
 import { context } from '@opentelemetry/api'
 import { type Dispatch, type DispatchHandler, type DispatchOptions, refuse } from './dispatcher.js'
 import { takeBaggage } from './headers.js'
 import { bodyInOwnContext, contextOfNow, type InContext, inOwnContext } from './own-context.js'
 import { guarded } from './passport-guard.js'
-import { refuseRedirect, watchRedirects } from './redirects.js'
+import { currentCall, refuseRedirect, watchRedirects } from './redirects.js'
 import type { Sender } from './sender.js'
 import { targetOf } from './target.js'
 
@@ -29,6 +29,7 @@ export function propagating(dispatch: Dispatch, sender: Sender, origin: URL | nu
     if (typeof handler?.onResponseError !== 'function' && typeof handler?.onError !== 'function') {
       throw new TypeError('dispatch: expected a handler with onResponseError or onError')
     }
+    currentCall()?.noteDispatch()
     const own = contextOfNow()
     let request: MaybePromise<Prepared>
     try {
@@ -71,11 +72,6 @@ function prepare(
   const state = options.method === 'CONNECT' ? null : undefined
   const baggage = sender.outbound(url).baggage(lines, url, state)
   return isPromise(baggage) ? baggage.then(finish) : finish(baggage)
-}
-
-/** As `await` knows one: classes of promises are many. */
-function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
-  return typeof (value as { then?: unknown } | undefined)?.then === 'function'
 }
 
 /** Instrumentation below injects OpenTelemetry's Baggage of the context that it runs in (K-AMBIENT). */

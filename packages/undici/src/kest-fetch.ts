@@ -1,7 +1,8 @@
-import { assertOptions, KestConfigError } from '@kest/core'
+import { assertOptions, currentState, isPromise, KestConfigError } from '@kest/core'
 import { type Dispatchable, isDispatchable } from './dispatcher.js'
-import { globalDispatcher } from './global-dispatcher.js'
+import { globalDispatcher, withGlobalDispatchers } from './global-dispatcher.js'
 import { asOneCall } from './redirects.js'
+import { dispatcherOfRequest } from './request-dispatcher.js'
 import { type BoundRule, createSender, type Sender } from './sender.js'
 import { withSender } from './with-kest.js'
 
@@ -20,8 +21,9 @@ export interface KestFetchOptions<F extends FetchFunction = typeof globalThis.fe
  * A redirect never takes the passport along (K-REDIRECT): a request that follows one and would carry it is refused, unless
  * `redirects` says otherwise. With `redirect: 'manual'` the 3xx is the answer, as ever.
  *
- * Not covered: the dispatcher of `new Request(url, { dispatcher })`, which nobody can read from outside, is replaced by
- * the global one; give it to the call instead. A `fetch` that knows no dispatchers sends no passport.
+ * So is the dispatcher of `new Request(url, { dispatcher })`; but where nobody can see that one (undici ≥ 7, and so Node
+ * ≥ 24), it is used as it is, and its requests carry a passport only if it was made by `withKest`. They, and those of a
+ * `fetch` that knows no dispatchers, are counted (`kest.outbound.bypassed`) and warned of.
  *
  * @param options.fetch what to wrap; default the global one, as it is now
  * @param options.propagateTo which origins receive the passport; required (K-SCOPE)
@@ -54,20 +56,53 @@ export function fetchThrough<F extends FetchFunction>(
   enabled: () => boolean = () => true,
 ): F {
   const original = fetch as unknown as (...args: unknown[]) => Promise<unknown>
-  const overGlobal = withSender(globalDispatcher, sender)
+  const wrap = <D extends Dispatchable>(dispatcher: D): D => withSender(dispatcher, sender)
+  const overGlobal = wrap(globalDispatcher)
 
   function kestFetch(this: unknown, ...args: unknown[]): Promise<unknown> {
     if (!enabled()) return original.apply(this, args)
     const [input, init, ...rest] = args
     try {
-      const given = dispatcherOf(init)
-      const dispatcher = given === undefined ? overGlobal : withSender(given, sender)
-      return asOneCall(() => original.call(this, input, withDispatcher(init, dispatcher), ...rest))
+      const given = dispatcherOf(init) ?? dispatcherOfRequest(input)
+      return noticing(sender, input, () => {
+        if (given === undefined) return withGlobalDispatchers(wrap, () => original.apply(this, args))
+        const dispatcher = given === null ? overGlobal : wrap(given)
+        return original.call(this, input, withDispatcher(init, dispatcher), ...rest)
+      }) as Promise<unknown>
     } catch (error) {
       return Promise.reject(error)
     }
   }
   return Object.defineProperties(kestFetch, ownProperties(fetch)) as unknown as F
+}
+
+/** Makes one call, and says when it was answered without having come past a dispatcher of ours. */
+function noticing(sender: Sender, input: unknown, make: () => unknown): unknown {
+  return asOneCall((call) => {
+    const answer = make()
+    // A mock may answer anything.
+    if (!isPromise(answer)) return answer
+    return answer.then(
+      (response) => {
+        call.end()
+        if (!call.dispatched) sayBypassed(sender, input)
+        return response
+      },
+      (error) => {
+        call.end()
+        throw error
+      },
+    )
+  })
+}
+
+/** Without a state it had no passport to carry. */
+function sayBypassed(sender: Sender, input: unknown): void {
+  const isRequest = typeof input === 'object' && input !== null && 'url' in input
+  const text = String(isRequest ? input.url : input)
+  if ((sender.state ?? currentState()) === null || !URL.canParse(text)) return
+  const url = new URL(text)
+  sender.outbound(url).bypassed(url)
 }
 
 /** As fetch reads it: what is falsy is not there. */

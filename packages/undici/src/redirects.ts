@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { currentState, KestConfigError, KestError, type KestState } from '@kest/core'
 import { replacing } from './delegate.js'
 import type { DispatchHandler, DispatchOptions } from './dispatcher.js'
+import { FetchCall } from './fetch-call.js'
 import type { InContext } from './own-context.js'
 
 /**
@@ -20,9 +21,7 @@ export function parseRedirects(value: unknown): Redirects {
 }
 
 /** One thing that may dispatch again when it is answered a redirect: a call of fetch, or a handler and what it calls. */
-interface Trail {
-  redirected: boolean
-}
+type Trail = FetchCall | { readonly redirected: true }
 
 const trails = new AsyncLocalStorage<Trail>()
 const REDIRECTED: Trail = Object.freeze({ redirected: true })
@@ -31,8 +30,15 @@ const REDIRECTED: Trail = Object.freeze({ redirected: true })
 const pointedTo = new WeakMap<KestState, Set<string>>()
 
 /** Runs one call of fetch, so that its dispatches are known to be of one call. */
-export function asOneCall<R>(call: () => R): R {
-  return trails.run({ redirected: false }, call)
+export function asOneCall<R>(call: (trail: FetchCall) => R): R {
+  const trail = new FetchCall(currentCall())
+  return trails.run(trail, call, trail)
+}
+
+/** The call of our fetch that this runs in. */
+export function currentCall(): FetchCall | null {
+  const trail = trails.getStore()
+  return trail instanceof FetchCall ? trail : null
 }
 
 /** What is told of one dispatch, before it and at its answer. */

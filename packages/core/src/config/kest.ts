@@ -32,6 +32,7 @@ export type CarrierHeaders = Headers | Readonly<HeaderRecord>
 export class Kest {
   readonly #runtime: Runtime
   readonly #stateless = new OnceAWhile()
+  readonly #bypassed = new OnceAWhile()
   readonly #listeners = new WeakMap<ListenerOptions, Listener>()
 
   /** Use {@link createKest}. */
@@ -202,7 +203,17 @@ export class Kest {
         'requests in scope left without a passport: no state was there. Where a protected request is served, something on its way lost it (docs/concurrency.md)',
       )
     }
-    return createOutbound({ ...propagation, identity, identityTimeoutMs, logger, onStateless, ...options })
+    const onBypassed = (origin: string): void => {
+      metrics.bypassed()
+      const count = this.#bypassed.count()
+      if (count === 0) return
+      logger.warn(
+        { origin, count },
+        'requests in scope left without a passport: their dispatcher could not be seen, or their fetch knows none. Give it to the call, fetch(request, { dispatcher }), or wrap it by withKest',
+      )
+    }
+    const told = { onStateless, onBypassed }
+    return createOutbound({ ...propagation, identity, identityTimeoutMs, logger, ...told, ...options })
   }
 
   /**

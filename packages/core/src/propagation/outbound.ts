@@ -28,6 +28,8 @@ export interface OutboundOptions extends PropagationOptions {
   readonly logger: Logger
   /** Told of each request in scope that is sent where no state is, and so without a passport. */
   readonly onStateless?: ((origin: string) => void) | undefined
+  /** Told of each request in scope that was answered, and whose passport nobody asked for. */
+  readonly onBypassed?: ((origin: string) => void) | undefined
   /** Told of each header that carries a passport, when it is ready to be sent. */
   readonly onInjected?: ((event: InjectedEvent) => void) | undefined
 }
@@ -63,6 +65,14 @@ export interface Outbound {
    *   `ERR_KEST_OUTBOUND` as for {@link allows}. Thrown at once or by the promise.
    */
   baggage(existing: BaggageLines, url: URL, state?: KestState | null): MaybePromise<string | undefined>
+  /**
+   * Says that a request to `url` was answered, and that its client never came by {@link baggage}: it goes another way than
+   * it was told. Where a passport should have been on it, that is counted and warned of.
+   *
+   * @param state as for {@link baggage}
+   * @throws {KestError} `ERR_KEST_OUTBOUND` as for {@link allows}
+   */
+  bypassed(url: URL, state?: KestState | null): void
 }
 
 /**
@@ -76,7 +86,16 @@ export interface Outbound {
  * ```
  */
 export function createOutbound(options: OutboundOptions): Outbound {
-  const { propagateTo, hop = false, identity = null, logger, onInjected, onStateless, ...others } = options
+  const {
+    propagateTo,
+    hop = false,
+    identity = null,
+    logger,
+    onInjected,
+    onStateless,
+    onBypassed,
+    ...others
+  } = options
   const { identityTimeoutMs = 5_000, ...rest } = others
   const allows = compileScope(propagateTo)
   const propagation = resolvePropagation(rest)
@@ -115,6 +134,12 @@ export function createOutbound(options: OutboundOptions): Outbound {
     return state.frame.lineage
   }
 
+  function bypassed(url: URL, given?: KestState | null): void {
+    const state = given === undefined ? currentState() : given
+    if (state === null || state.frame.lineage.length === 0 || !allows(url)) return
+    onBypassed?.(url.origin)
+  }
+
   function write(
     lineage: Lineage,
     foreign: readonly string[],
@@ -127,7 +152,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
       : writeBaggage(lineage, foreign, propagation, token)
   }
 
-  return { allows, baggage }
+  return { allows, baggage, bypassed }
 }
 
 function senderOf(hop: unknown, identity: IdentityProvider | null): IdentityProvider | null {

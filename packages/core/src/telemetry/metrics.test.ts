@@ -50,8 +50,15 @@ describe('metrics', () => {
     await expect(kest.resume({ passport: [`${passport.entries[0]}x`] }, {})).rejects.toThrow()
     await kest.extract({ baggage: 'kest.user=mallory' }, { origin: 'internet' })
     await kest.inject({}, 'http://hop2')
+    const begun = await kest.begin(root)
+    await begun.run(() => {
+      const outbound = kest.outbound({ propagateTo: ['http://hop2'] })
+      outbound.bypassed(new URL('http://hop2/x'))
+      outbound.bypassed(new URL('http://elsewhere/'))
+      outbound.bypassed(new URL('http://hop2/x'), null)
+    })
 
-    expect(await read('kest.entries.signed')).toEqual([[{}, 1]])
+    expect(await read('kest.entries.signed')).toEqual([[{}, 2]])
     expect(await read('kest.denials')).toEqual([[{ 'error.type': 'ERR_KEST_DENIED' }, 1]])
     expect(await read('kest.verifications')).toContainEqual([{ 'kest.result': 'ok' }, 1])
     expect(await read('kest.verifications')).toHaveLength(2)
@@ -61,6 +68,7 @@ describe('metrics', () => {
     ])
     expect(await read('kest.baggage.stripped')).toEqual([[{}, 1]])
     expect(await read('kest.outbound.stateless')).toEqual([[{}, 1]])
+    expect(await read('kest.outbound.bypassed')).toEqual([[{}, 1]])
   })
 
   it('begins to count when a global provider is registered later', async () => {

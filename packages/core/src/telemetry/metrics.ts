@@ -11,13 +11,15 @@ interface Instruments {
   readonly verification: Histogram
   readonly stripped: Counter
   readonly stateless: Counter
+  readonly bypassed: Counter
   readonly reloads: Counter
 }
 
 /**
  * What an operator counts. Instruments are `kest.entries.signed`, `kest.entries.unrecorded`, `kest.denials` (by
  * `error.type`), `kest.verifications` (by `kest.result`), `kest.verification.duration` (seconds),
- * `kest.baggage.stripped`, `kest.outbound.stateless` and `kest.deployment.reloads` (by `kest.result`).
+ * `kest.baggage.stripped`, `kest.outbound.stateless`, `kest.outbound.bypassed` and `kest.deployment.reloads` (by
+ * `kest.result`).
  *
  * The global provider is looked up on use: unlike tracers, the API's meters do not start to count when an SDK is
  * registered after them.
@@ -62,6 +64,11 @@ export class KestMetrics {
     this.#on().stateless.add(1)
   }
 
+  /** A request in scope was answered whose client did not go by what Kest gave it, and so without a passport. */
+  bypassed(): void {
+    this.#on().bypassed.add(1)
+  }
+
   /** The deployment file was loaded again, or found broken: then again each minute while it lasts. */
   reloaded(result: 'ok' | 'ERR_KEST_CONFIG'): void {
     this.#on().reloads.add(1, { 'kest.result': result })
@@ -88,6 +95,9 @@ export class KestMetrics {
         }),
         stateless: meter.createCounter('kest.outbound.stateless', {
           description: 'Requests in scope that left without a passport, since no state was there',
+        }),
+        bypassed: meter.createCounter('kest.outbound.bypassed', {
+          description: 'Requests in scope that went past the dispatcher that Kest gave their fetch',
         }),
         reloads: meter.createCounter('kest.deployment.reloads', {
           description: 'Times that the deployment file was loaded again, or found broken',
