@@ -50,7 +50,7 @@ export async function prove({ spansFile, bundle, answered, out }: Exhibits, repo
   await copyWhole(evidenceFile, join(OUT, 'evidence.json'))
   report.fact('evidence', evidenceFile)
   const anchor = `${TRUST_DOMAIN}=${here(bundleFile)}`
-  report.say(`Check it yourself: npx kest audit ${here(spansFile)} --bundle ${anchor}\n`)
+  report.say(`Check it yourself: npx kest audit ${here(spansFile)} --trust ${anchor}\n`)
 
   report.say('Then somebody tampers with it:')
   const found = await tamper(trace.entries, trace.tips, trust)

@@ -22,7 +22,8 @@ async function main(): Promise<void> {
   try {
     code = await run(process.argv.slice(2), { stdin: process.stdin, stdout, stderr, status })
   } catch (error) {
-    if (error instanceof UsageError) await complain(error.message, 'See kest --help.')
+    if (error instanceof UsageError)
+      await complain(error.message, `See kest ${error.command === null ? '' : `${error.command} `}--help.`)
     else if (error instanceof InputError || error instanceof KestError || isOfSystem(error))
       await complain(error.message)
     else await complain('this is a mistake in kest itself', ...inspect(error).split('\n'))

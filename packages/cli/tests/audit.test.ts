@@ -11,6 +11,9 @@ describe('kest audit', () => {
     const run = await kest(['audit', `${path}/spans.jsonl`, '--trust', `${path}/trust.json`])
     expect(run.stderr).toBe('')
     expect(run.stdout).toContain(`trace ${first.entry.labels['trace_id']}: verified`)
+    expect(run.stdout).toMatch(
+      /^ {2}Service +\| Operation +\| Time +\| Entry ID +\| Parent Hash +\| signature$/m,
+    )
     const table = run.stdout.split('\n').slice(1, 6)
     expect(table.map((line) => line.split('|')[0]?.trim().split('-')[0])).toEqual([
       'Service',
@@ -22,6 +25,63 @@ describe('kest audit', () => {
     expect(table[3]).toContain(`${first.hash.slice(0, 8)}…${first.hash.slice(-4)}`)
     expect(run.stdout).toContain('1 traces: 1 verified')
     expect(run.code).toBe(0)
+  })
+
+  it('shows operation, time and, where somebody is known, user of each entry', async () => {
+    const identity = JSON.stringify({ agent: null, task: null, user: 'alice|root' })
+    const first = entryBy('gateway', [], { operation: 'GET /a | b', timestamp_ms: Date.UTC(2026, 0, 31, 12) })
+    const second = entryBy('orders', [first], { timestamp_ms: 2 ** 53 - 1 })
+    const known = entryBy('gateway', [], { labels: { 'kest.identity': identity } })
+    const path = await folder({ ...trust, 'a.jsonl': exported(first, second), 'b.jsonl': exported(known) })
+    const table = async (file: string) =>
+      (await kest(['audit', file, '--trust', 'trust.json'], { cwd: path })).stdout
+        .split('\n')
+        .slice(1)
+        .map((line) => line.split('|').map((cell) => cell.trim()))
+    const [head, , row, later] = await table('a.jsonl')
+    expect(head).toEqual(['Service', 'Operation', 'Time', 'Entry ID', 'Parent Hash', 'signature'])
+    expect(row?.slice(0, 4)).toEqual([
+      'gateway',
+      'GET /a \\u{7c} b',
+      '2026-01-31T12:00:00.000Z',
+      first.entry.entry_id,
+    ])
+    expect(later?.[2]).toBe('9007199254740991 ms')
+    const [named, , shown] = await table('b.jsonl')
+    expect(named?.[2]).toBe('User')
+    expect(shown?.[2]).toBe('alice\\u{7c}root')
+  })
+
+  it('shows with --only-findings no trace that merely holds, and counts it', async () => {
+    const [first, , third] = chain()
+    const fine = chain()
+    const forked = entryBy('gateway', [])
+    const path = await folder({
+      ...trust,
+      'spans.jsonl': exported(
+        first,
+        third,
+        ...fine,
+        forked,
+        entryBy('orders', [forked]),
+        entryBy('payments', [forked]),
+      ),
+    })
+    const args = ['audit', 'spans.jsonl', '--trust', 'trust.json', '--only-findings']
+    const { code, stdout } = await kest(args, { cwd: path })
+    expect(code).toBe(1)
+    expect(stdout.match(/^trace .*$/gm)).toEqual([expect.stringContaining(': incomplete')])
+    expect(stdout).toContain('3 traces: 2 verified, 1 incomplete')
+    expect(lines(await kest([...args, '--json'], { cwd: path }))).toMatchObject([
+      { verdict: 'incomplete' },
+      { summary: { traces: 3 } },
+    ])
+    const notes = await kest([...args, '--fail-on', 'forked', '--json'], { cwd: path })
+    expect(
+      lines(notes)
+        .slice(0, -1)
+        .map(({ verdict }) => verdict),
+    ).toHaveLength(2)
   })
 
   it('fails when a parent was never exported, and says so in JSON too', async () => {
@@ -169,7 +229,7 @@ describe('kest audit', () => {
     { args: ['absent.jsonl', '--trust', 'trust.json'], why: 'absent.jsonl: it cannot be read: ENOENT' },
     { args: ['trust.json', '--trust', 'trust.json'], why: 'no span of Kest is there' },
     { args: ['spans.jsonl', '--trust', 'trust.json', '--fail-on', 'brokn'], why: 'did you mean broken?' },
-    { args: ['spans.jsonl', '--bundle', 'example.org'], why: 'expected TRUST-DOMAIN=FILE' },
+    { args: ['spans.jsonl', '--bundle', 'example.org'], why: '--bundle example.org: it cannot be read' },
     {
       args: ['spans.jsonl', '--trust', 'trust.json', '--since', 'yesterday'],
       why: '--since: expected a time',

@@ -1,7 +1,12 @@
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { TrustDomain } from '@kest/spiffe'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { createAuthority } from '../../spiffe/dist/dev-authority/authority.js'
+import { evidenceOf } from './support/evidence.js'
 import { folder, kest, lines } from './support/kest.js'
 
 interface Evidence {
@@ -24,6 +29,7 @@ beforeEach(async () => {
     'empty-bundle.json': { keys: [] },
     'keys-only.json': { keys: {} },
     'broken-bundle.json': { keys: [{ kty: 'EC', use: 'x509-svid', x5c: ['AAAA'] }] },
+    'authority.pem': '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n',
     'repeated.json': `{"bundles":{},${JSON.stringify(evidence.trust).slice(1)}`,
   })
 })
@@ -33,7 +39,10 @@ const verify = (...args: string[]): ReturnType<typeof kest> => kest(['verify', .
 describe('kest verify, and certificates', () => {
   it.each([
     ['a trust object with bundles', ['--trust', 'trust.json']],
-    ['one SPIFFE bundle and its domain', ['--trust', 'bundle.json', '--trust-domain', DOMAIN]],
+    ['one SPIFFE bundle and its domain', ['--trust', `${DOMAIN}=bundle.json`]],
+    ['the same by older names', ['--trust', 'bundle.json', '--trust-domain', DOMAIN]],
+    ['the same as --bundle', ['--bundle', `${DOMAIN}=bundle.json`]],
+    ['bundle and keys', ['--bundle', `${DOMAIN}=bundle.json`, '--keys', 'keys-only.json']],
   ])('K-ANCHOR verifies against %s of one’s own', async (_what, trust) => {
     const run = await verify('--json', ...trust, 'a.json')
     expect(run).toMatchObject({ code: 0, stderr: '' })
@@ -58,6 +67,41 @@ describe('kest verify, and certificates', () => {
     expect(lines(run)).toMatchObject([{ ok: false, code, index: 0 }])
   })
 
+  it.each(['partner.test', 'kest.test'])(
+    'says which trust domains there are, and which are needed: %s',
+    async (given) => {
+      const run = await verify('--trust', `${given}=bundle.json`, 'a.json')
+      expect(run.stderr).toBe(
+        `kest: the trust material is of ${given}, and entries name ${DOMAIN}: if you trust that, --trust ${DOMAIN}=FILE\n`,
+      )
+      expect((await verify('--trust', `${DOMAIN}=bundle.json`, 'a.json')).stderr).toBe('')
+    },
+  )
+
+  it('says of which trust domain a bundle is that is given as that of another', async () => {
+    const { root } = await createAuthority(TrustDomain.parse('partner.test'), {
+      keyType: 'ec-p256',
+      intermediates: 0,
+    })
+    const { x, y, crv, kty } = new X509Certificate(root).publicKey.export({ format: 'jwk' })
+    const jwk = { kty, crv, x, y, use: 'x509-svid', x5c: [Buffer.from(root).toString('base64')] }
+    await writeFile(join(dir, 'partner.json'), JSON.stringify({ keys: [jwk] }))
+    const run = await verify('--trust', `${DOMAIN}=partner.json`, 'a.json')
+    expect(run).toMatchObject({
+      code: 1,
+      stderr: `kest: the bundle that is given as ${DOMAIN} has certificates of partner.test: was --trust partner.test=FILE meant?\n`,
+    })
+  })
+
+  it('says nothing strange of a trust domain with a strange name', async () => {
+    const path = await folder({
+      'a.json': evidenceOf([{ by: 'x', labels: { principal: 'spiffe://__proto__/x' } }]),
+      'trust.json': { keys: {}, bundles: {} },
+    })
+    const run = await kest(['verify', 'a.json', '--trust', 'trust.json'], { cwd: path })
+    expect(run).toMatchObject({ code: 1, stderr: expect.stringContaining('entries name __proto__') })
+  })
+
   it('K-TIME judges certificates at the time that is asked for', async () => {
     const run = await verify('--json', '--at', '2001-01-01T00:00:00Z', 'a.json')
     expect(lines(run)).toMatchObject([{ ok: false, code: 'ERR_KEST_CERTIFICATE', index: 0 }])
@@ -69,9 +113,16 @@ describe('kest verify, and certificates', () => {
   })
 
   it.each([
-    [['--trust', 'bundle.json'], /name the domain with --trust-domain/],
-    [['--trust', 'trust.json', '--trust-domain', DOMAIN], /--trust-domain is for a --trust FILE/],
-    [['--trust-domain', DOMAIN], /--trust-domain is for a --trust FILE/],
+    [['--trust', 'bundle.json'], /name the domain, --trust TRUST-DOMAIN=bundle\.json/],
+    [['--trust', 'trust.json', '--trust-domain', DOMAIN], /expected a SPIFFE bundle.*--trust trust\.json/],
+    [['--trust-domain', DOMAIN], /--trust-domain is for one --trust FILE/],
+    [
+      ['--trust', `${DOMAIN}=bundle.json`, '--trust-domain', DOMAIN],
+      /--trust-domain is for one --trust FILE/,
+    ],
+    [['--trust', `spiffe://${DOMAIN}=bundle.json`], /without spiffe:\/\/: example\.org=bundle\.json/],
+    [['--trust', `${DOMAIN}=`], /expected \[TRUST-DOMAIN=\]FILE/],
+    [['--trust', `${DOMAIN}=authority.pem`], /it is PEM: .*bundle show -format spiffe/],
     [['--trust', 'bundle.json', '--trust-domain', 'Example.org'], /trust domain "Example\.org"/],
     [['--trust', 'broken-bundle.json', '--trust-domain', DOMAIN], /bundle of example\.org: key 0/],
     [['--trust', 'repeated.json'], /a member twice/],

@@ -66,6 +66,10 @@ describe('kest evidence', () => {
     { args: [], why: 'which trace? there are several' },
     { args: ['--trace', 'x'], why: '--trace: expected 32 hex digits' },
     { args: ['--tip', 'x'], why: '--tip: expected an entry hash' },
+    {
+      args: ['-o', 'x.html'],
+      why: 'evidence is JSON; of evidence in case.json, kest graph case.json -o x.html',
+    },
   ])('says what is wrong: $why', async ({ args, why }) => {
     const path = await folder({ 'keys.json': KEYS, 'spans.jsonl': exported(...chain(), ...chain()) })
     const run = await kest(['evidence', 'spans.jsonl', '--keys', 'keys.json', ...args], { cwd: path })

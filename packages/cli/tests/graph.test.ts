@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { otlpLine, spanOf } from '../../audit/dist/testing/make-span.js'
 import { folder, kest } from './support/kest.js'
@@ -133,6 +135,40 @@ describe('kest graph', () => {
     const path = await folder({ 'keys.json': KEYS, 'spans.jsonl': exported(hostile) })
     const { stdout } = await kest(['graph', 'spans.jsonl', '--keys', 'keys.json', '-f', 'dot'], { cwd: path })
     expect(stdout).toContain('\\npay &amp;#8238;001&amp;#10;&amp;lt;b&amp;gt; \\\\n\\ntrust 40')
+  })
+
+  it.each([
+    ['lineage.html', '<!doctype html>'],
+    ['lineage.SVG', '<\\?xml.*\\n<svg'],
+    ['lineage.gv', 'digraph'],
+    ['lineage.mmd', 'flowchart'],
+    ['lineage', 'flowchart'],
+  ])('writes in the format that the name of the output asks for: %s', async (name, beginning) => {
+    const path = await folder({ 'keys.json': KEYS, 'spans.jsonl': exported(...chain()) })
+    const run = await kest(['graph', 'spans.jsonl', '--trust', 'keys.json', '-o', name], { cwd: path })
+    expect(run).toMatchObject({ code: 0, stdout: '', stderr: '' })
+    expect(await readFile(join(path, name), 'utf8')).toMatch(new RegExp(`^${beginning}`, 'i'))
+  })
+
+  it.each([
+    [['-o', 'lineage.png'], /\.png says no format: --format mermaid or dot or svg or html/],
+    [['-o', 'lineage.svg', '-f', 'html'], /--format html and --output lineage\.svg, which asks for svg/],
+    [['-f', 'hmtl'], /did you mean html\?/],
+  ])('draws nothing in a format that is not clear: %j', async (args, message) => {
+    const path = await folder({ 'keys.json': KEYS, 'spans.jsonl': exported(...chain()) })
+    const run = await kest(['graph', 'spans.jsonl', '--trust', 'keys.json', ...args], { cwd: path })
+    expect(run).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(message) })
+  })
+
+  it('says which trust domains there are, and which are needed', async () => {
+    const path = await folder({
+      'trust.json': { bundles: {}, keys: {} },
+      'spans.jsonl': exported(...chain()),
+    })
+    const run = await kest(['graph', 'spans.jsonl', '--trust', 'trust.json'], { cwd: path })
+    expect(run.stderr).toBe(
+      'kest: the trust material is of no trust domain, and entries name kest.test: if you trust that, --trust kest.test=FILE\n',
+    )
   })
 
   it('makes the same picture of the same spans', async () => {

@@ -17,13 +17,17 @@ describe('kest', () => {
     ['verify', '--help'],
     ['verify', '-h'],
     ['help', 'verify'],
-    ['show', '--help'],
-    ['help', 'show'],
+    ...['show', 'audit', 'evidence', 'graph', 'dev'].flatMap((name) => [
+      [name, '--help'],
+      ['help', name],
+    ]),
   ])('explains a command: %s %s', async (...args) => {
     const { code, stdout, stderr } = await kest(args)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    expect(stdout).toMatch(/^Usage: kest (verify FILE…|show FILE) \[options\]\n/)
-    expect(stdout).toContain('Exit status: 0')
+    const name = args.find((word) => word !== 'help' && !word.startsWith('-'))
+    expect(stdout.split('\n')[0]).toMatch(new RegExp(`^Usage: kest ${name} .*\\[options\\]`))
+    expect(stdout).toMatch(new RegExp(`\nExamples:\n  kest ${name} `))
+    expect(stdout).toMatch(/\nExit status: (?:0|that of the command)/)
     expect(stdout.split('\n').filter((line) => line.length > 100)).toEqual([])
   })
 
@@ -43,4 +47,16 @@ describe('kest', () => {
     expect(stderr).toContain(`kest: ${message}`)
     expect(stderr).toContain('See kest --help.')
   })
+
+  it.each(['verify', 'show', 'audit', 'evidence', 'graph', 'dev'])(
+    'names the help of the command that is used wrongly: %s',
+    async (name) => {
+      for (const args of [[], ['--frobnicate', 'x']])
+        expect(await kest([name, ...args])).toMatchObject({
+          code: 2,
+          stdout: '',
+          stderr: expect.stringMatching(new RegExp(`\nSee kest ${name} --help\\.\n$`)),
+        })
+    },
+  )
 })

@@ -311,7 +311,8 @@ describe('kest verify, used wrongly', () => {
     ],
     [['--at', 'yesterday', 'good.json'], /--at: expected entry, now or a time/],
     [['--at', '2026-02-30T00:00:00Z', 'good.json'], /--at: expected/],
-    [['--trust', 'trust.json', '--trust', 'other.json', 'good.json'], /--trust is given twice/],
+    [['--at', 'now', '--at', 'entry', 'good.json'], /--at is given twice/],
+    [['--trust', 'trust.json', '--trust', 'trust.json', 'good.json'], /the principal \S+ is given twice/],
     [
       ['--trust', 'nowhere.json', 'good.json'],
       /--trust nowhere.json: it cannot be read: there is no such file/,

@@ -3,10 +3,10 @@ import { parseArguments } from './parse.js'
 import { UsageError } from './usage-error.js'
 
 const OPTIONS = {
-  json: { type: 'boolean' },
-  trust: { type: 'string' },
-  raisers: { type: 'string', multiple: true },
-  help: { type: 'boolean', short: 'h' },
+  json: { type: 'boolean', help: '' },
+  trust: { type: 'string', value: 'FILE', help: '' },
+  raisers: { type: 'string', multiple: true, value: 'LIST', help: '' },
+  help: { type: 'boolean', short: 'h', help: '' },
 } as const
 
 describe('parseArguments', () => {
@@ -27,9 +27,10 @@ describe('parseArguments', () => {
     [['--frobnicate'], /^unknown option --frobnicate$/],
     [['-x'], /^unknown option -x$/],
     [['--toString'], /^unknown option --toString$/],
-    [['--trust'], /argument missing/],
-    [['--trust', '--json'], /argument is ambiguous/],
-    [['--json=yes'], /does not take an argument/],
+    [['-trust', 'x'], 'unknown option -trust; did you mean --trust?'],
+    [['--trust'], /^--trust: expected FILE after it$/],
+    [['--trust', '--json'], '--trust: expected FILE, got "--json"; if that is meant, --trust=--json'],
+    [['--json=yes'], '--json takes no value, got "yes"'],
   ])('refuses %j and says why', (argv, message) => {
     expect(() => parseArguments(argv, OPTIONS)).toThrow(UsageError)
     expect(() => parseArguments(argv, OPTIONS)).toThrow(message)

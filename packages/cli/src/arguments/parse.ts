@@ -1,9 +1,18 @@
-import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { parseArgs } from 'node:util'
+import type { Option, Options } from './options.js'
 import { suggestion } from './suggest.js'
 import { UsageError } from './usage-error.js'
 
-type Options = NonNullable<ParseArgsConfig['options']>
 type Parsed<T extends Options> = ReturnType<typeof parseArgs<{ options: T; allowPositionals: true }>>
+
+interface OptionToken {
+  readonly name: string
+  /** As it was written: `--name` or `-n`. */
+  readonly rawName: string
+  readonly index: number
+  readonly value?: string | undefined
+  readonly inlineValue?: boolean | undefined
+}
 
 /**
  * Reads the arguments of a command.
@@ -12,33 +21,46 @@ type Parsed<T extends Options> = ReturnType<typeof parseArgs<{ options: T; allow
  *   twice: of two values one would be ignored
  */
 export function parseArguments<const T extends Options>(argv: readonly string[], options: T): Parsed<T> {
-  assertKnownOnce(argv, options)
-  try {
-    return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true })
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException
-    if (code?.startsWith('ERR_PARSE_ARGS_')) throw new UsageError(message, { cause })
-    throw cause
-  }
-}
-
-function assertKnownOnce(argv: readonly string[], options: Options): void {
-  const { tokens } = parseArgs({
-    args: [...argv],
-    options,
-    allowPositionals: true,
-    strict: false,
-    tokens: true,
-  })
-  const names = Object.keys(options).map((name) => `--${name}`)
+  const config = { args: [...argv], options, allowPositionals: true } as const
+  const { tokens } = parseArgs({ ...config, strict: false, tokens: true })
   const seen = new Set<string>()
   for (const token of tokens) {
     if (token.kind !== 'option') continue
-    const { name, rawName } = token
-    if (!Object.hasOwn(options, name)) {
-      throw new UsageError(`unknown option ${rawName}${suggestion(rawName, names)}`)
-    }
-    if (seen.has(name) && options[name]?.multiple !== true) throw new UsageError(`--${name} is given twice`)
-    seen.add(name)
+    const option = Object.hasOwn(options, token.name) ? options[token.name] : undefined
+    if (option === undefined) throw unknownOption(argv, token, options)
+    assertValue(token, option)
+    if (seen.has(token.name) && option.multiple !== true)
+      throw new UsageError(`--${token.name} is given twice`)
+    seen.add(token.name)
   }
+  return parseArgs({ ...config, strict: true })
+}
+
+/** @throws {UsageError} that says what to write */
+function assertValue({ name, value, inlineValue }: OptionToken, option: Option): void {
+  if (option.type === 'boolean') {
+    if (value !== undefined) throw new UsageError(`--${name} takes no value, got "${value}"`)
+    return
+  }
+  const expected = option.value ?? 'a value'
+  if (value === undefined) throw new UsageError(`--${name}: expected ${expected} after it`)
+  // What begins with a dash is another option, as it seems; "-" alone is standard input.
+  if (inlineValue === false && /^-./.test(value))
+    throw new UsageError(
+      `--${name}: expected ${expected}, got "${value}"; if that is meant, --${name}=${value}`,
+    )
+}
+
+function unknownOption(
+  argv: readonly string[],
+  { rawName, index }: OptionToken,
+  options: Options,
+): UsageError {
+  const names = Object.keys(options).map((name) => `--${name}`)
+  // Of one dash each letter is an option by itself: who wrote a word meant two.
+  const written = argv[index] ?? rawName
+  const word = /^-[a-z]{2}/.test(written) ? `-${written.replace(/=.*/s, '')}` : rawName
+  return new UsageError(
+    `unknown option ${word === rawName ? rawName : word.slice(1)}${suggestion(word, names)}`,
+  )
 }

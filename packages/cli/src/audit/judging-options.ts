@@ -6,16 +6,31 @@ import { readText } from '../files/read.js'
 
 /** Options that say whose word counts for what, of every command that judges lineage. */
 export const JUDGING_OPTIONS = {
-  roots: { type: 'string' },
-  'identity-authorities': { type: 'string', multiple: true },
+  roots: {
+    type: 'string',
+    value: 'FILE',
+    choices: 'file',
+    help: `Who may begin lineage: a deployment file of the services, or one that has nothing but "roots". What others began
+      has no trust, and is a finding.`,
+  },
+  'identity-authorities': {
+    type: 'string',
+    multiple: true,
+    value: 'LIST',
+    help: `The principals that may state another user, agent or task than their lineage has, separated by commas; may be
+      repeated. The default is nobody.`,
+  },
 } as const
 
-export const JUDGING_HELP = `  --roots FILE        who may begin lineage: a deployment file of the services, or one that has
-                      nothing but "roots". What others began has no trust, and is a finding
-  --identity-authorities LIST
-                      the principals that may state another user, agent or task than their
-                      lineage has, separated by commas; may be repeated. The default is nobody
-`
+export const RAISERS_OPTION = {
+  raisers: {
+    type: 'string',
+    multiple: true,
+    value: 'LIST',
+    help: `The principals that may raise trust and remove taints, separated by commas; may be repeated. "" is nobody; the
+      default is everybody.`,
+  },
+} as const
 
 /** What was written for them. */
 export interface JudgingValues {

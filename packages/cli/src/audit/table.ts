@@ -1,10 +1,12 @@
 import type { AuditedEntry } from '@kest/audit'
 import type { Colors } from '../terminal/colors.js'
 import { visible } from '../terminal/escape.js'
+import { timeText } from '../terminal/time-text.js'
 
-const COLUMNS = ['Service', 'Entry ID', 'Parent Hash', 'signature'] as const
-/** Characters of a service, or principal, that are shown. */
-const MAX_SERVICE = 64
+const COLUMNS = ['Service', 'Operation', 'User', 'Time', 'Entry ID', 'Parent Hash', 'signature'] as const
+const USER = COLUMNS.indexOf('User')
+/** Characters of a service, or principal, of an operation and of a user that are shown. */
+const MAX_TEXT = 64
 
 const MARKS = {
   verified: '',
@@ -14,13 +16,15 @@ const MARKS = {
 
 /**
  * The entries of a trace as a table: what their signatures cover, and whether those hold. Of several trust domains,
- * principals are whole.
+ * principals are whole. Users are those of verified lineage, and have a column where there is one; times are the signers' word.
  */
 export function auditTable(entries: readonly AuditedEntry[], colors: Colors): string[] {
   const several =
     new Set(entries.map(({ principal, service }) => principal.slice(0, -service.length))).size > 1
-  const rows = [COLUMNS, ...entries.map((entry) => rowOf(entry, several ? entry.principal : entry.service))]
-  const widths = COLUMNS.map((_, column) =>
+  const all = entries.map((entry) => rowOf(entry, several ? entry.principal : entry.service))
+  const hasUser = all.some((row) => row[USER] !== '')
+  const rows = [COLUMNS, ...all].map((row) => row.filter((_, column) => hasUser || column !== USER))
+  const widths = (rows[0] as string[]).map((_, column) =>
     rows.reduce((widest, row) => Math.max(widest, row[column]?.length ?? 0), 0),
   )
   const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | '))
@@ -29,14 +33,22 @@ export function auditTable(entries: readonly AuditedEntry[], colors: Colors): st
   return [head.trimEnd(), rule, ...body.map((line, i) => marked(line, entries[i] as AuditedEntry, colors))]
 }
 
-function rowOf({ entry, jws }: AuditedEntry, signer: string): readonly string[] {
-  const name = visible(signer)
+function rowOf({ entry, jws, identity, timestampMs }: AuditedEntry, signer: string): readonly string[] {
   return [
-    name.length > MAX_SERVICE ? `${name.slice(0, MAX_SERVICE - 1)}…` : name,
+    bounded(signer),
+    bounded(entry.operation),
+    bounded(identity?.user ?? ''),
+    timeText(timestampMs),
     entry.entry_id,
     entry.parent_ids.map(shorten).join(' '),
     shorten(jws.slice(jws.lastIndexOf('.') + 1)),
   ]
+}
+
+/** Strangers write it, as long as they like, and perhaps as if it were several cells. */
+function bounded(text: string): string {
+  const name = visible(text).replaceAll('|', '\\u{7c}')
+  return name.length > MAX_TEXT ? `${name.slice(0, MAX_TEXT - 1)}…` : name
 }
 
 function marked(line: string, { status, source }: AuditedEntry, colors: Colors): string {

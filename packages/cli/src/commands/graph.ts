@@ -1,81 +1,84 @@
 import { stat } from 'node:fs/promises'
-import { oneOf } from '../arguments/choice.js'
-import { parseArguments } from '../arguments/parse.js'
+import type { Options } from '../arguments/options.js'
 import { parseTraceId } from '../arguments/trace-id.js'
 import { UsageError } from '../arguments/usage-error.js'
 import { auditOne } from '../audit/one-trace.js'
 import { findingLines } from '../audit/report-text.js'
-import { readTrustOptions, TRUST_HELP, TRUST_OPTIONS, type TrustValues } from '../audit/trust-options.js'
-import type { Command, Io } from '../command.js'
-import { EXIT, type ExitCode } from '../exit-code.js'
+import { type About, type Command, defineCommand, type Io } from '../command.js'
+import { EXIT } from '../exit-code.js'
 import { InputError } from '../files/input-error.js'
 import { MAX_FILE_BYTES, readText, STDIN } from '../files/read.js'
-import { sourcesOf } from '../files/trust.js'
 import { writeResult } from '../files/write.js'
-import { dotOf } from '../graph/dot.js'
 import { evidenceGraph, isEvidence } from '../graph/evidence-graph.js'
-import { htmlOf } from '../graph/html.js'
+import { drawerOf, FORMAT_NAMES } from '../graph/format.js'
 import { graphOf, type LineageGraph, MAX_NODES } from '../graph/lineage-graph.js'
-import { mermaidOf } from '../graph/mermaid.js'
-import { svgOf } from '../graph/svg.js'
 import { verdictWord } from '../graph/verdict.js'
-
-const FORMATS = { mermaid: mermaidOf, dot: dotOf, svg: svgOf, html: htmlOf } as const
+import {
+  assertStdinOnce,
+  readTrustOptions,
+  requireTrustOptions,
+  TRUST_OPTIONS,
+  type TrustValues,
+} from '../trust/options.js'
+import { sourcesOf } from '../trust/read.js'
+import { UnmetDomains } from '../trust/unmet-domains.js'
 
 const OPTIONS = {
   ...TRUST_OPTIONS,
-  trace: { type: 'string' },
-  format: { type: 'string', short: 'f' },
-  output: { type: 'string', short: 'o' },
-  help: { type: 'boolean', short: 'h' },
-} as const
+  trace: { type: 'string', value: 'ID', help: 'The trace; may be left out when there is only one.' },
+  format: {
+    type: 'string',
+    short: 'f',
+    value: 'FORMAT',
+    choices: FORMAT_NAMES,
+    help: `mermaid, dot (Graphviz), svg, or html: one page that needs nothing else. The default is what the name of the output
+      ends in, or mermaid.`,
+  },
+  output: {
+    type: 'string',
+    short: 'o',
+    value: 'FILE',
+    choices: 'file',
+    help: 'Where to; default standard output. .html, .svg, .dot, .gv, .mmd and .mermaid say the format.',
+  },
+} as const satisfies Options
 
-const HELP = `Usage: kest graph PATH… [options]
-
-Draws the lineage of a trace: its entries, what they build on, and whether they hold. A
-PATH is an evidence file, or exported spans as kest audit reads them; of spans, say whose
-keys count. "-" is an evidence file on standard input.
-
-${TRUST_HELP}
-  --trace ID          the trace; may be left out when there is only one
-  -f, --format FORMAT mermaid (the default), dot (Graphviz), svg, or html: one page that needs
-                      nothing else
-  -o, --output FILE   where to; default standard output
-  -h, --help          this text
-
-Exit status: 0 it is drawn, whatever it shows; 2 a path cannot be read, there is no such
-trace, or the command was used wrongly.
-`
-
-export const graph: Command = {
+const ABOUT: About = {
   name: 'graph',
   summary: 'draw the lineage of a trace',
-  help: HELP,
-
-  async run(argv, io): Promise<ExitCode> {
-    const { values, positionals: paths } = parseArguments(argv, OPTIONS)
-    if (values.help) {
-      await io.stdout.write(HELP)
-      return EXIT.holds
-    }
-    if (paths.length === 0) throw new UsageError('of what? an evidence file, or exported spans')
-    const format = oneOf(
-      'format',
-      values.format ?? 'mermaid',
-      Object.keys(FORMATS) as (keyof typeof FORMATS)[],
-    )
-    const trace = values.trace === undefined ? undefined : parseTraceId(values.trace)
-    const drawn = await lineage(paths, trace, values, io)
-    if (drawn.nodes.length > MAX_NODES)
-      throw new InputError(`the trace has ${drawn.nodes.length} entries; at most ${MAX_NODES} are drawn`)
-    if (drawn.omitted > 0)
-      await io.stderr.write(
-        `kest: ${drawn.omitted} links of ${drawn.omitted + drawn.edges.length} are not drawn\n`,
-      )
-    await writeResult(FORMATS[format](drawn), values.output, io)
-    return EXIT.holds
-  },
+  usage: ['FILE [options]', 'PATH… --trust [TRUST-DOMAIN=]FILE [options]'],
+  about: `
+Draws the lineage of a trace: its entries, what they build on, and whether they hold. FILE
+is an evidence file; a PATH has exported spans as kest audit reads them; of spans, say
+whose keys count. "-" is an evidence file on standard input.`,
+  arguments: 'files',
+  examples: [
+    'kest graph evidence.json -o lineage.html',
+    'kest graph spans/ --trust example.org=bundle.json -o lineage.svg',
+    'kest graph evidence.json --trust trust.json -f dot | dot -Tpng > lineage.png',
+  ],
+  exitStatus: `0 it is drawn, whatever it shows; 2 a path cannot be read, there is no such
+trace, or the command was used wrongly.`,
 }
+
+export const graph: Command = defineCommand(ABOUT, OPTIONS, async ({ values, positionals: paths }, io) => {
+  if (paths.length === 0)
+    throw new UsageError(
+      'of what? kest graph evidence.json, or exported spans: kest graph spans.jsonl --trust …',
+    )
+  const draw = drawerOf(values.format, values.output)
+  const trace = values.trace === undefined ? undefined : parseTraceId(values.trace)
+  assertStdinOnce(paths, values)
+  const drawn = await lineage(paths, trace, values, io)
+  if (drawn.nodes.length > MAX_NODES)
+    throw new InputError(`the trace has ${drawn.nodes.length} entries; at most ${MAX_NODES} are drawn`)
+  if (drawn.omitted > 0)
+    await io.stderr.write(
+      `kest: ${drawn.omitted} links of ${drawn.omitted + drawn.edges.length} are not drawn\n`,
+    )
+  await writeResult(draw(drawn), values.output, io)
+  return EXIT.holds
+})
 
 async function lineage(
   paths: readonly string[],
@@ -86,15 +89,16 @@ async function lineage(
   const [file, ...others] = paths as [string, ...string[]]
   const text = others.length === 0 ? await evidenceText(file, io) : undefined
   if (text === undefined) {
-    const trust = sourcesOf(await readTrustOptions(values, io), 'the trust material')
+    const given = await requireTrustOptions(values, io)
+    const trust = await sourcesOf(given)
     const { report, general } = await auditOne(paths, io.stdin, trace, { trust })
-    await io.stderr.write(findingLines(general, io.stderr.colors))
+    const unmet = new UnmetDomains(given)
+    unmet.see(report.entries)
+    await io.stderr.write(findingLines(general, io.stderr.colors) + unmet.hint())
     return graphOf([report], verdictWord(report.verdict), true)
   }
   if (trace !== undefined) throw new UsageError('--trace is for exported spans')
-  const { trust, bundle, keys } = values
-  const given = [trust, bundle, keys].some((value) => value !== undefined)
-  return await evidenceGraph(text, file, given ? await readTrustOptions(values, io) : undefined)
+  return await evidenceGraph(text, file, await readTrustOptions(values, io))
 }
 
 /** The text of a file that is evidence; `undefined` for everything else. */

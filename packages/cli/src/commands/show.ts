@@ -1,8 +1,8 @@
 import { KestError } from '@kest/core'
-import { parseArguments } from '../arguments/parse.js'
+import type { Options } from '../arguments/options.js'
 import { UsageError } from '../arguments/usage-error.js'
-import type { Command } from '../command.js'
-import { EXIT, type ExitCode } from '../exit-code.js'
+import { type About, type Command, defineCommand } from '../command.js'
+import { EXIT } from '../exit-code.js'
 import { InputError } from '../files/input-error.js'
 import { readText } from '../files/read.js'
 import { showJson } from '../show/show-json.js'
@@ -10,41 +10,30 @@ import { showText } from '../show/show-text.js'
 import { parseShownPassport, readEntries } from '../show/shown-entry.js'
 
 const OPTIONS = {
-  json: { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' },
-} as const
+  json: { type: 'boolean', help: 'Everything, as one JSON object.' },
+} as const satisfies Options
 
-const HELP = `Usage: kest show FILE [options]
-
-Shows the entries of a passport: of an evidence file, or of a passport alone (a JSON
-array). "-" is standard input. Nothing is verified: it is what the file says.
-
-  --json        everything, as one JSON object
-  -h, --help    this text
-
-Exit status: 0 all entries are shown, 1 some cannot be read, 2 the file holds no
-passport or the command was used wrongly.
-`
-
-export const show: Command = {
+const ABOUT: About = {
   name: 'show',
   summary: 'show what a passport says, without verifying it',
-  help: HELP,
-
-  async run(argv, io): Promise<ExitCode> {
-    const { values, positionals } = parseArguments(argv, OPTIONS)
-    if (values.help) {
-      await io.stdout.write(HELP)
-      return EXIT.holds
-    }
-    const [file, ...others] = positionals
-    if (file === undefined) throw new UsageError('which file? "-" is standard input')
-    if (others.length > 0) throw new UsageError('one file at a time')
-    const entries = readEntries(await readPassport(file, io.stdin))
-    await io.stdout.write(values.json ? showJson(file, entries) : showText(entries, io.stdout.colors))
-    return entries.some(({ content }) => content instanceof KestError) ? EXIT.fails : EXIT.holds
-  },
+  usage: ['FILE [options]'],
+  about: `
+Shows the entries of a passport: of an evidence file, or of a passport alone (a JSON
+array). "-" is standard input. Nothing is verified: it is what the file says.`,
+  arguments: 'files',
+  examples: ['kest show evidence.json', 'kest show evidence.json --json'],
+  exitStatus: `0 all entries are shown, 1 some cannot be read, 2 the file holds no
+passport or the command was used wrongly.`,
 }
+
+export const show: Command = defineCommand(ABOUT, OPTIONS, async ({ values, positionals }, io) => {
+  const [file, ...others] = positionals
+  if (file === undefined) throw new UsageError('which file? kest show evidence.json; "-" is standard input')
+  if (others.length > 0) throw new UsageError(`one file at a time: kest show ${file}`)
+  const entries = readEntries(await readPassport(file, io.stdin))
+  await io.stdout.write(values.json ? showJson(file, entries) : showText(entries, io.stdout.colors))
+  return entries.some(({ content }) => content instanceof KestError) ? EXIT.fails : EXIT.holds
+})
 
 async function readPassport(
   file: string,

@@ -1,95 +1,105 @@
-import type { VerifyEvidenceOptions } from '@kest/core'
+import type { TrustDocument, VerifyEvidenceOptions } from '@kest/core'
 import { createX509KeySource } from '@kest/spiffe/verification'
 import { oneOf } from '../arguments/choice.js'
 import { listOf } from '../arguments/list.js'
-import { parseArguments } from '../arguments/parse.js'
+import type { Options } from '../arguments/options.js'
+import type { parseArguments } from '../arguments/parse.js'
 import { parseAt } from '../arguments/time.js'
 import { UsageError } from '../arguments/usage-error.js'
-import { JUDGING_HELP, JUDGING_OPTIONS, readJudgingOptions } from '../audit/judging-options.js'
-import { assertStdinOnce } from '../audit/trust-options.js'
-import type { Command, Io } from '../command.js'
-import { EXIT, type ExitCode, gravest } from '../exit-code.js'
-import { readTrust, sourcesOf } from '../files/trust.js'
+import { JUDGING_OPTIONS, RAISERS_OPTION, readJudgingOptions } from '../audit/judging-options.js'
+import { type About, type Command, defineCommand, type Io } from '../command.js'
+import { gravest } from '../exit-code.js'
+import { assertStdinOnce, readTrustOptions, TRUST_OPTIONS } from '../trust/options.js'
+import { sourcesOf } from '../trust/read.js'
+import { UnmetDomains } from '../trust/unmet-domains.js'
 import { exitCodeOf, judgeFile, type Verdict } from '../verify/verdict.js'
 import { verdictJson } from '../verify/verdict-json.js'
 import { summaryText, verdictText } from '../verify/verdict-text.js'
 
+const SEMANTICS = ['report', 'enforce'] as const
+
 const OPTIONS = {
-  json: { type: 'boolean' },
-  trust: { type: 'string' },
-  'trust-domain': { type: 'string' },
-  at: { type: 'string' },
-  semantics: { type: 'string' },
-  raisers: { type: 'string', multiple: true },
+  ...TRUST_OPTIONS,
+  at: {
+    type: 'string',
+    value: 'WHEN',
+    choices: ['entry', 'now'],
+    help: `When certificates must have been valid: "entry" (each at the time of its entry, the default), "now", or a time such as
+      2026-01-31T12:00:00Z. A file that fixes another time cannot be checked at this one.`,
+  },
+  semantics: {
+    type: 'string',
+    value: 'MODE',
+    choices: SEMANTICS,
+    help: `Claims of trust, taints, identity and trace that the lineage does not bear out: "report" lists them (the default),
+      "enforce" refuses them.`,
+  },
+  ...RAISERS_OPTION,
   ...JUDGING_OPTIONS,
-  help: { type: 'boolean', short: 'h' },
-} as const
+  json: { type: 'boolean', help: 'One JSON object per file and line.' },
+  'only-findings': {
+    type: 'boolean',
+    help: 'Shows no file but those that do not hold, or of which there is a finding; the summary counts all.',
+  },
+} as const satisfies Options
 
-const HELP = `Usage: kest verify FILE… [options]
-
+const ABOUT: About = {
+  name: 'verify',
+  summary: 'check evidence files, offline',
+  usage: ['FILE… [options]'],
+  about: `
 Checks evidence files, offline: that every entry was signed by the principal it
 names, in this order, and that nothing was altered since. "-" is standard input.
 
-Options only tighten what a file asks for.
+Options only tighten what a file asks for. Without --trust the keys in a file are used,
+and a passport is only shown to be consistent with its own keys.`,
+  arguments: 'files',
+  examples: [
+    'kest verify evidence.json --trust example.org=bundle.json',
+    'kest verify evidence.json --trust trust.json --roots kest.yaml --semantics enforce',
+    'kest verify *.json --trust keys.json --json --only-findings',
+  ],
+  exitStatus: `0 all files hold, 1 some do not, 2 some cannot be read as evidence or
+the command was used wrongly.`,
+}
 
-  --trust FILE        check against the keys in FILE, and not against those that the evidence
-                      brings along: {"keys": {"<principal>": [<JWK>, …]}, "bundles":
-                      {"<trust domain>": <SPIFFE bundle>}}, or one SPIFFE bundle. Without it
-                      a passport is only shown to be consistent with its own keys.
-  --trust-domain NAME whose bundle FILE is
-  --at WHEN           when certificates must have been valid: "entry" (each at the time of
-                      its entry, the default), "now", or a time such as 2026-01-31T12:00:00Z.
-                      A file that fixes another time cannot be checked at this one.
-  --semantics MODE    claims of trust, taints, identity and trace that the lineage does not
-                      bear out: "report" lists them (the default), "enforce" refuses them.
-  --raisers LIST      the principals that may raise trust and remove taints, separated by
-                      commas; may be repeated. "" is nobody; the default is everybody.
-${JUDGING_HELP}  --json              one JSON object per file and line
-  -h, --help          this text
+export const verify: Command = defineCommand(ABOUT, OPTIONS, async ({ values, positionals: files }, io) => {
+  if (files.length === 0) throw new UsageError('which file? kest verify evidence.json; "-" is standard input')
+  assertStdinOnce(files, values)
+  const trust = await readTrustOptions(values, io)
+  const options = await verifyOptions(values, trust, io)
+  const unmet = trust === undefined ? null : new UnmetDomains(trust)
+  const verdicts: Verdict[] = []
+  for (const file of files) {
+    const verdict = await judgeFile(file, options, io.stdin)
+    verdicts.push(verdict)
+    if (!verdict.ok) unmet?.see(verdict.entries)
+    if (values['only-findings'] && isUnremarkable(verdict)) continue
+    await io.stdout.write(values.json ? verdictJson(verdict) : verdictText(verdict, io.stdout.colors))
+  }
+  if (!values.json) await io.stdout.write(summaryText(verdicts, values['only-findings']))
+  await io.stderr.write(unmet?.hint() ?? '')
+  return gravest(verdicts.map(exitCodeOf))
+})
 
-Exit status: 0 all files hold, 1 some do not, 2 some cannot be read as evidence or
-the command was used wrongly.
-`
-
-export const verify: Command = {
-  name: 'verify',
-  summary: 'check evidence files, offline',
-  help: HELP,
-
-  async run(argv, io): Promise<ExitCode> {
-    const { values, positionals: files } = parseArguments(argv, OPTIONS)
-    if (values.help) {
-      await io.stdout.write(HELP)
-      return EXIT.holds
-    }
-    if (files.length === 0) throw new UsageError('which file? "-" is standard input')
-    assertStdinOnce(files, values)
-    const options = await verifyOptions(values, io)
-    const verdicts: Verdict[] = []
-    for (const file of files) {
-      const verdict = await judgeFile(file, options, io.stdin)
-      verdicts.push(verdict)
-      await io.stdout.write(values.json ? verdictJson(verdict) : verdictText(verdict, io.stdout.colors))
-    }
-    if (!values.json) await io.stdout.write(summaryText(verdicts))
-    return gravest(verdicts.map(exitCodeOf))
-  },
+function isUnremarkable(verdict: Verdict): boolean {
+  return verdict.ok && verdict.passport.findings.length === 0
 }
 
 type Values = ReturnType<typeof parseArguments<typeof OPTIONS>>['values']
 
-async function verifyOptions(values: Values, io: Io): Promise<VerifyEvidenceOptions> {
-  const { at, semantics, raisers, trust, 'trust-domain': trustDomain } = values
-  if (trustDomain !== undefined && trust === undefined)
-    throw new UsageError('--trust-domain is for a --trust FILE that is a SPIFFE bundle')
+async function verifyOptions(
+  values: Values,
+  trust: TrustDocument | undefined,
+  io: Io,
+): Promise<VerifyEvidenceOptions> {
+  const { at, semantics, raisers } = values
   return {
     x509: createX509KeySource,
     ...(await readJudgingOptions(values, io)),
     ...(at === undefined ? {} : { at: parseAt(at, Date.now()) }),
-    ...(semantics === undefined ? {} : { semantics: oneOf('semantics', semantics, ['report', 'enforce']) }),
+    ...(semantics === undefined ? {} : { semantics: oneOf('semantics', semantics, SEMANTICS) }),
     ...(raisers === undefined ? {} : { raisers: raisers.flatMap(listOf) }),
-    ...(trust === undefined
-      ? {}
-      : { trust: sourcesOf(await readTrust(trust, trustDomain, io.stdin), `--trust ${trust}`) }),
+    ...(trust === undefined ? {} : { trust: await sourcesOf(trust) }),
   }
 }

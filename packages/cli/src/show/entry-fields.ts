@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { type JsonValue, type KestEntry, LABEL, type ParsedEntry } from '@kest/core'
 import { visible, visibleList } from '../terminal/escape.js'
 import type { Field } from '../terminal/fields.js'
+import { timeText } from '../terminal/time-text.js'
 import { shortHash } from './short-hash.js'
 import type { ShownEntry, ShownParent } from './shown-entry.js'
 
@@ -48,12 +49,6 @@ function optional(label: string, ...lines: readonly string[]): Field[] {
 
 function present(text: string | undefined): readonly string[] {
   return text === undefined || text === '' ? [] : [visible(text)]
-}
-
-/** Times may lie beyond what a date can say. */
-function timeText(milliseconds: number): string {
-  const date = new Date(milliseconds)
-  return Number.isNaN(date.getTime()) ? `${milliseconds} ms` : date.toISOString()
 }
 
 function signedText({ alg, kid, x5c }: ParsedEntry['header']): string {

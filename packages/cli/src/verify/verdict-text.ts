@@ -12,13 +12,17 @@ export function verdictText(verdict: Verdict, colors: Colors): string {
   return `${name}: ${headline(verdict, colors)}\n${lines.join('')}`
 }
 
-/** How many of several files came to which end; nothing for one file. */
-export function summaryText(verdicts: readonly Verdict[]): string {
-  if (verdicts.length < 2) return ''
+/**
+ * How many of several files came to which end; nothing for one file.
+ * @param always for one as well: it was not shown
+ */
+export function summaryText(verdicts: readonly Verdict[], always = false): string {
+  if (verdicts.length < 2 && !always) return ''
   const counts = new Map<Outcome, number>()
   for (const verdict of verdicts) counts.set(outcome(verdict), (counts.get(outcome(verdict)) ?? 0) + 1)
   const parts = [...counts].map(([of, count]) => `${count} ${count === 1 ? of : PLURAL[of]}`)
-  return `\n${verdicts.length} files: ${parts.join(', ')}\n`
+  const files = verdicts.length === 1 ? '1 file' : `${verdicts.length} files`
+  return `\n${files}: ${parts.join(', ')}\n`
 }
 
 const PLURAL = {

@@ -1,7 +1,10 @@
 import type { Readable } from 'node:stream'
 import {
+  type Evidence,
   KestError,
   type KestErrorCode,
+  LABEL,
+  type Passport,
   PassportVerificationError,
   parseEvidence,
   type VerifiedPassport,
@@ -10,6 +13,8 @@ import {
 } from '@kest/core'
 import { EXIT, type ExitCode } from '../exit-code.js'
 import { readText } from '../files/read.js'
+import { readEntries } from '../show/shown-entry.js'
+import type { Unmet } from '../trust/unmet-domains.js'
 
 /** What is said of one file. */
 export type Verdict = Holds | Fails
@@ -32,6 +37,8 @@ export interface Fails {
   readonly entryId: string | null
   /** Whether nothing can be said about the passport, because the file or the options make no sense. */
   readonly unusable: boolean
+  /** Whose entries are in the passport, as far as they can be read. */
+  readonly entries: readonly Unmet[]
 }
 
 /** Errors that are about the file or the question, and not about what the file claims. */
@@ -49,11 +56,13 @@ export async function judgeFile(
   } catch (error) {
     return fails(file, error, true)
   }
+  let evidence: Evidence | undefined
   try {
-    const { passport, anchored } = await verifyEvidence(parseEvidence(text), options)
+    evidence = parseEvidence(text)
+    const { passport, anchored } = await verifyEvidence(evidence, options)
     return { ok: true, file, anchored, passport }
   } catch (error) {
-    return fails(file, error, error instanceof KestError && UNUSABLE.has(error.code))
+    return fails(file, error, error instanceof KestError && UNUSABLE.has(error.code), evidence?.passport)
   }
 }
 
@@ -67,9 +76,16 @@ export function exitCodeOf(verdict: Verdict): ExitCode {
   return verdict.unusable ? EXIT.unusable : EXIT.fails
 }
 
-function fails(file: string, error: unknown, unusable: boolean): Fails {
+function fails(file: string, error: unknown, unusable: boolean, passport?: Passport): Fails {
   if (!(error instanceof KestError)) throw error
   const { code, message } = error
   const at = error instanceof PassportVerificationError ? error : { index: null, entryId: null }
-  return { ok: false, file, code, message, index: at.index, entryId: at.entryId, unusable }
+  const entries = passport === undefined ? [] : signersOf(passport, code)
+  return { ok: false, file, code, message, index: at.index, entryId: at.entryId, unusable, entries }
+}
+
+function signersOf(passport: Passport, failure: KestErrorCode): Unmet[] {
+  return readEntries(passport).flatMap(({ content }) =>
+    content instanceof KestError ? [] : [{ principal: content.entry.labels[LABEL.principal] ?? '', failure }],
+  )
 }
