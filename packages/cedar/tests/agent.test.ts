@@ -183,7 +183,7 @@ describe('a Cedar Agent', () => {
         })
         answer(response, body)
       },
-      { timeoutMs: 100 },
+      { timeoutMs: 1_000 },
     )
     await expect(ask(engine)).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE_TIMEOUT' })
     await vi.waitFor(() => expect(closed).toBe(true), { timeout: 60_000 })

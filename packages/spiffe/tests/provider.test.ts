@@ -198,8 +198,8 @@ describe('SPIREProvider', () => {
         await sleep(250)
         if (i % 4 !== 0) await authority.rotateSvid()
         else {
-          await authority.rotateAuthority({ settleMs: 100 })
-          await sleep(200)
+          await authority.rotateAuthority({ settleMs: 1_000 })
+          await sleep(1_000)
           authority.retireAuthorities()
         }
       }

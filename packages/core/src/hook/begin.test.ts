@@ -654,10 +654,10 @@ describe('begin: what it emits', () => {
     const asked: string[] = []
     const evaluate: PolicyEngine['evaluate'] = async ({ policies }) => {
       asked.push(...policies)
-      await new Promise((resolve) => setTimeout(resolve, 300))
+      await new Promise((resolve) => setTimeout(resolve, 2_000))
       return true
     }
-    const { kest } = setUp({ engine: { evaluate }, policyTimeoutMs: 500 })
+    const { kest } = setUp({ engine: { evaluate }, policyTimeoutMs: 3_000 })
     await expect(kest.begin(root)).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE_TIMEOUT' })
     expect(asked).toEqual(['a', 'b'])
     await kest.close()
@@ -679,7 +679,7 @@ describe('begin: what it emits', () => {
     const key = watched()
     const { kest, logger } = setUp({ identity: key.identity, engine })
     const under = kest.begin({ ...root, policy: ['own', 'more'] })
-    await vi.waitFor(() => expect(lists).toHaveLength(1))
+    await expect.poll(() => lists).toHaveLength(1)
     const [requests] = lists as [readonly PolicyRequest[]]
     expect(requests.map(({ policies }) => policies)).toEqual([['ent'], ['app'], ['own', 'more']])
     expect(requests).toSatisfy(Object.isFrozen)
@@ -705,7 +705,7 @@ describe('begin: what it emits', () => {
     expect(allowed.map(({ details }) => details['tier'])).toEqual(['enterprise', 'application', 'function'])
 
     const denied = kest.begin(root)
-    await vi.waitFor(() => expect(lists).toHaveLength(2))
+    await expect.poll(() => lists).toHaveLength(2)
     answers.get('test/allow')?.(true)
     answers.get('app')?.({ allow: false, reason: 'embargo' })
     answers.get('ent')?.(true)

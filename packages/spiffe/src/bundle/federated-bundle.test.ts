@@ -216,7 +216,7 @@ describe('a bundle endpoint with https_spiffe', () => {
     answer = (request, response) => {
       if (!silent) says(() => document(1, authority))(request, response)
     }
-    const followed = await follow(await serve(), { timeoutMs: 200 })
+    const followed = await follow(await serve(), { timeoutMs: 1_500 })
     silent = true
     setFlagsFromString('--expose-gc')
     const collect = runInNewContext('gc') as () => void

@@ -97,13 +97,13 @@ describe('OTLP', () => {
   it('respects OTEL_EXPORTER_OTLP_TIMEOUT', async () => {
     const receiver = await Receiver.listen()
     receiver.answer = () => null
-    vi.stubEnv('OTEL_EXPORTER_OTLP_TIMEOUT', '50')
+    vi.stubEnv('OTEL_EXPORTER_OTLP_TIMEOUT', '500')
     const logger = new RecordingLogger()
     const telemetry = setupTelemetry({
       serviceName: 'x',
       endpoint: receiver.origin,
       logger,
-      flushTimeoutMs: 300,
+      flushTimeoutMs: 60_000,
     })
     await kestWith(telemetry).begin(root)
     await expect.poll(() => logger.records[0]?.details['err']).toMatch(/timed out/)
@@ -186,7 +186,8 @@ describe('a receiver', () => {
     const receiver = await Receiver.listen()
     const { port } = receiver
     await breakIt(receiver)
-    const { telemetry, kest, logger } = setUp({ endpoint: `http://127.0.0.1:${port}`, timeoutMs: 100 })
+    const timeoutMs = message.test('timed out') ? 1_000 : 60_000
+    const { telemetry, kest, logger } = setUp({ endpoint: `http://127.0.0.1:${port}`, timeoutMs })
     for (let n = 0; n < 3; n += 1) await kest.begin(root)
     await expect.poll(() => logger.records.length).toBe(1)
     expect(logger.records[0]).toMatchObject({
