@@ -23,6 +23,12 @@ export {
 export type { KeptState } from './context/derived-states.js'
 export type { Frame } from './context/frame.js'
 export type { Lifetime } from './context/lifetime.js'
+export {
+  type AboutRequest,
+  type KnownToFramework,
+  type RequestFacts,
+  requestFacts,
+} from './context/request-facts.js'
 export { currentState, type KestState, type StatedIdentity } from './context/state.js'
 export { canonicalize } from './entry/canonicalize.js'
 export {
@@ -127,6 +133,7 @@ export {
 export { ATTRIBUTE, SCOPE, SPAN_PREFIX } from './telemetry/attributes.js'
 export { type AuditSlot, type AuditTrail, bindAuditTrail } from './telemetry/audit-trail.js'
 export { type Logger, stderrLogger } from './telemetry/logger.js'
+export { type Failure, Outages } from './telemetry/outages.js'
 export type { TrustEvaluator } from './trust/evaluator.js'
 export type { IdentityAuthority, IdentityPart } from './trust/identity-authorities.js'
 export { DEFAULT_ORIGINS } from './trust/origins.js'

@@ -7,13 +7,16 @@ import { expect, it, onTestFinished, vi } from 'vitest'
 
 const SERVICE = fileURLToPath(new URL('support/logging-service.mjs', import.meta.url))
 
-it('logs a line of JSON to stderr', () => {
+it('logs a line of JSON with its time to stderr, from information on', () => {
   const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
   onTestFinished(() => write.mockRestore())
   stderrLogger.warn({ file: '100%s' }, 'is odd')
+  stderrLogger.debug({}, 'in detail')
   stderrLogger.info({}, 'goes on')
-  expect(write.mock.calls.map(([line]) => line)).toEqual([
-    '{"level":"warn","name":"kest","message":"is odd","file":"100%s"}\n',
+  const lines = write.mock.calls.map(([line]) => String(line).replace(/\d{4}-\d\d-\d\dT[\d:.]{12}Z/, 'NOW'))
+  expect(lines).toEqual([
+    '{"time":"NOW","level":"warn","name":"kest","message":"is odd","file":"100%s"}\n',
+    '{"time":"NOW","level":"info","name":"kest","message":"goes on"}\n',
   ])
 })
 

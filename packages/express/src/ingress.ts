@@ -11,6 +11,7 @@ import {
   toStateGraceMs,
   varyByBaggage,
 } from '@kest/core'
+import { aboutRequest } from './about-request.js'
 import { answerLast } from './answer-last.js'
 import { Exchange, exchangeOf, type OnError } from './exchange.js'
 import type { KestMiddleware } from './middleware.js'
@@ -101,6 +102,7 @@ export function kestExpress<Req extends IncomingMessage = IncomingMessage>(
         rawHeaders: req.rawHeaders,
         ...(listener.binding === 'mtls' && { peer: peerOf(req.socket) }),
         signal: departureOf(req, res),
+        about: aboutRequest(req),
         switchIdentity: typeof switchIdentity === 'function' ? answerOf(switchIdentity, req) : switchIdentity,
       })
     }

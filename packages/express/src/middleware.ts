@@ -25,4 +25,8 @@ export interface RequestParts extends IncomingMessage {
   readonly app?: ApplicationParts
   readonly route?: { readonly path?: unknown; readonly stack?: readonly object[] }
   readonly params?: object
+  /** As the application's `trust proxy` says. */
+  readonly ip?: unknown
+  /** What other middleware calls the request. */
+  readonly id?: unknown
 }

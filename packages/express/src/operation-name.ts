@@ -41,7 +41,8 @@ export function joinPatterns(prefix: string, path: unknown): string {
   return (prefix === '/' ? '' : prefix) + text
 }
 
-function applicationPath(app: ApplicationParts | undefined): string {
+/** Where the application is mounted in others. */
+export function applicationPath(app: ApplicationParts | undefined): string {
   if (app?.parent === undefined) return ''
   const path = joinPatterns(applicationPath(app.parent), app.mountpath)
   return path === '/' ? '' : path

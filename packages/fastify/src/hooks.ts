@@ -4,7 +4,9 @@ import {
   hasLeft,
   KestConfigError,
   type KestState,
+  type KnownToFramework,
   peerOf,
+  requestFacts,
   takeLineageOut,
   varyByBaggage,
 } from '@kest/core'
@@ -124,9 +126,15 @@ function judge(
   const { headers, rawHeaders, socket } = request.raw
   const peer = listener.binding === 'mtls' ? peerOf(socket) : undefined
   const { switchIdentity = false } = protection ?? {}
-  const judgement = listener.receive({ headers, rawHeaders, peer, switchIdentity, signal: caller.signal })
+  const about = () => requestFacts(request.raw, () => knownOf(request))
+  const { signal } = caller
+  const judgement = listener.receive({ headers, rawHeaders, peer, switchIdentity, signal, about })
   judged.set(request, { caller, judgement })
   return { caller, judgement }
+}
+
+function knownOf({ is404, routeOptions, ip, id }: FastifyRequest): KnownToFramework {
+  return { route: is404 ? undefined : routeOptions.url, peer: ip, id }
 }
 
 /**

@@ -222,7 +222,7 @@ describe('a function of the route that fails', () => {
       expect(run).not.toHaveBeenCalled()
       expect(world.signed()).toEqual([])
       if (thrown instanceof Error)
-        expect(JSON.stringify(world.logger.records)).toMatch(/db7\.internal\\n.*at /)
+        expect(JSON.stringify(world.logger.records)).toMatch(/db7\.internal.*"at /)
     }
   })
 

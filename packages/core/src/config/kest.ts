@@ -175,6 +175,8 @@ export class Kest {
         origins: runtime.origins,
         clock: runtime.clock,
         logger: runtime.logger,
+        outages: runtime.outages,
+        refusals: runtime.refusals,
         cache: runtime.signatures,
         replay: runtime.replay,
         onVerified: (result, milliseconds) => runtime.metrics.verified(result, milliseconds),
@@ -277,8 +279,10 @@ export class Kest {
 
   /** Closes identity, engine, cache and trust, and follows the deployment file no longer. Idempotent as far as they are. */
   async close(): Promise<void> {
-    const { identity, engine, cache, trust, deployment } = this.#runtime
+    const { identity, engine, cache, trust, deployment, outages, refusals } = this.#runtime
     deployment.close()
+    outages.close()
+    refusals.close()
     await Promise.all([identity, engine, cache, ...trust].map((part) => part?.close?.()))
   }
 }

@@ -15,6 +15,8 @@ import type { CacheProvider } from '../propagation/cache.js'
 import { type ResolvedPropagation, resolvePropagation } from '../propagation/options.js'
 import { stderrLogger } from '../telemetry/logger.js'
 import { KestMetrics } from '../telemetry/metrics.js'
+import { Outages } from '../telemetry/outages.js'
+import { Refusals } from '../telemetry/refusals.js'
 import { AuditSpans } from '../telemetry/spans.js'
 import { defaultTrustEvaluator } from '../trust/evaluator.js'
 import { createOriginMap } from '../trust/origins.js'
@@ -101,6 +103,8 @@ export function createRuntime(options: KestOptions): Runtime {
     limits,
     clock,
     logger,
+    outages: new Outages(logger),
+    refusals: new Refusals(logger),
     spans: new AuditSpans({
       tracerProvider: telemetry.tracerProvider,
       passport: telemetry.passport ?? true,

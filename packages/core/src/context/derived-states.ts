@@ -22,8 +22,11 @@ export function keepState(state: KestState | null): KeptState {
   if (state === null)
     throw new KestError('ERR_KEST_LINEAGE_MISSING', 'kest.keep(): there is no request and no operation here')
   assertLive(state, 'kest.keep()')
+  const facts = state.request?.()
   const kept: KestState = {
     ...state,
+    // What goes on must not hold the request.
+    ...(facts !== undefined && { request: () => facts }),
     frame: state.frame.fork(),
     jwt: null,
     signal: null,

@@ -4,6 +4,7 @@ import type { IdentityContext } from '../passport/verified.js'
 import type { Frame } from './frame.js'
 import type { Lifetime } from './lifetime.js'
 import { stateOf, withState } from './otel-context.js'
+import type { AboutRequest } from './request-facts.js'
 
 /** Who acts, and which principal said so; `by: null` is this workload itself (a token validated here, or its code). */
 export interface StatedIdentity {
@@ -29,6 +30,8 @@ export interface KestState {
   readonly jwt: string | null
   /** Aborts when whoever asked has left. */
   readonly signal: AbortSignal | null
+  /** What the log says of the request that it is of. */
+  readonly request?: AboutRequest
   /** Until when operations begin and calls leave in it (K-STATE). */
   readonly lifetime: Lifetime
 }

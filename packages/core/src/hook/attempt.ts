@@ -1,26 +1,35 @@
+import type { AboutRequest } from '../context/request-facts.js'
 import { type KestEntry, LABEL } from '../entry/entry.js'
-import { KestError, PolicyDeniedError } from '../errors.js'
+import { PolicyDeniedError } from '../errors.js'
 import type { PolicyTier } from '../policy/engine.js'
 import { joinReasons, toReason } from '../policy/reason.js'
 import type { AuditSlot } from '../telemetry/audit-trail.js'
 import { describeError } from '../telemetry/describe-error.js'
+import { codeOf, failingPart, refusalLevel } from '../telemetry/failing.js'
 import { remedyOf } from '../telemetry/remedy.js'
 import type { AuditSpan } from '../telemetry/spans.js'
 import type { OperationDefinition } from './operation-definition.js'
 import type { HookRuntime } from './runtime.js'
 
+/** What an operation needs, as outages are told apart. */
+const IDENTITY = 'identity'
+const AUDIT_TRAIL = 'audit trail'
+const AUDIT_SPAN = 'audit span'
+
 /** What is told of an attempt: why policies allowed, and of one that led to no operation span, log and count (NF-OBS-01). */
 export class Attempt {
   readonly #runtime: HookRuntime
   readonly #definition: OperationDefinition
+  readonly #about: AboutRequest | undefined
   #span: AuditSpan | undefined
   #draft: KestEntry | undefined
   #slot: AuditSlot | null = null
   #reason: string | undefined
 
-  constructor(runtime: HookRuntime, definition: OperationDefinition) {
+  constructor(runtime: HookRuntime, definition: OperationDefinition, about: AboutRequest | undefined) {
     this.#runtime = runtime
     this.#definition = definition
+    this.#about = about
   }
 
   start(): AuditSpan {
@@ -46,53 +55,76 @@ export class Attempt {
     const reason = toReason(words)
     if (reason === undefined) return
     this.#reason = joinReasons(this.#reason, reason)
-    this.#runtime.logger.debug(
-      {
-        operation: this.#definition.operation,
-        entry_id: this.#draft?.entry_id,
-        workload_id: this.#draft?.labels[LABEL.principal],
-        tier,
-        policies,
-        reason,
-      },
-      'policies allowed',
-    )
+    this.#runtime.logger.debug({ ...this.#details(), tier, policies, reason }, 'policies allowed')
   }
 
   /** The operation runs, and its span recorded nothing. Where no audit trail is to keep it, that is as it should be. */
   unrecorded(): void {
-    const { auditTrail, spans, metrics, logger } = this.#runtime
+    const { auditTrail, spans, metrics, outages } = this.#runtime
     if (auditTrail === null && !spans.audited) return
     metrics.entryUnrecorded()
-    logger.error(
-      {
-        operation: this.#definition.operation,
-        entry_id: this.#draft?.entry_id,
-        workload_id: this.#draft?.labels[LABEL.principal],
-      },
-      'operation allowed without a record: its audit span did not record',
-    )
+    outages.failed({
+      what: 'the audit span',
+      effect: 'operations are allowed without a record',
+      asked: AUDIT_SPAN,
+      code: 'unrecorded',
+      error: undefined,
+      details: () => this.#details(),
+    })
+  }
+
+  /** The operation runs: what it needed is there. */
+  begun(recorded: boolean): void {
+    const { outages } = this.#runtime
+    outages.works(this.#engine)
+    outages.works(IDENTITY)
+    outages.works(AUDIT_TRAIL)
+    outages.works(this.#definition.operation)
+    if (recorded) outages.works(AUDIT_SPAN)
   }
 
   /** Ends the span, if there is one that has not ended, as a denial. */
   denied(error: unknown): void {
     this.#slot?.release()
-    const code = error instanceof KestError ? error.code : '_OTHER'
+    const { metrics, outages, refusals } = this.#runtime
+    const { operation } = this.#definition
+    const code = codeOf(error)
     const reason = error instanceof PolicyDeniedError ? toReason(error.reason) : undefined
-    this.#runtime.metrics.denied(code)
+    metrics.denied(code)
     this.#span?.deny(this.#draft, code, reason)
-    this.#runtime.logger.warn(
-      {
-        code,
-        operation: this.#definition.operation,
-        entry_id: this.#draft?.entry_id,
-        workload_id: this.#draft?.labels[LABEL.principal],
-        policies: error instanceof PolicyDeniedError ? error.policies : this.#definition.policies,
-        reason,
+    const what = failingPart(error)
+    const details = () => ({
+      ...this.#details(),
+      policies: error instanceof PolicyDeniedError ? error.policies : this.#definition.policies,
+      reason,
+    })
+    if (what === undefined) {
+      refusals.refused({ code, operation, level: refusalLevel(error), message: 'operation denied' }, () => ({
+        ...details(),
         err: describeError(error),
         remedy: remedyOf(error),
-      },
-      'operation denied',
-    )
+      }))
+    } else outages.failed({ what, asked: this.#asked(code), code, error, details })
+  }
+
+  /** Where outages are told apart by what was asked, whatever operation needs it. */
+  #asked(code: string): string {
+    if (code.startsWith('ERR_KEST_ENGINE')) return this.#engine
+    if (code === 'ERR_KEST_IDENTITY') return IDENTITY
+    return code === 'ERR_KEST_AUDIT_UNAVAILABLE' ? AUDIT_TRAIL : this.#definition.operation
+  }
+
+  get #engine(): string {
+    const engine = this.#definition.engine ?? this.#runtime.engine
+    return engine?.address ?? 'policy engine'
+  }
+
+  #details() {
+    return {
+      operation: this.#definition.operation,
+      ...this.#about?.(),
+      entry_id: this.#draft?.entry_id,
+      workload_id: this.#draft?.labels[LABEL.principal],
+    }
   }
 }

@@ -68,7 +68,7 @@ export async function begin(
     if (signal?.aborted || options.isGone?.())
       throw new KestError('ERR_KEST_ABORTED', 'the caller left before the operation began')
   }
-  const attempt = new Attempt(runtime, definition)
+  const attempt = new Attempt(runtime, definition, state?.request)
   try {
     assertState()
     definition.assertOrigin(runtime.origins)
@@ -140,6 +140,7 @@ export async function begin(
       await recorded
       throwIfGone()
     }
+    attempt.begun(onRecord)
     return new Operation(signed, stateOf(runtime, frame, effective, state, signal))
   } catch (error) {
     attempt.denied(error)
@@ -308,6 +309,7 @@ function stateOf(
     identity: identity === null ? null : { context: identity, by: identityBy },
     jwt: state?.jwt ?? null,
     signal,
+    ...(state?.request !== undefined && { request: state.request }),
     lifetime: state?.lifetime.child() ?? new Lifetime(clock, clock.now() + maxStateMs),
   }
 }

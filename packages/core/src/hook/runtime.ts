@@ -7,6 +7,8 @@ import type { PolicyPlanner } from '../policy/tiers.js'
 import type { AuditTrail } from '../telemetry/audit-trail.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { KestMetrics } from '../telemetry/metrics.js'
+import type { Outages } from '../telemetry/outages.js'
+import type { Refusals } from '../telemetry/refusals.js'
 import type { AuditSpans } from '../telemetry/spans.js'
 import type { TrustEvaluator } from '../trust/evaluator.js'
 import type { OriginMap } from '../trust/origins.js'
@@ -31,6 +33,8 @@ export interface HookRuntime {
   readonly limits: Limits
   readonly clock: Clock
   readonly logger: Logger
+  readonly outages: Outages
+  readonly refusals: Refusals
   readonly spans: AuditSpans
   /** Has a say in what runs; `null`: records are emitted, and that is all. */
   readonly auditTrail: AuditTrail | null

@@ -80,7 +80,8 @@ export function createInternalInterceptor(
   function believe(verified: VerifiedPassport, baggage: BaggageIdentity): InboundLineage {
     const { identity, identityBy, claimedIdentity, findings } = verified
     if (findings.length > 0) {
-      deps.logger.warn({ findings }, 'inbound lineage claims more than it has; the claims were ignored')
+      const message = 'inbound lineage claims more than it has; the claims were ignored'
+      deps.refusals.refused({ message }, () => ({ findings }))
     }
     return {
       frame: new Frame(verified.lineage()),
@@ -121,14 +122,12 @@ export function createInternalInterceptor(
 export function createEdgeInterceptor(deps: ListenerDeps, origin: string): LineageInterceptor {
   deps.roots?.willMake(deps.identity)
   return {
-    receive: async ({ headers }) => {
+    receive: async ({ headers, about }) => {
       const removed = takeLineageOut(headers)
       if (removed > 0) {
         deps.onStripped?.(removed)
-        deps.logger.warn(
-          { removed, origin },
-          'kest.* members were removed from a request at an edge (K-EDGE)',
-        )
+        const message = 'kest.* members were removed from a request at an edge (K-EDGE)'
+        deps.refusals.refused({ message }, () => ({ removed, origin, ...about?.() }))
       }
       return begunAt(origin)
     },

@@ -15,6 +15,8 @@ import { Passport } from '../passport/passport.js'
 import { SignatureCache } from '../passport/signature-cache.js'
 import type { IdentityContext } from '../passport/verified.js'
 import { resolvePropagation } from '../propagation/options.js'
+import { Outages } from '../telemetry/outages.js'
+import { Refusals } from '../telemetry/refusals.js'
 import { createOriginMap } from '../trust/origins.js'
 import { createListener, type InboundHeaders, type Listener, type ListenerDeps } from './listener.js'
 import type { ListenerOptions } from './listener-options.js'
@@ -141,6 +143,8 @@ function deps(more: Partial<ListenerDeps> = {}): ListenerDeps {
     origins: createOriginMap(),
     clock,
     logger,
+    outages: new Outages(logger),
+    refusals: new Refusals(logger),
     cache: new SignatureCache(),
     replay: new MemoryReplayStore({ clock }),
     onVerified,
@@ -390,13 +394,8 @@ describe('K-FRESH', () => {
     const receiving = listen({}, { clock: broken }).receive({ headers: headersOf(await chain({})) })
     await expect(receiving).rejects.toThrow('no clock')
     expect(logger.error).toHaveBeenCalledExactlyOnceWith(
-      {
-        code: '_OTHER',
-        index: null,
-        entry_id: null,
-        reason: expect.stringMatching(/^TypeError: no clock\n +at /),
-      },
-      expect.any(String),
+      { code: '_OTHER', asked: 'inbound lineage', err: 'TypeError: no clock' },
+      'a function of the application fails: what needs it is refused',
     )
   })
 
@@ -926,3 +925,71 @@ function bearer(claims: Readonly<Record<string, string>> = {}): Promise<string> 
     .sign(issuerKey.privateKey)
     .then((jwt) => `Bearer ${jwt}`)
 }
+
+describe('the log', () => {
+  const refused = async (listener: Listener, headers: InboundHeaders, times = 1) => {
+    for (let i = 0; i < times; i++) await refusal(listener, headers)
+  }
+
+  beforeEach(() => {
+    for (const level of Object.values(logger)) level.mockClear()
+  })
+
+  it('says what a token must be, and nothing of what it was', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+    const jwt = await new SignJWT({
+      iss: 'https://evil.test',
+      aud: 'secret-audience',
+      sub: 'alice-secret',
+      exp: NOW,
+    })
+      .setProtectedHeader({ alg: 'EdDSA' })
+      .sign(privateKey)
+    const token = {
+      jwks: publicKey,
+      issuer: 'https://id.test',
+      audience: 'orders',
+      algorithms: ['EdDSA'],
+    } as const
+    await refused(listen({ origin: 'internet', token }), { authorization: `Bearer ${jwt}` })
+    const [details, message] = logger.warn.mock.lastCall as [Record<string, unknown>, string]
+    expect(message).toBe('inbound request refused')
+    expect(details).toMatchObject({
+      code: 'ERR_KEST_TOKEN',
+      err: expect.stringContaining('"iss"'),
+      expected: { issuer: ['https://id.test'], audience: ['orders'], algorithms: ['EdDSA'] },
+    })
+    expect(JSON.stringify(details)).not.toMatch(/evil|secret|eyJ/)
+  })
+
+  it('names where the keys of tokens come from, and has one error for them, however many requests need them', async () => {
+    const jwks = 'http://127.0.0.1:1/keys?secret=1'
+    const token = { jwks, issuer: 'https://id.test', audience: 'orders', jwksCooldownMs: 0 }
+    const listener = listen({ origin: 'internet', token })
+    const header = Buffer.from(JSON.stringify({ alg: 'EdDSA', kid: 'k' })).toString('base64url')
+    await refused(listener, { authorization: `Bearer ${header}.e30.AAAA` }, 20)
+    expect(logger.error).toHaveBeenCalledExactlyOnceWith(
+      expect.objectContaining({ code: 'ERR_KEST_KEYS_UNAVAILABLE', asked: 'bearer token' }),
+      'what gives keys and trust bundles fails: what needs it is refused',
+    )
+    await refused(listener, { authorization: 'Bearer x' })
+    const [details] = logger.warn.mock.lastCall as [Record<string, unknown>]
+    expect(details['expected']).toMatchObject({ keys: 'http://127.0.0.1:1/keys' })
+  })
+
+  it('has some lines for any number of strangers, and none is longer for what they send', async () => {
+    const listener = listen()
+    for (let i = 0; i < 300; i++) {
+      await refused(listener, { baggage: `Kest.${i}${'\u0001'.repeat(2_000)}=1` })
+      await refused(listener, {})
+    }
+    expect(logger.warn.mock.calls.filter(([{ code }]) => code !== undefined)).toHaveLength(20)
+    for (const [details] of logger.warn.mock.calls) expect(JSON.stringify(details).length).toBeLessThan(2_500)
+  })
+
+  it('has some lines for any number of members that an edge removes', async () => {
+    const listener = listen({ origin: 'internet' })
+    for (let i = 0; i < 300; i++) await listener.receive({ headers: { baggage: `kest.user=${i}` } })
+    expect(logger.warn).toHaveBeenCalledTimes(10)
+  })
+})

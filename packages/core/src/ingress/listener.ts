@@ -3,8 +3,9 @@ import type { Peer } from '../binding/peer.js'
 import type { ReplayStore } from '../binding/replay-store.js'
 import type { Clock } from '../clock.js'
 import { Lifetime } from '../context/lifetime.js'
+import type { AboutRequest } from '../context/request-facts.js'
 import type { KestState } from '../context/state.js'
-import { KestError, type KestErrorCode, PassportVerificationError } from '../errors.js'
+import { type KestErrorCode, PassportVerificationError } from '../errors.js'
 import type { KeySource } from '../identity/key-source.js'
 import type { IdentityProvider } from '../identity/provider.js'
 import type { Limits } from '../limits.js'
@@ -13,7 +14,10 @@ import type { RootsInForce } from '../policy/roots-in-force.js'
 import type { HeaderRecord } from '../propagation/headers.js'
 import type { ResolvedPropagation } from '../propagation/options.js'
 import { describeError } from '../telemetry/describe-error.js'
+import { codeOf, failingPart, refusalLevel } from '../telemetry/failing.js'
 import type { Logger } from '../telemetry/logger.js'
+import type { Outages } from '../telemetry/outages.js'
+import type { Refusals } from '../telemetry/refusals.js'
 import { remedyOf } from '../telemetry/remedy.js'
 import { sameIdentity } from '../trust/identity-label.js'
 import { assertKnownOrigin, type OriginMap } from '../trust/origins.js'
@@ -29,7 +33,7 @@ import {
   type ResolvedListenerOptions,
   resolveListenerOptions,
 } from './listener-options.js'
-import { createTokenVerifier, type VerifiedToken } from './token.js'
+import { createTokenVerifier, expectedOfToken, type VerifiedToken } from './token.js'
 import { whoActs } from './who-acts.js'
 
 /** Header fields as `node:http` gives them: names in lower case, repeated fields joined or as a list. */
@@ -47,6 +51,8 @@ export interface InboundRequest {
   readonly signal?: AbortSignal | undefined
   /** Whether the route lets a token name somebody else than the lineage does (K-IDENT). Default `false`. */
   readonly switchIdentity?: boolean | undefined
+  /** What the log says of it: what {@link requestFacts} answers. */
+  readonly about?: AboutRequest | undefined
 }
 
 /** A passport that was kept, and is to be continued. */
@@ -94,6 +100,8 @@ export interface ListenerDeps {
   readonly origins: OriginMap
   readonly clock: Clock
   readonly logger: Logger
+  readonly outages: Outages
+  readonly refusals: Refusals
   readonly cache: SignatureCache
   /** Of hop tokens, where the listener is given none. */
   readonly replay: ReplayStore
@@ -128,6 +136,7 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
   const lineage = createInterceptor(deps, resolved)
   const { clock, logger } = deps
   const verifyToken = resolved.token === null ? null : createTokenVerifier(resolved.token, { clock, logger })
+  const expected = resolved.token === null ? undefined : expectedOfToken(resolved.token)
 
   async function tokenOf({ headers, rawHeaders }: InboundRequest): Promise<VerifiedToken | null> {
     if (verifyToken === null) return null
@@ -145,20 +154,34 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
     binding: resolved.binding.kind,
     takesLineage: origin === null || resolved.acceptLineage,
     receive: (request: InboundRequest) =>
-      logged(deps.logger, async (): Promise<KestState> => {
-        const { switchIdentity = false, signal = null } = request
+      logged(deps, { about: request.about, expected }, async (asking): Promise<KestState> => {
+        const { switchIdentity = false, signal = null, about } = request
         const { frame, origin, identity: inherited, claimed, baggage } = await lineage.receive(request)
+        if (origin === null) deps.outages.works(LINEAGE)
+        asking.what = TOKEN
         const token = await tokenOf(request)
+        if (token !== null) deps.outages.works(TOKEN)
         const own = token?.identity ?? null
         const identity = whoActs({ lineage: inherited, claimed, token: own, baggage, switchIdentity })
         const identityStated = own !== null && sameIdentity(identity?.context ?? null, own)
         const lifetime = lifetimeOf(token)
-        return { frame, origin, identity, identityStated, jwt: token?.jwt ?? null, signal, lifetime }
+        const jwt = token?.jwt ?? null
+        return {
+          frame,
+          origin,
+          identity,
+          identityStated,
+          jwt,
+          signal,
+          lifetime,
+          ...(about && { request: about }),
+        }
       }),
     resume: (kept: KeptPassport) =>
-      logged(deps.logger, async (): Promise<KestState> => {
+      logged(deps, {}, async (): Promise<KestState> => {
         assertOptions('resume', kept, ['passport', 'tip', 'signal'])
         const { frame, origin, identity } = await lineage.resume(kept)
+        deps.outages.works(LINEAGE)
         return { frame, origin, identity, jwt: null, signal: kept.signal ?? null, lifetime: lifetimeOf(null) }
       }),
   })
@@ -172,20 +195,42 @@ function createInterceptor(deps: ListenerDeps, options: ResolvedListenerOptions)
     : createEdgeInterceptor(deps, origin)
 }
 
-/** An error that is not of Kest: as metrics name it, and as it is answered. */
-const UNNAMED = { code: '_OTHER', statusCode: 500 } as const
+/** What is asked at the door, in this order, as outages are told apart. */
+const LINEAGE = 'inbound lineage'
+const TOKEN = 'bearer token'
+
+/** What the operator is told beside the reason. */
+interface Known {
+  readonly about?: AboutRequest | undefined
+  /** Of tokens. */
+  readonly expected?: Readonly<Record<string, unknown>> | undefined
+}
 
 /** The client learns a code; the operator, here, what it was. */
-async function logged<T>(logger: Logger, judge: () => Promise<T>): Promise<T> {
+async function logged<T>(
+  { outages, refusals }: ListenerDeps,
+  { about, expected }: Known,
+  judge: (asking: { what: string }) => Promise<T>,
+): Promise<T> {
+  const asking = { what: LINEAGE }
   try {
-    return await judge()
+    return await judge(asking)
   } catch (error) {
-    const { code, statusCode } = error instanceof KestError ? error : UNNAMED
-    const { index, entryId } =
-      error instanceof PassportVerificationError ? error : { index: null, entryId: null }
-    const details = { code, index, entry_id: entryId, reason: describeError(error), remedy: remedyOf(error) }
-    if (statusCode >= 500) logger.error(details, 'inbound request not judged, and so refused')
-    else logger.warn(details, 'inbound request refused')
+    const code = codeOf(error)
+    const what = failingPart(error)
+    const details = () => {
+      const { index, entryId } =
+        error instanceof PassportVerificationError ? error : { index: undefined, entryId: undefined }
+      return { ...about?.(), index, entry_id: entryId }
+    }
+    if (what === undefined) {
+      refusals.refused({ code, level: refusalLevel(error), message: 'inbound request refused' }, () => ({
+        ...details(),
+        err: describeError(error),
+        ...(code === 'ERR_KEST_TOKEN' && { expected }),
+        remedy: remedyOf(error),
+      }))
+    } else outages.failed({ what, asked: asking.what, code, error, details })
     throw error
   }
 }

@@ -3,7 +3,9 @@ import { assertOptions } from '../assert-options.js'
 import { type Clock, systemClock } from '../clock.js'
 import { KestConfigError, KestError } from '../errors.js'
 import type { IdentityContext } from '../passport/verified.js'
+import { shown } from '../shown.js'
 import { type Logger, stderrLogger } from '../telemetry/logger.js'
+import { oneLine } from '../telemetry/one-line.js'
 import { readBearer } from './bearer.js'
 import { identityOf } from './claims.js'
 import { createTokenKeys } from './token-keys.js'
@@ -11,6 +13,8 @@ import { normalizeType, resolveTokenOptions, type TokenOptions } from './token-o
 
 /** Types that a token has by default; none at all is fine too, as RFC 7519 has it. */
 const USUAL_TYPES: ReadonlySet<string> = new Set(['jwt', 'at+jwt'])
+/** A message may quote the token's header, as long as that is. */
+const MAX_WHY = 200
 
 /** A bearer token that was verified (or, with `insecureDecode`, merely read). */
 export interface VerifiedToken {
@@ -85,6 +89,21 @@ export function createTokenVerifier(options: TokenOptions, deps: TokenDeps = {})
   }
 }
 
+/** What a token must be to be accepted, for the operator's log: nothing of it is secret. */
+export function expectedOfToken(options: TokenOptions): Readonly<Record<string, unknown>> | undefined {
+  const { verify } = resolveTokenOptions(options)
+  if (verify === null) return undefined
+  const { jwks, issuer, audience, algorithms, types } = verify
+  const url = typeof jwks === 'string' || jwks instanceof URL ? new URL(jwks) : undefined
+  return Object.freeze({
+    issuer,
+    audience,
+    algorithms,
+    ...(types !== null && { types: [...types] }),
+    ...(url !== undefined && { keys: url.origin + url.pathname }),
+  })
+}
+
 type ClaimsOf = (jwt: string) => Promise<JWTPayload>
 
 function verifier(
@@ -110,9 +129,8 @@ function verifier(
     } catch (cause) {
       // Ours says which; everything else that stops a verification is a token that was not verified.
       if (cause instanceof KestError) throw cause
-      throw new KestError('ERR_KEST_TOKEN', `the bearer token does not hold: ${(cause as Error).message}`, {
-        cause,
-      })
+      const why = oneLine((cause as Error).message, MAX_WHY)
+      throw new KestError('ERR_KEST_TOKEN', `the bearer token does not hold: ${why}`, { cause })
     }
   }
 }
@@ -121,7 +139,10 @@ function verifier(
 function assertType(typ: unknown, types: ReadonlySet<string> | null): void {
   if (typ === undefined && types === null) return
   if (typeof typ !== 'string' || !(types ?? USUAL_TYPES).has(normalizeType(typ))) {
-    throw new KestError('ERR_KEST_TOKEN', `a token of type ${JSON.stringify(typ)} is not accepted here`)
+    throw new KestError(
+      'ERR_KEST_TOKEN',
+      `a token of type ${typ === undefined ? 'undefined' : shown(String(typ))} is not accepted here`,
+    )
   }
 }
 

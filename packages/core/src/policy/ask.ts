@@ -61,8 +61,11 @@ class Round {
         ms: timeoutMs,
         signal,
         what: 'the policies were decided',
-        late: (ms) =>
-          denied('ERR_KEST_ENGINE_TIMEOUT', this.#request, { reason: `no decision within ${ms} ms` }),
+        late: (ms) => {
+          const { engine, request } = this.#questions[this.#at] as Question
+          const where = engine.address === undefined ? '' : ` from ${engine.address}`
+          return denied('ERR_KEST_ENGINE_TIMEOUT', request, { reason: `no decision${where} within ${ms} ms` })
+        },
         onGivenUp: (reason) => this.#end(reason),
       })
     } catch (error) {

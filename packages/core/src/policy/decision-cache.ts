@@ -136,6 +136,10 @@ class DecisionCache implements CachedPolicyEngine {
     }
   }
 
+  get address(): string | undefined {
+    return this.#engine.address
+  }
+
   get generation(): number {
     return this.#engine.generation ?? 0
   }

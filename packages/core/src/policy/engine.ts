@@ -61,6 +61,8 @@ export interface Decision {
 export interface PolicyEngine {
   /** Another number when decisions may have changed, such as after new policies were loaded: what was cached is asked anew. */
   readonly generation?: number
+  /** Where it is asked, for the log: without credentials. */
+  readonly address?: string | undefined
   /** `signal` aborts when the time is up or the caller has left. */
   evaluate(
     request: PolicyRequest,

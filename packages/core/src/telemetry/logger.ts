@@ -8,16 +8,20 @@ export interface Logger {
   error(details: Details, message: string): void
 }
 
-/** Warnings and errors to stderr as one line of JSON each; the rest is dropped. The default. */
+/**
+ * To stderr, one line of JSON each: `time` (RFC 3339, UTC), `level`, `name` (`kest`), `message`, and the details. What is for
+ * debugging is dropped. The default.
+ */
 export const stderrLogger: Logger = Object.freeze<Logger>({
   debug: () => {},
-  info: () => {},
+  info: (details, message) => write('info', details, message),
   warn: (details, message) => write('warn', details, message),
   error: (details, message) => write('error', details, message),
 })
 
 function write(level: string, details: Details, message: string): void {
-  process.stderr.write(`${JSON.stringify({ level, name: 'kest', message, ...details })}\n`, outlive)
+  const time = new Date().toISOString()
+  process.stderr.write(`${JSON.stringify({ time, level, name: 'kest', message, ...details })}\n`, outlive)
 }
 
 /** Whoever read stderr may have ended; that the stream says so, right after this, must not end the service as well. */
