@@ -221,8 +221,7 @@ describe('a function of the route that fails', () => {
       expect(response.body).not.toMatch(/db7|oops/)
       expect(run).not.toHaveBeenCalled()
       expect(world.signed()).toEqual([])
-      if (thrown instanceof Error)
-        expect(JSON.stringify(world.logger.records)).toMatch(/db7\.internal.*"at /)
+      if (thrown instanceof Error) expect(JSON.stringify(world.logger.records)).toMatch(/db7\.internal.*"at /)
     }
   })
 
