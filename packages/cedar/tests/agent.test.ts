@@ -108,12 +108,36 @@ describe('a Cedar Agent', () => {
     expect(seen).toEqual([])
   })
 
-  it('F-PE-03 is asked for each policy, until one does not allow', async () => {
-    const { engine, seen } = await agent((response, { action }) =>
-      json(action === 'Action::"b"' ? UNPERMITTED : ALLOW)(response, {}),
-    )
-    expect(await ask(engine, requestOf(['a', 'b', 'c']))).toMatchObject({ allow: false })
-    expect(seen.map(({ body }) => body['action'])).toEqual(['Action::"a"', 'Action::"b"'])
+  it('F-PE-03 K-ASK is asked for all policies at once, and the first in order that does not allow is the answer', async () => {
+    const held: ServerResponse[] = []
+    const { engine, seen } = await agent((response, { action }) => {
+      if (action === 'Action::"a"') held.push(response)
+      else
+        json(action === 'Action::"b"' ? UNPERMITTED : ALLOW, action === 'Action::"c"' ? 500 : 200)(
+          response,
+          {},
+        )
+      // The first is answered last.
+      if (seen.length === 3) json(ALLOW)(held[0] as ServerResponse, {})
+    })
+    expect(await ask(engine, requestOf(['a', 'b', 'c']))).toMatchObject({
+      allow: false,
+      reason: 'b: no policy permits it',
+    })
+    const actions = seen.map(({ body }) => body['action'])
+    expect(actions.toSorted()).toEqual(['Action::"a"', 'Action::"b"', 'Action::"c"'])
+    await expect(ask(engine, requestOf(['c', 'b']))).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE' })
+  })
+
+  it('K-ASK is asked for all tiers at once', async () => {
+    const held: (() => void)[] = []
+    const { engine } = await agent((response, { action }) => {
+      held.push(() => json(action === 'Action::"b"' ? UNPERMITTED : ALLOW)(response, {}))
+      if (held.length === 3) for (const answer of held.toReversed()) answer()
+    })
+    const options = { signal: signal() }
+    const outcomes = await Promise.all(engine.evaluateAll([requestOf(['a', 'b']), requestOf('c')], options))
+    expect(outcomes.map(({ allow }) => allow)).toEqual([false, true])
   })
 
   it.each<[string, Answer, string]>([

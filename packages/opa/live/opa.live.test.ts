@@ -85,6 +85,36 @@ describe('the library, by OPA as in process', () => {
   })
 })
 
+it('K-ASK answers the questions of several tiers at once as one after another', async () => {
+  const engine = engineAt(await startOpa())
+  const { signal } = new AbortController()
+  for (const [policy, context] of LIBRARY_CASES) {
+    const requests = [`kest/${policy}`, ['kest/business_hours', `kest/${policy}`], 'kest/no_such_policy'].map(
+      (policies) => requestOf(policies, context),
+    )
+    const alone = []
+    for (const request of requests) alone.push(await engine.evaluate(request, { signal }))
+    expect(await Promise.all(engine.evaluateAll(requests, { signal }))).toEqual(alone)
+  }
+})
+
+it('K-ASK an OPA that was restarted is asked on, over a Unix socket', async () => {
+  const socketPath = join(folder, 'opa.sock')
+  const addr = `unix://${socketPath}`
+  const engine = engineAt('http://opa', { socketPath })
+  const [policy, context] = LIBRARY_CASES[0] as (typeof LIBRARY_CASES)[number]
+  const ask = () => askAll(engine, [`kest/${policy}`, `kest/${policy}`], context)
+  for (let restarts = 0; restarts < 3; restarts++) {
+    const { kill } = await startOpaProcess({ addr })
+    await untilHealthy(engineAt('http://opa', { socketPath }))
+    // With what it kept open to the one before.
+    expect(await ask()).toEqual([true, true])
+    await kill()
+    await rm(socketPath, { force: true })
+  }
+  await expect(ask()).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE' })
+})
+
 it('says why a policy allows, by OPA as in process', async () => {
   const rego = join(folder, 'orders.rego')
   await writeFile(rego, OUTSPOKEN)
@@ -207,6 +237,11 @@ function engineAt(url: string, options: Omit<OPAOptions, 'url'> = {}): OPAPolicy
   const engine = new OPAPolicyEngine({ url, timeoutMs: 10_000, ...options })
   onTestFinished(() => engine.close())
   return engine
+}
+
+function askAll(engine: OPAPolicyEngine, tiers: readonly string[], context: Parameters<typeof requestOf>[1]) {
+  const requests = tiers.map((policies) => requestOf(policies, context))
+  return Promise.all(engine.evaluateAll(requests, { signal: new AbortController().signal }))
 }
 
 /** @returns status, code, and how often the operation ran */

@@ -73,11 +73,65 @@ describe('asking OPA', () => {
     })
   })
 
-  it('TC-08 asks all policies, in order, until one does not allow', async () => {
-    const opa = await scriptedOpa((response, { path }) => result(path !== '/v1/data/b')(response))
+  it('TC-08 K-ASK asks all policies at once, and reports the first in order that does not allow', async () => {
+    const held: ServerResponse[] = []
+    const opa = await scriptedOpa((response, { path }) => {
+      if (path === '/v1/data/a') held.push(response)
+      else json(response, { result: path !== '/v1/data/b' }, path === '/v1/data/c' ? 500 : 200)
+      // The first is answered last.
+      if (opa.asked.length === 3) json(held[0] as ServerResponse, { result: true })
+    })
     expect(await ask(engineAt(opa.url), ['a', 'b', 'c'])).toEqual({ allow: false, reason: 'b' })
-    expect(opa.asked.map(({ path }) => path)).toEqual(['/v1/data/a', '/v1/data/b'])
-    expect(await ask(engineAt(opa.url), ['a', 'c'])).toBe(true)
+    expect(opa.asked.map(({ path }) => path).toSorted()).toEqual(['/v1/data/a', '/v1/data/b', '/v1/data/c'])
+    await expect(ask(engineAt(opa.url), ['c', 'b'])).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE' })
+  })
+
+  it('K-ASK asks for all tiers at once, and shows each what it would show it alone', async () => {
+    const held: ServerResponse[] = []
+    let together = false
+    const opa = await scriptedOpa((response) => {
+      held.push(response)
+      if (held.length === 3 || !together) for (const one of held.splice(0)) result(true)(one)
+    })
+    const engine = engineAt(opa.url)
+    const { signal } = new AbortController()
+    const { context } = requestOf('none', {
+      object: { id: 'ü"\\', attributes: { list: [1, { a: null }], no: undefined } },
+    })
+    const requests = (['enterprise', 'platform', 'function'] as const).map((policy_tier) => ({
+      ...requestOf(policy_tier),
+      context: {
+        ...context,
+        environment: { ...context.environment, policy_tier, policy_names: [policy_tier] },
+      },
+    }))
+    const alone = []
+    for (const request of requests) {
+      expect(await engine.evaluate(request, { signal })).toBe(true)
+      alone.push(opa.asked.at(-1))
+    }
+    together = true
+    expect(await Promise.all(engine.evaluateAll(requests, { signal }))).toEqual([true, true, true])
+    const byPath = (path?: string) => opa.asked.slice(3).find((one) => one.path === path)?.body
+    expect(alone.map((one) => byPath(one?.path))).toEqual(alone.map((one) => one?.body))
+    expect(alone.map((one) => one?.body)).toEqual(
+      requests.map(({ context: seen }) => JSON.parse(JSON.stringify({ input: seen }))),
+    )
+  })
+
+  it('K-ASK a denial is not waited for behind, and takes later questions along', async () => {
+    const opa = await scriptedOpa((response, { path }) => {
+      if (path === '/v1/data/no') json(response, { result: false })
+    })
+    const kest = createKest({
+      identity: new MockIdentityProvider('spiffe://example.org/orders'),
+      engine: engineAt(opa.url, { timeoutMs: 60_000 }),
+      logger: new RecordingLogger(),
+      policyTimeoutMs: 60_000,
+    })
+    const operation = { operation: 'x', policy: ['no', 'slow'], origin: 'user_input' } as const
+    await expect(kest.begin(operation)).rejects.toMatchObject({ code: 'ERR_KEST_DENIED', reason: 'no' })
+    await opa.asked.find(({ path }) => path === '/v1/data/slow')?.abandoned
   })
 
   it('asks at paths, and reads decisions, as it is told', async () => {

@@ -2,14 +2,25 @@ import type { Decision, PolicyDeniedError, PolicyEngine, PolicyRequest } from '@
 import { Pool } from 'undici'
 import { formatUid } from '../entity-types.js'
 import { flatContext } from '../flat-context.js'
-import { judge, undecided } from '../refusal.js'
+import { type CedarAnswer, judge, undecided } from '../refusal.js'
 import { type CedarPolicyOptions, type ResolvedCedarPolicyOptions, resolveOptions } from './options.js'
 import { AnswerTooLongError, type Posted, postJson } from './post-json.js'
 import { readAnswer } from './read-answer.js'
 
+/** What the questions of one request have in common. */
+interface Asking {
+  /** All of a question but the action. */
+  readonly call: object
+  /** Aborts when whoever asked has left, or an earlier policy decided. */
+  readonly signal: AbortSignal
+  /** Aborts when whoever asked has left. */
+  readonly caller: AbortSignal
+}
+
 /**
- * Policies in Cedar, asked of a Cedar Agent: one request for each policy, in order, until one does not allow. The mapping is
- * that of {@link CedarWasmEngine}, and the whole context is sent. Only the decision `"Allow"` allows.
+ * Policies in Cedar, asked of a Cedar Agent: one request for each policy. All policies of an operation are asked at once
+ * (K-ASK), and judged in order: the first that does not allow is the answer, and what is under way behind it is ended. The
+ * mapping is that of {@link CedarWasmEngine}, and the whole context is sent. Only the decision `"Allow"` allows.
  *
  * It has connections of its own, kept alive: nothing of Kest's, or of instrumentation's fetch, goes along. No retry.
  *
@@ -36,21 +47,32 @@ export class CedarPolicyEngine implements PolicyEngine {
    *   or too long)
    */
   async evaluate(request: PolicyRequest, { signal }: { readonly signal: AbortSignal }): Promise<Decision> {
-    const { names } = this.#options
     const call = this.#callOf(request)
+    const notNeeded = new AbortController()
+    const options = { call, signal: AbortSignal.any([signal, notNeeded.signal]), caller: signal }
+    const answers = request.policies.map((policy) => {
+      const answer = this.#ask(policy, request, options)
+      // It may not be looked at.
+      answer.catch(() => {})
+      return answer
+    })
     let decision: Decision | undefined
-    for (const policy of request.policies) {
-      const body = JSON.stringify({ ...call, action: formatUid(names.action(policy)) })
-      const { status, body: text } = await this.#post(policy, body, request, signal)
-      if (status !== 200) throw undecided('ERR_KEST_ENGINE', policy, `the agent answered ${status}`, request)
-      const answer = readAnswer(text)
-      if (answer === undefined) {
-        throw undecided('ERR_KEST_ENGINE_ANSWER', policy, 'the agent answered no decision', request)
+    try {
+      for (const [index, policy] of request.policies.entries()) {
+        decision = judge(policy, (await answers[index]) as CedarAnswer, request, decision)
+        if (!decision.allow) break
       }
-      decision = judge(policy, answer, request, decision)
-      if (!decision.allow) break
+    } finally {
+      notNeeded.abort()
     }
     return decision as Decision
+  }
+
+  evaluateAll(
+    requests: readonly PolicyRequest[],
+    options: { readonly signal: AbortSignal },
+  ): readonly Promise<Decision>[] {
+    return requests.map((request) => this.evaluate(request, options))
   }
 
   /** Ends the connections, and with them what is under way. Idempotent. */
@@ -73,7 +95,23 @@ export class CedarPolicyEngine implements PolicyEngine {
     }
   }
 
-  async #post(policy: string, body: string, request: PolicyRequest, signal: AbortSignal): Promise<Posted> {
+  async #ask(policy: string, request: PolicyRequest, { call, ...signals }: Asking): Promise<CedarAnswer> {
+    const body = JSON.stringify({ ...call, action: formatUid(this.#options.names.action(policy)) })
+    const { status, body: text } = await this.#post(policy, body, request, signals)
+    if (status !== 200) throw undecided('ERR_KEST_ENGINE', policy, `the agent answered ${status}`, request)
+    const answer = readAnswer(text)
+    if (answer === undefined) {
+      throw undecided('ERR_KEST_ENGINE_ANSWER', policy, 'the agent answered no decision', request)
+    }
+    return answer
+  }
+
+  async #post(
+    policy: string,
+    body: string,
+    request: PolicyRequest,
+    { signal, caller }: Omit<Asking, 'call'>,
+  ): Promise<Posted> {
     const { path, headers, timeoutMs, maxAnswerBytes } = this.#options
     const late = AbortSignal.timeout(timeoutMs)
     try {
@@ -85,7 +123,7 @@ export class CedarPolicyEngine implements PolicyEngine {
       })
     } catch (cause) {
       // Whoever left knows why.
-      if (signal.aborted) throw signal.reason
+      if (caller.aborted) throw caller.reason
       if (late.aborted) {
         throw undecided(
           'ERR_KEST_ENGINE_TIMEOUT',

@@ -1,4 +1,6 @@
 import type { Dispatcher } from 'undici'
+import type { Connection, Connections, Line, Sending, Traveller } from './connection.js'
+import type { Endable, Scope } from './deadline.js'
 
 /** What is asked. */
 export interface Question {
@@ -19,53 +21,119 @@ export class AnswerTooLarge extends Error {
 }
 
 /**
- * One request and its answer, read up to a bound and not beyond. No redirect is followed, nothing is tried again.
+ * One request and its answer, read up to a bound and not beyond. No redirect is followed, and no answer is asked for again.
  *
- * @param signal ends it, also while it waits for a connection; the promise then rejects with the signal's reason
+ * A connection that is kept open may be closed by the other side while the question is on its way. Where it had served
+ * before, and not a byte of an answer has come, nothing was answered, so the question is asked once more on a new connection
+ * (K-ASK): it changes nothing where it arrives. What becomes of that one counts.
+ *
+ * @param scope ends it, also while it waits for a connection; the promise then rejects with the scope's reason
  * @throws {AnswerTooLarge} and whatever undici says of a connection that fails
  */
-export function exchange(
-  dispatcher: Dispatcher,
+export async function exchange(
+  { kept, fresh }: Connections,
   question: Question,
   maxBytes: number,
-  signal: AbortSignal,
+  scope: Scope,
 ): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    let abort: ((reason: Error) => void) | undefined
-    let status = 0
-    let bytes = 0
-    const chunks: Buffer[] = []
-    const onAbort = (): void => {
-      reject(signal.reason)
-      abort?.(signal.reason as Error)
+  const first = new Exchange(maxBytes)
+  try {
+    return await first.over(kept, { ...question, traveller: first }, scope)
+  } catch (error) {
+    if (!first.unheard || scope.over) throw error
+    return await new Exchange(maxBytes).over(fresh, { ...question, reset: true }, scope)
+  }
+}
+
+class Exchange implements Dispatcher.DispatchHandler, Endable, Traveller {
+  /** Whether the other side closed the connection without having said anything to this question. */
+  unheard = false
+  readonly #maxBytes: number
+  readonly #chunks: Buffer[] = []
+  #bytes = 0
+  #status = 0
+  #controller: Dispatcher.DispatchController | undefined
+  #ended: { readonly reason: Error } | undefined
+  #connection: Connection | undefined
+  /** Over what it goes, and how much had come over it before. */
+  #line: Line | undefined
+  #before = 0
+  #resolve: (answer: Answer) => void = () => {}
+  #reject: (error: unknown) => void = () => {}
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  async over(
+    dispatcher: Dispatcher,
+    question: Sending | Dispatcher.DispatchOptions,
+    scope: Scope,
+  ): Promise<Answer> {
+    const answer = new Promise<Answer>((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    scope.add(this)
+    try {
+      if (this.#ended === undefined) dispatcher.dispatch(question, this)
+      return await answer
+    } finally {
+      scope.done(this)
     }
-    const settle = (): void => signal.removeEventListener('abort', onAbort)
-    if (signal.aborted) {
-      reject(signal.reason)
+  }
+
+  goesBy(connection: Connection): void {
+    this.#connection = connection
+    this.#notice()
+  }
+
+  end(reason: unknown): void {
+    this.#ended = { reason: reason as Error }
+    this.#reject(reason)
+    this.#controller?.abort(this.#ended.reason)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#ended !== undefined) {
+      controller.abort(this.#ended.reason)
       return
     }
-    signal.addEventListener('abort', onAbort)
-    dispatcher.dispatch(question, {
-      onRequestStart(controller) {
-        abort = (reason) => controller.abort(reason)
-        if (signal.aborted) abort(signal.reason as Error)
-      },
-      onResponseStart(_, statusCode) {
-        status = statusCode
-      },
-      onResponseData(controller, chunk) {
-        bytes += chunk.length
-        if (bytes > maxBytes) controller.abort(new AnswerTooLarge(`more than ${maxBytes} bytes`))
-        else chunks.push(chunk)
-      },
-      onResponseEnd() {
-        settle()
-        resolve({ status, text: Buffer.concat(chunks).toString('utf8') })
-      },
-      onResponseError(_, error) {
-        settle()
-        reject(error)
-      },
-    })
-  })
+    // It may be another than when it was dispatched.
+    this.#notice()
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, statusCode: number): void {
+    this.#status = statusCode
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#bytes += chunk.length
+    if (this.#bytes > this.#maxBytes)
+      controller.abort(new AnswerTooLarge(`more than ${this.#maxBytes} bytes`))
+    else this.#chunks.push(chunk)
+  }
+
+  onResponseEnd(): void {
+    if (this.#line !== undefined) this.#line.used = true
+    const [only, ...others] = this.#chunks
+    const whole = only === undefined || others.length > 0 ? Buffer.concat(this.#chunks) : only
+    this.#resolve({ status: this.#status, text: whole.toString('utf8') })
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    const line = this.#line
+    this.unheard =
+      this.#ended === undefined &&
+      line?.used === true &&
+      line.socket.destroyed &&
+      line.socket.bytesRead === this.#before
+    this.#reject(error)
+  }
+
+  #notice(): void {
+    this.#line = this.#connection?.line
+    this.#before = this.#line?.socket.bytesRead ?? 0
+  }
 }

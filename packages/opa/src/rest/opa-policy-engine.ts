@@ -1,63 +1,71 @@
-import { assertOptions, type Decision, KestError, type PolicyEngine, type PolicyRequest } from '@kest/core'
-import { Pool } from 'undici'
+import {
+  assertOptions,
+  type Decision,
+  KestError,
+  type PolicyContext,
+  type PolicyEngine,
+  type PolicyRequest,
+} from '@kest/core'
 import { alsoAllowed, isDenied } from '../decision/allowed.js'
 import { UNDEFINED } from '../decision/read-decision.js'
 import { denial, undecided } from '../decision/refusal.js'
-import { Deadline, TimeIsUp } from './deadline.js'
+import { Connections } from './connection.js'
+import { contextTexts } from './context-texts.js'
+import { Deadline, Scope, TimeIsUp } from './deadline.js'
 import { type Answer, exchange } from './exchange.js'
 import { type OPAOptions, type ResolvedOPAOptions, resolveOptions } from './options.js'
 import { documentsOf, queryOf } from './query.js'
 
+/** That an earlier policy decided. */
+const NOT_NEEDED = new Error('an earlier policy decided')
+
 /**
  * Asks an Open Policy Agent (SPEC §7): `POST /v1/data/<path of the policy>` with `{"input": context}`. It allows when the
- * document is `true` or its `allow` is; an undefined one denies. Of several policies all are asked, in order, until one
- * does not allow; with `batch`, at once.
+ * document is `true` or its `allow` is; an undefined one denies. All policies of an operation are asked at once (K-ASK), and
+ * judged in order: the first that does not allow is the answer, and what is under way behind it is ended.
  *
- * Nothing is tried again (SPEC §11.1). Each question ends within `timeoutMs`, and when whoever asked has left. It has a
- * pool of connections of its own, which carries no passport.
+ * No answer is asked for again (SPEC §11.1). A question whose connection had been kept open, and is closed before a byte of an
+ * answer has come, is asked once more on a new one, within the same time. All that is asked at once ends within `timeoutMs`,
+ * and when whoever asked has left. It has a pool of connections of its own, which carries no passport.
  *
- * Who reaches an unprotected OPA can rewrite its policies: let it listen on the loopback or a Unix socket, or ask for a
- * token or a client certificate.
+ * Who reaches an unprotected OPA can rewrite its policies: let it listen on a Unix socket or the loopback, or ask for a token
+ * or a client certificate.
  *
  * @throws {PolicyDeniedError} by rejecting: `ERR_KEST_ENGINE` (it cannot be reached, or answers an error, or too much),
  *   `ERR_KEST_ENGINE_TIMEOUT`, `ERR_KEST_ENGINE_ANSWER` (not JSON, or no decision)
  *
  * @example
  * ```ts
- * const engine = new OPAPolicyEngine({ url: 'http://127.0.0.1:8181' })
+ * const engine = new OPAPolicyEngine({ url: 'http://opa', socketPath: '/run/opa/opa.sock' })
  * await engine.health()
  * configure({ identity, engine, trust })
  * ```
  */
 export class OPAPolicyEngine implements PolicyEngine {
   readonly #options: ResolvedOPAOptions
-  readonly #pool: Pool
+  readonly #connections: Connections
   readonly #base: string
 
   /** @throws {KestConfigError} for options that are unknown, wrong, or contradict each other */
   constructor(options: OPAOptions) {
     this.#options = resolveOptions(options)
     const { url, connect, connections } = this.#options
-    // Time-outs are the deadline's alone.
-    this.#pool = new Pool(url.origin, { connect, connections, headersTimeout: 0, bodyTimeout: 0 })
+    this.#connections = new Connections(url.origin, { connect, connections })
     this.#base = url.pathname.replace(/\/$/, '')
   }
 
-  async evaluate(
-    request: PolicyRequest,
+  evaluate(request: PolicyRequest, { signal }: { readonly signal: AbortSignal }): Promise<true | Decision> {
+    const deadline = new Deadline(signal, this.#options.timeoutMs, 1)
+    return this.#decide(request, JSON.stringify, deadline)
+  }
+
+  evaluateAll(
+    requests: readonly PolicyRequest[],
     { signal }: { readonly signal: AbortSignal },
-  ): Promise<true | Decision> {
-    using deadline = new Deadline(signal, this.#options.timeoutMs)
-    if (this.#options.batch && request.policies.length > 1) return await this.#askAll(request, deadline)
-    const body = JSON.stringify({ input: request.context })
-    let decision: true | Decision = true
-    for (const policy of request.policies) {
-      const path = this.#options.pathOf(policy).split('/').map(encodeURIComponent).join('/')
-      const question = { policies: [policy], path: `/v1/data/${path}`, body }
-      decision = this.#judge(policy, await this.#ask(question, request, deadline), request, decision)
-      if (isDenied(decision)) break
-    }
-    return decision
+  ): readonly Promise<true | Decision>[] {
+    const deadline = new Deadline(signal, this.#options.timeoutMs, requests.length)
+    const textOf = contextTexts()
+    return requests.map((request) => this.#decide(request, textOf, deadline))
   }
 
   /**
@@ -68,7 +76,7 @@ export class OPAPolicyEngine implements PolicyEngine {
   async health(options: { readonly bundles?: boolean; readonly signal?: AbortSignal } = {}): Promise<void> {
     assertOptions('OPAPolicyEngine.health', options, ['bundles', 'signal'])
     const { bundles = false, signal = new AbortController().signal } = options
-    using deadline = new Deadline(signal, this.#options.timeoutMs)
+    const deadline = new Deadline(signal, this.#options.timeoutMs, 1)
     try {
       const path = `/health${bundles ? '?bundles' : ''}`
       const { status } = await this.#exchange({ method: 'GET', path, body: null }, deadline)
@@ -76,23 +84,61 @@ export class OPAPolicyEngine implements PolicyEngine {
     } catch (cause) {
       if (cause instanceof KestError) throw cause
       throw new KestError(codeOf(cause), `OPA does not say how it is: ${(cause as Error).message}`, { cause })
+    } finally {
+      deadline.letGo()
     }
   }
 
   /** Ends questions under way, and its connections. Idempotent. */
   async close(): Promise<void> {
-    await this.#pool.destroy()
+    await this.#connections.destroy()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
 
-  async #askAll(request: PolicyRequest, deadline: Deadline): Promise<true | Decision> {
-    const { policies, context } = request
-    const query = queryOf(policies.map(this.#options.pathOf))
-    const question = { policies, path: '/v1/query', body: JSON.stringify({ query, input: context }) }
-    const documents = documentsOf(await this.#ask(question, request, deadline), policies.length)
+  async #decide(
+    request: PolicyRequest,
+    textOf: (context: PolicyContext) => string,
+    deadline: Deadline,
+  ): Promise<true | Decision> {
+    const scope = new Scope()
+    deadline.add(scope)
+    try {
+      const input = textOf(request.context)
+      return this.#options.batch && request.policies.length > 1
+        ? await this.#askTogether(request, input, scope)
+        : await this.#askEach(request, input, scope)
+    } finally {
+      scope.end(NOT_NEEDED)
+      deadline.done(scope)
+      deadline.letGo()
+    }
+  }
+
+  async #askEach(request: PolicyRequest, input: string, scope: Scope): Promise<true | Decision> {
+    const { policies } = request
+    const body = `{"input":${input}}`
+    const documents = policies.map((policy) => {
+      const document = this.#document(policy, body, request, scope)
+      // It may not be looked at.
+      document.catch(() => {})
+      return document
+    })
+    let decision: true | Decision = true
+    for (const [index, policy] of policies.entries()) {
+      decision = this.#judge(policy, await documents[index], request, decision)
+      if (isDenied(decision)) break
+    }
+    return decision
+  }
+
+  async #askTogether(request: PolicyRequest, input: string, scope: Scope): Promise<true | Decision> {
+    const { policies } = request
+    const query = JSON.stringify(queryOf(policies.map(this.#options.pathOf)))
+    const question = { policies, path: '/v1/query', body: `{"query":${query},"input":${input}}` }
+    const documents = documentsOf(await this.#ask(question, request, scope), policies.length)
     if (documents === undefined) {
       throw undecided('ERR_KEST_ENGINE_ANSWER', policies, 'its answer is none to the query', request)
     }
@@ -105,6 +151,11 @@ export class OPAPolicyEngine implements PolicyEngine {
     return decision
   }
 
+  async #document(policy: string, body: string, request: PolicyRequest, scope: Scope): Promise<unknown> {
+    const path = this.#options.pathOf(policy).split('/').map(encodeURIComponent).join('/')
+    return await this.#ask({ policies: [policy], path: `/v1/data/${path}`, body }, request, scope)
+  }
+
   /** @returns `result`, whatever it is */
   async #ask(
     {
@@ -113,11 +164,11 @@ export class OPAPolicyEngine implements PolicyEngine {
       body,
     }: { readonly policies: readonly string[]; readonly path: string; readonly body: string },
     request: PolicyRequest,
-    deadline: Deadline,
+    scope: Scope,
   ): Promise<unknown> {
     let answer: Answer
     try {
-      answer = await this.#exchange({ method: 'POST', path, body }, deadline)
+      answer = await this.#exchange({ method: 'POST', path, body }, scope)
     } catch (cause) {
       throw undecided(
         codeOf(cause),
@@ -139,17 +190,17 @@ export class OPAPolicyEngine implements PolicyEngine {
 
   async #exchange(
     question: { readonly method: 'GET' | 'POST'; readonly path: string; readonly body: string | null },
-    deadline: Deadline,
+    scope: Scope,
   ): Promise<Answer> {
     const { authorization: authorize, maxAnswerBytes } = this.#options
     const authorizing = authorize()
-    const authorization = authorizing instanceof Promise ? await deadline.wait(authorizing) : authorizing
+    const authorization = authorizing instanceof Promise ? await scope.wait(authorizing) : authorizing
     const headers = {
       ...(question.body === null ? {} : { 'content-type': 'application/json' }),
       ...(authorization === null ? {} : { authorization }),
     }
     const path = this.#base + question.path
-    return await exchange(this.#pool, { ...question, path, headers }, maxAnswerBytes, deadline.signal)
+    return await exchange(this.#connections, { ...question, path, headers }, maxAnswerBytes, scope)
   }
 
   /** @param before what the policies before it decided, which is that they allow */

@@ -7,7 +7,7 @@ import { LONGEST_MS, toInteger } from '../options.js'
 
 /** Which OPA is asked, and how. */
 export interface OPAOptions {
-  /** Where it serves: `http://127.0.0.1:8181`, with a path when it is behind a proxy that has one. */
+  /** Where it serves: `http://opa` beside a `socketPath`, or `http://127.0.0.1:8181`, with a path when it is behind a proxy that has one. */
   readonly url: string | URL
   /** The Unix socket that it serves on; `url` then says the scheme and the name alone. */
   readonly socketPath?: string
@@ -22,8 +22,8 @@ export interface OPAOptions {
   /** Where the decision lies in a document, for all policies or by name. Default: it is a boolean, or has `allow`. */
   readonly decisionPath?: string | Readonly<Record<string, string>>
   /**
-   * Whether several policies are asked in one round trip, by OPA's Query API (`POST /v1/query`), which whoever guards OPA
-   * must allow. Default `false`: each has a question of its own, in order, until one does not allow.
+   * Whether the policies of a tier are asked in one question, by OPA's Query API (`POST /v1/query`), which whoever guards OPA
+   * must allow. Default `false`: each has a question of its own, all at once.
    */
   readonly batch?: boolean
   /** For all that is asked at once, milliseconds. Default 1,000. */
