@@ -54,8 +54,8 @@ export function getActiveCache(): CacheProvider {
  * Protects a function, or as a decorator a class method: each call is authorized and recorded before it runs, and
  * always answers a promise. Uses the default instance, as it is at the time of the call.
  *
- * @throws {KestConfigError} for options that are missing, unknown or wrong; {@link TypeError} for a generator, and
- *   for what is no function. The wrapped function rejects as {@link Kest.begin} does, or as the function itself.
+ * @throws {KestConfigError} for options that are missing, unknown or wrong, and at a method that was compiled with legacy decorators
+ *   (`experimentalDecorators`); {@link TypeError} for a generator, and for what is no function. The wrapped function rejects as {@link Kest.begin} does, or as the function itself.
  *
  * @example
  * ```ts

@@ -99,7 +99,7 @@ describe('verified', () => {
     expect(() => kest.verified(options)(() => {}, { kind: 'field' } as never)).toThrow(
       /cannot protect a field/,
     )
-    expect(() => kest.verified(options)({} as never, 'method' as never)).toThrow(/legacy decorators/)
+    expect(() => kest.verified(options)(class {} as never)).toThrow(/cannot protect a class/)
   })
 
   it('SPEC §11.6 refuses an empty policy list when it wraps', () => {

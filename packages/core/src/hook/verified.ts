@@ -1,4 +1,5 @@
 import type { KestState } from '../context/state.js'
+import { KestConfigError } from '../errors.js'
 import type { BeginOptions } from './begin.js'
 import type { Operation } from './operation.js'
 import { OperationDefinition } from './operation-definition.js'
@@ -30,6 +31,9 @@ const GENERATORS: ReadonlySet<unknown> = new Set([
   Object.getPrototypeOf(async function* () {}),
 ])
 
+/** Legacy decorators are given a class as standard ones are given a function. */
+const CLASS = /^class\b/
+
 /** Begins operations: an instance. */
 export interface OperationSource {
   begin(definition: OperationDefinition, options: BeginOptions): Promise<Operation>
@@ -39,7 +43,7 @@ export interface OperationSource {
  * The hook around functions. `source` is asked at each call, so that a function may be wrapped before Kest is
  * configured.
  *
- * @throws {KestConfigError} for options that are missing or wrong.
+ * @throws {KestConfigError} for options that are missing or wrong, and where it decorates, by a compiler that is set to legacy decorators.
  */
 export function verifiedWith<Args extends unknown[]>(
   source: () => OperationSource,
@@ -72,13 +76,16 @@ export function verifiedWith<Args extends unknown[]>(
 function assertWrappable(fn: unknown, context: unknown, operation: string): void {
   const where = `verified("${operation}")`
   if (typeof context === 'string' || typeof context === 'symbol') {
-    throw new TypeError(
-      `${where}: legacy decorators are not supported: remove experimentalDecorators from the compiler's options, or wrap the function`,
+    throw new KestConfigError(
+      `${where}: ${String(context)} is decorated in the legacy way, and would not be protected: take experimentalDecorators out of ` +
+        'tsconfig.json (of swc, set decoratorVersion to "2022-03"), or wrap the function: verified(options, fn)',
     )
   }
   if (typeof fn !== 'function') throw new TypeError(`${where}: expected a function, got ${typeof fn}`)
   const kind = (context as ClassMethodDecoratorContext | undefined)?.kind
   if (kind !== undefined && kind !== 'method') throw new TypeError(`${where}: cannot protect a ${kind}`)
+  if (CLASS.test(Function.prototype.toString.call(fn)))
+    throw new TypeError(`${where}: cannot protect a class`)
   if (GENERATORS.has(Object.getPrototypeOf(fn))) {
     throw new TypeError(
       `${where}: a generator runs while it is consumed, not when it is called; protect the function that consumes it`,
