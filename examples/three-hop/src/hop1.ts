@@ -7,6 +7,7 @@ import { fastify } from 'fastify'
 import { createAuditTrail } from './hop/audit-trail.js'
 import { enlist, localKey, serve } from './hop/deployment.js'
 import { createEngine } from './hop/engine.js'
+import { NextHop } from './hop/next-hop.js'
 
 const identity = localKey('spiffe://example.org/hop1') ?? (await SPIREProvider.connect())
 const { next, spans } = await enlist(identity)
@@ -15,12 +16,21 @@ const auditTrail = createAuditTrail('hop1', spans)
 configure({ identity, engine: await createEngine(), telemetry: auditTrail })
 patchGlobalFetch({ propagateTo: [next] })
 
+const nextHop = new NextHop({
+  service: 'hop1',
+  timeoutMs: 6_000,
+  async send(path, signal) {
+    const response = await fetch(next + path, { signal })
+    return { status: response.status, text: () => response.text() }
+  },
+})
+
 const app = fastify()
 await app.register(kestFastify, { origin: 'user_input' })
 for (const path of ['/', '/confidential']) {
   app.get(path, { config: { kest: { policy: 'hop1/users_may_start' } } }, async (_request, reply) => {
-    const response = await fetch(next + path, { signal: AbortSignal.timeout(6_000) })
-    return reply.code(response.status).send({ service: 'hop1', next: await response.json() })
+    const { status, body } = await nextHop.ask(path)
+    return reply.code(status).send(body)
   })
 }
 

@@ -9,6 +9,7 @@ import { Agent, request } from 'undici'
 import { createAuditTrail } from './hop/audit-trail.js'
 import { enlist, localKey, serve } from './hop/deployment.js'
 import { createEngine } from './hop/engine.js'
+import { NextHop } from './hop/next-hop.js'
 
 const identity = localKey('spiffe://example.org/hop2') ?? (await SPIREProvider.connect())
 const { keys, next, spans } = await enlist(identity)
@@ -22,15 +23,21 @@ configure({
 })
 const dispatcher = withKest(new Agent(), { propagateTo: [next] })
 
+const nextHop = new NextHop({
+  service: 'hop2',
+  timeoutMs: 3_000,
+  async send(path, signal) {
+    const { statusCode, body } = await request(next + path, { dispatcher, signal })
+    return { status: statusCode, text: () => body.text() }
+  },
+})
+
 const app = express()
 app.use(kestExpress())
 for (const path of ['/', '/confidential']) {
   app.get(path, protect({ policy: 'hop2/from_hop1' }), async (_request, response) => {
-    const { statusCode, body } = await request(next + path, {
-      dispatcher,
-      signal: AbortSignal.timeout(3_000),
-    })
-    response.status(statusCode).json({ service: 'hop2', next: await body.json() })
+    const { status, body } = await nextHop.ask(path)
+    response.status(status).json(body)
   })
 }
 
