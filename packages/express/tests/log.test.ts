@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createKest } from '@kest/core'
 import { MockIdentityProvider, MockPolicyEngine } from '@kest/core/testing'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -42,8 +43,8 @@ describe.each(MAJORS)('the log of refusals on Express $major', ({ express }) => 
   it('names the path where no route is known yet, and what other middleware calls the request', async () => {
     const lines = written()
     const app = express()
-    app.use((req: { id?: unknown }, _res: unknown, next: () => void) => {
-      req.id = 'own-id'
+    app.use((req: IncomingMessage, _res: ServerResponse, next: () => void) => {
+      Object.assign(req, { id: 'own-id' })
       next()
     })
     const token = { insecureDecode: true, required: true } as const
