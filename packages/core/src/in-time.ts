@@ -1,4 +1,5 @@
 import { KestError } from './errors.js'
+import { onAbort } from './on-abort.js'
 
 /** How long an answer is waited for. */
 export interface Patience {
@@ -24,20 +25,20 @@ export function inTime<T>(answer: Promise<T>, patience: Patience): Promise<T> {
   const { ms, what = 'it was answered', signal, late, onGivenUp } = patience
   return new Promise((resolve, reject) => {
     let timer: NodeJS.Timeout | undefined
+    let leave = (): void => {}
     const finish = (): void => {
       clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
+      leave()
     }
     const giveUp = (reason: KestError): void => {
       finish()
       reject(reason)
       onGivenUp?.(reason)
     }
-    const onAbort = (): void =>
+    const left = (): void =>
       giveUp(new KestError('ERR_KEST_ABORTED', `the caller left before ${what}`, { cause: signal?.reason }))
     if (ms !== undefined && late !== undefined) timer = setTimeout(() => giveUp(late(ms)), ms)
-    signal?.addEventListener('abort', onAbort, { once: true })
-    if (signal?.aborted) onAbort()
+    if (signal) leave = onAbort(signal, left)
     answer.then(
       (value) => {
         finish()

@@ -107,6 +107,7 @@ export {
   verifyEntries,
 } from './passport/verify-entries.js'
 export type { VerifyOptions } from './passport/verify-options.js'
+export { onAbort } from './on-abort.js'
 export {
   type CachedPolicyEngine,
   cacheDecisions,

@@ -1,4 +1,5 @@
 import { KestError, PolicyDeniedError } from '../errors.js'
+import { onAbort } from '../on-abort.js'
 import type { Decision, PolicyRequest } from './engine.js'
 
 /**
@@ -33,9 +34,7 @@ export class DecisionFlight {
         reject(signal.reason)
         this.#leave(signal.reason)
       }
-      const stay = (): void => signal.removeEventListener('abort', leave)
-      signal.addEventListener('abort', leave, { once: true })
-      if (signal.aborted) leave()
+      const stay = onAbort(signal, leave)
       this.#answer?.then(
         (answer) => {
           stay()

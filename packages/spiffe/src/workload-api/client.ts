@@ -8,7 +8,7 @@ import {
   type MethodDefinition,
   type ServiceError,
 } from '@grpc/grpc-js'
-import { type Logger, stderrLogger } from '@kest/core'
+import { type Logger, Outages, onAbort, stderrLogger } from '@kest/core'
 import { assertKnown } from '../assert-known.js'
 import { assertDuration } from '../duration.js'
 import { SpiffeError } from '../errors.js'
@@ -79,6 +79,8 @@ const KEEPALIVE_TIMEOUT_MS = 20_000
  */
 export class WorkloadApiClient {
   readonly #client: Client
+  readonly #address: string
+  readonly #outages: Outages
   readonly #options: Required<Pick<WorkloadApiOptions, 'backoff' | 'timeoutMs' | 'logger'>>
   readonly #streams = new Set<End>()
   #closed = false
@@ -105,7 +107,9 @@ export class WorkloadApiClient {
       logger: options.logger ?? stderrLogger,
     }
     // The standard wants neither TLS nor credentials: the agent looks at who calls (SPIFFE Workload Endpoint §3, §5).
-    this.#client = new Client(parseWorkloadApiAddress(options.address), credentials.createInsecure(), {
+    this.#address = parseWorkloadApiAddress(options.address)
+    this.#outages = new Outages(this.#options.logger)
+    this.#client = new Client(this.#address, credentials.createInsecure(), {
       'grpc.max_receive_message_length': maxMessageBytes,
       // A server that hangs breaks off nothing: without asking, it would be believed for ever.
       'grpc.keepalive_time_ms': keepaliveMs,
@@ -205,6 +209,7 @@ export class WorkloadApiClient {
     this.#closed = true
     for (const end of this.#streams) end(closed())
     this.#streams.clear()
+    this.#outages.close()
     this.#client.close()
   }
 
@@ -228,7 +233,9 @@ export class WorkloadApiClient {
         request,
         metadata(),
       )
-    const end = watch({ call: callOf(method), open, read, backoff: backoff(), logger }, watcher)
+    const call = callOf(method)
+    const following = { call, address: this.#address, open, read, backoff: backoff() }
+    const end = watch({ ...following, logger, outages: this.#outages }, watcher)
     this.#streams.add(end)
     return () => {
       this.#streams.delete(end)
@@ -242,10 +249,11 @@ export class WorkloadApiClient {
       if (this.#closed) throw closed()
       if (signal?.aborted) throw aborted(call, signal.reason)
       const options: CallOptions = { deadline: Date.now() + (timeoutMs ?? this.#options.timeoutMs) }
+      let leave = (): void => {}
       const answer = (error: ServiceError | null, response?: O): void => {
-        signal?.removeEventListener('abort', abort)
+        leave()
         if (signal?.aborted) reject(aborted(call, signal.reason))
-        else if (error !== null) reject(this.#closed ? closed() : toSpiffeError(error, call))
+        else if (error !== null) reject(this.#closed ? closed() : toSpiffeError(error, call, this.#address))
         else resolve(response as O)
       }
       const running = this.#client.makeUnaryRequest(
@@ -257,8 +265,7 @@ export class WorkloadApiClient {
         options,
         answer,
       )
-      const abort = (): void => running.cancel()
-      signal?.addEventListener('abort', abort, { once: true })
+      if (signal) leave = onAbort(signal, () => running.cancel())
     })
   }
 }

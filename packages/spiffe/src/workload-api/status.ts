@@ -8,11 +8,11 @@ const FINAL: readonly number[] = [status.INVALID_ARGUMENT, status.UNIMPLEMENTED]
 export function toSpiffeError(
   error: Pick<ServiceError, 'code' | 'details' | 'message'>,
   call: string,
+  address: string,
 ): SpiffeError {
   const name = status[error.code] ?? `status ${error.code}`
-  return new SpiffeError(codeOf(error), `Workload API: ${call}: ${name}: ${error.details || error.message}`, {
-    cause: error,
-  })
+  const why = `${name}: ${error.details || error.message}`
+  return new SpiffeError(codeOf(error), `Workload API: ${call}: ${address}: ${why}`, { cause: error })
 }
 
 export function isFinal(error: SpiffeError): boolean {

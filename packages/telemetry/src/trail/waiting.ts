@@ -1,3 +1,5 @@
+import { onAbort } from '@kest/core'
+
 /** How long somebody waits. */
 export interface Patience {
   readonly timeoutMs: number
@@ -26,15 +28,15 @@ export class Waiting {
         onGivenUp(this)
         this.#settle(error)
       }
-      const onAbort = (): void => giveUp(left())
+      let leave = (): void => {}
       const timer = setTimeout(() => giveUp(late()), timeoutMs)
       this.#settle = (error) => {
         clearTimeout(timer)
-        signal?.removeEventListener('abort', onAbort)
+        leave()
         if (error === undefined) resolve()
         else reject(error)
       }
-      signal?.addEventListener('abort', onAbort, { once: true })
+      if (signal) leave = onAbort(signal, () => giveUp(left()))
     })
   }
 
