@@ -1,5 +1,5 @@
 import type { ClientReadableStream, ServiceError } from '@grpc/grpc-js'
-import type { Logger } from '@kest/core'
+import type { Logger, Outages } from '@kest/core'
 import { SpiffeError } from '../errors.js'
 import type { Backoff } from './backoff.js'
 import { isFinal, toSpiffeError } from './status.js'
@@ -24,18 +24,21 @@ export type End = (why?: SpiffeError) => void
 /** How a stream is opened, read and opened again. */
 export interface WatchOptions<M, T> {
   readonly call: string
+  /** Of the server, for the log. */
+  readonly address: string
   open(): ClientReadableStream<M>
   read(message: M): T
   readonly backoff: Backoff
   readonly logger: Logger
+  readonly outages: Outages
 }
 
 /**
  * Keeps a stream open for as long as it is wanted: what ends it begins the wait for the next, unless it was refused for
- * good. A message resets the backoff. Whatever the watcher throws is logged and ends nothing.
+ * good. That it broke off is told as an outage, once for all that is followed. A message resets the backoff. Whatever the watcher throws is logged and ends nothing.
  */
 export function watch<M, T>(options: WatchOptions<M, T>, watcher: Watcher<T>): End {
-  const { call, backoff, logger } = options
+  const { call, address, backoff, logger, outages } = options
   let stopped = false
   let timer: NodeJS.Timeout | undefined
   let stream: ClientReadableStream<M> | undefined
@@ -52,10 +55,15 @@ export function watch<M, T>(options: WatchOptions<M, T>, watcher: Watcher<T>): E
     if (stopped) return
     const final = isFinal(error)
     const retryInMs = final ? null : backoff.next()
-    logger[final ? 'error' : 'warn'](
-      { call, code: error.code, err: error.message, retry_in_ms: retryInMs },
-      final ? 'the Workload API refuses: not asking again' : 'the Workload API broke off',
-    )
+    const details = { call, retry_in_ms: retryInMs }
+    if (final) {
+      const known = { code: error.code, asked: address, ...details, err: error.message }
+      logger.error(known, 'the Workload API refuses: not asking again')
+    } else {
+      const { code } = error
+      const effect = 'what is known serves on as long as it may'
+      outages.failed({ what: 'the Workload API', effect, asked: address, code, error, details: () => details })
+    }
     if (retryInMs === null) stopped = true
     else timer = setTimeout(attempt, retryInMs)
     tell(() => watcher.onError(error, retryInMs))
@@ -91,9 +99,10 @@ export function watch<M, T>(options: WatchOptions<M, T>, watcher: Watcher<T>): E
         return
       }
       backoff.reset()
+      outages.works(address)
       tell(() => watcher.onUpdate(state))
     })
-    stream.on('error', (error: ServiceError) => end(toSpiffeError(error, call)))
+    stream.on('error', (error: ServiceError) => end(toSpiffeError(error, call, address)))
     stream.on('end', () =>
       end(new SpiffeError('ERR_SPIFFE_UNAVAILABLE', `Workload API: ${call}: the stream ended`)),
     )
