@@ -63,12 +63,12 @@ export class Bench implements AsyncDisposable {
 
   /** @param nodeOptions of the services */
   async start(variant: Variant, nodeOptions: readonly string[] = []): Promise<RunningVariant> {
-    const { supervisor, programs, regoWasm, logs, progress } = this.#parts
+    const { supervisor, programs, regoWasm, folder, logs, progress } = this.#parts
     progress(`starting ${variant.name}`)
-    const ports = await Ports.reserve(5)
+    const ports = await Ports.reserve(7)
     this.#ports.push(ports)
     return await startVariant(variant, `-${this.#started++}`, {
-      ...{ supervisor, ports, programs, regoWasm, nodeOptions },
+      ...{ supervisor, ports, programs, regoWasm, folder, nodeOptions },
       identities: this.#identities,
       spansFile: join(logs, 'spans.jsonl'),
     })

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { CHAIN, type Service } from '../chain.js'
 import { configurationFile } from '../files.js'
 import { createCollector } from '../servers/collector.js'
@@ -45,6 +46,8 @@ export interface VariantContext {
   readonly ports: Ports
   readonly identities: Identities
   readonly programs: Readonly<Record<'opa' | 'otelcol', string>>
+  /** Short-lived, and reached by the services' users: sockets are there. */
+  readonly folder: string
   /** The compiled policies. */
   readonly regoWasm: string
   readonly spansFile: string
@@ -61,15 +64,20 @@ export async function stopVariant({ daemons }: RunningVariant): Promise<void> {
 export async function startVariant(
   variant: Variant,
   label: string,
-  { supervisor, ports, identities, programs, regoWasm, spansFile, nodeOptions }: VariantContext,
+  { supervisor, ports, identities, programs, regoWasm, folder, spansFile, nodeOptions }: VariantContext,
 ): Promise<RunningVariant> {
   const url = (): string => `http://127.0.0.1:${ports.take()}`
   const urls = Object.fromEntries(CHAIN.map((name) => [name, url()])) as Record<Service, string>
-  const opaUrl = url()
   const collectorUrl = url()
   const policies = configurationFile('opa')
+  // Each service has an OPA of its own beside it, on a socket where there are any.
+  const opaUrlOf = (name: Service): string =>
+    process.platform === 'win32' ? url() : `unix://${join(folder, `${name}${label}.sock`)}`
+  const opaUrls = new Map(variant.opa ? CHAIN.map((name) => [name, opaUrlOf(name)]) : [])
   const servers = [
-    ...(variant.opa ? [createOpa(supervisor, { program: programs.opa, url: opaUrl, policies, label })] : []),
+    ...[...opaUrls].map(([name, own]) =>
+      createOpa(supervisor, { program: programs.opa, url: own, policies, label: `-${name}${label}` }),
+    ),
     ...(variant.exports
       ? [createCollector(supervisor, { program: programs.otelcol, url: collectorUrl, spansFile, label })]
       : []),
@@ -80,9 +88,12 @@ export async function startVariant(
     label,
     folder: variant.folder,
     nodeOptions,
-    identityOf: (name) => (variant === BARE ? { env: {}, user: undefined } : identities.settingsOf(name)),
+    identityOf: (name) => {
+      const { env, user } = variant === BARE ? { env: {}, user: undefined } : identities.settingsOf(name)
+      const opa = opaUrls.get(name)
+      return { env: { ...env, ...(opa === undefined ? { REGO_WASM: regoWasm } : { OPA_URL: opa }) }, user }
+    },
     env: {
-      ...(variant.opa ? { OPA_URL: opaUrl } : { REGO_WASM: regoWasm }),
       ...(variant.exports ? { OTEL_EXPORTER_OTLP_ENDPOINT: collectorUrl } : { OTEL_TRACES_EXPORTER: 'none' }),
       KEST_CONFIG: configurationFile('kest/deployment.yaml'),
     },

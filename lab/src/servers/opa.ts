@@ -1,9 +1,11 @@
+import { OPAPolicyEngine } from '@kest/opa'
 import { Daemon } from '../supervisor/daemon.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
 import { assertAnswers } from './ask.js'
 
 export interface OpaOptions {
   readonly program: string
+  /** Where it serves; `unix:///run/opa.sock` for a socket, which whoever reaches its folder may use. */
   readonly url: string
   /** Folder of its policies, which it follows. */
   readonly policies: string
@@ -14,7 +16,7 @@ export interface OpaOptions {
 /**
  * What OPA is run with, here and in `docker/compose.yaml`. It says at level `info` alone that files which it follows cannot
  * be read any more, beside two lines for each question.
- * @param address host and port where it listens
+ * @param address host and port where it listens, or its socket
  */
 export function opaArguments(address: string, policies: string): readonly string[] {
   return [
@@ -32,9 +34,25 @@ export function createOpa(
     {
       name: `opa${label}`,
       command: program,
-      args: opaArguments(new URL(url).host, policies),
-      check: () => assertAnswers(`${url}/health`),
+      ...(isSocket(url)
+        ? {
+            args: [...opaArguments(url, policies), '--unix-socket-perm=777'],
+            check: () => assertHealthy(new URL(url).pathname),
+          }
+        : {
+            args: opaArguments(new URL(url).host, policies),
+            check: () => assertAnswers(`${url}/health`),
+          }),
     },
     supervisor,
   )
+}
+
+function isSocket(url: string): boolean {
+  return new URL(url).protocol === 'unix:'
+}
+
+async function assertHealthy(socketPath: string): Promise<void> {
+  await using engine = new OPAPolicyEngine({ url: 'http://opa', socketPath })
+  await engine.health()
 }

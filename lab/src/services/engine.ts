@@ -5,5 +5,7 @@ import { required, type Settings } from './settings.js'
 /** Who decides: policies in this process where there are compiled ones, otherwise OPA. */
 export async function createEngine({ regoWasm, opa }: Settings): Promise<PolicyEngine> {
   if (regoWasm !== null) return await RegoWasmEngine.load(regoWasm)
-  return new OPAPolicyEngine({ url: required(opa, 'OPA_URL') })
+  const url = required(opa, 'OPA_URL')
+  if (url.protocol === 'unix:') return new OPAPolicyEngine({ url: 'http://opa', socketPath: url.pathname })
+  return new OPAPolicyEngine({ url })
 }

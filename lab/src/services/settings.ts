@@ -6,7 +6,7 @@ export interface Settings {
   readonly port: number
   /** `NEXT_URL`: the service behind this one. */
   readonly next: URL | null
-  /** `OPA_URL`: who decides. */
+  /** `OPA_URL`: who decides; `unix:///run/opa/opa.sock` for a socket. */
   readonly opa: URL | null
   /** `REGO_WASM`: a file that decides in this process instead, made by `opa build -t wasm`. */
   readonly regoWasm: string | null
