@@ -49,8 +49,37 @@ it.each<[string, OPAOptions['tls'], RegExp, host?: string]>([
   expect(opa.askedBy).toEqual([])
 })
 
-function engineAt(url: string, tls: OPAOptions['tls']): OPAPolicyEngine {
-  const engine = new OPAPolicyEngine({ url, timeoutMs: 30_000, ...(tls === undefined ? {} : { tls }) })
+it.each<[string, (socket: TLSSocket) => void]>([
+  ['ended', (socket) => socket.end()],
+  ['destroyed', (socket) => socket.destroy()],
+])(
+  'K-ASK over TLS, too, asks once more where an idle connection is %s before an answer',
+  async (_, close) => {
+    const served = new WeakMap<TLSSocket, number>()
+    let closed = 0
+    const opa = await serve((socket) => {
+      const before = served.get(socket) ?? 0
+      served.set(socket, before + 1)
+      if (before === 0) return true
+      closed++
+      close(socket)
+      return false
+    })
+    const engine = engineAt(opa.url, { ca: ours.cert, ...client }, 1)
+    for (let i = 0; i < 3; i++) {
+      expect(await engine.evaluate(requestOf('orders/read'), new AbortController())).toBe(true)
+    }
+    expect(closed).toBeGreaterThan(0)
+  },
+)
+
+function engineAt(url: string, tls: OPAOptions['tls'], connections = 128): OPAPolicyEngine {
+  const engine = new OPAPolicyEngine({
+    url,
+    timeoutMs: 30_000,
+    connections,
+    ...(tls === undefined ? {} : { tls }),
+  })
   onTestFinished(() => engine.close())
   return engine
 }
@@ -59,16 +88,21 @@ async function ask(url: string, tls: OPAOptions['tls']): Promise<unknown> {
   return await engineAt(url, tls).evaluate(requestOf('orders/read'), new AbortController())
 }
 
-/** Allows everything, to those who have a certificate of ours. */
-async function serve(): Promise<{ readonly url: string; readonly askedBy: readonly string[] }> {
+/** Allows everything, to those who have a certificate of ours; `answers` may do otherwise. */
+async function serve(
+  answers: (socket: TLSSocket) => boolean = () => true,
+): Promise<{ readonly url: string; readonly askedBy: readonly string[] }> {
   const askedBy: string[] = []
   const { cert: ca } = ours
   const own = await ours.server('127.0.0.1')
   const server = createServer(
     { ...own, ca, requestCert: true, rejectUnauthorized: true },
     (request, response) => {
-      askedBy.push(String((request.socket as TLSSocket).getPeerCertificate().subject.CN))
-      request.resume().on('end', () => json(response, { result: true }))
+      const socket = request.socket as TLSSocket
+      askedBy.push(String(socket.getPeerCertificate().subject.CN))
+      request.resume().on('end', () => {
+        if (answers(socket)) json(response, { result: true })
+      })
     },
   ).listen(0, '127.0.0.1')
   onTestFinished(async () => {
