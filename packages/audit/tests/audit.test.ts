@@ -302,6 +302,19 @@ describe('an audit', () => {
     expect(report.entries).toHaveLength(1)
   })
 
+  it('K-AUDIT lists with a denial what it was to build on, as its span says, and no more than eight hashes of that', async () => {
+    const [first] = chain()
+    const parentsOf = async (claim: unknown): Promise<unknown> => {
+      const denial = denialOf(makeEntry(orders.current(), [first]))
+      denial.attributes[ATTRIBUTE.parentHash] = claim
+      return (await auditSpans(spanOf(first), denial)).denials[0]?.parents
+    }
+    const hashes = Array.from({ length: 20 }, (_, i) => i.toString(16).padStart(64, '0'))
+    expect(await parentsOf(first.hash)).toEqual([first.hash])
+    expect(await parentsOf(hashes.join(','))).toEqual(hashes.slice(0, 8))
+    for (const claim of ['0', '', 'x,'.repeat(10_000), 7]) expect(await parentsOf(claim)).toEqual([])
+  })
+
   it('K-AUDIT lists a denial with the lineage that it says it is of, whatever trace of OpenTelemetry its span is in', async () => {
     const [first] = chain()
     const denial = { ...denialOf(makeEntry(orders.current(), [first])), traceId: 'e'.repeat(32) }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { otlpLine, spanOf } from '../../audit/dist/testing/make-span.js'
+import { denialOf, otlpLine, spanOf } from '../../audit/dist/testing/make-span.js'
 import { folder, kest } from './support/kest.js'
 import { chain, entryBy, exported, KEYS } from './support/spans.js'
 
@@ -74,6 +74,40 @@ describe('kest graph', () => {
       new RegExp(`^ {2}n1 \\[label="${second.hash.slice(0, 12)}\\\\nnever exported"`, 'm'),
     )
     expect(stdout).toContain(': incomplete"')
+  })
+
+  it('K-AUDIT draws what was denied below what its span names, as a claim that is no evidence, and nothing for names that are not there', async () => {
+    const [first, second] = chain()
+    const span = denialOf(entryBy('payments', [first, second], { operation: 'payments.refund' }))
+    const path = await folder({
+      'keys.json': KEYS,
+      'spans.jsonl': `${exported(first)}${otlpLine('payments', [span])}\n`,
+    })
+    const draw = async (format: string): Promise<string> =>
+      (await kest(['graph', 'spans.jsonl', '--keys', 'keys.json', '-f', format], { cwd: path })).stdout
+    const dot = await draw('dot')
+    expect(dot).toMatch(/n1 \[label="[^"]*\\npayments\.refund\\ndenied, as an unsigned span says/)
+    expect(dot.match(/^ {2}n\d+ -> n\d+/gm)).toEqual(['  n0 -> n1'])
+    expect(dot).not.toContain('never exported')
+    expect(dot).toContain(': verified"')
+    expect(await draw('mermaid')).toContain(':::denied')
+    expect(await draw('svg')).toContain('class="edge claimed"')
+    expect(await draw('html')).toContain('a report, never evidence')
+  })
+
+  it('draws of very many denials the first, counts all, and lists those that the audit lists', async () => {
+    const first = entryBy('gateway', [])
+    const spans = Array.from({ length: 60 }, () => denialOf(entryBy('payments', [first])))
+    const path = await folder({
+      'keys.json': KEYS,
+      'spans.jsonl': `${exported(first)}${otlpLine('payments', spans)}\n`,
+    })
+    const { stdout } = await kest(['graph', 'spans.jsonl', '--keys', 'keys.json', '-f', 'html'], {
+      cwd: path,
+    })
+    expect(stdout.match(/class="node denied/g)).toHaveLength(40)
+    expect(stdout.match(/<strong>denied</g)).toHaveLength(60)
+    expect(stdout).toContain('<b>60 operations</b>')
   })
 
   it('draws of very many links the first of each entry, and says how many it leaves out', async () => {

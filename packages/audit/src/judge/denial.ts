@@ -9,7 +9,13 @@ export interface Denial {
   readonly reason: string | null
   readonly service: string | null
   readonly place: string
+  /** Hashes of what it was to build on, the first 8. */
+  readonly parents: readonly string[]
 }
+
+/** Parents that are kept: strangers write them, and a thousand denials of each trace. */
+const MAX_PARENTS = 8
+const HASH = /^[0-9a-f]{64}$/
 
 /** What was denied has no entry, and so neither a hash nor a passport: a span with these was one of an entry. */
 export function isDenial({ claims: { decision, chainTip, passport } }: ExportedSpan): boolean {
@@ -25,7 +31,15 @@ export function denialOf({ claims, service, place }: ExportedSpan): Denial {
     reason: textOf(claims.reason),
     service,
     place: placeText(place),
+    parents: parentsOf(claims.parentHash),
   })
+}
+
+function parentsOf(claim: unknown): readonly string[] {
+  if (typeof claim !== 'string') return Object.freeze([])
+  // A part of a string would hold all of it in memory.
+  const first = Buffer.from(claim.slice(0, 65 * MAX_PARENTS), 'latin1').toString('latin1')
+  return Object.freeze(first.split(',', MAX_PARENTS).filter((hash) => HASH.test(hash)))
 }
 
 function textOf(claim: unknown): string | null {

@@ -1,4 +1,5 @@
-import type { LineageGraph, NodeStatus } from './lineage-graph.js'
+import type { NodeStatus } from './graph-node.js'
+import type { LineageGraph } from './lineage-graph.js'
 
 const COLORS: Readonly<Record<NodeStatus, string>> = {
   verified: 'color="#137333", fillcolor="#e6f4ea"',
@@ -6,6 +7,7 @@ const COLORS: Readonly<Record<NodeStatus, string>> = {
   signed: 'color="#b06000", fillcolor="#fef7e0"',
   failed: 'color="#c5221f", fillcolor="#fce8e6"',
   missing: 'color="#5f6368", fillcolor="#f1f3f4", style="rounded,filled,dashed"',
+  denied: 'color="#c5221f", fillcolor="#ffffff", style="rounded,filled,dashed"',
 }
 
 /** A digraph of Graphviz. */

@@ -12,6 +12,7 @@ import { every } from '../audit/one-trace.js'
 import { InputError } from '../files/input-error.js'
 import { visible } from '../terminal/escape.js'
 import { graphOf, type LineageGraph } from './lineage-graph.js'
+import { BROKEN, CONSISTENT } from './verdict.js'
 
 /** Whether a text is an evidence file, right or wrong, and not an export. */
 export function isEvidence(text: string): boolean {
@@ -48,9 +49,9 @@ async function verdictOf(evidence: Evidence, own: TrustDocument | undefined): Pr
       x509: createX509KeySource,
       ...(own === undefined ? {} : { trust: own }),
     })
-    return anchored ? 'verified' : 'consistent with its own keys'
+    return anchored ? 'verified' : CONSISTENT
   } catch (error) {
-    if (error instanceof KestError) return `broken: ${visible(error.message)}`
+    if (error instanceof KestError) return `${BROKEN}: ${visible(error.message)}`
     throw error
   }
 }

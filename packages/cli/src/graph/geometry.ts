@@ -1,10 +1,10 @@
-export const NODE_WIDTH = 280
-export const LINE_HEIGHT = 18
-export const PADDING = 12
+/** Of every card of a picture. */
+export const CARD_WIDTH = 232
+export const CARD_HEIGHT = 84
 export const MARGIN = 24
-/** Between nodes of a row, and between rows. */
-export const NODE_GAP = 32
-export const ROW_GAP = 44
+/** Between cards of a row, and between rows. */
+export const NODE_GAP = 24
+export const ROW_GAP = 48
 
 export interface Point {
   readonly x: number
@@ -15,8 +15,8 @@ export interface Point {
 export interface Layout {
   readonly width: number
   readonly height: number
-  /** Of each node its upper left corner, and its height. */
-  readonly nodes: readonly (Point & { readonly height: number })[]
+  /** Of each card its upper left corner. */
+  readonly nodes: readonly Point[]
   /** Of each edge its way, from the parent down to the child. */
   readonly edges: readonly (readonly Point[])[]
 }

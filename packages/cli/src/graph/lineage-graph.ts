@@ -1,54 +1,64 @@
-import type { AuditedEntry, TraceReport } from '@kest/audit'
-import { type KestEntry, ROOT_PARENT } from '@kest/core'
-import { shortHash } from '../show/short-hash.js'
-import { visible, visibleList } from '../terminal/escape.js'
-
-/**
- * What is known of a node: as an audit says of entries; `consistent` for one that is verified, but with keys of the file that it is in
- * (K-ANCHOR); `missing` for one that others name and that was never exported.
- */
-export type NodeStatus = AuditedEntry['status'] | 'consistent' | 'missing'
-
-/** One entry of a picture. Its texts are visible characters, not yet escaped for a format. */
-export interface GraphNode {
-  /** Position, from 0. */
-  readonly index: number
-  readonly status: NodeStatus
-  readonly title: string
-  /** Below the title, the most important first. */
-  readonly lines: readonly string[]
-  /** Everything, for whoever looks closer. */
-  readonly details: readonly (readonly [label: string, value: string])[]
-}
+import type { AuditedEntry, AuditFinding, Denial, TraceReport } from '@kest/audit'
+import { ROOT_PARENT } from '@kest/core'
+import { InputError } from '../files/input-error.js'
+import { deniedNode, entryNode, missingNode } from './entry-node.js'
+import { type Fact, factsOf } from './facts.js'
+import type { GraphNode } from './graph-node.js'
+import { plain } from './plain.js'
 
 /** A lineage as a picture shows it. */
 export interface LineageGraph {
   readonly title: string
   readonly verdict: string
+  readonly facts: readonly Fact[]
   readonly nodes: readonly GraphNode[]
   /** From parent to child, by position. */
   readonly edges: readonly (readonly [parent: number, child: number])[]
   /** Edges that are not in it, because there are too many. The title says so. */
   readonly omitted: number
-  /** What the audit found, the code first. */
-  readonly findings: readonly (readonly [code: string, text: string])[]
+  readonly findings: readonly GraphFinding[]
+  readonly denials: readonly GraphDenial[]
+  /** All there are. */
+  readonly denialCount: number
+}
+
+/** What the audit found, and the node that it is about. */
+export interface GraphFinding extends Pick<AuditFinding, 'severity' | 'code'> {
+  readonly text: string
+  readonly node: number | null
+}
+
+/** An operation that did not run, and its node: not all are drawn. */
+export interface GraphDenial {
+  readonly operation: string
+  /** By whom, and why. */
+  readonly text: string
+  readonly node: number | null
 }
 
 /** Nodes of which a picture can be made: one with more would be of no use to anyone. */
 export const MAX_NODES = 1_000
 /** Edges of a picture: of more, it has those to the first parents of each entry. */
 const MAX_EDGES = 20_000
+/** Denials that are drawn; anybody who can export spans makes them. */
+const MAX_DENIED = 40
+/** Characters of signed entries that are among the details: all of them, or none. */
+const MAX_SIGNED = 4_194_304
 
 /**
  * The picture of a trace, or of several that a passport has entries of: facts from signed payloads, and whether they are
  * proven.
  * @param verdict in words
  * @param anchored whether the keys are of the reader's own
+ * @throws {InputError} when it has more entries than are drawn
  */
 export function graphOf(traces: readonly TraceReport[], verdict: string, anchored: boolean): LineageGraph {
   const ordered = traces.toSorted((a, b) => (String(a.traceId) < String(b.traceId) ? -1 : 1))
   const entries = entriesOf(ordered)
-  const nodes = entries.map((one, index) => entryNode(one, index, anchored))
+  if (entries.length > MAX_NODES)
+    throw new InputError(`the trace has ${entries.length} entries; at most ${MAX_NODES} are drawn`)
+  const whole = entries.reduce((sum, { jws }) => sum + jws.length, 0) <= MAX_SIGNED
+  const nodes = entries.map((one, index) => entryNode(one, index, anchored, whole))
   const byHash = new Map(entries.map(({ hash }, index) => [hash, index]))
   const indexOf = (hash: string): number => {
     const known = byHash.get(hash)
@@ -59,20 +69,36 @@ export function graphOf(traces: readonly TraceReport[], verdict: string, anchore
   const links = linksOf(entries)
   const edges = firstOf(links).map(({ parent, child }) => [indexOf(parent), child] as const)
   const omitted = links.length - edges.length
-  for (const { code, entryHash } of ordered.flatMap(({ findings }) => findings)) {
+  const found = ordered.flatMap(({ findings }) => findings)
+  for (const { code, entryHash } of found) {
     // Anybody can claim some: they are no reason to draw nothing.
     if (code === 'cut' && entryHash !== null && nodes.length < MAX_NODES) indexOf(entryHash)
   }
+  const listed = ordered.flatMap(({ denials }) => denials)
+  const room = Math.max(0, Math.min(MAX_DENIED, MAX_NODES - nodes.length))
+  const denials = listed.map((denial, i): GraphDenial => {
+    if (i >= room) return { ...denialText(denial), node: null }
+    const node = nodes.push(deniedNode(denial, nodes.length)) - 1
+    // They name what they like, and nothing is drawn for them that is not there.
+    for (const parent of new Set(denial.parents.flatMap((hash) => byHash.get(hash) ?? [])))
+      edges.push([parent, node])
+    return { ...denialText(denial), node }
+  })
   return {
     title:
-      ordered.map(titleOf).join(', ') + (omitted === 0 ? '' : ` (${edges.length} of ${links.length} links)`),
+      ordered.map(titleOf).join(', ') +
+      (omitted === 0 ? '' : ` (${links.length - omitted} of ${links.length} links)`),
     verdict,
+    facts: factsOf(ordered, nodes),
     nodes,
     edges,
     omitted,
-    findings: ordered.flatMap(({ findings }) =>
-      findings.map(({ code, message }) => [code, visible(message)] as const),
-    ),
+    findings: found.map(({ severity, code, message, entryHash }) => {
+      const node = entryHash === null ? null : (byHash.get(entryHash) ?? null)
+      return { severity, code, text: plain(message), node }
+    }),
+    denials,
+    denialCount: ordered.reduce((sum, { denialCount }) => sum + denialCount, 0),
   }
 }
 
@@ -110,75 +136,11 @@ function titleOf({ traceId }: TraceReport): string {
   return traceId === null ? 'entries without a trace' : `trace ${traceId}`
 }
 
-const STATUS: Readonly<Record<NodeStatus, string>> = {
-  verified: 'verified',
-  consistent: 'consistent with its keys',
-  signed: 'signed, its lineage not proven',
-  failed: 'does not hold',
-  missing: 'never exported',
-}
-
-function entryNode(one: AuditedEntry, index: number, anchored: boolean): GraphNode {
-  const { entry, service, trustScore, taints } = one
-  const status = one.status === 'verified' && !anchored ? 'consistent' : one.status
-  const policies = policiesOf(entry)
-  const trust = trustScore === null ? STATUS[status] : `trust ${trustScore}, ${STATUS[status]}`
-  return {
-    index,
-    status,
-    title: visible(service),
-    lines: [
-      visible(entry.operation),
-      trust,
-      ...(taints.length === 0 ? [] : [`taints: ${visibleList(taints)}`]),
-      ...(policies.length === 0 ? [] : [`policies: ${visibleList(policies)}`]),
-    ],
-    details: detailsOf(one, status, policies),
-  }
-}
-
-function missingNode(index: number, hash: string): GraphNode {
-  return {
-    index,
-    status: 'missing',
-    title: shortHash(hash),
-    lines: [STATUS.missing],
-    details: [
-      ['entry', hash],
-      ['verdict', STATUS.missing],
-    ],
-  }
-}
-
-function policiesOf({ policy_context: context }: KestEntry): string[] {
-  const { enterprise_policies, platform_policies, app_policies, function_policies } = context
-  return [...enterprise_policies, ...platform_policies, ...app_policies, ...function_policies]
-}
-
-function detailsOf(one: AuditedEntry, status: NodeStatus, policies: readonly string[]): [string, string][] {
-  const { entry, hash, principal, trustScore, taints, identity, failure, tip, source } = one
-  const acts = Object.entries(identity ?? {}).flatMap(([name, value]) =>
-    value === null ? [] : `${name} ${value}`,
-  )
-  const time = new Date(entry.timestamp_ms)
-  const deviations = entry.policy_context.deviations.map(
-    ({ policy, approver }) => `${policy}, approved by ${approver}`,
-  )
-  const fields: [string, string | null][] = [
-    ['verdict', failure === null ? STATUS[status] : `${STATUS[status]} (${failure})`],
-    ['principal', visible(principal)],
-    ['operation', visible(entry.operation)],
-    ['trust', trustScore === null ? null : `${trustScore} (claimed ${entry.trust_score})`],
-    ['taints', taints.length === 0 ? null : visibleList(taints)],
-    ['policies', policies.length === 0 ? null : visibleList(policies)],
-    ['deviations', deviations.length === 0 ? null : visibleList(deviations)],
-    ['acts', acts.length === 0 ? null : acts.map(visible).join(', ')],
-    ['time', Number.isNaN(time.getTime()) ? String(entry.timestamp_ms) : time.toISOString()],
-    ['entry_id', visible(entry.entry_id)],
-    ['hash', hash],
-    ['parents', entry.parent_ids.join(' ')],
-    ['tip', tip ? 'yes' : null],
-    ['source', source === 'span' ? null : source === 'passport' ? 'a passport' : 'another trace'],
+function denialText({ operation, workloadId, service, code, reason }: Denial): Omit<GraphDenial, 'node'> {
+  const parts = [
+    workloadId ?? service ?? 'nobody named',
+    code ?? 'no code',
+    ...(reason === null ? [] : [reason]),
   ]
-  return fields.filter((field): field is [string, string] => field[1] !== null)
+  return { operation: plain(operation ?? 'an operation'), text: parts.map(plain).join(', ') }
 }

@@ -1,4 +1,5 @@
-import type { GraphNode, LineageGraph, NodeStatus } from './lineage-graph.js'
+import type { GraphNode, NodeStatus } from './graph-node.js'
+import type { LineageGraph } from './lineage-graph.js'
 
 /** What a Mermaid label may hold as it is; everything else is written as the entity that Mermaid has for it. */
 const UNSAFE = /[^A-Za-z0-9 .,:/_@-]/gu
@@ -9,6 +10,7 @@ const STYLES: Readonly<Record<NodeStatus, string>> = {
   signed: 'fill:#fef7e0,stroke:#b06000,color:#4a2a00',
   failed: 'fill:#fce8e6,stroke:#c5221f,color:#5c0f0c',
   missing: 'fill:#f1f3f4,stroke:#5f6368,color:#202124,stroke-dasharray:4 3',
+  denied: 'fill:#ffffff,stroke:#c5221f,color:#5c0f0c,stroke-dasharray:4 3',
 }
 
 /** A flowchart of Mermaid. */

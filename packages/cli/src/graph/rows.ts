@@ -1,47 +1,53 @@
-import { type Layout, MARGIN, NODE_GAP, NODE_WIDTH, type Point, ROW_GAP } from './geometry.js'
+import { CARD_HEIGHT, CARD_WIDTH, type Layout, MARGIN, NODE_GAP, type Point, ROW_GAP } from './geometry.js'
 import { neighbours } from './layers.js'
 import type { LineageGraph } from './lineage-graph.js'
 
-/** Times that rows are put in order, by the rows above and by those below in turn. */
+/** Times that layers are put in order, by the layers above and by those below in turn. */
 const SWEEPS = 4
+/** Cards of a row: of a layer that has more, as many as make a block about as wide as a screen is. */
+const MIN_ROW = 12
+const BLOCK = 0.83
 
 /**
- * Each layer a row, its nodes where their parents and children are on average, and edges straight. Less pretty than what the library
- * makes of a small picture, and in about linear time.
+ * Each layer a row, or a block of rows where one would be too wide; cards where their parents and children are on average. Less pretty
+ * than what the library makes of a small picture, and in about linear time.
  */
-export function inRows(
-  heights: readonly number[],
-  edges: LineageGraph['edges'],
-  layers: readonly number[],
-): Layout {
-  const rows = ordered(layers, edges)
-  const widest = Math.max(0, ...rows.map(({ length }) => rowWidth(length)))
-  const places = new Array<Point & { readonly height: number }>(heights.length)
+export function inRows(edges: LineageGraph['edges'], layers: readonly number[]): Layout {
+  const blocks = ordered(layers, edges).map(blockOf)
+  const widest = Math.max(0, ...blocks.flat().map(({ length }) => rowWidth(length)))
+  const nodes = new Array<Point>(layers.length)
   let y = MARGIN
-  for (const row of rows) {
-    let x = MARGIN + (widest - rowWidth(row.length)) / 2
-    for (const index of row) {
-      places[index] = { x, y, height: heights[index] as number }
-      x += NODE_WIDTH + NODE_GAP
+  for (const block of blocks) {
+    for (const row of block) {
+      const left = MARGIN + (widest - rowWidth(row.length)) / 2
+      for (const [i, index] of row.entries()) nodes[index] = { x: left + i * (CARD_WIDTH + NODE_GAP), y }
+      y += CARD_HEIGHT + NODE_GAP
     }
-    y += row.reduce((highest, index) => Math.max(highest, heights[index] as number), 0) + ROW_GAP
+    y += ROW_GAP - NODE_GAP
   }
   return {
     width: widest + 2 * MARGIN,
     height: Math.max(y - ROW_GAP, MARGIN) + MARGIN,
-    nodes: places,
+    nodes,
     edges: edges.map(([parent, child]) => {
-      const [above, below] = [places[parent], places[child]] as [(typeof places)[0], (typeof places)[0]]
+      const [above, below] = [nodes[parent], nodes[child]] as [Point, Point]
       return [
-        { x: above.x + NODE_WIDTH / 2, y: above.y + above.height },
-        { x: below.x + NODE_WIDTH / 2, y: below.y },
+        { x: above.x + CARD_WIDTH / 2, y: above.y + CARD_HEIGHT },
+        { x: below.x + CARD_WIDTH / 2, y: below.y },
       ]
     }),
   }
 }
 
 function rowWidth(count: number): number {
-  return count * NODE_WIDTH + (count - 1) * NODE_GAP
+  return count * CARD_WIDTH + (count - 1) * NODE_GAP
+}
+
+function blockOf(layer: readonly number[]): readonly (readonly number[])[] {
+  const length = Math.max(MIN_ROW, Math.ceil(BLOCK * Math.sqrt(layer.length)))
+  return Array.from({ length: Math.ceil(layer.length / length) }, (_, i) =>
+    layer.slice(i * length, (i + 1) * length),
+  )
 }
 
 function ordered(layers: readonly number[], edges: LineageGraph['edges']): number[][] {
