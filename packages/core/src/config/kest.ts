@@ -170,6 +170,7 @@ export class Kest {
         identity: runtime.identity,
         trust: runtime.trust,
         roots: runtime.roots,
+        observations: runtime.observations,
         propagation: runtime.propagation,
         limits: runtime.limits,
         origins: runtime.origins,
@@ -180,6 +181,7 @@ export class Kest {
         cache: runtime.signatures,
         replay: runtime.replay,
         onVerified: (result, milliseconds) => runtime.metrics.verified(result, milliseconds),
+        onObserved: (code) => runtime.metrics.observed('lineage', code, null),
         onStripped: (count) => runtime.metrics.stripped(count),
       },
       runtime.raisers === null || (options.origin !== undefined && options.acceptLineage !== true)

@@ -9,6 +9,7 @@ import { type KeySource, toKeySources } from '../identity/key-source.js'
 import { resolveLimits } from '../limits.js'
 import { SignatureCache } from '../passport/signature-cache.js'
 import { DeploymentFile, type DeploymentSource, NO_DEPLOYMENT } from '../policy/deployment-file.js'
+import { ObservationsInForce } from '../policy/observations-in-force.js'
 import { PolicyPlanners } from '../policy/planners.js'
 import { RootsInForce } from '../policy/roots-in-force.js'
 import type { CacheProvider } from '../propagation/cache.js'
@@ -49,6 +50,7 @@ export interface Runtime extends HookRuntime {
   readonly trust: readonly KeySource[]
   readonly cache: CacheProvider | null
   readonly deployment: DeploymentSource
+  readonly observations: ObservationsInForce
   readonly propagation: ResolvedPropagation
   readonly signatures: SignatureCache
   /** One for all listeners: they may be called by the same origin. */
@@ -116,6 +118,7 @@ export function createRuntime(options: KestOptions): Runtime {
     trust,
     cache,
     deployment,
+    observations: new ObservationsInForce(deployment, clock),
     propagation,
     signatures: new SignatureCache(),
     replay: new MemoryReplayStore({ clock }),

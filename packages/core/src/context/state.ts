@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { context } from '@opentelemetry/api'
+import type { ObservedRefusal } from '../entry/observed-label.js'
 import type { IdentityContext } from '../passport/verified.js'
 import type { Frame } from './frame.js'
 import type { Lifetime } from './lifetime.js'
@@ -26,6 +27,8 @@ export interface KestState {
    * (K-SWITCH). Default `false`.
    */
   readonly identityStated?: boolean
+  /** As what the request would have been refused, if that were not only observed (K-OBSERVE). Its operations record it. */
+  readonly observed?: readonly ObservedRefusal[]
   /** The raw bearer token, never propagated (K-JWT). */
   readonly jwt: string | null
   /** Aborts when whoever asked has left. */

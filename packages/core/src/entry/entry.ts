@@ -5,7 +5,7 @@ export const RUNTIME_NAME = 'kest-typescript'
 /** The one parent of a root. */
 export const ROOT_PARENT = '0'
 
-/** Names of labels that mean something to the protocol (SPEC §3.1, K-OVERRIDE, K-SWITCH, K-AUDIT). */
+/** Names of labels that mean something to the protocol (SPEC §3.1, K-OVERRIDE, K-SWITCH, K-AUDIT, K-OBSERVE). */
 export const LABEL = Object.freeze({
   principal: 'principal',
   traceId: 'trace_id',
@@ -15,6 +15,7 @@ export const LABEL = Object.freeze({
   trustOverride: 'kest.trust_override',
   sanitizer: 'kest.sanitizer',
   seq: 'kest.seq',
+  observed: 'kest.observed',
 })
 
 /** Any JSON value. */

@@ -8,6 +8,7 @@ import { describeError } from '../telemetry/describe-error.js'
 import { codeOf, failingPart, refusalLevel } from '../telemetry/failing.js'
 import { remedyOf } from '../telemetry/remedy.js'
 import type { AuditSpan } from '../telemetry/spans.js'
+import type { ObservedDenial } from './observed.js'
 import type { OperationDefinition } from './operation-definition.js'
 import type { HookRuntime } from './runtime.js'
 
@@ -56,6 +57,25 @@ export class Attempt {
     if (reason === undefined) return
     this.#reason = joinReasons(this.#reason, reason)
     this.#runtime.logger.debug({ ...this.#details(), tier, policies, reason }, 'policies allowed')
+  }
+
+  /** The operation runs, and is on record as what would have been refused by these (K-OBSERVE). */
+  observed(denials: readonly ObservedDenial[]): void {
+    const { metrics, refusals } = this.#runtime
+    const { operation } = this.#definition
+    const message = 'operation would be denied, which is only observed (K-OBSERVE)'
+    for (const { policies, policy, tier, error } of denials) {
+      const { code } = error
+      metrics.observed('policy', code, policy)
+      refusals.refused({ code, operation, message }, () => ({
+        ...this.#details(),
+        tier,
+        policies,
+        reason: toReason(error.reason),
+        err: describeError(error),
+        remedy: remedyOf(error),
+      }))
+    }
   }
 
   /** The operation runs, and its span recorded nothing. Where no audit trail is to keep it, that is as it should be. */

@@ -3,6 +3,7 @@ import { Frame } from '../context/frame.js'
 import { assertLive, Lifetime } from '../context/lifetime.js'
 import { currentState, type KestState } from '../context/state.js'
 import { LABEL } from '../entry/entry.js'
+import type { ObservedRefusal } from '../entry/observed-label.js'
 import { KestConfigError, KestError } from '../errors.js'
 import { currentSigner, signingLate } from '../identity/current-signer.js'
 import type { IdentityProvider, Signer } from '../identity/provider.js'
@@ -11,9 +12,10 @@ import { type SignedEntry, signEntry } from '../jws/compact.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { Lineage } from '../passport/lineage.js'
 import type { VerifiedEntry } from '../passport/verified.js'
-import { ask } from '../policy/ask.js'
+import { ask, type Question } from '../policy/ask.js'
 import type { PolicyEngine, PolicyTier } from '../policy/engine.js'
 import type { PolicyPlan } from '../policy/tiers.js'
+import { type Verdicts, Watch, type WatchOptions } from '../policy/watch.js'
 import { type EffectiveValues, effectiveOf } from '../trust/effective.js'
 import type { EffectiveRules } from '../trust/effective-rules.js'
 import { IDENTITY_PARTS } from '../trust/identity-authorities.js'
@@ -21,6 +23,7 @@ import { UNPROVEN_ORIGIN } from '../trust/reserved.js'
 import { trustDomainOf } from '../trust/trust-domain.js'
 import { Attempt } from './attempt.js'
 import { draftEntry, type EntryDraft, type EntryFacts } from './draft.js'
+import { denialsIn, withObserved } from './observed.js'
 import { Operation } from './operation.js'
 import type { OperationDefinition } from './operation-definition.js'
 import type { OperationValues } from './operation-options.js'
@@ -39,6 +42,9 @@ export interface BeginOptions {
   /** What the definition's resolvers are given. */
   readonly args?: readonly unknown[]
 }
+
+const NONE: readonly ObservedRefusal[] = Object.freeze([])
+const NO_VERDICTS: Verdicts = Object.freeze([])
 
 const OPTIONS: ReadonlySet<string> = new Set<keyof BeginOptions>(['state', 'signal', 'isGone', 'args'])
 
@@ -97,7 +103,8 @@ export async function begin(
       span: spanContext,
     })
     attempt.drafted(draft)
-    const effective = effectiveOf(draft, lineage.tips, rulesOf(runtime, signer))
+    const rules = rulesOf(runtime, signer)
+    const effective = effectiveOf(draft, lineage.tips, rules)
     if (lineage.length === 0 && !unproven) assertMayBegin(runtime, effective, signer)
     const contextOf = policyContexts({
       entry: draft,
@@ -108,11 +115,12 @@ export async function begin(
     })
 
     // The caller waits for all tiers together.
+    const questionOf = (tier: PolicyTier, policies: readonly string[]): Question => ({
+      engine: engines(tier),
+      request: Object.freeze({ entryId: draft.entry_id, policies, context: contextOf(tier, policies) }),
+    })
     const asked = ask(
-      plan.tiers.map(({ tier, policies }) => ({
-        engine: engines(tier),
-        request: Object.freeze({ entryId: draft.entry_id, policies, context: contextOf(tier, policies) }),
-      })),
+      plan.tiers.map(({ tier, policies }) => questionOf(tier, policies)),
       {
         timeoutMs: runtime.policyTimeoutMs,
         signal,
@@ -122,13 +130,20 @@ export async function begin(
         },
       },
     )
-    if (isPromise(asked)) await asked
+    const observing = plan.observed.map(({ tier, policies }) => questionOf(tier, policies))
+    const watching = watch(observing, asked, { timeoutMs: runtime.policyTimeoutMs, signal })
+    const denials = denialsIn(plan.observed, isPromise(watching) ? await watching : watching)
+    const lineageObserved = state?.observed ?? NONE
+    const isObserved = denials.length > 0 || lineageObserved.length > 0
+    const record = isObserved ? withObserved(draft, lineage, lineageObserved, denials) : draft
+    const worth = isObserved ? effectiveOf(record, lineage.tips, rules) : effective
+    attempt.drafted(record)
     const reserving = runtime.auditTrail?.reserve(signal) ?? null
     const slot = isPromise(reserving) ? await reserving : reserving
     attempt.reserved(slot)
     throwIfGone()
 
-    const signing = sign(runtime, draft, signer, effective, { signal, throwIfGone })
+    const signing = sign(runtime, record, signer, worth, { signal, throwIfGone })
     const signed = isPromise(signing) ? await signing : signing
     frame.lineage = lineage.append(signed)
     const onRecord = span.allow(signed, frame.lineage, attempt.reason)
@@ -141,11 +156,33 @@ export async function begin(
       throwIfGone()
     }
     attempt.begun(onRecord)
-    return new Operation(signed, stateOf(runtime, frame, effective, state, signal))
+    attempt.observed(denials)
+    return new Operation(signed, stateOf(runtime, frame, worth, state, signal))
   } catch (error) {
     attempt.denied(error)
     throw error
   }
+}
+
+/**
+ * Step 9, of what is only observed: asked beside what is enforced, with time of its own, and not looked at where that refuses
+ * (K-OBSERVE).
+ */
+function watch(
+  questions: readonly Question[],
+  enforced: MaybePromise<void>,
+  options: WatchOptions,
+): MaybePromise<Verdicts> {
+  if (questions.length === 0) return isPromise(enforced) ? enforced.then(() => NO_VERDICTS) : NO_VERDICTS
+  const watching = new Watch(questions, options)
+  if (!isPromise(enforced)) return watching.verdicts
+  return enforced.then(
+    () => watching.verdicts,
+    (error: unknown) => {
+      watching.abandon(error)
+      throw error
+    },
+  )
 }
 
 /** Step 1: who signs (K-SIGNER). */
@@ -167,7 +204,7 @@ function enginesOf(
       throw new KestConfigError('no policy engine is configured: configure({ engine }) or pass one')
     return engine
   }
-  for (const { tier } of plan.tiers) engineOf(tier)
+  for (const { tier } of [...plan.tiers, ...plan.observed]) engineOf(tier)
   return engineOf
 }
 

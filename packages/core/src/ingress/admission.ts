@@ -13,23 +13,29 @@ import type { PrincipalRules } from './principals.js'
  * thrown, a `PassportVerificationError` with the entry at fault where there is one.
  *
  * In mode `off` nobody is believed, so what principals may do is not asked.
+ *
+ * @param observesRoots whether an unlisted root is let through where it is refused: it is worth nothing in any case (K-OBSERVE)
+ * @returns that refusal, if it was let through
  */
 export function admit(
   verified: VerifiedPassport,
   options: ResolvedListenerOptions,
   rules: PrincipalRules,
   now: number,
-): void {
+  observesRoots = false,
+): PassportVerificationError | null {
   assertSomeLineage(verified)
   assertFresh(verified, options, now)
   assertLineageFresh(verified, options, now)
   if (options.traces === 'single') assertOneTrace(verified)
-  if (options.mode === 'off') return
+  if (options.mode === 'off') return null
   assertDomainsListed(verified, rules)
-  assertRootsListed(verified, rules)
+  const unlisted = unlistedRoot(verified, rules)
+  if (unlisted !== null && !observesRoots) throw unlisted
   assertNothingClaimed(verified, options)
   assertIdentityAgreed(verified)
   assertIdentityAuthorities(verified, rules)
+  return unlisted
 }
 
 /** K-ROOT: an empty passport is no lineage. */
@@ -106,15 +112,18 @@ function assertDomainsListed({ entries }: VerifiedPassport, rules: PrincipalRule
 }
 
 /** K-ROOTS, where it is refused and not only worth nothing. */
-function assertRootsListed({ findings }: VerifiedPassport, { refusesRoots }: PrincipalRules): void {
+function unlistedRoot(
+  { findings }: VerifiedPassport,
+  { refusesRoots }: PrincipalRules,
+): PassportVerificationError | null {
   const finding = refusesRoots ? findings.find(({ code }) => code === 'ERR_KEST_ROOT') : undefined
-  if (finding !== undefined) throw new PassportVerificationError(finding.code, finding.message, finding)
+  return finding === undefined ? null : new PassportVerificationError(finding.code, finding.message, finding)
 }
 
-/** K-SEM, where it is enforced. Traces have their own option. */
+/** K-SEM, where it is enforced. Traces have their own option, and roots were judged before. */
 function assertNothingClaimed({ findings }: VerifiedPassport, { semantics }: ResolvedListenerOptions): void {
   if (semantics !== 'enforce') return
-  const finding = findings.find(({ code }) => code !== 'ERR_KEST_TRACE')
+  const finding = findings.find(({ code }) => code !== 'ERR_KEST_TRACE' && code !== 'ERR_KEST_ROOT')
   if (finding !== undefined) throw new PassportVerificationError(finding.code, finding.message, finding)
 }
 

@@ -15,6 +15,7 @@ import { UNPROVEN_ORIGIN } from '../trust/reserved.js'
 import { admit } from './admission.js'
 import type { InboundRequest, KeptPassport, ListenerDeps } from './listener.js'
 import { DEFAULT_LINEAGE_AGE_MS, type ResolvedListenerOptions } from './listener-options.js'
+import { observesLineage } from './observed-refusals.js'
 import { createPrincipalRules } from './principals.js'
 import { takeLineageOut, takeMembersOut } from './take-lineage-out.js'
 import type { BaggageIdentity } from './who-acts.js'
@@ -30,12 +31,19 @@ export interface InboundLineage {
   readonly claimed: IdentityContext | null
   /** Who acts by unsigned baggage: only to be compared (K-IDENT). */
   readonly baggage: BaggageIdentity
+  /** As what it would have been refused, if that were not only observed (K-OBSERVE). */
+  readonly observed: KestError | null
 }
 
 /** The inbound lineage interceptor (SPEC §8.1). */
 export interface LineageInterceptor {
   receive(request: InboundRequest): Promise<InboundLineage>
   resume(kept: KeptPassport): Promise<InboundLineage>
+}
+
+interface Judged {
+  readonly verified: VerifiedPassport
+  readonly observed: KestError | null
 }
 
 /** Lineage is verified and judged (K-ROOT, K-INGRESS), and required unless the listener is told otherwise (K-OPTIONAL). */
@@ -59,7 +67,8 @@ export function createInternalInterceptor(
     passport: Passport | null,
     tip: readonly string[] | null,
     signal: AbortSignal | undefined,
-  ): Promise<VerifiedPassport> {
+    observesRoots: boolean,
+  ): Promise<Judged> {
     if (passport === null) throw lineageMissing()
     const rules = principalRules()
     const checked = resolveVerifyOptions({
@@ -73,11 +82,10 @@ export function createInternalInterceptor(
       ...(signal !== undefined && { signal }),
     })
     const verified = await verifyByRules(passport, { ...checked, effective: rules })
-    admit(verified, options, rules, deps.clock.now())
-    return verified
+    return { verified, observed: admit(verified, options, rules, deps.clock.now(), observesRoots) }
   }
 
-  function believe(verified: VerifiedPassport, baggage: BaggageIdentity): InboundLineage {
+  function believe({ verified, observed }: Judged, baggage: BaggageIdentity): InboundLineage {
     const { identity, identityBy, claimedIdentity, findings } = verified
     if (findings.length > 0) {
       const message = 'inbound lineage claims more than it has; the claims were ignored'
@@ -89,6 +97,7 @@ export function createInternalInterceptor(
       identity: identity === null ? null : { context: identity, by: identityBy },
       claimed: claimedIdentity,
       baggage: mode === 'off' ? {} : baggage,
+      observed,
     }
   }
 
@@ -104,16 +113,16 @@ export function createInternalInterceptor(
         const sender = checkSender({ hop: kest.get(MEMBER.hop), peer })
         const { passport, tip, identity } = await decodeMembers(kest, deps.propagation)
         if (passport !== null) await sender.canBeSent(passport)
-        const verified = await judge(passport, tip, signal)
-        await sender.isSent(verified)
-        return believe(verified, identity)
+        const judged = await judge(passport, tip, signal, observesLineage(deps))
+        await sender.isSent(judged.verified)
+        return believe(judged, identity)
       }),
     resume: ({ passport, tip = null, signal }) =>
       measured(deps, async () => {
         const parsed = parsePassport(passport, { limits: deps.limits })
-        const verified = await judge(parsed, tip, signal)
-        warnOfAge(deps, verified)
-        return believe(verified, {})
+        const judged = await judge(parsed, tip, signal, false)
+        warnOfAge(deps, judged.verified)
+        return believe(judged, {})
       }),
   }
 }
@@ -175,7 +184,7 @@ function warnOfAge({ logger, clock }: ListenerDeps, { entries }: VerifiedPasspor
 }
 
 function begunAt(origin: string): InboundLineage {
-  return { frame: new Frame(), origin, identity: null, claimed: null, baggage: {} }
+  return { frame: new Frame(), origin, identity: null, claimed: null, baggage: {}, observed: null }
 }
 
 function senderCheckOf(deps: ListenerDeps, { binding }: ResolvedListenerOptions): SenderCheck {

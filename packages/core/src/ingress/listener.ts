@@ -10,6 +10,8 @@ import type { KeySource } from '../identity/key-source.js'
 import type { IdentityProvider } from '../identity/provider.js'
 import type { Limits } from '../limits.js'
 import type { SignatureCache } from '../passport/signature-cache.js'
+import type { IdentityContext } from '../passport/verified.js'
+import type { ObservationsInForce } from '../policy/observations-in-force.js'
 import type { RootsInForce } from '../policy/roots-in-force.js'
 import type { HeaderRecord } from '../propagation/headers.js'
 import type { ResolvedPropagation } from '../propagation/options.js'
@@ -26,6 +28,7 @@ import {
   createEdgeInterceptor,
   createInternalInterceptor,
   createPartnerEdgeInterceptor,
+  type InboundLineage,
   type LineageInterceptor,
 } from './inbound-lineage.js'
 import {
@@ -33,6 +36,7 @@ import {
   type ResolvedListenerOptions,
   resolveListenerOptions,
 } from './listener-options.js'
+import { insteadOf, reportObserved } from './observed-refusals.js'
 import { createTokenVerifier, expectedOfToken, type VerifiedToken } from './token.js'
 import { whoActs } from './who-acts.js'
 
@@ -76,6 +80,9 @@ export interface Listener {
    * Judges a request, before anything else runs. The state is the request's: run the rest in it, and end it when the
    * request is over (`RequestTerm`, or `kest.end(state)`). It is good for `maxStateMs`, and no longer than its token.
    *
+   * Where the deployment file only observes lineage (K-OBSERVE), what it would answer 403 goes on as a request without any,
+   * worth nothing; what is malformed, a wrong token and what cannot be decided are refused as ever.
+   *
    * @throws {KestError} what makes it refuse the request; `toProblem` makes the answer.
    */
   receive(request: InboundRequest): Promise<KestState>
@@ -95,6 +102,8 @@ export interface ListenerDeps {
   readonly trust: readonly KeySource[]
   /** Says who may begin lineage (K-ROOTS); default: whoever is accepted may. */
   readonly roots?: RootsInForce
+  /** Says which refusals are only observed (K-OBSERVE); default: none. */
+  readonly observations?: ObservationsInForce
   readonly propagation: ResolvedPropagation
   readonly limits: Limits
   readonly origins: OriginMap
@@ -107,6 +116,8 @@ export interface ListenerDeps {
   readonly replay: ReplayStore
   /** After each inbound passport, missing ones included. */
   onVerified?(result: 'ok' | KestErrorCode, milliseconds: number): void
+  /** When a request goes on that would be refused (K-OBSERVE). */
+  onObserved?(code: KestErrorCode): void
   /** When an edge removed members. */
   onStripped?(count: number): void
 }
@@ -144,6 +155,23 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
     return verifyToken(headers['authorization'])
   }
 
+  /** The lineage, or what goes on instead of it where it and the token do not agree on who acts. */
+  function identified(
+    brought: InboundLineage,
+    token: IdentityContext | null,
+    switchIdentity: boolean,
+  ): InboundLineage {
+    const { identity: lineage, claimed, baggage } = brought
+    try {
+      return { ...brought, identity: whoActs({ lineage, claimed, token, baggage, switchIdentity }) }
+    } catch (error) {
+      return {
+        ...insteadOf(error, deps),
+        identity: whoActs({ lineage: null, token, baggage: {}, switchIdentity }),
+      }
+    }
+  }
+
   function lifetimeOf(token: VerifiedToken | null): Lifetime {
     const bound = deps.clock.now() + resolved.maxStateMs
     return new Lifetime(deps.clock, Math.min(bound, token?.validUntil ?? bound))
@@ -156,21 +184,24 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
     receive: (request: InboundRequest) =>
       logged(deps, { about: request.about, expected }, async (asking): Promise<KestState> => {
         const { switchIdentity = false, signal = null, about } = request
-        const { frame, origin, identity: inherited, claimed, baggage } = await lineage.receive(request)
-        if (origin === null) deps.outages.works(LINEAGE)
+        const brought = await lineage.receive(request).catch((error: unknown) => insteadOf(error, deps))
+        if (origin === null && brought.observed === null) deps.outages.works(LINEAGE)
         asking.what = TOKEN
         const token = await tokenOf(request)
         if (token !== null) deps.outages.works(TOKEN)
         const own = token?.identity ?? null
-        const identity = whoActs({ lineage: inherited, claimed, token: own, baggage, switchIdentity })
+        const { identity, ...inbound } = identified(brought, own, switchIdentity)
+        const { frame, origin: begun, observed } = inbound
         const identityStated = own !== null && sameIdentity(identity?.context ?? null, own)
         const lifetime = lifetimeOf(token)
         const jwt = token?.jwt ?? null
+        if (observed !== null) reportObserved(observed, deps, about)
         return {
           frame,
-          origin,
+          origin: begun,
           identity,
           identityStated,
+          ...(observed !== null && { observed: [{ code: observed.code, policy: null, tier: 'lineage' }] }),
           jwt,
           signal,
           lifetime,

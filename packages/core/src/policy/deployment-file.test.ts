@@ -18,6 +18,7 @@ import { KestConfigError } from '../errors.js'
 import { FakeClock } from '../testing/fake-clock.js'
 import { RecordingLogger } from '../testing/recording-logger.js'
 import { DeploymentFile } from './deployment-file.js'
+import { isInForce, type Observation } from './observation.js'
 
 const policies = (...names: string[]) => `policies: { enterprise: [${names.join(', ')}] }\n`
 
@@ -241,6 +242,51 @@ describe('the deployment file', () => {
     replace(deviation('2030-12-31T00:00:00Z'))
     await soon(() => expect(counted).toEqual(['ok']))
     expect(logger.records.filter(({ level }) => level === 'warn')).toHaveLength(1)
+  })
+
+  it('K-OBSERVE says what is observed: when it is read, at each reload, a week before its end, and at its end', async () => {
+    const observing = (expires: string, reason = 'r') =>
+      `${policies('a')}observe: [{ what: lineage, scope: { all: true }, reason: ${reason}, approver: me, expires: ${expires} }]`
+    const said = () => logger.records.filter(({ level }) => level === 'warn')
+    writeFileSync(path, observing('2030-01-31T00:00:00Z'))
+    open()
+    const inForce = {
+      details: {
+        file: path,
+        what: 'lineage',
+        reason: 'r',
+        approver: 'me',
+        expires: '2030-01-31T00:00:00.000Z',
+      },
+      message: expect.stringMatching(/^REFUSALS ARE OBSERVED, NOT ENFORCED/),
+    }
+    expect(said()).toMatchObject([inForce])
+    replace(observing('2030-01-31T00:00:00Z', 'other'))
+    await soon(() => expect(said()).toMatchObject([inForce, { details: { reason: 'other' } }]))
+    clock.advance(23 * 86_400_000 + 1)
+    await soon(() => expect(said().at(-1)?.message).toMatch(/ends in less than a week/))
+    clock.advance(7 * 86_400_000)
+    await soon(() => expect(said().at(-1)?.message).toMatch(/has expired: what it names is enforced/))
+    expect(said()).toHaveLength(4)
+    // Reloaded, what has expired is said once more; a clock that is set back revives nothing.
+    replace(observing('2030-01-31T00:00:00Z', 'again'))
+    await soon(() => expect(said()).toHaveLength(5))
+    expect(said().at(-1)).toMatchObject({
+      details: { reason: 'again' },
+      message: expect.stringMatching(/expired/),
+    })
+    expect(isInForce(file?.current.observe?.[0] as Observation, 0)).toBe(false)
+  })
+
+  it('K-OBSERVE leaves in force what was where an observation has no end within 90 days', async () => {
+    writeFileSync(path, policies('a'))
+    open()
+    replace(
+      `${policies('a')}observe: [{ what: lineage, scope: { all: true }, reason: r, approver: me, expires: 2030-06-01T00:00:00Z }]`,
+    )
+    await soon(() => expect(errors()).toHaveLength(1))
+    expect(errors()[0]?.details['err']).toMatch(/observe\[0\]\.expires: .*90 days/)
+    expect(file?.current.observe).toBeUndefined()
   })
 
   it('is followed no longer once it is closed, as often as one likes', async () => {

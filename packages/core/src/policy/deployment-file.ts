@@ -8,6 +8,7 @@ import { readRegularFile, readRegularFileSync } from '../regular-file.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { KestMetrics } from '../telemetry/metrics.js'
 import { type Deployment, EMPTY_DEPLOYMENT, parseDeployment } from './deployment.js'
+import { ObservationNotices } from './observation-notices.js'
 
 const REMEDY = 'mend it, or put it back, before the next start: that would fail'
 const WARNING = { type: 'KestWarning', code: 'ERR_KEST_CONFIG' }
@@ -47,6 +48,7 @@ export interface DeploymentFileOptions {
 export class DeploymentFile implements DeploymentSource {
   readonly #path: string
   readonly #options: DeploymentFileOptions
+  readonly #notices: ObservationNotices
   readonly #closing = new AbortController()
   #current: Deployment
   /** What was last parsed, whether or not it held; `undefined` when the next look must parse again. */
@@ -69,8 +71,10 @@ export class DeploymentFile implements DeploymentSource {
     } catch (cause) {
       throw unreadable(this.#path, cause)
     }
-    this.#current = parse(this.#judged, this.#path)
+    this.#current = parse(this.#judged, this.#path, options.clock.now())
+    this.#notices = new ObservationNotices(this.#path, options.clock, options.logger)
     this.#warnOfExpired()
+    this.#notices.look(this.#current.observe)
     void this.#follow()
   }
 
@@ -89,14 +93,20 @@ export class DeploymentFile implements DeploymentSource {
       // Rejects only when it is closed.
       await delay(intervalMs, undefined, { ref: false, signal }).catch(() => undefined)
       if (signal.aborted) return
+      // Before the file is looked at: what has expired has, also where that takes its time.
+      this.#reporting(() => this.#notices.look(this.#current.observe))
       const found = await this.#find()
       if (signal.aborted) return
-      try {
-        this.#look(found)
-      } catch (error) {
-        // The application's logger or meter: that it fails ends neither the process nor what keeps its policies current.
-        process.emitWarning(`the deployment file is followed, but not reported: ${String(error)}`, WARNING)
-      }
+      this.#reporting(() => this.#look(found))
+    }
+  }
+
+  /** The application's logger or meter: that it fails ends neither the process nor what keeps its policies current. */
+  #reporting(what: () => void): void {
+    try {
+      what()
+    } catch (error) {
+      process.emitWarning(`the deployment file is followed, but not reported: ${String(error)}`, WARNING)
     }
   }
 
@@ -131,19 +141,20 @@ export class DeploymentFile implements DeploymentSource {
     this.#judged = bytes
     this.#candidate = undefined
     try {
-      this.#current = parse(bytes, this.#path)
+      this.#current = parse(bytes, this.#path, this.#options.clock.now())
     } catch (error) {
       this.#refuse(error as KestConfigError)
       return
     }
     this.#fault = undefined
-    const { policies, deviations, roots, rootsPolicy } = this.#current
+    const { policies, deviations, roots, rootsPolicy, observe } = this.#current
     this.#options.metrics.reloaded('ok')
     this.#options.logger.info(
-      { file: this.#path, policies, deviations, roots: roots?.rules, roots_policy: rootsPolicy },
+      { file: this.#path, policies, deviations, roots: roots?.rules, roots_policy: rootsPolicy, observe },
       'the deployment file was loaded again',
     )
     this.#warnOfExpired()
+    this.#notices.look(observe)
   }
 
   #refuse(error: KestConfigError): void {
@@ -182,9 +193,9 @@ export class DeploymentFile implements DeploymentSource {
 }
 
 /** What is not UTF-8 is refused, lest a name be another than the one that was written. */
-function parse(bytes: Buffer, path: string): Deployment {
+function parse(bytes: Buffer, path: string, now: number): Deployment {
   if (!isUtf8(bytes)) throw new KestConfigError(`${path}: it is not UTF-8`)
-  return parseDeployment(bytes.toString('utf8'), path)
+  return parseDeployment(bytes.toString('utf8'), path, now)
 }
 
 function unreadable(path: string, cause: unknown): KestConfigError {

@@ -9,10 +9,12 @@ import { DEPLOYMENT_TIERS, parseDeployment } from './deployment.js'
 
 const described = new Ajv({ strict: true, strictTypes: false }).compile(schema)
 
+const NOW = Date.parse('2030-01-01T00:00:00Z')
+
 /** What the parser says; anything that it throws but its own error fails the test. */
 function parses(document: unknown): boolean {
   try {
-    parseDeployment(JSON.stringify(document), 'kest.yaml')
+    parseDeployment(JSON.stringify(document), 'kest.yaml', NOW)
     return true
   } catch (error) {
     if (error instanceof KestConfigError) return false
@@ -24,6 +26,15 @@ const deviation = { policy: 'p', tier: 'platform', scope: 'op', reason: 'r', app
 const policies = { platform: ['p'] }
 const deviating = (change: object) => ({ policies, deviations: [{ ...deviation, ...change }] })
 const expiring = (expires: unknown) => deviating({ expires })
+const observation = {
+  what: 'policy',
+  scope: 'op',
+  reason: 'r',
+  approver: 'a',
+  expires: '2030-01-31T00:00:00Z',
+}
+const observing = (change: object) => ({ policies, observe: [{ ...observation, ...change }] })
+const lineage = { what: 'lineage', scope: { all: true } }
 const rooted = (change: object) => ({
   policies: {},
   roots: [{ workload: 'spiffe://a.test/edge', ceiling: 40, ...change }],
@@ -61,6 +72,38 @@ describe('the JSON Schema of the deployment file', () => {
     ['a SPIFFE ID in capitals', false, rooted({ workload: 'SPIFFE://a.test/job' })],
     ['a time in UTC', true, expiring('2030-01-31T00:00:00Z')],
     ['a time with a zone and a fraction', true, expiring('2030-01-31T23:59:59.123+05:30')],
+    ['an observation of all policies', true, observing({})],
+    ['an observation of one workload', true, observing({ scope: { operation: 'op', workload: 'w' } })],
+    ['an observation of some policies', true, observing({ policies: ['p', 'q'] })],
+    ['an observation of a tier', true, observing({ tier: 'function', scope: { all: true } })],
+    ['an observation of policies of a tier', true, observing({ tier: 'platform', policies: ['p'] })],
+    ['an observation of lineage', true, observing(lineage)],
+    ['an observation of lineage at a workload', true, observing({ ...lineage, scope: { workload: 'w' } })],
+    ['no observation at all', true, { policies: {}, observe: [] }],
+    ['observations of nothing', false, { policies: {}, observe: null }],
+    ['an observation of something else', false, observing({ what: 'identity' })],
+    ['an observation of no policy', false, observing({ policies: [] })],
+    ['an observation of a policy twice', false, observing({ policies: ['p', 'p'] })],
+    ['an observation of an unknown tier', false, observing({ tier: 'lineage' })],
+    ['an observation without its scope', false, observing({ scope: {} })],
+    ['an observation of not all', false, observing({ scope: { all: false } })],
+    ['an observation of all and one', false, observing({ scope: { all: true, operation: 'op' } })],
+    ['an observation of a workload alone', false, observing({ scope: { workload: 'w' } })],
+    ['an observation of a local time', false, observing({ expires: '2030-01-31T00:00:00' })],
+    ['an observation with an unknown key', false, observing({ until: 'x' })],
+    ['an observation of the lineage of an operation', false, observing({ ...lineage, scope: 'op' })],
+    [
+      'an observation of lineage and an operation',
+      false,
+      observing({ ...lineage, scope: { operation: 'op' } }),
+    ],
+    ['an observation of lineage by a tier', false, observing({ ...lineage, tier: 'platform' })],
+    ['an observation of lineage by policies', false, observing({ ...lineage, policies: ['p'] })],
+    ...['what', 'scope', 'reason', 'approver', 'expires'].map((key): [string, boolean, unknown] => [
+      `an observation without ${key}`,
+      false,
+      observing({ [key]: undefined }),
+    ]),
     ['nothing', false, null],
     ['a list', false, []],
     ['no policies', false, {}],
@@ -98,6 +141,8 @@ describe('the JSON Schema of the deployment file', () => {
   it.each<[string, unknown]>([
     ['a policy that its tier does not have', deviating({ policy: 'other' })],
     ['a day that the calendar lacks', expiring('2030-02-30T00:00:00Z')],
+    ['an observed policy that its tier does not have', observing({ tier: 'platform', policies: ['other'] })],
+    ['an observation of more than 90 days', observing({ expires: '2030-04-01T00:00:01Z' })],
     ['a lone surrogate', deviating({ reason: '\ud800' })],
     ['a lone surrogate in a root', rooted({ workload: '\ud800' })],
   ])('leaves to the parser alone to refuse %s', (_, document) => {
@@ -107,10 +152,10 @@ describe('the JSON Schema of the deployment file', () => {
   it('accepts every example of the manual, as the parser does', () => {
     const manual = readFileSync(new URL('../../../../docs/deployment.md', import.meta.url), 'utf8')
     const examples = [...manual.matchAll(/^```yaml\n(.*?)^```/gms)].map(([, text]) => text as string)
-    expect(examples).toHaveLength(2)
+    expect(examples).toHaveLength(3)
     for (const text of examples) {
       expect(described(parse(text))).toBe(true)
-      parseDeployment(text, 'deployment.md')
+      parseDeployment(text, 'deployment.md', NOW)
     }
   })
 

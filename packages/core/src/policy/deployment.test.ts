@@ -14,6 +14,14 @@ const deviation = {
   approver: 'sec@a.test',
   expires: '2030-01-31T00:00:00Z',
 }
+const NOW = Date.parse('2030-01-01T00:00:00Z')
+const observation = {
+  what: 'policy',
+  scope: { all: true },
+  reason: 'r',
+  approver: 'a',
+  expires: '2030-01-31T00:00:00Z',
+}
 const policies = { enterprise: ['ent/a', 'ent/b'], platform: ['plat/trust'], application: ['app/x'] }
 
 describe('the deployment file', () => {
@@ -45,6 +53,57 @@ deviations:
   it('reads the same from JSON', () => {
     const { deviations } = parseDeployment(json({ policies, deviations: [deviation] }), FILE)
     expect(deviations).toMatchObject([{ scope: deviation.scope, expiresAt: Date.parse(deviation.expires) }])
+  })
+
+  it('K-OBSERVE reads what is observed, each with a reason, an approver and an end', () => {
+    const text = `policies:
+  platform: [plat/trust]
+observe:
+  - what: policy
+    policies: [plat/trust]
+    tier: platform
+    scope: { operation: payments.refund, workload: spiffe://a.test/pay }
+    reason: callers without lineage
+    approver: sec@a.test
+    expires: 2030-01-31T00:00:00Z
+  - { what: policy, scope: { all: true }, reason: r, approver: a, expires: 2030-01-31T00:00:00Z }
+  - { what: policy, scope: GET /x, reason: r, approver: a, expires: 2030-01-31T00:00:00Z }
+  - { what: lineage, scope: { workload: spiffe://a.test/pay }, reason: r, approver: a, expires: 2029-01-31T00:00:00Z }
+`
+    const { observe } = parseDeployment(text, FILE, NOW)
+    const said = { reason: 'r', approver: 'a', expiresAt: Date.parse('2030-01-31T00:00:00Z') }
+    expect(observe).toEqual([
+      {
+        ...said,
+        what: 'policy',
+        policies: ['plat/trust'],
+        tier: 'platform',
+        scope: { operation: 'payments.refund', workload: 'spiffe://a.test/pay' },
+        reason: 'callers without lineage',
+        approver: 'sec@a.test',
+      },
+      { ...said, what: 'policy', scope: { all: true } },
+      { ...said, what: 'policy', scope: { operation: 'GET /x' } },
+      {
+        ...said,
+        what: 'lineage',
+        scope: { workload: 'spiffe://a.test/pay' },
+        expiresAt: Date.parse('2029-01-31T00:00:00Z'),
+      },
+    ])
+    expect(Object.isFrozen(observe)).toBe(true)
+    expect(observe?.every(Object.isFrozen)).toBe(true)
+  })
+
+  it('K-OBSERVE takes an end that is 90 days ahead of the reading, and none beyond', () => {
+    const item = { what: 'lineage', scope: { all: true }, reason: 'r', approver: 'a' }
+    const read = (expires: number) => {
+      const observe = [{ ...item, expires: new Date(expires).toISOString() }]
+      return parseDeployment(json({ policies, observe }), FILE, NOW)
+    }
+    const last = NOW + 90 * 86_400_000
+    expect(read(last).observe).toHaveLength(1)
+    expect(() => read(last + 1)).toThrow(/observe\[0\]\.expires: expected a time at most 90 days ahead/)
   })
 
   it.each<[string, unknown, RegExp]>([
@@ -92,10 +151,35 @@ deviations:
       { policies, deviations: [{ ...deviation, reason: '\ud800' }] },
       /\.reason: .*surrogate/,
     ],
+    [
+      'an observation of a policy that its tier does not have',
+      { policies, observe: [{ ...observation, tier: 'platform', policies: ['plat/trst'] }] },
+      /observe\[0\]\.policies: "plat\/trst" is not a policy of tier platform/,
+    ],
+    [
+      'an observation of lineage by policies',
+      { policies, observe: [{ ...observation, what: 'lineage', policies: ['a'] }] },
+      /observe\[0\]: unknown key "policies"/,
+    ],
+    [
+      'an observation that nobody approved',
+      { policies, observe: [{ ...observation, approver: undefined }] },
+      /observe\[0\]\.approver/,
+    ],
+    [
+      'an observation without an end',
+      { policies, observe: [{ ...observation, expires: undefined }] },
+      /observe\[0\]\.expires/,
+    ],
+    [
+      'an observation of everything by mistake',
+      { policies, observe: [{ ...observation, scope: {} }] },
+      /observe\[0\]\.scope\.operation/,
+    ],
     ['a document that is a list', [], /document: expected an object/],
     ['an empty document', null, /document: expected an object/],
   ])('refuses %s, naming file and path', (_, document, message) => {
-    const parse = () => parseDeployment(json(document), FILE)
+    const parse = () => parseDeployment(json(document), FILE, NOW)
     expect(parse).toThrow(KestConfigError)
     expect(parse).toThrow(/^\/etc\/kest\.yaml: /)
     expect(parse).toThrow(message)

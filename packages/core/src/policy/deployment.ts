@@ -2,6 +2,8 @@ import { type Document, parseDocument, visit } from 'yaml'
 import { KestConfigError } from '../errors.js'
 import { createRootList, parseRootRules, type RootList } from '../trust/root-list.js'
 import { DocumentReader } from './document-reader.js'
+import type { PolicyTier } from './engine.js'
+import { type Observation, parseObservation } from './observation.js'
 
 /** Tiers that only the deployment can fill, in the order of evaluation. */
 export const DEPLOYMENT_TIERS = ['enterprise', 'platform', 'application'] as const
@@ -25,7 +27,7 @@ export type RootsPolicy = (typeof ROOTS_POLICIES)[number]
 
 /**
  * What the deployment says, not the application (F-PE-07…09, F-PE-11): policies of the three upper tiers, the
- * deviations from them, and who may begin lineage (K-ROOTS).
+ * deviations from them, who may begin lineage (K-ROOTS), and which refusals are only observed (K-OBSERVE).
  */
 export interface Deployment {
   readonly policies: Readonly<Record<DeploymentTier, readonly string[]>>
@@ -34,7 +36,11 @@ export interface Deployment {
   readonly roots?: RootList
   /** `report`, the default: an unlisted root is worth nothing, and that is logged. `refuse`: so is the request. */
   readonly rootsPolicy?: RootsPolicy
+  /** Without it everything is enforced. */
+  readonly observe?: readonly Observation[]
 }
+
+const MEMBERS: readonly string[] = ['policies', 'deviations', 'roots', 'rootsPolicy', 'observe']
 
 export const EMPTY_DEPLOYMENT: Deployment = Object.freeze({
   policies: Object.freeze({
@@ -65,15 +71,29 @@ export const EMPTY_DEPLOYMENT: Deployment = Object.freeze({
  *     ceiling: 40                                    # the most that it is trusted then
  *     identity: true                                 # whether it may state a user; default false
  * rootsPolicy: refuse                                # default: report
+ * observe:                                           # refusals that are recorded, and not made; left out: none
+ *   - what: policy
+ *     policies: [platform/minimum-trust]             # left out: all
+ *     tier: platform                                 # left out: all
+ *     scope: { operation: payments.refund }          # as of deviations, or { all: true }
+ *     reason: its callers have no lineage yet
+ *     approver: security@example.org
+ *     expires: 2030-01-31T00:00:00Z                  # at most 90 days ahead
+ *   - what: lineage
+ *     scope: { workload: spiffe://example.org/payments }   # or { all: true }
+ *     reason: its callers have no lineage yet
+ *     approver: security@example.org
+ *     expires: 2030-01-31T00:00:00Z
  * ```
  *
  * @param file what errors name
+ * @param now when it is read, milliseconds since the epoch: an observation ends at most 90 days later
  * @throws {KestConfigError} naming file, path and reason: not YAML, anything that YAML only warns of, an unknown key, a
- * wrong type, a deviation from a policy that its tier does not have.
+ * wrong type, a deviation from a policy that its tier does not have, an observation without an end.
  */
-export function parseDeployment(text: string, file: string): Deployment {
+export function parseDeployment(text: string, file: string, now = Date.now()): Deployment {
   const at = new DocumentReader(file)
-  const root = at.object(parseYaml(text, file), '', ['policies', 'deviations', 'roots', 'rootsPolicy'])
+  const root = at.object(parseYaml(text, file), '', MEMBERS)
   const tiers = at.object(root['policies'], 'policies', DEPLOYMENT_TIERS)
   const policiesOf = (tier: DeploymentTier): readonly string[] =>
     at.names(Object.hasOwn(tiers, tier) ? tiers[tier] : [], `policies.${tier}`)
@@ -85,7 +105,26 @@ export function parseDeployment(text: string, file: string): Deployment {
   const deviations = at
     .array(Object.hasOwn(root, 'deviations') ? root['deviations'] : [], 'deviations')
     .map((value, index) => parseDeviation(at, value, `deviations[${index}]`, policies))
-  return Object.freeze({ policies, deviations: Object.freeze(deviations), ...parseRoots(at, root) })
+  return Object.freeze({
+    policies,
+    deviations: Object.freeze(deviations),
+    ...parseRoots(at, root),
+    ...parseObserve(at, root, policies, now),
+  })
+}
+
+function parseObserve(
+  at: DocumentReader,
+  root: Readonly<Record<string, unknown>>,
+  policies: Deployment['policies'],
+  now: number,
+): Pick<Deployment, 'observe'> {
+  if (!Object.hasOwn(root, 'observe')) return {}
+  const listed = (tier: PolicyTier) => (tier === 'function' ? undefined : policies[tier])
+  const observe = at
+    .array(root['observe'], 'observe')
+    .map((value, index) => parseObservation(at, value, `observe[${index}]`, now, listed))
+  return { observe: Object.freeze(observe) }
 }
 
 function parseRoots(
@@ -97,10 +136,7 @@ function parseRoots(
     return stated ? at.fail('rootsPolicy', 'means nothing without "roots"') : {}
   const roots = createRootList(parseRootRules(root['roots'], 'roots', (path, why) => at.fail(path, why)))
   if (!stated) return { roots }
-  const rootsPolicy = at.string(root['rootsPolicy'], 'rootsPolicy') as RootsPolicy
-  if (!ROOTS_POLICIES.includes(rootsPolicy))
-    at.fail('rootsPolicy', `expected one of ${ROOTS_POLICIES.join(', ')}`)
-  return { roots, rootsPolicy }
+  return { roots, rootsPolicy: at.oneOf(root['rootsPolicy'], 'rootsPolicy', ROOTS_POLICIES) }
 }
 
 /**
@@ -168,9 +204,7 @@ function parseDeviation(
   policies: Deployment['policies'],
 ): Deviation {
   const item = at.object(value, path, ['policy', 'tier', 'scope', 'reason', 'approver', 'expires'])
-  const tier = at.string(item['tier'], `${path}.tier`) as DeploymentTier
-  if (!DEPLOYMENT_TIERS.includes(tier))
-    at.fail(`${path}.tier`, `expected one of ${DEPLOYMENT_TIERS.join(', ')}`)
+  const tier = at.oneOf(item['tier'], `${path}.tier`, DEPLOYMENT_TIERS)
   const policy = at.string(item['policy'], `${path}.policy`)
   if (!policies[tier].includes(policy))
     at.fail(`${path}.policy`, `"${policy}" is not a policy of tier ${tier}`)
@@ -178,17 +212,9 @@ function parseDeviation(
   return Object.freeze({
     policy,
     tier,
-    scope: parseScope(at, item['scope'], `${path}.scope`),
+    scope: at.scope(item['scope'], `${path}.scope`),
     reason: at.string(item['reason'], `${path}.reason`),
     approver: at.string(item['approver'], `${path}.approver`),
     ...(expiresAt === undefined ? {} : { expiresAt }),
   })
-}
-
-function parseScope(at: DocumentReader, value: unknown, path: string): Deviation['scope'] {
-  if (typeof value === 'string') return Object.freeze({ operation: at.string(value, path) })
-  const scope = at.object(value, path, ['operation', 'workload'])
-  const operation = at.string(scope['operation'], `${path}.operation`)
-  if (!Object.hasOwn(scope, 'workload')) return Object.freeze({ operation })
-  return Object.freeze({ operation, workload: at.string(scope['workload'], `${path}.workload`) })
 }

@@ -39,6 +39,20 @@ export class DocumentReader {
     return value
   }
 
+  oneOf<T extends string>(value: unknown, path: string, allowed: readonly T[]): T {
+    const text = this.string(value, path)
+    return allowed.find((one) => one === text) ?? this.fail(path, `expected one of ${allowed.join(', ')}`)
+  }
+
+  /** An operation, and optionally the only workload. Frozen. */
+  scope(value: unknown, path: string): { readonly operation: string; readonly workload?: string } {
+    if (typeof value === 'string') return Object.freeze({ operation: this.string(value, path) })
+    const scope = this.object(value, path, ['operation', 'workload'])
+    const operation = this.string(scope['operation'], `${path}.operation`)
+    if (!Object.hasOwn(scope, 'workload')) return Object.freeze({ operation })
+    return Object.freeze({ operation, workload: this.string(scope['workload'], `${path}.workload`) })
+  }
+
   /** Frozen. */
   names(value: unknown, path: string): readonly string[] {
     const names = this.array(value, path).map((name, index) => this.string(name, `${path}[${index}]`))

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { metrics } from '@opentelemetry/api'
 import {
   AggregationTemporality,
@@ -5,8 +8,10 @@ import {
   MeterProvider,
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics'
-import { afterEach, describe, expect, it } from 'vitest'
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createKest } from '../config/kest.js'
+import { createKeySource } from '../identity/keys.js'
 import { MockIdentityProvider } from '../identity/mock.js'
 import { buildPassport } from '../testing/build-passport.js'
 import { MockPolicyEngine } from '../testing/mock-engine.js'
@@ -33,6 +38,38 @@ const root = { operation: 'root', policy: 'p', origin: 'system' } as const
 
 describe('metrics', () => {
   afterEach(() => metrics.disable())
+
+  it('K-OBSERVE counts what was observed, by what, code and policy, and shows it on the span', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'kest-observed-'))
+    const file = join(folder, 'kest.json')
+    const common = { scope: { all: true }, reason: 'r', approver: 'a' }
+    const expires = new Date(Date.now() + 86_400_000).toISOString()
+    const observe = ['policy', 'lineage'].map((what) => ({ what, ...common, expires }))
+    writeFileSync(file, JSON.stringify({ policies: {}, observe }))
+    const { provider, read } = meter()
+    const exporter = new InMemorySpanExporter()
+    const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
+    vi.stubEnv('KEST_CONFIG', file)
+    const kest = createKest({
+      identity: new MockIdentityProvider('b'),
+      engine: new MockPolicyEngine({ p: true }),
+      trust: createKeySource({ a: [new MockIdentityProvider('a').getPublicJwk()] }),
+      telemetry: { meterProvider: provider, tracerProvider },
+      logger: new RecordingLogger(),
+    })
+    vi.unstubAllEnvs()
+    await kest.begin({ operation: 'op', policy: ['p', 'q'] }, { state: await kest.extract({}) })
+    expect(await read('kest.observed')).toEqual([
+      [{ 'kest.what': 'lineage', 'error.type': 'ERR_KEST_LINEAGE_MISSING' }, 1],
+      [{ 'kest.what': 'policy', 'error.type': 'ERR_KEST_DENIED', 'kest.policy': 'q' }, 1],
+    ])
+    const [span] = exporter.getFinishedSpans()
+    expect(span?.attributes['kest.observed']).toBe(
+      '[{"code":"ERR_KEST_DENIED","policy":"q","tier":"function"},{"code":"ERR_KEST_LINEAGE_MISSING","policy":null,"tier":"lineage"}]',
+    )
+    await kest.close()
+    rmSync(folder, { recursive: true })
+  })
 
   it('counts entries signed, denials by code, and verifications by result with their time', async () => {
     const { provider, read } = meter()

@@ -12,14 +12,15 @@ interface Instruments {
   readonly stripped: Counter
   readonly stateless: Counter
   readonly bypassed: Counter
+  readonly observed: Counter
   readonly reloads: Counter
 }
 
 /**
  * What an operator counts. Instruments are `kest.entries.signed`, `kest.entries.unrecorded`, `kest.denials` (by
  * `error.type`), `kest.verifications` (by `kest.result`), `kest.verification.duration` (seconds),
- * `kest.baggage.stripped`, `kest.outbound.stateless`, `kest.outbound.bypassed` and `kest.deployment.reloads` (by
- * `kest.result`).
+ * `kest.baggage.stripped`, `kest.outbound.stateless`, `kest.outbound.bypassed`, `kest.observed` (by `kest.what`, `error.type` and
+ * `kest.policy`) and `kest.deployment.reloads` (by `kest.result`).
  *
  * The global provider is looked up on use: unlike tracers, the API's meters do not start to count when an SDK is
  * registered after them.
@@ -69,6 +70,15 @@ export class KestMetrics {
     this.#on().bypassed.add(1)
   }
 
+  /** Something went on that would be refused (K-OBSERVE); `policy` is the one that did not allow, `null` for lineage. */
+  observed(what: 'policy' | 'lineage', code: KestErrorCode, policy: string | null): void {
+    this.#on().observed.add(1, {
+      'kest.what': what,
+      'error.type': code,
+      ...(policy !== null && { 'kest.policy': policy }),
+    })
+  }
+
   /** The deployment file was loaded again, or found broken: then again each minute while it lasts. */
   reloaded(result: 'ok' | 'ERR_KEST_CONFIG'): void {
     this.#on().reloads.add(1, { 'kest.result': result })
@@ -98,6 +108,9 @@ export class KestMetrics {
         }),
         bypassed: meter.createCounter('kest.outbound.bypassed', {
           description: 'Requests in scope that went past the dispatcher that Kest gave their fetch',
+        }),
+        observed: meter.createCounter('kest.observed', {
+          description: 'Refusals that were observed instead of enforced',
         }),
         reloads: meter.createCounter('kest.deployment.reloads', {
           description: 'Times that the deployment file was loaded again, or found broken',

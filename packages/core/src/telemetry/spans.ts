@@ -85,6 +85,8 @@ export class AuditSpan {
         [ATTRIBUTE.chainTip]: signed.hash,
         [ATTRIBUTE.decision]: 'allow',
       })
+      const observed = signed.entry.labels[LABEL.observed]
+      if (observed !== undefined) this.#span.setAttribute(ATTRIBUTE.observed, observed)
       if (reason !== undefined) this.#span.setAttribute(ATTRIBUTE.reason, reason)
       // Compact strings hold nothing that JSON escapes.
       if (this.#passport) this.#span.setAttribute(ATTRIBUTE.passport, `["${lineage.strings().join('","')}"]`)

@@ -9,6 +9,8 @@ export const IDENTITY_SWITCHED_TAINT = 'kest.identity-switched'
 export const UNPROVEN_ORIGIN = 'kest.unproven'
 /** In effect where a request without lineage was let in (K-OPTIONAL). */
 export const UNPROVEN_TAINT = 'kest.unproven'
+/** In effect where something was let through that would be refused, if it were not only observed (K-OBSERVE). */
+export const OBSERVED_TAINT = 'kest.observed'
 
 /** Whether a name is Kest's alone. */
 export function isReserved(name: string): boolean {

@@ -38,7 +38,7 @@ export interface Service {
 
 /** A service with a deployment file of its own; '' for none. */
 export function service(
-  name: (typeof NAMES)[number],
+  name: (typeof NAMES)[number] | 'stranger',
   deployment = ROOTS,
   clock: Clock = new FakeClock(),
   more: Partial<KestOptions> = {},
@@ -49,7 +49,7 @@ export function service(
   vi.stubEnv('KEST_CONFIG', deployment === '' ? '' : file)
   const [logger, engine] = [new RecordingLogger(), new MockPolicyEngine()]
   const kest = createKest({
-    identity: identities[name] as MockIdentityProvider,
+    identity: identities[name] ?? new MockIdentityProvider(name),
     engine,
     trust,
     logger,

@@ -1,0 +1,70 @@
+import { type DeviationRecord, LABEL, type PolicyContextRecord } from '../entry/entry.js'
+import { formatObservedLabel, type ObservedRefusal } from '../entry/observed-label.js'
+import type { PolicyDeniedError } from '../errors.js'
+import type { Lineage } from '../passport/lineage.js'
+import type { ObservedPolicy } from '../policy/tiers.js'
+import type { Verdicts } from '../policy/watch.js'
+import { OBSERVED_TAINT } from '../trust/reserved.js'
+import { sortedTaints } from '../trust/taints.js'
+import type { EntryDraft } from './draft.js'
+
+/** A policy that did not allow, and was only observed. */
+export interface ObservedDenial extends ObservedPolicy {
+  readonly error: PolicyDeniedError
+}
+
+/** Those of the observed policies that did not allow. */
+export function denialsIn(
+  observed: readonly ObservedPolicy[],
+  verdicts: Verdicts,
+): readonly ObservedDenial[] {
+  return observed.flatMap((one, place) => {
+    const error = verdicts[place]
+    return error ? [{ ...one, error }] : []
+  })
+}
+
+/**
+ * The entry of an operation that would have been refused, if that were not only observed (K-OBSERVE). It says so by a label and
+ * by a taint that stays, and no policy stands in its tier's list that did not allow. Made after the last policy was asked, so
+ * that none sees any of this in its own entry.
+ */
+export function withObserved(
+  draft: EntryDraft,
+  { tips }: Lineage,
+  lineage: readonly ObservedRefusal[],
+  denials: readonly ObservedDenial[],
+): EntryDraft {
+  const inherited = tips.some(({ taints }) => taints.includes(OBSERVED_TAINT))
+  const refusals = denials.map(({ error: { code }, policy, tier }) => ({ code, policy, tier }))
+  return {
+    ...draft,
+    added_taints: inherited ? draft.added_taints : Object.freeze([...draft.added_taints, OBSERVED_TAINT]),
+    taints: sortedTaints(new Set([...draft.taints, OBSERVED_TAINT])),
+    labels: { ...draft.labels, [LABEL.observed]: formatObservedLabel([...lineage, ...refusals]) },
+    policy_context: without(denials, draft.policy_context),
+  }
+}
+
+function without(
+  denials: readonly ObservedDenial[],
+  { deviations, ...record }: PolicyContextRecord,
+): PolicyContextRecord {
+  const allowedOf = (tier: ObservedPolicy['tier'], policies: readonly string[]): readonly string[] =>
+    policies.filter((policy) => !denials.some((denial) => denial.tier === tier && denial.policy === policy))
+  const observed = denials.map(
+    ({ policy, tier, approver, error }): DeviationRecord => ({
+      policy,
+      tier,
+      reason: `observed: ${error.code}`,
+      approver,
+    }),
+  )
+  return {
+    enterprise_policies: allowedOf('enterprise', record.enterprise_policies),
+    platform_policies: allowedOf('platform', record.platform_policies),
+    app_policies: allowedOf('application', record.app_policies),
+    function_policies: allowedOf('function', record.function_policies),
+    deviations: [...deviations, ...observed],
+  }
+}
