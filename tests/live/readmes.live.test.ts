@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { packageManagerEnv } from '../../scripts/workspace.mjs'
+import { followFirstHour } from '../readmes/first-hour.js'
+import { patternOf } from '../readmes/pattern.js'
 import { README_PAGES, type Snippet, snippetsOf } from '../readmes/snippets.js'
 import { writeSnippets } from '../readmes/write-snippets.js'
 import { run } from '../support/run.js'
@@ -63,6 +65,13 @@ describe.each(NODES)('on Node %s', (version) => {
     },
     300_000,
   )
+
+  it("the README alone leads to a chain of one's own, and its lineage is verified", async () => {
+    const folder = join(work, version, 'chain')
+    await mkdir(folder, { recursive: true })
+    const printed = await followFirstHour(folder, { install: true, env: environment(folder) })
+    for (const { promised, printed: said } of printed) expect(said).toMatch(patternOf(promised))
+  }, 300_000)
 
   function environment(folder: string): NodeJS.ProcessEnv {
     const path = [join(node, 'node_modules/.bin'), join(folder, 'bin'), process.env['PATH']].join(delimiter)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { packageManagerEnv, root } from '../../scripts/workspace.mjs'
 import { followFirstHour } from './first-hour.js'
+import { patternOf } from './pattern.js'
 import { linkWorkspaceModules } from './workspace-modules.js'
 
 const folder = await mkdtemp(join(tmpdir(), 'kest-chain-'))
@@ -17,15 +18,9 @@ it("a chain of one's own, from the README alone: three services under `kest dev`
   symlinkSync(join(root, 'packages/cli/bin/kest.js'), join(bin, 'kest'))
   symlinkSync(join(root, 'node_modules/concurrently/dist/bin/concurrently.js'), join(bin, 'concurrently'))
   const printed = await followFirstHour(folder, { install: false, env: packageManagerEnv() })
-  const promises = printed.filter(({ promised }) => promised !== '')
+  const promises = printed.filter(({ promised }) => promised !== '…')
   expect(promises).toHaveLength(3)
   for (const { promised, printed: said } of promises) expect(said).toMatch(patternOf(promised))
   expect(promises.at(-1)?.printed).toMatch(/edge .*\n.* orders .*\n.* payments /)
   expect(await readdir(folder)).toEqual(expect.arrayContaining(['trust.json', 'chain.html', 'spans']))
 })
-
-/** `…` stands for what differs, or matters not. */
-function patternOf(promised: string): RegExp {
-  const parts = promised.split('…').map((part) => part.replaceAll(/[^\w\s]/g, '\\$&'))
-  return new RegExp(`^${parts.join('.*')}$`, 'm')
-}

@@ -12,7 +12,7 @@ const SECTION = 'A chain of your own'
 /** Those that the README names; others are taken, which are free. */
 const PORTS = ['8001', '8002', '8003']
 
-/** Of a command: what it printed, and what the README says behind it. */
+/** Of a command: what it printed, and what the README says behind it; `…` is anything. */
 export interface Printed {
   readonly command: string
   readonly promised: string
@@ -61,7 +61,7 @@ function nameOf({ page, line, text: code }: Snippet): string {
 async function runEach(block: string, folder: string, env: NodeJS.ProcessEnv): Promise<Printed[]> {
   const printed: Printed[] = []
   for (const command of block.replaceAll('\\\n', '').split('\n')) {
-    const promised = /\s# (.+)$/.exec(command)?.[1] ?? ''
+    const promised = /\s# (.+)$/.exec(command)?.[1] ?? '…'
     printed.push({ command, promised, printed: await run('bash', ['-euc', command], folder, env) })
   }
   return printed

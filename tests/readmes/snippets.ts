@@ -14,9 +14,12 @@ export interface Snippet {
   readonly text: string
 }
 
-/** The READMEs of the root, of every package and of every example. */
+/** The READMEs of the root, of every package and example, and of what else is run. */
 export const README_PAGES: readonly string[] = [
   'README.md',
+  'bench/README.md',
+  'docker/README.md',
+  'lab/README.md',
   ...['packages', 'examples'].flatMap((parent) =>
     readdirSync(join(root, parent)).map((name) => `${parent}/${name}/README.md`),
   ),
@@ -29,15 +32,21 @@ export function snippetsOf(page: string): Snippet[] {
   let section = ''
   for (let i = 0; i < lines.length; i += 1) {
     section = /^#+ (.+)$/.exec(lines[i] as string)?.[1] ?? section
-    const language = /^```(\w*)$/.exec(lines[i] as string)?.[1]
+    const [, indent = '', language] = /^( *)```(\w*)$/.exec(lines[i] as string) ?? []
     if (language === undefined) continue
-    const end = lines.indexOf('```', i + 1)
+    const end = lines.indexOf(`${indent}\`\`\``, i + 1)
     if (end === -1) throw new Error(`${page}:${i + 1}: a block without an end`)
-    snippets.push({ page, line: i + 2, section, language, text: lines.slice(i + 1, end).join('\n') })
+    const text = lines.slice(i + 1, end).map((line) => line.slice(indent.length))
+    snippets.push({ page, line: i + 2, section, language, text: text.join('\n') })
     i = end
   }
   return snippets
 }
+
+/** The guides. */
+export const GUIDES: readonly string[] = readdirSync(join(root, 'docs'))
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => `docs/${name}`)
 
 /** Everything in TypeScript that READMEs show. */
 export function typeScriptSnippets(): Snippet[] {

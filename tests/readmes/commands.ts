@@ -1,0 +1,47 @@
+/**
+ * How each block of commands in a README is tested, by its page and first line. `installed`: tests/live/readmes.live.test.ts runs it
+ * on every Node; `followed`: first-hour.ts; `run`: commands.test.ts; `ci`: `.ci/run` has each line. Else, why it is run nowhere,
+ * and what shows the same.
+ */
+export const COMMANDS: Readonly<Record<string, string>> = {
+  'README.md: npm start': 'ci',
+  'README.md: npx kest verify examples/three-hop/out/evidence.json': 'run',
+  'README.md: npm init -y': 'followed',
+  'README.md: npm install @kest/core @kest/spiffe @kest/telemetry': 'installed',
+  'README.md: npx kest dev': 'followed',
+  'README.md: curl http://127.0.0.1:8001/orders/1': 'followed',
+  'README.md: npm install @kest/core @kest/spiffe @kest/opa': 'installed',
+  'packages/audit/README.md: npm install': 'installed',
+  'packages/cedar/README.md: npm install': 'installed',
+  'packages/cli/README.md: npm install': 'installed',
+  'packages/cli/README.md: $ kest verify order-4711.json':
+    'a file of the reader’s: packages/cli/tests/verify.test.ts',
+  'packages/cli/README.md: $ kest show order-4711.json':
+    'a file of the reader’s: packages/cli/tests/show.test.ts',
+  'packages/cli/README.md: npx kest dev': 'services of the reader’s: tests/readmes/first-hour.test.ts',
+  'packages/core/README.md: npm install': 'installed',
+  'packages/express/README.md: npm install': 'installed',
+  'packages/fastify/README.md: npm install': 'installed',
+  'packages/opa/README.md: npm install': 'installed',
+  'packages/spiffe/README.md: npm install': 'installed',
+  'packages/spiffe/README.md: SPIFFE_ENDPOINT_SOCKET=':
+    'a SPIRE of the reader’s: packages/spiffe/live/spire.live.test.ts',
+  'packages/spiffe/README.md: spire-server entry create':
+    'a SPIRE of the reader’s: packages/spiffe/live/spire.live.test.ts',
+  'packages/telemetry/README.md: npm install': 'installed',
+  'packages/undici/README.md: npm install': 'installed',
+  'examples/concurrency/README.md: npm run setup': 'run',
+  'examples/three-hop/README.md: npm start': 'ci',
+  'examples/three-hop/README.md: parent=':
+    'a SPIRE of the reader’s: examples/three-hop/tests/identities.test.ts',
+  'lab/README.md: scripts/live-tools.sh':
+    'tools that take minutes to build: lab/live/demonstration.live.test.ts',
+  'bench/README.md: npm run bench  ': 'it measures: bench/src/bench.test.ts',
+  'bench/README.md: npm run bench -- --filter refusal': 'it measures: bench/src/bench.test.ts',
+  'bench/README.md: node --cpu-prof': 'it measures: bench/src/bench.test.ts',
+  'docker/README.md: docker compose -f docker/compose.yaml up':
+    'a Docker engine: lab/live/image.live.test.ts',
+  'docker/README.md: docker compose -f docker/compose.yaml cp':
+    'a Docker engine: lab/live/image.live.test.ts',
+  'docker/README.md: docker build': 'a Docker engine: lab/live/image.live.test.ts',
+}
