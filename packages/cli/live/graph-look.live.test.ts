@@ -45,6 +45,35 @@ describe('how the page of kest graph looks, in a real browser', () => {
     },
   )
 
+  it.each([
+    ['a contrast', "document.querySelector('.about p').style.color = '#9aa'", 'contrast 2'],
+    ['a contrast in a card', "document.querySelector('.name').style.fill = '#9aa'", 'contrast 2'],
+    ['a line that is too pale', "document.querySelector('.edge').style.stroke = '#ddd'", 'contrast 1'],
+    ['a size', "document.querySelector('.legend').style.fontSize = '8px'", '8.00 px'],
+    ['a size in a card', "document.querySelector('.line').style.fontSize = '8px'", '8.00 px'],
+    ['what is too wide', "document.querySelector('h1').style.width = '2000px'", 'the page is'],
+    [
+      'what scrolls sideways',
+      "document.querySelector('#details dd').style.whiteSpace = 'pre'; document.querySelector('#details dd').textContent = 'x'.repeat(999)",
+      'scrolls sideways',
+    ],
+    [
+      'cards in one place',
+      "for (const one of document.querySelectorAll('.node')) one.setAttribute('transform', 'translate(0 0)')",
+      'lies on another card',
+    ],
+    [
+      'texts in one place',
+      "document.querySelector('.line').setAttribute('y', 24); document.querySelector('.line').parentElement.setAttribute('clip-path', 'url(#clip-name)')",
+      'lies on another text',
+    ],
+  ])('would be seen to be wrong by %s', async (_, change, complaint) => {
+    const { page } = await open(browser, pages.get(3)?.url as string)
+    await page.evaluate(`void (() => { ${change} })()`)
+    expect((await look(page)).join('\n')).toContain(complaint)
+    await page.close()
+  })
+
   it('of 60 cards has the name of each from afar, and everything from near', async () => {
     const { page } = await open(browser, pages.get(60)?.url as string)
     const shown = async (what: string): Promise<number> =>
@@ -93,9 +122,16 @@ describe('how the page of kest graph looks, in a real browser', () => {
     const { page } = await open(browser, pages.get(60)?.url as string, { scheme: 'dark' })
     await page.emulateMedia({ media: 'print', colorScheme: 'dark' })
     expect(await page.evaluate('getComputedStyle(document.body).backgroundColor')).toBe('rgb(255, 255, 255)')
+    await page.evaluate("void dispatchEvent(new Event('beforeprint'))")
+    const box = async (): Promise<unknown> => await page.locator('svg.lineage').getAttribute('viewBox')
+    expect(await box()).toMatch(/^0 0 \d+(\.\d+)? \d+(\.\d+)?$/)
+    const whole = await box()
     for (const seen of ['.verdict', 'svg.lineage', '.legend', '#details', '#findings', '#denials'])
       expect([seen, await page.locator(seen).isVisible()]).toEqual([seen, true])
     for (const hidden of ['.tools', '.tabs']) expect(await page.locator(hidden).isVisible()).toBe(false)
+    await page.emulateMedia({ media: 'screen' })
+    await page.evaluate("void dispatchEvent(new Event('afterprint'))")
+    expect(await box()).not.toBe(whole)
     await page.close()
   })
 })

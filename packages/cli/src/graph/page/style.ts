@@ -34,7 +34,7 @@ main{display:grid;grid-template-rows:minmax(0,1fr) auto;min-width:0;min-height:0
 /** What the script changes in the picture; sizes in \`--unit\` are those on the screen. */
 const PICTURE = `
 .live .node{cursor:pointer}.node:focus{outline:none}
-.chosen .card{stroke:var(--focus)!important;stroke-width:3!important;stroke-dasharray:none!important}
+.chosen .card{stroke:var(--focus)!important;stroke-width:3!important}
 .node:focus-visible .card{stroke:var(--focus)!important;stroke-width:4.5!important}
 .lineage-of .card{stroke:var(--focus)!important}.edge.of-chosen{stroke:var(--focus)!important;stroke-width:2}
 .names .line,.names .badges,.far .texts,.far .badges,.far .mark{display:none}
@@ -64,8 +64,8 @@ kbd{border:1px solid var(--line);border-radius:4px;padding:0 .3em;font:inherit}.
 `
 
 const PRINT = `
-@media print{.live aside section[hidden]{display:block!important}body{display:block!important;background:#fff}.tools,.tabs.tabs,.keys,button[data-goto]{display:none!important}#view{height:auto;overflow:visible!important}.live #view svg,#view svg{width:100%;height:auto;max-height:60vh}
-header,aside,.legend{background:#fff;padding-inline:0}aside{border:0}aside dd,.ways,.operation{max-height:none;overflow:visible}.list li,.node{break-inside:avoid}*{print-color-adjust:exact}}
+@media print{.live aside section[hidden]{display:block!important}body{display:block!important;background:#fff}.tools,.tabs.tabs,.keys,button[data-goto]{display:none!important}#view{height:auto;overflow:visible!important}.live #view svg,#view svg{width:100%;height:auto;max-height:90vh}
+header,aside,.legend{background:#fff;padding-inline:0}aside{border:0}aside dd,.ways,.operation{max-height:none;overflow:visible}.list li,.node{break-inside:avoid}.live aside section[role]+section[role]{margin-top:1.5rem}*{print-color-adjust:exact}}
 `
 
 export const PAGE_STYLE: string = `${FRAME}${PICTURE}${ASIDE}${PRINT}`

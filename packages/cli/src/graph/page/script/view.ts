@@ -10,6 +10,7 @@ const cards = nodes.map((node) => {
 })
 const card = { width: data.card[0], height: data.card[1] }
 /* Where the picture's centre of view is, and pixels for each of its units. */
+let printing = false
 let at = { x: full.width / 2, y: full.height / 2, scale: 1 }
 
 svg.removeAttribute('width')
@@ -19,6 +20,7 @@ document.documentElement.classList.add('live')
 const pane = () => ({ width: view.clientWidth || 1, height: view.clientHeight || 1 })
 const wholeScale = () => Math.min(1, pane().width / full.width, pane().height / full.height)
 function show() {
+  if (printing) return
   const { width, height } = pane()
   const [w, h] = [width / at.scale, height / at.scale]
   svg.setAttribute('viewBox', [at.x - w / 2, at.y - h / 2, w, h].map((one) => one.toFixed(2)).join(' '))
@@ -31,6 +33,8 @@ function zoom(factor, x = at.x, y = at.y) {
   show()
 }
 function fit() { at = { x: full.width / 2, y: full.height / 2, scale: wholeScale() }; show() }
+/* Pixels across a sheet of paper. */
+const PAPER = 680
 /* Names have room for most of their letters. */
 const EASY = 0.35
 /* All of it where names can still be read; else around one card, as high up as there is something above it. */
@@ -89,7 +93,11 @@ document.getElementById('in').addEventListener('click', () => zoom(1.25))
 document.getElementById('out').addEventListener('click', () => zoom(1 / 1.25))
 document.getElementById('fit').addEventListener('click', fit)
 new ResizeObserver(show).observe(view)
-let shown = null
-addEventListener('beforeprint', () => { shown = at; fit() })
-addEventListener('afterprint', () => { if (shown) { at = shown; show() } })
+/* On paper there is all of it, as wide as the paper. */
+addEventListener('beforeprint', () => {
+  printing = true
+  svg.setAttribute('viewBox', '0 0 ' + full.width + ' ' + full.height)
+  showTexts(Math.min(1, PAPER / full.width))
+})
+addEventListener('afterprint', () => { printing = false; show() })
 `
