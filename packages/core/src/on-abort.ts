@@ -1,8 +1,15 @@
-const listeners = new WeakMap<AbortSignal, Set<() => void>>()
+interface Waiting {
+  readonly who: Set<() => void>
+  /** Takes the one listener away. */
+  forget(): void
+}
+
+const waiting = new WeakMap<AbortSignal, Waiting>()
 
 /**
  * Calls back once when `signal` aborts, at once if it has; answers how to leave. However many wait for one signal, it has one
- * listener: a request's is waited for by as many operations as run in parallel, and Node 20 warns of more than ten.
+ * listener, and none when all have left: a request's is waited for by as many operations as run in parallel, and Node 20 warns
+ * of more than ten.
  */
 export function onAbort(signal: AbortSignal, listener: () => void): () => void {
   if (signal.aborted) {
@@ -10,23 +17,29 @@ export function onAbort(signal: AbortSignal, listener: () => void): () => void {
     return () => {}
   }
   const own = (): void => listener()
-  const waiting = listeners.get(signal) ?? listenTo(signal)
-  waiting.add(own)
+  const { who, forget } = waiting.get(signal) ?? listenTo(signal)
+  who.add(own)
   return () => {
-    waiting.delete(own)
+    if (who.delete(own) && who.size === 0) forget()
   }
 }
 
-function listenTo(signal: AbortSignal): Set<() => void> {
-  const waiting = new Set<() => void>()
-  listeners.set(signal, waiting)
-  signal.addEventListener(
-    'abort',
-    () => {
-      for (const listener of waiting) listener()
-      waiting.clear()
+function listenTo(signal: AbortSignal): Waiting {
+  const who = new Set<() => void>()
+  const tell = (): void => {
+    waiting.delete(signal)
+    const all = [...who]
+    who.clear()
+    for (const listener of all) listener()
+  }
+  signal.addEventListener('abort', tell, { once: true })
+  const one = {
+    who,
+    forget: () => {
+      waiting.delete(signal)
+      signal.removeEventListener('abort', tell)
     },
-    { once: true },
-  )
-  return waiting
+  }
+  waiting.set(signal, one)
+  return one
 }

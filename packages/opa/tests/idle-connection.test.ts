@@ -4,6 +4,7 @@ import { type OPAOptions, OPAPolicyEngine } from '../src/index.js'
 import { requestOf } from './support/context.js'
 
 const BODY = '{"result":true}'
+const NO = '{"result":false}'
 const HEAD = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${BODY.length}\r\n\r\n`
 
 /** A question as it came: on which connection, and as the how manieth on it. */
@@ -204,4 +205,37 @@ it('K-ASK what whoever asked has left, or an earlier denial has ended, is not as
   const counts = ['left', 'never'].map((name) => asked.filter(({ path }) => path.endsWith(name)).length)
   expect(counts[0]).toBe(1)
   expect(counts[1]).toBeLessThanOrEqual(1)
+})
+
+it('K-ASK a denial keeps the connections of what was asked beside it, whose answers come', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const { asked, engine, connections } = await rawOpa(
+    ({ socket, path }) =>
+      void socket.write(path === '/v1/data/no' ? HEAD.replace('15', '16') + NO : HEAD + BODY),
+    { connections: 4 },
+  )
+  const denied = () => engine.evaluate(requestOf(['no', 'a', 'b', 'c']), new AbortController())
+  for (let i = 0; i < 5; i++) {
+    expect(await denied()).toMatchObject({ allow: false })
+    while (asked.length < 4 * (i + 1)) await new Promise(setImmediate)
+  }
+  expect(connections()).toBe(4)
+})
+
+it('K-ASK what was not on its way yet when it was ended is not asked, and costs no connection', async () => {
+  const held: Asked[] = []
+  const opa = await rawOpa((one) => (one.path === '/v1/data/slow' ? void held.push(one) : allow(one)))
+  const slow = opa.ask('slow')
+  await expect.poll(() => held.length).toBe(1)
+  // The one connection is taken.
+  const caller = new AbortController()
+  const queued = opa.ask('queued', caller.signal)
+  caller.abort(new Error('gone'))
+  await expect(queued).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE' })
+  for (const one of held) allow(one)
+  expect(await slow).toBe(true)
+  expect(await opa.ask('after')).toBe(true)
+  expect(opa.asked.map(({ path }) => path)).toEqual(['/v1/data/slow', '/v1/data/after'])
+  expect(opa.connections()).toBe(1)
 })

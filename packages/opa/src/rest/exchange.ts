@@ -1,6 +1,9 @@
 import type { Dispatcher } from 'undici'
 import type { Connection, Connections, Line, Sending, Traveller } from './connection.js'
-import type { Endable, Scope } from './deadline.js'
+import { type Endable, type Scope, TimeIsUp } from './deadline.js'
+
+/** How long an answer that nobody needs any more may take to come. */
+const LINGER_MS = 100
 
 /** What is asked. */
 export interface Question {
@@ -54,6 +57,7 @@ class Exchange implements Dispatcher.DispatchHandler, Endable, Traveller {
   #status = 0
   #controller: Dispatcher.DispatchController | undefined
   #ended: { readonly reason: Error } | undefined
+  #closing: NodeJS.Timeout | undefined
   #connection: Connection | undefined
   /** Over what it goes, and how much had come over it before. */
   #line: Line | undefined
@@ -88,18 +92,22 @@ class Exchange implements Dispatcher.DispatchHandler, Endable, Traveller {
     this.#notice()
   }
 
+  /**
+   * Whoever waits is told at once. The connection could only be closed, and a new one costs both sides more than most answers:
+   * it has a moment to bring the answer that nobody needs any more, unless the time was up.
+   */
   end(reason: unknown): void {
     this.#ended = { reason: reason as Error }
     this.#reject(reason)
-    this.#controller?.abort(this.#ended.reason)
+    const close = (): void => this.#controller?.abort(reason as Error)
+    if (reason instanceof TimeIsUp) close()
+    else if (this.#controller !== undefined) this.#closing = setTimeout(close, LINGER_MS).unref()
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    // Undici gives it up then, and keeps the connection.
+    if (this.#ended !== undefined) throw this.#ended.reason
     this.#controller = controller
-    if (this.#ended !== undefined) {
-      controller.abort(this.#ended.reason)
-      return
-    }
     // It may be another than when it was dispatched.
     this.#notice()
   }
@@ -116,6 +124,7 @@ class Exchange implements Dispatcher.DispatchHandler, Endable, Traveller {
   }
 
   onResponseEnd(): void {
+    clearTimeout(this.#closing)
     if (this.#line !== undefined) this.#line.used = true
     const [only, ...others] = this.#chunks
     const whole = only === undefined || others.length > 0 ? Buffer.concat(this.#chunks) : only
@@ -123,6 +132,7 @@ class Exchange implements Dispatcher.DispatchHandler, Endable, Traveller {
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    clearTimeout(this.#closing)
     const line = this.#line
     this.unheard =
       this.#ended === undefined &&

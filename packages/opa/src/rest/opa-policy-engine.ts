@@ -22,7 +22,7 @@ const NOT_NEEDED = new Error('an earlier policy decided')
 /**
  * Asks an Open Policy Agent (SPEC §7): `POST /v1/data/<path of the policy>` with `{"input": context}`. It allows when the
  * document is `true` or its `allow` is; an undefined one denies. All policies of an operation are asked at once (K-ASK), and
- * judged in order: the first that does not allow is the answer, and what is under way behind it is ended.
+ * judged in order: the first that does not allow is the answer, and nobody waits for what is under way behind it.
  *
  * No answer is asked for again (SPEC §11.1). A question whose connection had been kept open, and is closed before a byte of an
  * answer has come, is asked once more on a new one, within the same time. All that is asked at once ends within `timeoutMs`,
