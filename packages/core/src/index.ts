@@ -81,6 +81,7 @@ export { keyAlgorithms } from './jws/key-algorithms.js'
 export { createKeySigner, type KeySigner } from './jws/key-signer.js'
 export { DEFAULT_LIMITS, type Limits, resolveLimits } from './limits.js'
 export { isPromise, type MaybePromise } from './maybe-promise.js'
+export { onAbort } from './on-abort.js'
 export {
   createEvidence,
   type Evidence,
@@ -107,7 +108,6 @@ export {
   verifyEntries,
 } from './passport/verify-entries.js'
 export type { VerifyOptions } from './passport/verify-options.js'
-export { onAbort } from './on-abort.js'
 export {
   type CachedPolicyEngine,
   cacheDecisions,

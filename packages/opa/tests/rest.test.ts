@@ -96,7 +96,7 @@ describe('asking OPA', () => {
     const engine = engineAt(opa.url)
     const { signal } = new AbortController()
     const { context } = requestOf('none', {
-      object: { id: 'ü"\\', attributes: { list: [1, { a: null }], no: undefined } },
+      object: { id: 'ü"\\', attributes: { list: [1, { a: null }], no: undefined as never } },
     })
     const requests = (['enterprise', 'platform', 'function'] as const).map((policy_tier) => ({
       ...requestOf(policy_tier),

@@ -62,7 +62,14 @@ export function watch<M, T>(options: WatchOptions<M, T>, watcher: Watcher<T>): E
     } else {
       const { code } = error
       const effect = 'what is known serves on as long as it may'
-      outages.failed({ what: 'the Workload API', effect, asked: address, code, error, details: () => details })
+      outages.failed({
+        what: 'the Workload API',
+        effect,
+        asked: address,
+        code,
+        error,
+        details: () => details,
+      })
     }
     if (retryInMs === null) stopped = true
     else timer = setTimeout(attempt, retryInMs)
