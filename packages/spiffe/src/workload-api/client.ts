@@ -3,7 +3,6 @@ import {
   type CallOptions,
   Client,
   type ClientReadableStream,
-  credentials,
   Metadata,
   type MethodDefinition,
   type ServiceError,
@@ -16,6 +15,7 @@ import { SpiffeId } from '../id/spiffe-id.js'
 import { type JwtSvid, parseJwtSvid } from '../svid/jwt-svid.js'
 import { parseWorkloadApiAddress } from './address.js'
 import { type Backoff, createBackoff } from './backoff.js'
+import { credentialsForAgent } from './insecure.js'
 import { type JwtBundlesState, readJwtBundles } from './jwt-state.js'
 import { SECURITY_HEADER, workloadApi } from './service.js'
 import { toSpiffeError } from './status.js'
@@ -75,6 +75,8 @@ const KEEPALIVE_TIMEOUT_MS = 20_000
  * A client of the SPIFFE Workload API: from an agent on this machine, identities for this process and the bundles to
  * verify those of others. It opens no connection before it is asked something.
  *
+ * What it follows keeps no process alive, nor does a connection; a call that is waited for does.
+ *
  * It is the wire; {@link X509Source}, {@link BundleSource} and {@link JWTSource} are what an application wants.
  */
 export class WorkloadApiClient {
@@ -106,10 +108,9 @@ export class WorkloadApiClient {
       backoff: options.backoff ?? createBackoff,
       logger: options.logger ?? stderrLogger,
     }
-    // The standard wants neither TLS nor credentials: the agent looks at who calls (SPIFFE Workload Endpoint §3, §5).
     this.#address = parseWorkloadApiAddress(options.address)
     this.#outages = new Outages(this.#options.logger)
-    this.#client = new Client(this.#address, credentials.createInsecure(), {
+    this.#client = new Client(this.#address, credentialsForAgent(), {
       'grpc.max_receive_message_length': maxMessageBytes,
       // A server that hangs breaks off nothing: without asking, it would be believed for ever.
       'grpc.keepalive_time_ms': keepaliveMs,

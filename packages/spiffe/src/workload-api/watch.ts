@@ -35,7 +35,8 @@ export interface WatchOptions<M, T> {
 
 /**
  * Keeps a stream open for as long as it is wanted: what ends it begins the wait for the next, unless it was refused for
- * good. That it broke off is told as an outage, once for all that is followed. A message resets the backoff. Whatever the watcher throws is logged and ends nothing.
+ * good. That it broke off is told as an outage, once for all that is followed. A message resets the backoff. The wait for the
+ * next keeps no process alive. Whatever the watcher throws is logged and ends nothing.
  */
 export function watch<M, T>(options: WatchOptions<M, T>, watcher: Watcher<T>): End {
   const { call, address, backoff, logger, outages } = options
@@ -72,7 +73,7 @@ export function watch<M, T>(options: WatchOptions<M, T>, watcher: Watcher<T>): E
       })
     }
     if (retryInMs === null) stopped = true
-    else timer = setTimeout(attempt, retryInMs)
+    else timer = setTimeout(attempt, retryInMs).unref()
     tell(() => watcher.onError(error, retryInMs))
   }
 
