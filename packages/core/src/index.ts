@@ -11,7 +11,7 @@ export {
   getActiveKest,
   verified,
 } from './config/active.js'
-export { type CarrierHeaders, createKest, type Kest } from './config/kest.js'
+export { createKest, type Kest } from './config/kest.js'
 export type { KestOptions } from './config/options.js'
 export {
   getCurrentAgent,
@@ -121,6 +121,7 @@ export { createFunctionEngine, type PolicyFunction } from './policy/function-eng
 export type { Policies } from './policy/policies.js'
 export { BaggageManager } from './propagation/baggage-manager.js'
 export type { CacheProvider } from './propagation/cache.js'
+export type { CarrierHeaders, HeadersLike, HeaderValue, InjectableHeaders } from './propagation/headers.js'
 export { MemoryCache } from './propagation/memory-cache.js'
 export { createOutbound, type Outbound } from './propagation/outbound.js'
 export { filterKestBaggage, withoutKestBaggage } from './propagation/propagator.js'

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { inspect } from 'node:util'
+import { inspect, types } from 'node:util'
 import { cutOff, KestConfigError, KestError, type Problem, toProblem } from '@kest/core'
 import type { OnError } from './exchange.js'
 import type { Next } from './middleware.js'
@@ -40,7 +40,7 @@ export function refuseAgain(req: IncomingMessage, res: ServerResponse): boolean 
 
 /** With nothing, `'route'` or `'router'`, which a function may throw as well, `next` would let the request go on. */
 function asError(error: unknown): Error {
-  if (error instanceof Error) return error
+  if (error instanceof Error || types.isNativeError(error)) return error
   return new KestError('ERR_KEST_CONFIG', 'a function in the options threw something that is not an Error', {
     cause: error,
   })

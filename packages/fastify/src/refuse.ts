@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { cutOff, KestError, type Problem, toProblem } from '@kest/core'
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import type { Turn } from './turn.js'
@@ -38,7 +39,7 @@ export function answer(reply: FastifyReply, { status, headers, body }: Problem):
 
 /** A function of the route may have thrown anything, and `done(undefined)` would let the request pass. */
 function asError(error: unknown): Error {
-  if (error instanceof Error) return error
+  if (error instanceof Error || types.isNativeError(error)) return error
   return new KestError('ERR_KEST_CONFIG', 'a function in the options threw something that is not an Error', {
     cause: error,
   })

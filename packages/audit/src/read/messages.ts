@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { finding } from '../finding.js'
 import { type Place, placeText } from '../span/exported-span.js'
 import { readOtlpJson } from '../span/otlp-json.js'
@@ -49,7 +50,7 @@ export async function* readMessages(
       if (read === OTHER_SIGNAL) yield read
       else if (read.spans.length + read.others > 0) yield { ...read, findings: [], bytes: 4 + length }
     } catch (error) {
-      if (!(error instanceof Error)) throw error
+      if (!types.isNativeError(error)) throw error
       const tooLarge = error instanceof TooManyParts || error instanceof TooLarge
       const why = `it cannot be read, nor what comes after it: ${error.message}`
       yield faultBatch(

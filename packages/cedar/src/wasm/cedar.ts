@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { types } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import type * as cedar from '@cedar-policy/cedar-wasm/nodejs'
 import { KestConfigError } from '@kest/core'
@@ -38,7 +39,7 @@ export function loadCedar(module?: string | URL | Uint8Array): Promise<Cedar> {
 async function loadFrom(module: string | URL | Uint8Array): Promise<Cedar> {
   const cedar = await import('@cedar-policy/cedar-wasm/web')
   try {
-    const bytes = module instanceof Uint8Array ? module : await readFile(module)
+    const bytes = types.isUint8Array(module) ? module : await readFile(module)
     cedar.initSync({ module: bytes as Uint8Array<ArrayBuffer> })
   } catch (cause) {
     throw new KestConfigError(`CedarWasmEngine.module: ${(cause as Error).message}`, { cause })

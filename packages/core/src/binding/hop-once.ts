@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { KestError } from '../errors.js'
 import { inTime } from '../in-time.js'
-import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import { answered, isPromise, type MaybePromise } from '../maybe-promise.js'
 import { MAX_CLOCK_SKEW_MS } from './binding-options.js'
 import { HOP_LIFETIME_S, type HopClaims } from './hop-token.js'
 import type { ReplayStore } from './replay-store.js'
@@ -40,7 +40,7 @@ export function assertOnceOnly(
   }
   let answer: MaybePromise<boolean>
   try {
-    answer = replay.setIfAbsent(`kest:${namespace}:hop:${name}`, '1', TTL_MS)
+    answer = answered(replay.setIfAbsent(`kest:${namespace}:hop:${name}`, '1', TTL_MS))
   } catch (cause) {
     throw failed(cause)
   }

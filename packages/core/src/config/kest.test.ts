@@ -284,17 +284,6 @@ describe('other clients, consumers and jobs', () => {
     }
   })
 
-  it.each([
-    ['a Map', new Map([['baggage', 'kest.user=eve']])],
-    ['a list', ['baggage', 'kest.user=eve']],
-    ['nothing', undefined],
-  ])('refuses headers that are %s, in which nobody would look', async (_, headers) => {
-    const kest = createKest({ identity, engine, trust: own })
-    const refused = { code: 'ERR_KEST_CONFIG' }
-    await expect(kest.inject(headers as never, 'http://127.0.0.1:1')).rejects.toMatchObject(refused)
-    await expect(kest.extract(headers as never)).rejects.toMatchObject(refused)
-  })
-
   it('inject outside of any operation takes kest members out and adds none', async () => {
     const kest = createKest({ identity, engine })
     const headers = await kest.inject({ baggage: 'kest.user=mallory,theirs=1' }, 'http://127.0.0.1:1')

@@ -12,8 +12,8 @@ import { createListener, type KeptPassport, type Listener } from '../ingress/lis
 import type { ListenerOptions } from '../ingress/listener-options.js'
 import type { PolicyEngine } from '../policy/engine.js'
 import type { CacheProvider } from '../propagation/cache.js'
-import { assertHeaderRecord, type HeaderRecord, isHeaders, lowerCased } from '../propagation/headers.js'
-import { type InjectableHeaders, injectBaggage } from '../propagation/inject.js'
+import { type CarrierHeaders, type InjectableHeaders, inboundHeaders } from '../propagation/headers.js'
+import { injectBaggage } from '../propagation/inject.js'
 import { createOutbound, type Outbound } from '../propagation/outbound.js'
 import type { PropagateTo } from '../propagation/scope.js'
 import { OnceAWhile } from '../telemetry/once-a-while.js'
@@ -21,9 +21,6 @@ import type { KestOptions } from './options.js'
 import { createRuntime, type Runtime } from './runtime.js'
 
 const INTERNAL: ListenerOptions = Object.freeze({})
-
-/** Headers as they came in: `node:http`'s object, or WHATWG `Headers`. */
-export type CarrierHeaders = Headers | Readonly<HeaderRecord>
 
 /**
  * One configured Kest: identity, engine, trust and the rest, and what is made of them. Made by {@link createKest};
@@ -224,14 +221,13 @@ export class Kest {
    * What a listener does, once: verifies the lineage in some headers (of a message, a call of another framework).
    * Give the same options object each time: its listener, with the keys that it fetched, is kept by it.
    *
-   * @param headers not changed
-   * @throws {KestError} as {@link Listener.receive}; `ERR_KEST_CONFIG` for headers of another form, such as a `Map`
+   * @param headers not changed: `node:http`'s object, `Headers` of whatever class, a `Map`, pairs, a flat list. Bytes, as
+   *   Kafka has them, are read as UTF-8
+   * @throws {KestError} as {@link Listener.receive}; `ERR_KEST_CONFIG` for headers of another form, `ERR_KEST_BAGGAGE` for
+   *   a value that is no text
    */
   async extract(headers: CarrierHeaders, options: ListenerOptions = INTERNAL): Promise<KestState> {
-    const listener = this.#listenerFor(options)
-    if (isHeaders(headers)) return listener.receive({ headers: Object.fromEntries(headers) })
-    assertHeaderRecord('extract', headers)
-    return listener.receive({ headers: lowerCased(headers) })
+    return this.#listenerFor(options).receive({ headers: inboundHeaders('extract', headers) })
   }
 
   /**
@@ -253,11 +249,12 @@ export class Kest {
    * Puts the passport on the headers of a request to `url` that another client sends. Naming the URL is the rule of
    * K-SCOPE here; a redirect that the client follows by itself is not covered.
    *
+   * @param headers as for {@link extract}, but for what can only be listed
    * @returns the same headers, their `baggage` set, or removed when nothing is left of it
    * @param options.hop whether a token for the receiver goes along (K-HOP); good for one request, within 30 seconds
    * @param options.state whose passport; default: that of the ambient state
    * @throws {KestError} `ERR_KEST_STATE_ENDED`, `ERR_KEST_TOO_LARGE`, `ERR_KEST_CACHE`, `ERR_KEST_IDENTITY`, `ERR_KEST_CONFIG` for headers of
-   *   another form: do not send the request
+   *   another form, `ERR_KEST_BAGGAGE` where there is one that is no text: do not send the request
    */
   inject<H extends InjectableHeaders>(
     headers: H,

@@ -1,6 +1,6 @@
 import { KestError } from '../errors.js'
 import { inTime } from '../in-time.js'
-import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import { answered, isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { IdentityProvider, Signer } from './provider.js'
 
 /**
@@ -17,7 +17,7 @@ export function currentSigner(
   signal: AbortSignal | null,
 ): MaybePromise<Signer> {
   try {
-    const current = provider.current()
+    const current = answered(provider.current())
     if (!isPromise(current)) return named(current)
     const late = (ms: number): KestError =>
       new KestError('ERR_KEST_IDENTITY', `the provider did not say who signs within ${ms} ms`)

@@ -1,4 +1,5 @@
 import type { JsonWebKey } from 'node:crypto'
+import { types } from 'node:util'
 import { assertOptions } from '../assert-options.js'
 import { KestConfigError, type KestError } from '../errors.js'
 import { type Limits, resolveLimits } from '../limits.js'
@@ -39,7 +40,7 @@ export function createKeySource(
     throw new KestConfigError('keys: expected principals with their keys')
   }
   const byPrincipal = new Map<string, readonly VerificationKey[]>()
-  for (const [principal, jwks] of keys instanceof Map ? keys : Object.entries(keys)) {
+  for (const [principal, jwks] of types.isMap(keys) ? keys : Object.entries(keys)) {
     byPrincipal.set(principal, verificationKeys(principal, jwks, limits))
   }
   return Object.freeze({

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { assertOptions } from '../assert-options.js'
 import { ageClock, type Clock, systemClock } from '../clock.js'
 import { KestConfigError, KestError } from '../errors.js'
@@ -118,7 +119,7 @@ class RemoteKeySource implements KeySource {
         this.#generation++
       },
     }
-    for (const [principal, url] of urls instanceof Map ? urls : Object.entries(urls)) {
+    for (const [principal, url] of types.isMap(urls) ? urls : Object.entries(urls)) {
       this.#publishers.set(
         principal,
         new Publisher(principal, publishedKeysUrl(url, `keys of ${JSON.stringify(principal)}`), settings),

@@ -19,7 +19,7 @@ export function readBearer(
   authorization: string | readonly string[] | undefined,
   maxBytes: number,
 ): string | null {
-  const lines = typeof authorization === 'string' ? [authorization] : (authorization ?? [])
+  const lines: readonly unknown[] = Array.isArray(authorization) ? authorization : [authorization]
   if (lines.length > 1) throw new KestError('ERR_KEST_TOKEN', 'more than one Authorization header')
   const [line] = lines
   if (line === undefined) return null

@@ -13,6 +13,8 @@ import type { SignatureCache } from '../passport/signature-cache.js'
 import type { IdentityContext } from '../passport/verified.js'
 import type { ObservationsInForce } from '../policy/observations-in-force.js'
 import type { RootsInForce } from '../policy/roots-in-force.js'
+import { assertText } from '../propagation/baggage.js'
+import { BAGGAGE_HEADER } from '../propagation/baggage-names.js'
 import type { HeaderRecord } from '../propagation/headers.js'
 import type { ResolvedPropagation } from '../propagation/options.js'
 import { describeError } from '../telemetry/describe-error.js'
@@ -149,6 +151,11 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
   const verifyToken = resolved.token === null ? null : createTokenVerifier(resolved.token, { clock, logger })
   const expected = resolved.token === null ? undefined : expectedOfToken(resolved.token)
 
+  async function lineageOf(request: InboundRequest): Promise<InboundLineage> {
+    assertText(request.headers[BAGGAGE_HEADER])
+    return lineage.receive(request)
+  }
+
   async function tokenOf({ headers, rawHeaders }: InboundRequest): Promise<VerifiedToken | null> {
     if (verifyToken === null) return null
     if (rawHeaders !== undefined) assertOneAuthorization(rawHeaders)
@@ -184,7 +191,7 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
     receive: (request: InboundRequest) =>
       logged(deps, { about: request.about, expected }, async (asking): Promise<KestState> => {
         const { switchIdentity = false, signal = null, about } = request
-        const brought = await lineage.receive(request).catch((error: unknown) => insteadOf(error, deps))
+        const brought = await lineageOf(request).catch((error: unknown) => insteadOf(error, deps))
         if (origin === null && brought.observed === null) deps.outages.works(LINEAGE)
         asking.what = TOKEN
         const token = await tokenOf(request)

@@ -1,6 +1,7 @@
+import { types } from 'node:util'
 import { KestError } from '../errors.js'
 import type { Signer } from '../identity/provider.js'
-import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import { answered, isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { SigningAlgorithm } from './algorithm.js'
 import { isHighS, isInRange } from './ecdsa.js'
 import type { JwsType } from './header.js'
@@ -44,7 +45,7 @@ export function signCompact(
   assertRoom(what, signingInput, signer, maxBytes)
   let signature: MaybePromise<Uint8Array>
   try {
-    signature = sign(signingInput, signer)
+    signature = answered(sign(signingInput, signer))
   } catch (cause) {
     throw failed(cause)
   }
@@ -110,8 +111,8 @@ function assertRoom(what: string, signingInput: string, { header }: Signer, maxB
 
 function assertSignature(alg: SigningAlgorithm, signature: unknown): asserts signature is Uint8Array {
   const [least, most] = SIGNATURE_BYTES[alg]
-  if (!(signature instanceof Uint8Array) || signature.length < least || signature.length > most) {
-    const got = signature instanceof Uint8Array ? `${signature.length} bytes` : typeof signature
+  if (!types.isUint8Array(signature) || signature.length < least || signature.length > most) {
+    const got = types.isUint8Array(signature) ? `${signature.length} bytes` : typeof signature
     throw new KestError('ERR_KEST_IDENTITY', `the signer answered ${got}, which is no ${alg} signature`)
   }
   if (!isInRange(alg, signature) || isHighS(alg, signature)) {

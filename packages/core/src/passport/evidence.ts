@@ -1,4 +1,5 @@
 import type { JsonWebKey } from 'node:crypto'
+import { types } from 'node:util'
 import { assertOptions } from '../assert-options.js'
 import { countMembers, countParsedMembers } from '../entry/json-members.js'
 import { KestConfigError, KestError, PassportVerificationError } from '../errors.js'
@@ -212,7 +213,7 @@ function isSources(trust: TrustDocument | readonly KeySource[]): trust is readon
 /** A fixed time is stricter than the entries' own; of two fixed ones neither is. */
 function strictTime(file: 'entry' | number, option: VerifyEvidenceOptions['at']): 'entry' | number {
   if (option === undefined || option === 'entry') return file
-  const time = option instanceof Date ? option.getTime() : option
+  const time = types.isDate(option) ? option.getTime() : option
   if (file === 'entry' || file === time) return time
   throw new KestConfigError(`at: the evidence fixes ${new Date(file).toISOString()}`)
 }

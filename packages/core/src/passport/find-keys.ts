@@ -1,6 +1,6 @@
 import { KestError } from '../errors.js'
 import type { KeyQuery, KeySource, VerificationKey } from '../identity/key-source.js'
-import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import { answered, isPromise, type MaybePromise } from '../maybe-promise.js'
 import { shown } from '../shown.js'
 
 /** Keys of one principal that are tried, those with the header's `kid` first. */
@@ -57,7 +57,7 @@ function ask(query: KeyQuery, sources: readonly KeySource[], position: number): 
     keys.length === 0
       ? ask(query, sources, position + 1)
       : { source, generation, keys: fittingKeys(keys, query) }
-  const found = source.find(query)
+  const found = answered(source.find(query))
   return isPromise(found) ? found.then(decide) : decide(found)
 }
 

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { types } from 'node:util'
 import { assertOptions } from '../assert-options.js'
 import { type KestError, PassportVerificationError } from '../errors.js'
 import { type Limits, resolveLimits } from '../limits.js'
@@ -54,7 +55,7 @@ export function parsePassport(
   assertOptions('parsePassport', options, ['limits'])
   const limits = resolveLimits(options.limits)
   const value =
-    typeof untrusted === 'string' || untrusted instanceof Uint8Array
+    typeof untrusted === 'string' || types.isUint8Array(untrusted)
       ? parseJson(untrusted, limits)
       : listOf(untrusted)
   if (!Array.isArray(value)) throw malformed(`expected an array of strings, got ${kindOf(value)}`)

@@ -1,4 +1,5 @@
 import type { JsonWebKey } from 'node:crypto'
+import { types } from 'node:util'
 import { KestConfigError } from '../errors.js'
 import { createKeySource } from '../identity/keys.js'
 import type { Passport } from './passport.js'
@@ -35,7 +36,7 @@ export class PassportVerifier {
     if (typeof providers !== 'object' || providers === null)
       throw new KestConfigError('verify: providers are needed')
     const keys = new Map<string, readonly JsonWebKey[]>()
-    for (const [principal, provider] of providers instanceof Map ? providers : Object.entries(providers)) {
+    for (const [principal, provider] of types.isMap(providers) ? providers : Object.entries(providers)) {
       keys.set(principal, [publicJwk(provider)])
     }
     const trust = createKeySource(keys, others.limits === undefined ? {} : { limits: others.limits })

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { assertOptions } from '../assert-options.js'
 import { KestConfigError } from '../errors.js'
 import { type KeySource, toKeySources } from '../identity/key-source.js'
@@ -127,7 +128,7 @@ function tipOf(tip: VerifyOptions['tip']): readonly string[] | null {
 
 function timeOf(at: VerifyOptions['at']): number | null {
   if (at === undefined || at === 'entry') return null
-  const time = at instanceof Date ? at.getTime() : at
+  const time = types.isDate(at) ? at.getTime() : at
   if (typeof time === 'number' && Number.isFinite(time)) return time
   throw new KestConfigError(`verify: at: expected 'entry' or a time, got ${String(at)}`)
 }

@@ -1,5 +1,5 @@
 import { KestConfigError } from '../errors.js'
-import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import { answered, isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { Decision, PolicyContext, PolicyEngine } from './engine.js'
 import { joinReasons, toReason } from './reason.js'
 
@@ -37,7 +37,7 @@ export function createFunctionEngine(policies: Readonly<Record<string, PolicyFun
       const name = names[index] as string
       const policy = functions.get(name)
       if (policy === undefined) return { allow: false, reason: `no policy "${name}"` }
-      const answer = policy(context)
+      const answer = answered(policy(context))
       if (isPromise(answer))
         return answer.then((settled) =>
           allows(settled) ? ask(names, index + 1, context, joinReasons(reason, reasonOf(settled))) : settled,

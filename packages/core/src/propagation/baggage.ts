@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { KestError } from '../errors.js'
 import { shown } from '../shown.js'
 import { MAX_INBOUND_LENGTH, MEMBER } from './baggage-names.js'
@@ -46,9 +47,29 @@ export function parseBaggage(
   return { kest: readMembers(kest), foreign }
 }
 
-/** All lines together, split into members and not judged. Never throws. */
+/** All lines together, split into members and not judged. Never throws: bytes are read, and what is no text is nothing. */
 export function splitBaggage(lines: BaggageLines): SplitBaggage {
-  return splitMembers(lines === undefined ? '' : typeof lines === 'string' ? lines : lines.join(','))
+  if (typeof lines === 'string') return splitMembers(lines)
+  const list: readonly unknown[] = Array.isArray(lines) ? lines : [lines]
+  return splitMembers(list.map(textOf).join(','))
+}
+
+function textOf(line: unknown): string {
+  if (types.isUint8Array(line)) return Buffer.from(line).toString()
+  return typeof line === 'string' ? line : ''
+}
+
+/**
+ * That a header is text, as `node:http` gives it: what comes otherwise would be taken for none.
+ * @throws {KestError} `ERR_KEST_BAGGAGE`
+ */
+export function assertText(lines: BaggageLines): void {
+  if (lines === undefined) return
+  const list: readonly unknown[] = Array.isArray(lines) ? lines : [lines]
+  for (const line of list) {
+    if (typeof line !== 'string')
+      throw new KestError('ERR_KEST_BAGGAGE', `baggage: expected text, got ${typeof line}`)
+  }
 }
 
 /**
@@ -56,14 +77,10 @@ export function splitBaggage(lines: BaggageLines): SplitBaggage {
  * @throws {KestError} `ERR_KEST_BAGGAGE` for what is not text, `ERR_KEST_LIMIT`
  */
 export function assertLines(lines: BaggageLines, maxLength: number = MAX_INBOUND_LENGTH): void {
+  assertText(lines)
   if (lines === undefined) return
-  const list: readonly unknown[] = Array.isArray(lines) ? lines : [lines]
-  let length = -1
-  for (const line of list) {
-    if (typeof line !== 'string')
-      throw new KestError('ERR_KEST_BAGGAGE', `baggage: expected text, got ${typeof line}`)
-    length += line.length + 1
-  }
+  const list = typeof lines === 'string' ? [lines] : lines
+  const length = list.reduce((sum, line) => sum + line.length + 1, -1)
   if (length > maxLength) {
     throw new KestError('ERR_KEST_LIMIT', `baggage: ${length} characters, at most ${maxLength} are read`)
   }

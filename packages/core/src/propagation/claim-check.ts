@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { KestError } from '../errors.js'
 import { inTime } from '../in-time.js'
-import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import { answered, isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { CacheProvider } from './cache.js'
 import type { ResolvedPropagation } from './options.js'
 
@@ -80,7 +80,7 @@ function ask<T>(store: ClaimStore, what: string, question: () => MaybePromise<T>
   }
   let answer: MaybePromise<T>
   try {
-    answer = question()
+    answer = answered(question())
   } catch (cause) {
     return failed(cause)
   }

@@ -1,28 +1,120 @@
-import { KestConfigError } from '../errors.js'
+import { isUtf8 } from 'node:buffer'
+import { types } from 'node:util'
+import { KestConfigError, KestError } from '../errors.js'
+import { BAGGAGE_HEADER } from './baggage-names.js'
 
 /** Headers by their names. */
 export type HeaderRecord = Record<string, string | string[] | undefined>
 
-/** Whether these are `Headers` of WHATWG, whoever's: those of undici are no instance of the global ones. */
-export function isHeaders(headers: unknown): headers is Headers {
-  return Object.prototype.toString.call(headers) === '[object Headers]'
+/** A header's value as clients and brokers have it. Bytes are read as UTF-8. */
+export type HeaderValue = string | Uint8Array | readonly (string | Uint8Array)[] | undefined
+
+/** `Headers` of WHATWG, of whatever realm or package, and what has their methods: node-fetch's, `AxiosHeaders`. */
+export interface HeadersLike {
+  get(name: string): unknown
+  set(name: string, value: string): unknown
+  delete(name: string): unknown
+}
+
+/** Headers in a form that can be read. */
+export type CarrierHeaders =
+  | HeadersLike
+  | Iterable<readonly [name: string, value: HeaderValue]>
+  | Readonly<Record<string, HeaderValue>>
+  | readonly string[]
+
+/** Headers in a form that a passport can be put on. */
+export type InjectableHeaders =
+  | HeadersLike
+  | Map<string, HeaderValue>
+  | Record<string, HeaderValue>
+  | (readonly [name: string, value: HeaderValue])[]
+  | string[]
+
+/** What a listener looks at. */
+const READ = [BAGGAGE_HEADER, 'authorization'] as const
+
+type Pair = readonly [name: unknown, value: unknown]
+
+/** Known by what they do: classes of headers are many. A `Map` has the methods as well, and tells cases apart. */
+export function isHeadersLike(headers: unknown): headers is HeadersLike {
+  if (typeof headers !== 'object' || headers === null || types.isMap(headers)) return false
+  return ['get', 'set', 'delete'].every((name) => typeof Reflect.get(headers, name) === 'function')
 }
 
 /**
- * What is neither `Headers` nor an object of names would be read as having none, and written where nobody looks.
- * @throws {KestConfigError} for maps and lists of headers
+ * Names and values, of whatever form the headers have: an object of names, pairs, a flat list, or what lists its pairs.
+ *
+ * @param names what to ask for, where nothing is listed
+ * @throws {KestConfigError} for anything else: it would be read as having none
  */
-export function assertHeaderRecord(where: string, headers: unknown): asserts headers is HeaderRecord {
-  if (typeof headers === 'object' && headers !== null && !(Symbol.iterator in headers)) return
-  throw new KestConfigError(`${where}: headers: expected Headers, or an object of names and values`)
+export function pairsOf(where: string, headers: unknown, names: readonly string[]): readonly Pair[] {
+  if (typeof headers !== 'object' || headers === null) throw unknownForm(where)
+  if (!(Symbol.iterator in headers)) {
+    if (isHeadersLike(headers)) return names.map((name) => [name, headers.get(name)] as const)
+    if (!isPlain(headers)) throw unknownForm(where)
+    return Object.entries(headers)
+  }
+  const items = [...(headers as Iterable<unknown>)]
+  if (items.every((item): item is [unknown, unknown] => Array.isArray(item) && item.length === 2))
+    return items
+  if (!Array.isArray(headers) || items.length % 2 !== 0 || items.some(Array.isArray)) throw unknownForm(where)
+  return Array.from({ length: items.length / 2 }, (_, n) => [items[2 * n], items[2 * n + 1]] as const)
 }
 
-/** Headers as `node:http` gives them: names in lower case; what was there under two spellings, as a list. */
-export function lowerCased(headers: HeaderRecord): HeaderRecord {
+/**
+ * What a listener looks at, as `node:http` gives it: names in lower case, text, what was there twice as a list.
+ * @throws {KestConfigError} for headers of another form; {@link KestError} `ERR_KEST_BAGGAGE`, `ERR_KEST_TOKEN` for a value
+ *   that is no text
+ */
+export function inboundHeaders(where: string, headers: unknown): HeaderRecord {
+  const pairs = pairsOf(where, headers, READ)
   const record: HeaderRecord = {}
-  for (const [spelling, value] of Object.entries(headers)) {
-    const name = spelling.toLowerCase()
-    record[name] = Object.hasOwn(record, name) ? [record[name] ?? [], value ?? []].flat() : value
+  for (const name of READ) {
+    const values = valuesOf(pairs, name)
+    if (values.length > 0) record[name] = values
   }
   return record
+}
+
+/**
+ * The values under one name, in any case.
+ * @throws {KestError} `ERR_KEST_BAGGAGE`, `ERR_KEST_TOKEN` for a value that is no text
+ */
+export function valuesOf(pairs: readonly Pair[], name: string): string[] {
+  return pairs.filter((pair) => isNamed(pair, name)).flatMap(([, value]) => textsOf(name, value))
+}
+
+export function isNamed([spelling]: Pair, name: string): boolean {
+  return (
+    (types.isUint8Array(spelling) ? Buffer.from(spelling).toString() : String(spelling)).toLowerCase() ===
+    name
+  )
+}
+
+/**
+ * What a value says: text, bytes of UTF-8, a number, or a list of those. `null` and `false` are none, as axios has it.
+ * @throws {KestError} for anything else: `ERR_KEST_BAGGAGE`, `ERR_KEST_TOKEN`
+ */
+function textsOf(name: string, value: unknown): string[] {
+  if (value === undefined || value === null || value === false) return []
+  if (Array.isArray(value)) return value.flatMap((item) => textsOf(name, item))
+  if (typeof value === 'string') return [value]
+  if (typeof value === 'number') return [String(value)]
+  if (types.isUint8Array(value) && isUtf8(value)) return [Buffer.from(value).toString()]
+  const got = types.isUint8Array(value) ? 'bytes that are no UTF-8' : typeof value
+  const code = name === BAGGAGE_HEADER ? 'ERR_KEST_BAGGAGE' : 'ERR_KEST_TOKEN'
+  throw new KestError(code, `${name}: expected text, got ${got}`)
+}
+
+/** Of whatever realm. What an object inherits from others would be seen by some readers, and not by all. */
+function isPlain(headers: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(headers)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+function unknownForm(where: string): KestConfigError {
+  return new KestConfigError(
+    `${where}: headers: expected Headers, a Map, a plain object of names and values, or a list of them`,
+  )
 }

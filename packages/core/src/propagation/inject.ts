@@ -1,14 +1,27 @@
+import { types } from 'node:util'
 import type { KestState } from '../context/state.js'
+import { KestConfigError } from '../errors.js'
 import { BAGGAGE_HEADER } from './baggage-names.js'
-import { assertHeaderRecord, type HeaderRecord, isHeaders } from './headers.js'
+import {
+  type HeaderValue,
+  type InjectableHeaders,
+  isHeadersLike,
+  isNamed,
+  pairsOf,
+  valuesOf,
+} from './headers.js'
 import type { Outbound } from './outbound.js'
 
-/** Headers that a passport can be put on. */
-export type InjectableHeaders = Headers | HeaderRecord
+/** The `baggage` of headers of some form. */
+interface Place {
+  readonly lines: readonly string[]
+  /** Sets, replaces or removes it, whichever way its name was written. */
+  put(value: string | undefined): void
+}
 
 /**
  * Sets, replaces or removes the one `baggage` header, whichever way its name was written.
- * @throws {KestConfigError} for headers of another form
+ * @throws {KestConfigError} for headers of another form; {@link KestError} `ERR_KEST_BAGGAGE` when there is one that is no text
  */
 export async function injectBaggage<H extends InjectableHeaders>(
   outbound: Outbound,
@@ -16,21 +29,51 @@ export async function injectBaggage<H extends InjectableHeaders>(
   url: URL,
   state?: KestState,
 ): Promise<H> {
-  if (isHeaders(headers)) {
-    const value = await outbound.baggage(headers.get(BAGGAGE_HEADER) ?? undefined, url, state)
-    if (value === undefined) headers.delete(BAGGAGE_HEADER)
-    else headers.set(BAGGAGE_HEADER, value)
-    return headers
-  }
-  assertHeaderRecord('inject', headers)
-  const record: HeaderRecord = headers
-  const spellings = Object.keys(record).filter((name) => name.toLowerCase() === BAGGAGE_HEADER)
-  const value = await outbound.baggage(
-    spellings.flatMap((name) => record[name] ?? []),
-    url,
-    state,
-  )
-  for (const name of spellings) delete record[name]
-  if (value !== undefined) record[BAGGAGE_HEADER] = value
+  const place = placeIn(headers)
+  place.put(await outbound.baggage(place.lines, url, state))
   return headers
+}
+
+function placeIn(headers: InjectableHeaders): Place {
+  const ours = pairsOf('inject', headers, [BAGGAGE_HEADER]).filter((pair) => isNamed(pair, BAGGAGE_HEADER))
+  const lines = valuesOf(ours, BAGGAGE_HEADER)
+  const names = ours.map(([name]) => name as string)
+  if (isHeadersLike(headers) || types.isMap(headers)) {
+    return {
+      lines,
+      put(value) {
+        // First, also where there is none to be seen: axios keeps what was switched off.
+        for (const name of [...names, BAGGAGE_HEADER]) headers.delete(name)
+        if (value !== undefined) headers.set(BAGGAGE_HEADER, value)
+      },
+    }
+  }
+  if (Array.isArray(headers)) {
+    if (headers.length === 0)
+      throw new KestConfigError('inject: headers: an empty list is of no form: give an object')
+    return { lines, put: (value) => putIntoList(headers, value) }
+  }
+  if (Symbol.iterator in headers)
+    throw new KestConfigError('inject: headers: what can only be listed can carry no passport')
+  const record: Record<string, HeaderValue> = headers
+  return {
+    lines,
+    put(value) {
+      for (const name of names) delete record[name]
+      if (value !== undefined) record[BAGGAGE_HEADER] = value
+    },
+  }
+}
+
+/** Pairs, or names and values by turns. */
+function putIntoList(list: unknown[], value: string | undefined): void {
+  const ofPairs = Array.isArray(list[0])
+  const step = ofPairs ? 1 : 2
+  for (let at = list.length - step; at >= 0; at -= step) {
+    const name = ofPairs ? (list[at] as unknown[])[0] : list[at]
+    if (isNamed([name, undefined], BAGGAGE_HEADER)) list.splice(at, step)
+  }
+  if (value === undefined) return
+  if (ofPairs) list.push([BAGGAGE_HEADER, value])
+  else list.push(BAGGAGE_HEADER, value)
 }

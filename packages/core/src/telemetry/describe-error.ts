@@ -1,4 +1,4 @@
-import { inspect } from 'node:util'
+import { inspect, types } from 'node:util'
 import { KestError } from '../errors.js'
 
 /** Causes of causes, after which it is enough. */
@@ -20,8 +20,8 @@ export function describeError(error: unknown): string {
 
 /** Where it was thrown, for debugging: of the innermost error that is not Kest's. `undefined` where there is none. */
 export function stackOf(error: unknown): readonly string[] | undefined {
-  const thrown = chainOf(error).findLast((link) => link instanceof Error && !(link instanceof KestError))
-  if (!(thrown instanceof Error)) return undefined
+  const thrown = chainOf(error).findLast((link) => isError(link) && !(link instanceof KestError))
+  if (!isError(thrown)) return undefined
   return String(thrown.stack ?? thrown.message)
     .split('\n', MAX_FRAMES)
     .map((line) => line.trim())
@@ -30,17 +30,22 @@ export function stackOf(error: unknown): readonly string[] | undefined {
 function chainOf(error: unknown): unknown[] {
   const chain: unknown[] = [error]
   for (let next = error; chain.length <= MAX_CAUSES; chain.push(next)) {
-    if (!(next instanceof Error) || next.cause === undefined) break
+    if (!isError(next) || next.cause === undefined) break
     next = next.cause
     // Data, not an error: such as the claims of a token that was refused.
-    if (typeof next === 'object' && next !== null && !(next instanceof Error)) break
+    if (typeof next === 'object' && next !== null && !isError(next)) break
   }
   return chain
 }
 
+/** Of whatever realm: Node's own are of another, where a test runner gives the code one. */
+function isError(value: unknown): value is Error {
+  return value instanceof Error || types.isNativeError(value)
+}
+
 function textOf(error: unknown): string {
   if (error instanceof KestError) return error.message
-  if (!(error instanceof Error)) return inspect(error, { customInspect: false, depth: 1, getters: false })
+  if (!isError(error)) return inspect(error, { customInspect: false, depth: 1, getters: false })
   const { name, message } = error
   if (message !== '') return `${name}: ${message}`
   // What Node answers where a name has several addresses, of which none could be reached.
@@ -50,5 +55,5 @@ function textOf(error: unknown): string {
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : typeof error
+  return isError(error) ? error.message : typeof error
 }

@@ -1,6 +1,7 @@
 import {
   assertOptions,
   type Decision,
+  isPromise,
   KestError,
   type PolicyContext,
   type PolicyEngine,
@@ -194,7 +195,7 @@ export class OPAPolicyEngine implements PolicyEngine {
   ): Promise<Answer> {
     const { authorization: authorize, maxAnswerBytes } = this.#options
     const authorizing = authorize()
-    const authorization = authorizing instanceof Promise ? await scope.wait(authorizing) : authorizing
+    const authorization = isPromise(authorizing) ? await scope.wait(authorizing) : authorizing
     const headers = {
       ...(question.body === null ? {} : { 'content-type': 'application/json' }),
       ...(authorization === null ? {} : { authorization }),

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import {
   assertOptions,
   type Clock,
@@ -81,7 +82,7 @@ export function resolveOptions(
     if (typeof builtin !== 'function') throw new KestConfigError(`${WHERE}.builtins: ${name} is no function`)
     if (FIXED_BUILTINS.includes(name)) throw new KestConfigError(`${WHERE}.builtins: ${name} cannot be given`)
   }
-  const files = isFile || !(source instanceof Uint8Array)
+  const files = isFile || !types.isUint8Array(source)
   const { reloadMs = files ? RELOAD_MS : 0, maxMemoryBytes = MEMORY_BYTES } = options
   if (reloadMs !== 0 && !files) {
     throw new KestConfigError(`${WHERE}.reloadMs: neither policies nor data are a file that could change`)

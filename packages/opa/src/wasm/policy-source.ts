@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { type JsonObject, KestConfigError, readRegularFile } from '@kest/core'
 import { mergeData } from './merge-data.js'
 import { parseData, readBundle } from './read-bundle.js'
@@ -60,7 +61,7 @@ export class PolicySource {
 }
 
 async function bytesOf(source: string | URL | Uint8Array): Promise<Uint8Array> {
-  if (source instanceof Uint8Array) return source
+  if (types.isUint8Array(source)) return source
   try {
     return await readRegularFile(source, { maxBytes: MAX_BYTES })
   } catch (cause) {
@@ -78,7 +79,7 @@ function named<T>(source: string | URL | Uint8Array, read: () => T): T {
 }
 
 function nameOf(source: string | URL | Uint8Array): string {
-  return source instanceof Uint8Array ? 'the policies' : String(source)
+  return types.isUint8Array(source) ? 'the policies' : String(source)
 }
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import {
   type Decision,
   KestConfigError,
@@ -63,7 +64,7 @@ export class RegoWasmEngine implements PolicyEngine {
     options: RegoWasmOptions = {},
   ): Promise<RegoWasmEngine> {
     if (
-      !(source instanceof Uint8Array || source instanceof URL) &&
+      !(types.isUint8Array(source) || source instanceof URL) &&
       (typeof source !== 'string' || source === '')
     ) {
       throw new KestConfigError('RegoWasmEngine: expected a path, a file: URL, or bytes')

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { SpiffeError } from '../errors.js'
 import { TrustDomain } from '../id/spiffe-id.js'
 import type { X509BundleSource } from './bundle-source.js'
@@ -20,7 +21,7 @@ export type BundleMap = Readonly<Record<string, unknown>> | ReadonlyMap<string, 
  */
 export function createBundleSet(bundles: BundleMap): X509BundleSource {
   const byName = new Map<string, X509Bundle>()
-  for (const [name, bundle] of bundles instanceof Map ? bundles : Object.entries(bundles)) {
+  for (const [name, bundle] of types.isMap(bundles) ? bundles : Object.entries(bundles)) {
     const domain = TrustDomain.parse(name)
     if (!domain.isNamed(name))
       throw new SpiffeError(

@@ -1,4 +1,5 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { types } from 'node:util'
 import { SpiffeError } from '../errors.js'
 import type { TrustDomain } from '../id/spiffe-id.js'
 
@@ -23,7 +24,7 @@ export function jwksOf(
 ): { readonly document: Readonly<Record<string, unknown>>; readonly keys: readonly Jwk[] } {
   const what = `bundle of ${trustDomain}`
   const document =
-    typeof untrusted === 'string' || untrusted instanceof Uint8Array ? parseJson(untrusted, what) : untrusted
+    typeof untrusted === 'string' || types.isUint8Array(untrusted) ? parseJson(untrusted, what) : untrusted
   if (!isObject(document)) throw wrong(`${what}: expected a JSON object`)
   const { keys } = document
   if (!Array.isArray(keys)) throw wrong(`${what}: expected a list "keys"`)

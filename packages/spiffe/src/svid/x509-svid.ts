@@ -1,4 +1,5 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
+import { types } from 'node:util'
 import { assertKnown } from '../assert-known.js'
 import { SpiffeError } from '../errors.js'
 import type { SpiffeId } from '../id/spiffe-id.js'
@@ -39,8 +40,9 @@ export function parseX509Svid(
   options: { readonly hint?: string } = {},
 ): X509Svid {
   assertKnown('parseX509Svid', options, ['hint'])
-  const ders =
-    certificates instanceof Uint8Array ? splitCertificates(certificates, MAX_CERTIFICATES) : certificates
+  const ders = types.isUint8Array(certificates)
+    ? splitCertificates(certificates, MAX_CERTIFICATES)
+    : certificates
   const [leaf, ...others] = ders.map((der) => parseCertificate(der))
   if (leaf === undefined) throw new SpiffeError('ERR_SPIFFE_X509_SVID', 'X.509-SVID: it has no certificate')
   const id = checkLeaf(leaf, 'ERR_SPIFFE_X509_SVID')

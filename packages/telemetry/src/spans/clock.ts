@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import type { HrTime, TimeInput } from '@opentelemetry/api'
 
 const NANOS = 1_000_000_000
@@ -22,7 +23,7 @@ export class Clock {
   }
 
   static isTime(value: unknown): value is TimeInput {
-    return typeof value === 'number' || value instanceof Date || Array.isArray(value)
+    return typeof value === 'number' || types.isDate(value) || Array.isArray(value)
   }
 
   static between(from: HrTime, to: HrTime): HrTime {
@@ -44,6 +45,6 @@ function ofMilliseconds(ms: number): HrTime {
 /** A number below the age of this process is one of `performance.now()`, as OpenTelemetry has it. */
 function ofInput(time: TimeInput): HrTime {
   if (Array.isArray(time)) return time
-  if (time instanceof Date) return ofMilliseconds(time.getTime())
+  if (types.isDate(time)) return ofMilliseconds(time.getTime())
   return ofMilliseconds(time < performance.timeOrigin ? performance.timeOrigin + time : time)
 }
