@@ -232,19 +232,19 @@ describe('what is not read is an error', () => {
     expect(findings.filter(([code]) => code === 'unreadable' || code === 'limit')).not.toEqual([])
   })
 
-  it('in a folder: other folders, FIFOs, sockets, devices and what is no text', async () => {
+  it('in a folder: hidden folders, FIFOs, sockets, devices and what is no text', async () => {
     const path = await folder({
       'a.png': Buffer.from('89504e470d0a1a0a00', 'hex'),
       'b.xz': Buffer.from('fd377a585a0000', 'hex'),
       'notes.txt': 'nothing\n',
     })
-    mkdirSync(join(path, 'c'))
+    mkdirSync(join(path, '.c'))
     execFileSync('mkfifo', [join(path, 'd')])
     await symlink('/dev/zero', join(path, 'e'))
     expect((await readAll(readFiles([path]), path)).findings).toEqual([
+      ['unreadable', '/.c'],
       ['unreadable', '/a.png'],
       ['unreadable', '/b.xz'],
-      ['unreadable', '/c'],
       ['unreadable', '/d'],
       ['unreadable', '/e'],
       ['skipped', '/notes.txt'],

@@ -166,7 +166,6 @@ describe('kest verify', () => {
 
   it.each([
     ['nowhere.json', /there is no such file/],
-    ['.', /it is a directory/],
     ['empty.json', /not JSON/],
     ['text.json', /not JSON/],
     ['latin1.json', /it is not UTF-8/],

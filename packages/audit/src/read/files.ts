@@ -1,6 +1,5 @@
 import { createReadStream, fstatSync } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { stat } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { assertOptions, KestConfigError, KestError, openRegularFile } from '@kest/core'
 import { type AuditFinding, finding } from '../finding.js'
@@ -9,6 +8,7 @@ import { readContent } from './content.js'
 import { type Kind, kindOf, SNIFFED_BYTES } from './kind.js'
 import { lookThrough } from './look-through.js'
 import { readSqlite } from './sqlite.js'
+import { filesInFolder } from './walk.js'
 
 /** Bytes of a line that are read. The Collector writes a batch, 8,192 spans by default, as one line. */
 const MAX_LINE_BYTES = 67_108_864
@@ -41,9 +41,9 @@ interface Found {
  * What a file is, its beginning says; any of them but SQLite may be compressed by gzip, or by zstd where Node has it (from 22.15 on).
  *
  * A path is a regular file, by whatever links; a folder; or a descriptor that was handed down (`/dev/fd/N`), which is read to its end,
- * whenever that comes. Of a file as much is read as there is when it is opened. A folder stands for the files in it, in the order of
- * their names, whatever these are. What of it is not read (a folder in it, a FIFO, what is compressed otherwise) is a finding
- * `unreadable`; of a text that was looked through and holds no spans there is a note `skipped`.
+ * whenever that comes. Of a file as much is read as there is when it is opened. A folder stands for the files in it and in
+ * its folders, as {@link filesInFolder} has them, whatever their names are. What of it is not read (a hidden folder, one by a link, a FIFO,
+ * what is compressed otherwise) is a finding `unreadable`, or `limit`; of a text that was looked through and holds no spans there is a note `skipped`.
  *
  * Holds one line at a time. What cannot be read is a finding with file and line.
  *
@@ -102,41 +102,27 @@ function maxBytesOf(name: string, options: ReadFilesOptions): number {
 }
 
 async function* filesAt(path: string): AsyncGenerator<Found> {
-  let names: string[]
   try {
     if (!(await stat(path)).isDirectory()) {
       yield { path, named: true, inFolder: false }
       return
     }
-    names = (await readdir(path)).sort()
+    for await (const { path: file, passed } of filesInFolder(path)) {
+      const found = { path: file, named: SPAN_FILE.test(file), inFolder: true }
+      if (passed !== null) yield { ...found, passed: finding(passed.code, passed.why, { place: file }) }
+      else if (!(await isBeside(file))) yield found
+    }
   } catch (cause) {
     throw unreadable(path, cause)
   }
-  const known = new Set(names)
-  for (const name of names) if (!(await isBeside(path, name, known))) yield await fileIn(path, name)
 }
 
 /** Whether SQLite keeps it beside a file of its own; of any other file it is a neighbour like all. */
-async function isBeside(folder: string, name: string, names: ReadonlySet<string>): Promise<boolean> {
-  const owner = name.replace(BESIDE, '')
-  if (owner === name || !names.has(owner)) return false
-  const kind = await kindAt(join(folder, owner)).catch(() => undefined)
+async function isBeside(file: string): Promise<boolean> {
+  const owner = file.replace(BESIDE, '')
+  if (owner === file) return false
+  const kind = await kindAt(owner).catch(() => undefined)
   return kind?.is === 'sqlite'
-}
-
-async function fileIn(folder: string, name: string): Promise<Found> {
-  const path = join(folder, name)
-  const file = { path, named: SPAN_FILE.test(name), inFolder: true }
-  const why = await stat(path).then(
-    (found) => {
-      if (found.isFile()) return undefined
-      return found.isDirectory()
-        ? 'it is a folder in a folder, which is not read: name it'
-        : 'it is no regular file'
-    },
-    (cause: Error) => `it cannot be read: ${cause.message}`,
-  )
-  return why === undefined ? file : { ...file, passed: finding('unreadable', why, { place: path }) }
 }
 
 async function* readFile({ path, named, inFolder }: Found, maxBytes: number): AsyncGenerator<SpanBatch> {

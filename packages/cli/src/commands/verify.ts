@@ -8,13 +8,15 @@ import { parseAt } from '../arguments/time.js'
 import { UsageError } from '../arguments/usage-error.js'
 import { JUDGING_OPTIONS, RAISERS_OPTION, readJudgingOptions } from '../audit/judging-options.js'
 import { type About, type Command, defineCommand, type Io } from '../command.js'
-import { gravest } from '../exit-code.js'
+import { EXIT, type ExitCode, gravest } from '../exit-code.js'
+import { visible } from '../terminal/escape.js'
 import { assertStdinOnce, readTrustOptions, TRUST_OPTIONS } from '../trust/options.js'
 import { sourcesOf } from '../trust/read.js'
 import { UnmetDomains } from '../trust/unmet-domains.js'
-import { exitCodeOf, judgeFile, type Verdict } from '../verify/verdict.js'
+import { verdictsAt } from '../verify/in-folder.js'
+import { exitCodeOf, type Verdict } from '../verify/verdict.js'
 import { verdictJson } from '../verify/verdict-json.js'
-import { summaryText, verdictText } from '../verify/verdict-text.js'
+import { Tally, verdictText } from '../verify/verdict-text.js'
 
 const SEMANTICS = ['report', 'enforce'] as const
 
@@ -46,10 +48,11 @@ const OPTIONS = {
 const ABOUT: About = {
   name: 'verify',
   summary: 'check evidence files, offline',
-  usage: ['FILE… [options]'],
+  usage: ['PATH… [options]'],
   about: `
 Checks evidence files, offline: that every entry was signed by the principal it
-names, in this order, and that nothing was altered since. "-" is standard input.
+names, in this order, and that nothing was altered since. A PATH is a file, or a folder
+with evidence in it and in its folders; "-" is standard input.
 
 Options only tighten what a file asks for. Without --trust the keys in a file are used,
 and a passport is only shown to be consistent with its own keys.`,
@@ -57,29 +60,39 @@ and a passport is only shown to be consistent with its own keys.`,
   examples: [
     'kest verify evidence.json --trust example.org=bundle.json',
     'kest verify evidence.json --trust trust.json --roots kest.yaml --semantics enforce',
-    'kest verify *.json --trust keys.json --json --only-findings',
+    'kest verify evidence/ --trust trust.json --json --only-findings',
   ],
   exitStatus: `0 all files hold, 1 some do not, 2 some cannot be read as evidence or
 the command was used wrongly.`,
 }
 
-export const verify: Command = defineCommand(ABOUT, OPTIONS, async ({ values, positionals: files }, io) => {
-  if (files.length === 0) throw new UsageError('which file? kest verify evidence.json; "-" is standard input')
-  assertStdinOnce(files, values)
+export const verify: Command = defineCommand(ABOUT, OPTIONS, async ({ values, positionals: paths }, io) => {
+  if (paths.length === 0)
+    throw new UsageError('which file, or folder? kest verify evidence.json; "-" is standard input')
+  assertStdinOnce(paths, values)
   const trust = await readTrustOptions(values, io)
   const options = await verifyOptions(values, trust, io)
   const unmet = trust === undefined ? null : new UnmetDomains(trust)
-  const verdicts: Verdict[] = []
-  for (const file of files) {
-    const verdict = await judgeFile(file, options, io.stdin)
-    verdicts.push(verdict)
-    if (!verdict.ok) unmet?.see(verdict.entries)
-    if (values['only-findings'] && isUnremarkable(verdict)) continue
-    await io.stdout.write(values.json ? verdictJson(verdict) : verdictText(verdict, io.stdout.colors))
+  const tally = new Tally()
+  let code: ExitCode = EXIT.holds
+  let shown = 0
+  for (const path of paths) {
+    for await (const one of verdictsAt(path, options, io.stdin)) {
+      if ('why' in one) {
+        await io.stderr.write(`kest: ${visible(one.file)}: no evidence, passed over: ${visible(one.why)}\n`)
+        continue
+      }
+      tally.add(one)
+      code = gravest([code, exitCodeOf(one)])
+      if (!one.ok) unmet?.see(one.entries)
+      if (values['only-findings'] && isUnremarkable(one)) continue
+      shown++
+      await io.stdout.write(values.json ? verdictJson(one) : verdictText(one, io.stdout.colors))
+    }
   }
-  if (!values.json) await io.stdout.write(summaryText(verdicts, values['only-findings']))
+  if (!values.json) await io.stdout.write(tally.text(shown))
   await io.stderr.write(unmet?.hint() ?? '')
-  return gravest(verdicts.map(exitCodeOf))
+  return code
 })
 
 function isUnremarkable(verdict: Verdict): boolean {

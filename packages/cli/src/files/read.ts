@@ -22,12 +22,17 @@ const DESCRIPTOR = /^\/(?:dev|proc\/self)\/fd\/(\d+)$/
  * @throws {KestError} `ERR_KEST_EVIDENCE`: it cannot be read, or is not UTF-8; `ERR_KEST_LIMIT`: it is too large
  */
 export async function readText(path: string, stdin: Readable): Promise<string> {
-  const bytes = await readBytes(path, stdin)
+  return textOf(await readBytes(path, stdin))
+}
+
+/** @throws {KestError} `ERR_KEST_EVIDENCE` when it is not UTF-8 */
+export function textOf(bytes: Buffer): string {
   if (!isUtf8(bytes)) throw unreadable('it is not UTF-8')
   return bytes.toString('utf8')
 }
 
-async function readBytes(path: string, stdin: Readable): Promise<Buffer> {
+/** As {@link readText}, whatever is in it. */
+export async function readBytes(path: string, stdin: Readable): Promise<Buffer> {
   if (path === STDIN) return await collect(stdin)
   try {
     const descriptor = DESCRIPTOR.exec(path)?.[1]

@@ -12,17 +12,27 @@ export function verdictText(verdict: Verdict, colors: Colors): string {
   return `${name}: ${headline(verdict, colors)}\n${lines.join('')}`
 }
 
-/**
- * How many of several files came to which end; nothing for one file.
- * @param always for one as well: it was not shown
- */
-export function summaryText(verdicts: readonly Verdict[], always = false): string {
-  if (verdicts.length < 2 && !always) return ''
-  const counts = new Map<Outcome, number>()
-  for (const verdict of verdicts) counts.set(outcome(verdict), (counts.get(outcome(verdict)) ?? 0) + 1)
-  const parts = [...counts].map(([of, count]) => `${count} ${count === 1 ? of : PLURAL[of]}`)
-  const files = verdicts.length === 1 ? '1 file' : `${verdicts.length} files`
-  return `\n${files}: ${parts.join(', ')}\n`
+/** How many files came to which end. */
+export class Tally {
+  readonly #counts = new Map<Outcome, number>()
+  #files = 0
+
+  add(verdict: Verdict): void {
+    const of = outcome(verdict)
+    this.#files++
+    this.#counts.set(of, (this.#counts.get(of) ?? 0) + 1)
+  }
+
+  /**
+   * Nothing for one file that was shown.
+   * @param shown how many were
+   */
+  text(shown: number): string {
+    if (this.#files === 1 && shown === 1) return ''
+    const parts = [...this.#counts].map(([of, count]) => `${count} ${count === 1 ? of : PLURAL[of]}`)
+    const files = this.#files === 1 ? '1 file' : `${this.#files} files`
+    return `${shown === 0 ? '' : '\n'}${files}: ${parts.join(', ')}\n`
+  }
 }
 
 const PLURAL = {

@@ -56,6 +56,15 @@ export async function judgeFile(
   } catch (error) {
     return fails(file, error, true)
   }
+  return await judgeText(file, text, options)
+}
+
+/** As {@link judgeFile}, of what was read of one. */
+export async function judgeText(
+  file: string,
+  text: string,
+  options: VerifyEvidenceOptions,
+): Promise<Verdict> {
   let evidence: Evidence | undefined
   try {
     evidence = parseEvidence(text)
@@ -76,7 +85,8 @@ export function exitCodeOf(verdict: Verdict): ExitCode {
   return verdict.unusable ? EXIT.unusable : EXIT.fails
 }
 
-function fails(file: string, error: unknown, unusable: boolean, passport?: Passport): Fails {
+/** The answer for a file that cannot be judged, or does not hold. @throws what is no error of ours */
+export function fails(file: string, error: unknown, unusable: boolean, passport?: Passport): Fails {
   if (!(error instanceof KestError)) throw error
   const { code, message } = error
   const at = error instanceof PassportVerificationError ? error : { index: null, entryId: null }
