@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { suggestion } from './arguments/suggest.js'
-import { UsageError } from './arguments/usage-error.js'
+import { UnknownOption, UsageError } from './arguments/usage-error.js'
 import type { Command, Io } from './command.js'
 import { audit } from './commands/audit.js'
+import { completionOf } from './commands/completion.js'
 import { dev } from './commands/dev.js'
 import { evidence } from './commands/evidence.js'
 import { graph } from './commands/graph.js'
@@ -10,7 +11,8 @@ import { show } from './commands/show.js'
 import { verify } from './commands/verify.js'
 import { EXIT } from './exit-code.js'
 
-const COMMANDS: readonly Command[] = [verify, show, audit, evidence, graph, dev]
+const WORKING: readonly Command[] = [verify, show, audit, evidence, graph, dev]
+const COMMANDS: readonly Command[] = [...WORKING, completionOf(WORKING)]
 
 const HELP = `Usage: kest COMMAND [arguments]
 
@@ -18,7 +20,7 @@ Reads and checks the signed lineage of requests, and runs services that sign it 
 development.
 
 Commands:
-${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n')}
+${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`).join('\n')}
 
   kest COMMAND --help   what a command takes
   kest --version        the version of this program
@@ -44,7 +46,20 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     case '-V':
       return print(`${version()}\n`, io)
     default:
-      return await find(word).run(rest, io)
+      return await runCommand(find(word), rest, io)
+  }
+}
+
+/** @throws {UsageError} that names the commands which take an option, where this one does not */
+async function runCommand(command: Command, argv: readonly string[], io: Io): Promise<number> {
+  try {
+    return await command.run(argv, io)
+  } catch (error) {
+    if (!(error instanceof UnknownOption)) throw error
+    const { option } = error
+    const takers = COMMANDS.filter(({ options }) => Object.hasOwn(options, option.replace(/^--/, '')))
+    if (takers.length > 0) error.message += `; it is one of kest ${takers.map(({ name }) => name).join(', ')}`
+    throw error
   }
 }
 

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { Option, Options } from './options.js'
 import { suggestion } from './suggest.js'
-import { UsageError } from './usage-error.js'
+import { UnknownOption, UsageError } from './usage-error.js'
 
 type Parsed<T extends Options> = ReturnType<typeof parseArgs<{ options: T; allowPositionals: true }>>
 
@@ -55,12 +55,11 @@ function unknownOption(
   argv: readonly string[],
   { rawName, index }: OptionToken,
   options: Options,
-): UsageError {
+): UnknownOption {
   const names = Object.keys(options).map((name) => `--${name}`)
   // Of one dash each letter is an option by itself: who wrote a word meant two.
-  const written = argv[index] ?? rawName
-  const word = /^-[a-z]{2}/.test(written) ? `-${written.replace(/=.*/s, '')}` : rawName
-  return new UsageError(
-    `unknown option ${word === rawName ? rawName : word.slice(1)}${suggestion(word, names)}`,
-  )
+  const word = /^-[a-z]{2}[^=]*/.exec(argv[index] ?? '')?.[0]
+  return word === undefined
+    ? new UnknownOption(rawName, suggestion(rawName, names))
+    : new UnknownOption(word, suggestion(`-${word}`, names))
 }

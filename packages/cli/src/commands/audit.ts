@@ -98,9 +98,9 @@ Collector, and judges when it is told to stop. What is not read of it is an erro
   arguments: 'files',
   examples: [
     'kest audit spans/ --trust example.org=bundle.json',
-    'kest audit spans.jsonl --trust keys.json --only-findings --fail-on warning',
+    'kest audit spans/ --trust trust.json --only-findings --fail-on warning',
     'kest audit spans.jsonl --trust trust.json --roots kest.yaml --json > report.jsonl',
-    'kest audit --listen 4318 --idle 60 --trust example.org=bundle.json',
+    'kest audit --listen 4318 --idle 60 --trust example.org=bundle.json spans/',
   ],
   exitStatus: `0 nothing that fails was found, 1 something was or nothing was selected,
 2 a path cannot be read, nothing can listen there, there is no span of Kest, or the

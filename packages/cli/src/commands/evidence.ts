@@ -44,7 +44,7 @@ evidence: one file that kest verify checks by itself, offline, with nothing else
   arguments: 'files',
   examples: [
     'kest evidence spans/ --trust example.org=bundle.json --roots kest.yaml -o evidence.json',
-    'kest evidence spans.jsonl --trust keys.json | kest verify -',
+    'kest evidence spans.jsonl --trust trust.json | kest verify -',
   ],
   exitStatus: `0 it is written, 1 what is asked for is not verified, or some of it may be
 in what could not be read (nothing is written),

@@ -55,7 +55,7 @@ whose keys count. "-" is an evidence file on standard input.`,
   examples: [
     'kest graph evidence.json -o lineage.html',
     'kest graph spans/ --trust example.org=bundle.json -o lineage.svg',
-    'kest graph evidence.json --trust trust.json -f dot | dot -Tpng > lineage.png',
+    'kest graph evidence.json --trust trust.json -f dot > lineage.dot',
   ],
   exitStatus: `0 it is drawn, whatever it shows; 2 a path cannot be read, there is no such
 trace, or the command was used wrongly.`,
