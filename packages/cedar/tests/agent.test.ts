@@ -209,7 +209,10 @@ describe('a Cedar Agent', () => {
       },
       { timeoutMs: 1_000 },
     )
-    await expect(ask(engine)).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE_TIMEOUT' })
+    await expect(ask(engine)).rejects.toMatchObject({
+      code: 'ERR_KEST_ENGINE_TIMEOUT',
+      reason: expect.stringContaining(`no decision from ${engine.address} within`),
+    })
     await vi.waitFor(() => expect(closed).toBe(true), { timeout: 60_000 })
   })
 

@@ -135,6 +135,7 @@ export {
 export { ATTRIBUTE, SCOPE, SPAN_PREFIX } from './telemetry/attributes.js'
 export { type AuditSlot, type AuditTrail, bindAuditTrail } from './telemetry/audit-trail.js'
 export { type Logger, stderrLogger } from './telemetry/logger.js'
+export { OnceAWhile } from './telemetry/once-a-while.js'
 export { type Failure, Outages } from './telemetry/outages.js'
 export type { TrustEvaluator } from './trust/evaluator.js'
 export type { IdentityAuthority, IdentityPart } from './trust/identity-authorities.js'

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import { KestError, stderrLogger, toProblem } from '@kest/core'
+import { KestError, OnceAWhile, stderrLogger, toProblem } from '@kest/core'
+import { aboutRequest } from './about-request.js'
 import type { Next, RequestParts } from './middleware.js'
 import { refuseAgain, respond } from './refuse.js'
 import { type RouterParts, routersAround } from './router-parts.js'
@@ -8,6 +9,9 @@ interface Last {
   readonly handler: unknown
   readonly length: number
 }
+
+/** Whoever asks can cause them as often as he likes. */
+const unanswered = new OnceAWhile()
 
 /** What stands at the end of routers, and how many layers there were with it. */
 const lasts = new WeakMap<RouterParts, Last>()
@@ -23,7 +27,7 @@ export function answerLast(req: RequestParts): void {
   if (router === undefined || lasts.get(router)?.length === router.stack.length) return
   const handler = function kestErrors(
     error: unknown,
-    _req: RequestParts,
+    req: RequestParts,
     res: ServerResponse,
     next: Next,
   ): void {
@@ -32,8 +36,11 @@ export function answerLast(req: RequestParts): void {
       return
     }
     // As Express does with errors that end here.
-    if (process.env['NODE_ENV'] !== 'test') {
-      stderrLogger.error({ code: error.code, err: error.stack }, 'no error handler answered an error of Kest')
+    const count = process.env['NODE_ENV'] === 'test' ? 0 : unanswered.count()
+    if (count > 0) {
+      const { code, message: err } = error
+      const known = { ...aboutRequest(req)(), code, err, count }
+      stderrLogger.error(known, 'no error handler answered errors of Kest')
     }
     respond(res, toProblem(error))
   }

@@ -1,5 +1,5 @@
 import { types } from 'node:util'
-import { cutOff, KestError, type Problem, toProblem } from '@kest/core'
+import { cutOff, KestError, OnceAWhile, type Problem, toProblem } from '@kest/core'
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import type { Turn } from './turn.js'
 
@@ -45,13 +45,17 @@ function asError(error: unknown): Error {
   })
 }
 
-const warned = new WeakSet<object>()
+const warned = new WeakMap<object, OnceAWhile>()
 
-/** Loud: each request in the log, and once per route where no log level can hide it. */
+/** Loud: in the log, with how many there were, and once per route where no log level can hide it. */
 export function warnUnprotected(request: FastifyRequest, error: unknown): void {
   const { config } = request.routeOptions
-  request.log.error({ err: error }, 'a request to a route without protection was refused')
-  if (warned.has(config)) return
-  warned.add(config)
+  const known = warned.get(config)
+  const often = known ?? new OnceAWhile()
+  const count = often.count()
+  const reason = (error as Error).message
+  if (count > 0) request.log.error({ reason, count }, 'a request to a route without protection was refused')
+  if (known !== undefined) return
+  warned.set(config, often)
   process.emitWarning(`${(error as Error).message} (its requests are refused)`, { code: 'ERR_KEST_CONFIG' })
 }

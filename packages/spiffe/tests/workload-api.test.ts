@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { status } from '@grpc/grpc-js'
 import { RecordingLogger } from '@kest/core/testing'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Authority } from '../src/dev-authority/authority.js'
 import { SpiffeError, WorkloadApiClient, X509Source } from '../src/index.js'
 import { createBackoff } from '../src/workload-api/backoff.js'
@@ -96,6 +96,31 @@ describe('a stream of the Workload API', () => {
       },
     })
     expect(seen).toEqual([['true']])
+  })
+
+  it('tells once that the agent went away, whatever it takes to reach it, and when it is back', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const control = stream()
+    control.send(await good())
+    const connected = await connect(control)
+    server.stop()
+    await until(() => connected.status().failures > 5)
+    expect(logger.records.filter(({ level }) => level !== 'debug')).toMatchObject([
+      {
+        level: 'error',
+        message: 'the Workload API fails: what is known serves on as long as it may',
+        details: {
+          code: 'ERR_SPIFFE_UNAVAILABLE',
+          asked: expect.stringMatching(/^unix:.*api\.sock$/),
+          call: 'FetchX509SVID',
+        },
+      },
+    ])
+    vi.advanceTimersByTime(60_000)
+    await server.start(control.script)
+    await until(() => logger.records.some(({ message }) => message === 'the Workload API works again'))
+    expect(connected.status().staleSince).toBeNull()
   })
 
   it.each([status.INVALID_ARGUMENT, status.UNIMPLEMENTED])(

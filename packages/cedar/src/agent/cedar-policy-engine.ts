@@ -33,11 +33,14 @@ interface Asking {
 export class CedarPolicyEngine implements PolicyEngine {
   readonly #options: ResolvedCedarPolicyOptions
   readonly #pool: Pool
+  /** Where it is asked. */
+  readonly address: string
 
   /** @throws {KestConfigError} for options that are missing, unknown or wrong */
   constructor(options: CedarPolicyOptions) {
     this.#options = resolveOptions(options)
-    const { origin, connections, tls } = this.#options
+    const { origin, path, connections, tls } = this.#options
+    this.address = origin + path
     this.#pool = new Pool(origin, { connections, ...(tls === undefined ? {} : { connect: tls }) })
   }
 
@@ -128,7 +131,7 @@ export class CedarPolicyEngine implements PolicyEngine {
         throw undecided(
           'ERR_KEST_ENGINE_TIMEOUT',
           policy,
-          `no decision within ${timeoutMs} ms`,
+          `no decision from ${this.address} within ${timeoutMs} ms`,
           request,
           cause,
         )

@@ -29,6 +29,7 @@ const INTERNAL: ListenerOptions = Object.freeze({})
 export class Kest {
   readonly #runtime: Runtime
   readonly #stateless = new OnceAWhile()
+  readonly #idle = new OnceAWhile()
   readonly #bypassed = new OnceAWhile()
   readonly #listeners = new WeakMap<ListenerOptions, Listener>()
 
@@ -204,6 +205,15 @@ export class Kest {
         'requests in scope left without a passport: no state was there. Where a protected request is served, something on its way lost it (docs/concurrency.md)',
       )
     }
+    const onIdle = (origin: string): void => {
+      metrics.stateless()
+      const count = this.#idle.count()
+      if (count === 0) return
+      logger.warn(
+        { origin, count },
+        'requests in scope left without a passport: no operation had begun where they were made. Make them within a protected route or a verified function',
+      )
+    }
     const onBypassed = (origin: string): void => {
       metrics.bypassed()
       const count = this.#bypassed.count()
@@ -213,7 +223,7 @@ export class Kest {
         'requests in scope left without a passport: their dispatcher could not be seen, or their fetch knows none. Give it to the call, fetch(request, { dispatcher }), or wrap it by withKest',
       )
     }
-    const told = { onStateless, onBypassed }
+    const told = { onStateless, onIdle, onBypassed }
     return createOutbound({ ...propagation, identity, identityTimeoutMs, logger, ...told, ...options })
   }
 

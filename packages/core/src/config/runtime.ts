@@ -25,6 +25,7 @@ import { toPrincipals } from '../trust/to-principals.js'
 import { assertEngine, assertPart } from './assert-part.js'
 import type { KestOptions } from './options.js'
 import { resolveTelemetry } from './telemetry-options.js'
+import { warnOfTelemetry } from './telemetry-warnings.js'
 
 /** Names of the options there are; others are refused. */
 const KNOWN: ReadonlySet<string> = new Set<keyof KestOptions>([
@@ -92,6 +93,7 @@ export function createRuntime(options: KestOptions): Runtime {
   const deployment =
     file === undefined || file === '' ? NO_DEPLOYMENT : new DeploymentFile(file, { logger, metrics, clock })
   const planners = new PolicyPlanners(deployment)
+  warnOfTelemetry(telemetry.tracerProvider, logger)
   return Object.freeze({
     identity: options.identity ?? null,
     engine: options.engine ?? null,

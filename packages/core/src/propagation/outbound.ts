@@ -28,6 +28,8 @@ export interface OutboundOptions extends PropagationOptions {
   readonly logger: Logger
   /** Told of each request in scope that is sent where no state is, and so without a passport. */
   readonly onStateless?: ((origin: string) => void) | undefined
+  /** Told of each request in scope that is sent where a state is, and no operation: it leaves without a passport as well. */
+  readonly onIdle?: ((origin: string) => void) | undefined
   /** Told of each request in scope that was answered, and whose passport nobody asked for. */
   readonly onBypassed?: ((origin: string) => void) | undefined
   /** Told of each header that carries a passport, when it is ready to be sent. */
@@ -93,6 +95,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
     logger,
     onInjected,
     onStateless,
+    onIdle,
     onBypassed,
     ...others
   } = options
@@ -131,7 +134,9 @@ export function createOutbound(options: OutboundOptions): Outbound {
       return Lineage.EMPTY
     }
     assertLive(state, `request to ${url.origin}`)
-    return state.frame.lineage
+    const { lineage } = state.frame
+    if (lineage.length === 0) onIdle?.(url.origin)
+    return lineage
   }
 
   function bypassed(url: URL, given?: KestState | null): void {

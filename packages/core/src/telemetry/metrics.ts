@@ -60,7 +60,7 @@ export class KestMetrics {
     this.#on().stripped.add(count)
   }
 
-  /** A request in scope was sent where no state is, and so without a passport (K-STATE). */
+  /** A request in scope was sent where no state is, or no operation, and so without a passport (K-STATE). */
   stateless(): void {
     this.#on().stateless.add(1)
   }
@@ -104,7 +104,8 @@ export class KestMetrics {
           description: 'kest.* members removed at an edge',
         }),
         stateless: meter.createCounter('kest.outbound.stateless', {
-          description: 'Requests in scope that left without a passport, since no state was there',
+          description:
+            'Requests in scope that left without a passport, since no state or no operation was there',
         }),
         bypassed: meter.createCounter('kest.outbound.bypassed', {
           description: 'Requests in scope that went past the dispatcher that Kest gave their fetch',

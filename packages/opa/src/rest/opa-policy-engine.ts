@@ -46,11 +46,15 @@ export class OPAPolicyEngine implements PolicyEngine {
   readonly #options: ResolvedOPAOptions
   readonly #connections: Connections
   readonly #base: string
+  /** Where it is asked. */
+  readonly address: string
 
   /** @throws {KestConfigError} for options that are unknown, wrong, or contradict each other */
   constructor(options: OPAOptions) {
     this.#options = resolveOptions(options)
     const { url, connect, connections } = this.#options
+    const { socketPath } = options
+    this.address = socketPath === undefined ? url.href : `${url.href} at ${socketPath}`
     this.#connections = new Connections(url.origin, { connect, connections })
     this.#base = url.pathname.replace(/\/$/, '')
   }
@@ -84,7 +88,11 @@ export class OPAPolicyEngine implements PolicyEngine {
       if (status !== 200) throw new KestError('ERR_KEST_ENGINE', `OPA is not healthy: it answers ${status}`)
     } catch (cause) {
       if (cause instanceof KestError) throw cause
-      throw new KestError(codeOf(cause), `OPA does not say how it is: ${(cause as Error).message}`, { cause })
+      throw new KestError(
+        codeOf(cause),
+        `OPA at ${this.address} does not say how it is: ${(cause as Error).message}`,
+        { cause },
+      )
     } finally {
       deadline.letGo()
     }
@@ -174,7 +182,7 @@ export class OPAPolicyEngine implements PolicyEngine {
       throw undecided(
         codeOf(cause),
         policies,
-        `OPA did not answer: ${(cause as Error).message}`,
+        `OPA at ${this.address} did not answer: ${(cause as Error).message}`,
         request,
         cause,
       )
