@@ -10,9 +10,6 @@ interface Last {
   readonly length: number
 }
 
-/** Whoever asks can cause them as often as he likes. */
-const unanswered = new OnceAWhile()
-
 /** What stands at the end of routers, and how many layers there were with it. */
 const lasts = new WeakMap<RouterParts, Last>()
 
@@ -25,6 +22,8 @@ const lasts = new WeakMap<RouterParts, Last>()
 export function answerLast(req: RequestParts): void {
   const router = routersAround(req).at(-1)
   if (router === undefined || lasts.get(router)?.length === router.stack.length) return
+  // Whoever asks can cause them as often as he likes.
+  const unanswered = new OnceAWhile()
   const handler = function kestErrors(
     error: unknown,
     req: RequestParts,
