@@ -424,15 +424,15 @@ describe('an audit', () => {
     await symlink(join(elsewhere, 'a.jsonl'), join(path, 'link.jsonl'))
     await symlink(join(elsewhere, 'gone'), join(path, 'nowhere.jsonl'))
     await mkdir(join(path, 'more'))
+    await writeFile(join(path, 'more', 'deep.jsonl'), line)
     await writeFile(join(path, 'loose-wal'), 'x')
     const { summary } = await audit(path)
-    expect(summary).toMatchObject({ spans: 3, entries: 1 })
+    expect(summary).toMatchObject({ spans: 4, entries: 1 })
     const found = summary.general.map(({ code, place }) => [code, place?.slice(path.length + 1)])
     expect(found.sort()).toEqual([
       ['skipped', 'loose-wal'],
       ['skipped', 'notes.txt'],
       ['unreadable', 'late.json:1'],
-      ['unreadable', 'more'],
       ['unreadable', 'nowhere.jsonl'],
     ])
   })
