@@ -194,6 +194,21 @@ describe('an observed policy', () => {
     await expect(only({ end: NOW })).rejects.toMatchObject(refused)
   })
 
+  it('K-OBSERVE that was seen to be over stays so for operations that were planned before, when the clock is set back', async () => {
+    const clock = new FakeClock(NOW)
+    const { kest } = setting(observing({ tier: 'platform' }), { 'plat/a': false }, clock)
+    const [planned, other] = ['planned', 'other'].map((name) =>
+      kest.operation({ ...operation, operation: name }),
+    )
+    const refused = { code: 'ERR_KEST_DENIED', policies: ['plat/a'] }
+    await expect(kest.begin(planned as never, { state: null })).resolves.toBeDefined()
+    clock.advance(END - NOW)
+    await expect(kest.begin(other as never, { state: null })).rejects.toMatchObject(refused)
+    clock.advance(-DAY_MS)
+    for (const one of [other, planned])
+      await expect(kest.begin(one as never, { state: null })).rejects.toMatchObject(refused)
+  })
+
   it('K-OBSERVE is exempted from by a deviation as ever', async () => {
     const exempting = `deviations: [{ policy: plat/a, tier: platform, scope: op, reason: r, approver: me }]\n`
     const deciding = engine({ 'plat/a': false })

@@ -33,6 +33,15 @@ export interface PolicyPlan {
   readonly record: PolicyContextRecord
 }
 
+/** A plan, and for whom and how long it holds. */
+interface Planned {
+  readonly workload: string
+  readonly plan: PolicyPlan
+  readonly until: number
+  /** Asked each time: one that others have seen to be over stays so, wherever the clock is set back to. */
+  readonly observations: readonly PolicyObservation[]
+}
+
 /**
  * Lays the deployment's tiers over the policies of an operation. A plan is the same for every invocation of a workload until
  * the first deviation or observation in it expires.
@@ -42,7 +51,7 @@ export class PolicyPlanner {
   readonly #policies: readonly string[]
   readonly #inScope: readonly Deviation[]
   readonly #observations: readonly PolicyObservation[]
-  #last: { readonly workload: string; readonly plan: PolicyPlan; readonly until: number } | undefined
+  #last: Planned | undefined
 
   constructor(deployment: Deployment, operation: string, policies: readonly string[]) {
     this.#deployment = deployment
@@ -56,12 +65,18 @@ export class PolicyPlanner {
 
   /** The plan for `workload` at `now` (milliseconds since the epoch). */
   plan(workload: string, now: number): PolicyPlan {
-    if (this.#last?.workload === workload && now < this.#last.until) return this.#last.plan
+    const last = this.#last
+    if (
+      last?.workload === workload &&
+      now < last.until &&
+      last.observations.every((one) => isInForce(one, now))
+    )
+      return last.plan
     this.#last = { workload, ...this.#make(workload, now) }
     return this.#last.plan
   }
 
-  #make(workload: string, now: number): { readonly plan: PolicyPlan; readonly until: number } {
+  #make(workload: string, now: number): Omit<Planned, 'workload'> {
     const active = this.#inScope.filter(
       ({ scope, expiresAt }) =>
         (scope.workload === undefined || scope.workload === workload) &&
@@ -101,7 +116,7 @@ export class PolicyPlanner {
       }),
     })
     const ends = [...active, ...observations].map(({ expiresAt = Number.POSITIVE_INFINITY }) => expiresAt)
-    return { plan, until: Math.min(...ends) }
+    return { plan, until: Math.min(...ends), observations }
   }
 }
 
