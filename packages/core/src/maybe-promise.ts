@@ -9,6 +9,14 @@ export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
 }
 
 /**
+ * Whether what {@link answered} or `Promise.resolve` made of an answer is to be waited for: by what it is. Its `then` has been
+ * read, and one that is computed may say something else, or throw, the second time.
+ */
+export function isNativePromise<T>(value: MaybePromise<T>): value is Promise<T> {
+  return types.isPromise(value)
+}
+
+/**
  * What another's code answered, to be gone on with: a promise, where it is one of another kind. Such a one may have no more
  * than a `then`, which answers nothing, calls back twice, or at once.
  */

@@ -257,6 +257,29 @@ describe('beside an observed policy', () => {
     expect(unhandled).not.toHaveBeenCalled()
   })
 
+  it('K-OBSERVE reads what is computed once, and leaves no refusal unobserved beside it', async () => {
+    const computed = () => {
+      let reads = 0
+      return {
+        allow: false,
+        // biome-ignore lint/suspicious/noThenProperty: it is what is tested
+        get then(): undefined {
+          if (reads++ > 0) throw new Error('read again')
+          return undefined
+        },
+      } as never
+    }
+    const remote = (fn: boolean): PolicyEngine => ({
+      evaluate: async () => fn,
+      evaluateAll: (requests) => requests.map(computed),
+    })
+    const observed = observing({ tier: 'enterprise' }, { tier: 'platform' }, { tier: 'application' })
+    const denied = ['ent/a', 'ent/b', 'plat/a', 'app/a']
+    const begun = await setting(observed, remote(true)).begin()
+    expect(begun.entry.entry.policy_context.deviations.map(({ policy }) => policy)).toEqual(denied)
+    await expect(setting(observed, remote(false)).begin()).rejects.toMatchObject({ code: 'ERR_KEST_DENIED' })
+  })
+
   it('K-OBSERVE who has left runs nothing, while what is observed is not decided', async () => {
     const { kest } = setting(observing({ tier: 'function' }), { 'fn/a': 'never' })
     const leaving = new AbortController()

@@ -300,6 +300,26 @@ describe('NF-SEC-03 K-ASK what is not one outcome for each question', () => {
     expect(await allows.outcome).toBe('allowed')
   })
 
+  it.each([[true], [false]])('whose answer computes its then() is read once: at once %s', async (atOnce) => {
+    const computed = () => {
+      let reads = 0
+      return {
+        allow: false,
+        // biome-ignore lint/suspicious/noThenProperty: it is what is tested
+        get then(): undefined {
+          if (reads++ > 0) throw new Error('read again')
+          return undefined
+        },
+      } as never
+    }
+    const engine: PolicyEngine = { evaluate: computed }
+    if (atOnce) engine.evaluateAll = (requests) => requests.map(computed)
+    expect(await asking(engine).outcome).toMatchObject({
+      code: 'ERR_KEST_DENIED',
+      policies: ['enterprise/one'],
+    })
+  })
+
   it('that fails later than it matters troubles nobody', async () => {
     const engine = new Outside()
     const { outcome } = asking(engine)

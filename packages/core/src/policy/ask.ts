@@ -1,6 +1,6 @@
 import { KestError } from '../errors.js'
 import { inTime } from '../in-time.js'
-import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import { isNativePromise, isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { PolicyEngine, PolicyRequest } from './engine.js'
 import { denied, failed, judge } from './judge.js'
 import { LazyAbort } from './lazy-abort.js'
@@ -82,7 +82,7 @@ class Round {
     for (; this.#at < this.#questions.length; this.#at++) {
       this.#options.throwIfGone?.()
       const answer = this.#answer()
-      if (isPromise(answer)) return answer
+      if (isNativePromise(answer)) return answer
       this.#judge(answer)
     }
     return undefined

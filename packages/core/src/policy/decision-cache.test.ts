@@ -447,6 +447,26 @@ describe('K-ASK questions that are asked at once', () => {
     expect(cache.stats()).toMatchObject({ decisions: 0, hits: 0 })
   })
 
+  it('are answered each for itself where an answer beside them cannot be read', async () => {
+    const cause = new Error('down')
+    const unreadable = {
+      get allow(): boolean {
+        throw new Error('unreadable')
+      },
+    }
+    const engine: PolicyEngine = {
+      evaluate: () => true,
+      evaluateAll: () => [Promise.reject(cause), unreadable, true],
+    }
+    const cache = cacheDecisions(engine, { ignore: [] })
+    const asking = async () =>
+      ask(
+        tiers().map((one) => ({ engine: cache, request: one })),
+        { timeoutMs: 60_000, signal: null },
+      )
+    await expect(asking).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE', policies: ['a'], cause })
+  })
+
   it('still share what they share, without what is withheld', () => {
     const engine = new Outside()
     const cache = cacheDecisions(engine, { ignore: ['subject.user', 'environment.parent_hash'] })

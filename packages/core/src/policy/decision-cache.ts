@@ -1,7 +1,7 @@
 import { assertOptions } from '../assert-options.js'
 import { type Clock, systemClock } from '../clock.js'
 import { KestConfigError } from '../errors.js'
-import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import { isNativePromise, type MaybePromise } from '../maybe-promise.js'
 import { DecisionFlight } from './decision-flight.js'
 import { decisionKeys, IGNORABLE_FIELDS, type IgnorableField, withhold } from './decision-key.js'
 import type { Decision, PolicyEngine, PolicyRequest } from './engine.js'
@@ -229,7 +229,7 @@ class DecisionCache implements CachedPolicyEngine {
   ): MaybePromise<boolean | Decision> {
     const { key, request } = question
     const { policies } = request
-    if (!isPromise(outcome)) {
+    if (!isNativePromise(outcome)) {
       work.answered(question)
       return this.#keep(key, policies, outcome)
     }
@@ -271,14 +271,18 @@ class DecisionCache implements CachedPolicyEngine {
   }
 }
 
-/** A copy that nobody can change. */
+/** A copy that nobody can change. What cannot be read is none: questions that came with it have answers of their own. */
 function decisionOf(answer: unknown): boolean | Decision | undefined {
   if (typeof answer === 'boolean') return answer
   if (typeof answer !== 'object' || answer === null) return undefined
-  const { allow, reason: words } = answer as Decision
-  if (typeof allow !== 'boolean') return undefined
-  const reason = toReason(words)
-  return Object.freeze(reason === undefined ? { allow } : { allow, reason })
+  try {
+    const { allow, reason: words } = answer as Decision
+    if (typeof allow !== 'boolean') return undefined
+    const reason = toReason(words)
+    return Object.freeze(reason === undefined ? { allow } : { allow, reason })
+  } catch {
+    return undefined
+  }
 }
 
 function integer(name: string, value: number, least: number): number {

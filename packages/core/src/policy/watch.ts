@@ -1,6 +1,6 @@
 import { KestError, type PolicyDeniedError } from '../errors.js'
 import { inTime } from '../in-time.js'
-import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import { isNativePromise, type MaybePromise } from '../maybe-promise.js'
 import type { Question } from './ask.js'
 import type { PolicyEngine } from './engine.js'
 import { denied, failed, judge } from './judge.js'
@@ -28,7 +28,7 @@ export class Watch {
 
   constructor(questions: readonly Question[], options: WatchOptions) {
     const outcomes = this.#ask(questions)
-    if (outcomes.some(isPromise)) {
+    if (outcomes.some(isNativePromise)) {
       const verdicts = this.#wait(questions, outcomes, options)
       // Where an enforced policy denies, nobody looks.
       verdicts.catch(() => {})
@@ -100,7 +100,7 @@ async function settled(
   question: Question,
 ): Promise<PolicyDeniedError | null> {
   try {
-    return verdictOn(await outcome, question)
+    return verdictOn(isNativePromise(outcome) ? await outcome : outcome, question)
   } catch (cause) {
     return failed(question.request, cause)
   }
