@@ -257,6 +257,24 @@ describe('beside an observed policy', () => {
     expect(unhandled).not.toHaveBeenCalled()
   })
 
+  it('K-OBSERVE an engine that fails where nothing is enforced is not said to work again', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const answers: Record<string, Answer> = { 'fn/a': new Error('down') }
+    const deployment = `policies: {}\n${observing({ scope: 'observed' }).slice(TIERS.length)}`
+    const { kest, logger } = setting(deployment, answers)
+    const begin = (name: string) =>
+      kest.begin({ ...operation, policy: 'fn/a', operation: name }, { state: null }).catch(({ code }) => code)
+    const again = () => logger.records.filter(({ message }) => message === 'the policy engine works again')
+    expect(await begin('enforced')).toBe('ERR_KEST_ENGINE')
+    vi.advanceTimersByTime(10_000)
+    expect(await begin('observed')).toMatchObject({ entry: {} })
+    expect(again()).toEqual([])
+    answers['fn/a'] = false
+    expect(await begin('observed')).toMatchObject({ entry: {} })
+    expect(again()).toHaveLength(1)
+  })
+
   it('K-OBSERVE reads what is computed once, and leaves no refusal unobserved beside it', async () => {
     const computed = () => {
       let reads = 0

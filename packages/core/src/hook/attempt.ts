@@ -93,10 +93,14 @@ export class Attempt {
     })
   }
 
-  /** The operation runs: what it needed is there. */
-  begun(recorded: boolean): void {
+  /**
+   * The operation runs: what it needed is there.
+   *
+   * @param decided whether its engine has decided anything: where all that it was asked is only observed, it may be down
+   */
+  begun(recorded: boolean, decided: boolean): void {
     const { outages } = this.#runtime
-    outages.works(this.#engine)
+    if (decided) outages.works(this.#engine)
     outages.works(IDENTITY)
     outages.works(AUDIT_TRAIL)
     outages.works(this.#definition.operation)

@@ -23,7 +23,7 @@ import { UNPROVEN_ORIGIN } from '../trust/reserved.js'
 import { trustDomainOf } from '../trust/trust-domain.js'
 import { Attempt } from './attempt.js'
 import { draftEntry, type EntryDraft, type EntryFacts } from './draft.js'
-import { denialsIn, withObserved } from './observed.js'
+import { denialsIn, isDecided, withObserved } from './observed.js'
 import { Operation } from './operation.js'
 import type { OperationDefinition } from './operation-definition.js'
 import type { OperationValues } from './operation-options.js'
@@ -155,7 +155,7 @@ export async function begin(
       await recorded
       throwIfGone()
     }
-    attempt.begun(onRecord)
+    attempt.begun(onRecord, isDecided(plan, denials))
     attempt.observed(denials)
     return new Operation(signed, stateOf(runtime, frame, worth, state, signal))
   } catch (error) {
