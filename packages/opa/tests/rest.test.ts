@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { inspect } from 'node:util'
 import { createKest, type PolicyEngine } from '@kest/core'
 import { MockIdentityProvider, RecordingLogger } from '@kest/core/testing'
@@ -232,6 +232,12 @@ describe('asking OPA', () => {
     expect(opa.asked).toHaveLength(1)
   })
 
+  it('means a Unix socket from where it was made, wherever the process goes', () => {
+    const socketPath = join(tmpdir(), 'opa.sock')
+    const engine = engineAt('http://opa', { socketPath: relative(process.cwd(), socketPath) })
+    expect(engine.address).toBe(`http://opa/ at ${socketPath}`)
+  })
+
   it('says whether OPA is healthy', async () => {
     let status = 200
     const opa = await scriptedOpa((response) => json(response, {}, status))
@@ -393,6 +399,8 @@ describe('options', () => {
     [{ url: 'http://127.0.0.1', token: 'two words' }, 'token: expected a bearer token'],
     [{ url: 'http://127.0.0.1', batch: 'yes' }, 'batch'],
     [{ url: 'http://127.0.0.1', socketPath: '' }, 'socketPath'],
+    [{ url: 'http://127.0.0.1', socketPath: '/run/opa.sock\0' }, 'socketPath: expected a path'],
+    [{ url: 'http://127.0.0.1', socketPath: `/run/${'a'.repeat(99)}` }, 'is longer than 103 bytes'],
     [{ url: 'http://127.0.0.1', connect: {} }, 'connect: expected a connector'],
     [{ url: 'http://127.0.0.1', connect: () => {}, tls: {} }, 'connect: connects by itself'],
     [{ url: 'http://127.0.0.1', paths: { a: 'b?c' } }, 'expected a path'],

@@ -52,8 +52,7 @@ export class OPAPolicyEngine implements PolicyEngine {
   /** @throws {KestConfigError} for options that are unknown, wrong, or contradict each other */
   constructor(options: OPAOptions) {
     this.#options = resolveOptions(options)
-    const { url, connect, connections } = this.#options
-    const { socketPath } = options
+    const { url, socketPath, connect, connections } = this.#options
     this.address = socketPath === undefined ? url.href : `${url.href} at ${socketPath}`
     this.#connections = new Connections(url.origin, { connect, connections })
     this.#base = url.pathname.replace(/\/$/, '')

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type { SecureContextOptions } from 'node:tls'
 import { assertOptions, KestConfigError, type MaybePromise } from '@kest/core'
 import type { buildConnector } from 'undici'
@@ -9,7 +10,10 @@ import { LONGEST_MS, toInteger } from '../options.js'
 export interface OPAOptions {
   /** Where it serves: `http://opa` beside a `socketPath`, or `http://127.0.0.1:8181`, with a path when it is behind a proxy that has one. */
   readonly url: string | URL
-  /** The Unix socket that it serves on; `url` then says the scheme and the name alone. */
+  /**
+   * The Unix socket that it serves on, at most 103 bytes; `url` then says the scheme and the name alone. A relative one is meant
+   * from the folder of the process at this moment.
+   */
   readonly socketPath?: string
   /** For `Authorization: Bearer`; a function is asked for each question, so that the token may change. */
   readonly token?: string | (() => MaybePromise<string>)
@@ -37,6 +41,7 @@ export interface OPAOptions {
 /** Options as they hold. */
 export interface ResolvedOPAOptions {
   readonly url: URL
+  readonly socketPath: string | undefined
   readonly pathOf: (policy: string) => string
   readonly readerOf: (policy: string) => DecisionReader
   readonly authorization: () => MaybePromise<string | null>
@@ -61,6 +66,8 @@ const KNOWN = [
   'maxAnswerBytes',
   'connections',
 ]
+/** Bytes of a Unix socket's path that every platform takes. */
+const MAX_PATH_BYTES = 103
 /** RFC 6750 §2.1. */
 const TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/
 
@@ -69,12 +76,14 @@ export function resolveOptions(options: OPAOptions): ResolvedOPAOptions {
   assertOptions(WHERE, options, KNOWN)
   const { paths, decisionPath, batch = false } = options
   if (typeof batch !== 'boolean') throw new KestConfigError(`${WHERE}.batch: expected a boolean`)
+  const socketPath = options.socketPath === undefined ? undefined : toSocketPath(options.socketPath)
   return {
     url: toUrl(options.url),
+    socketPath,
     pathOf: createPathOf(WHERE, paths),
     readerOf: createReaderOf(decisionPath),
     authorization: createAuthorization(options.token),
-    connect: connectorOf(options),
+    connect: connectorOf(options, socketPath),
     batch,
     timeoutMs: toInteger(`${WHERE}.timeoutMs`, options.timeoutMs ?? 1_000, 1, LONGEST_MS),
     maxAnswerBytes: toInteger(`${WHERE}.maxAnswerBytes`, options.maxAnswerBytes ?? 65_536, 1),
@@ -126,7 +135,21 @@ function bearer(token: unknown): string {
   throw new KestConfigError(`${WHERE}.token: expected a bearer token (RFC 6750)`)
 }
 
-function connectorOf({ socketPath, tls, connect }: OPAOptions): ResolvedOPAOptions['connect'] {
+/** Node 20 and 22 cut a longer path, or one at its NUL, and connect to whoever listens at what is left. */
+function toSocketPath(path: unknown): string {
+  if (typeof path !== 'string' || path === '' || path.includes('\0'))
+    throw new KestConfigError(`${WHERE}.socketPath: expected a path`)
+  const whole = resolve(path)
+  if (Buffer.byteLength(whole) <= MAX_PATH_BYTES) return whole
+  throw new KestConfigError(
+    `${WHERE}.socketPath: "${whole}" is longer than ${MAX_PATH_BYTES} bytes, which not every platform takes`,
+  )
+}
+
+function connectorOf(
+  { tls, connect }: OPAOptions,
+  socketPath: string | undefined,
+): ResolvedOPAOptions['connect'] {
   if (connect !== undefined && (tls !== undefined || socketPath !== undefined)) {
     throw new KestConfigError(
       `${WHERE}.connect: connects by itself; tls and socketPath mean nothing beside it`,
@@ -134,9 +157,6 @@ function connectorOf({ socketPath, tls, connect }: OPAOptions): ResolvedOPAOptio
   }
   if (connect !== undefined && typeof connect !== 'function') {
     throw new KestConfigError(`${WHERE}.connect: expected a connector of undici's`)
-  }
-  if (socketPath !== undefined && (typeof socketPath !== 'string' || socketPath === '')) {
-    throw new KestConfigError(`${WHERE}.socketPath: expected a path`)
   }
   return connect ?? { ...tls, ...(socketPath === undefined ? {} : { socketPath }) }
 }
