@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
 
 const folders = ['packages', 'examples'].flatMap((parent) =>
   readdirSync(parent).map((name) => ({ name, root: `${parent}/${name}` })),
@@ -13,6 +13,8 @@ function project(name: string, root: string, groupOrder = 0) {
       name,
       root,
       include: ['src/**/*.test.ts', 'tests/**/*.test.ts'],
+      // These ask the newest of everything on every Node, once: `vitest.live.config.ts`.
+      exclude: [...configDefaults.exclude, 'tests/live/**'],
       sequence: { groupOrder },
     },
   }
