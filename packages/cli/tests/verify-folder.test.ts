@@ -6,6 +6,8 @@ import { evidenceOf, trustOf } from './support/evidence.js'
 import { folder, kest, lines } from './support/kest.js'
 
 const GOOD = JSON.stringify(evidenceOf([{ by: 'hop1' }, { by: 'hop2' }]))
+/** As a disk leaves it: a byte of its first entry is none of a text. */
+const BROKEN = Buffer.from(GOOD.replace('.', '\u0000')).map((byte) => (byte === 0 ? 0xff : byte))
 const BAD = JSON.stringify({ ...JSON.parse(GOOD), trust: trustOf('hop1') })
 
 async function tree(files: Readonly<Record<string, string | Buffer>>): Promise<string> {
@@ -52,6 +54,13 @@ describe('kest verify, of a folder', () => {
 
   it.each([
     ['damaged evidence', { 'case.txt': GOOD.slice(0, -1) }, 'ERR_KEST_EVIDENCE'],
+    ['a byte of it that is no text', { case: BROKEN }, 'ERR_KEST_EVIDENCE'],
+    [
+      'its mark damaged',
+      { case: GOOD.replace('"kest-evidence-1"', 'kest-evidence-1"') },
+      'ERR_KEST_EVIDENCE',
+    ],
+    ['much of it, whatever its name', { case: `${GOOD}${' '.repeat(4_194_304)}` }, 'ERR_KEST_LIMIT'],
     ['a name that promises JSON', { 'case.json': '' }, 'ERR_KEST_EVIDENCE'],
     ['bytes that are no text, under such a name', { 'case.json': Buffer.from([0xff]) }, 'ERR_KEST_EVIDENCE'],
     ['evidence of another format', { case: GOOD.replace('kest-evidence-1', 'x') }, 'ERR_KEST_EVIDENCE'],

@@ -39,10 +39,29 @@ export async function readBytes(path: string, stdin: Readable): Promise<Buffer> 
     if (descriptor === undefined) return await collect((await openRegularFile(path)).createReadStream())
     return await collect(createReadStream('', { fd: Number(descriptor), autoClose: false }))
   } catch (cause) {
-    if (cause instanceof KestError) throw cause
-    const { code, message } = cause as NodeJS.ErrnoException
-    throw unreadable(code === undefined ? message : (REASONS[code] ?? code), cause)
+    throw asUnreadable(cause)
   }
+}
+
+/**
+ * What a regular file begins with: all of it, or one byte more than {@link MAX_FILE_BYTES}.
+ * @throws {KestError} `ERR_KEST_EVIDENCE`: it cannot be read
+ */
+export async function readBeginning(path: string): Promise<Buffer> {
+  try {
+    const chunks: Buffer[] = []
+    for await (const chunk of (await openRegularFile(path)).createReadStream({ end: MAX_FILE_BYTES }))
+      chunks.push(chunk as Buffer)
+    return Buffer.concat(chunks)
+  } catch (cause) {
+    throw asUnreadable(cause)
+  }
+}
+
+function asUnreadable(cause: unknown): KestError {
+  if (cause instanceof KestError) return cause
+  const { code, message } = cause as NodeJS.ErrnoException
+  return unreadable(code === undefined ? message : (REASONS[code] ?? code), cause)
 }
 
 async function collect(stream: Readable): Promise<Buffer> {

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { type FileInFolder, filesInFolder } from '@kest/audit'
 import { KestError, type VerifyEvidenceOptions } from '@kest/core'
-import { readBytes, STDIN, textOf } from '../files/read.js'
+import { MAX_FILE_BYTES, readBeginning, STDIN, textOf } from '../files/read.js'
 import { fails, judgeFile, judgeText, type Verdict } from './verdict.js'
 
 /** A file of a folder that holds no evidence: nobody asked for it by itself, and it is passed over. */
@@ -14,6 +14,8 @@ export interface PassedOver {
 
 /** What evidence begins with, as its `format`. */
 const MARK = '"kest-evidence-'
+/** What damaged evidence still has of itself: no byte is part of both. */
+const MARKS = [MARK, '"passport"'] as const
 
 /**
  * The verdicts on a path: of a file its own, of a folder those of the evidence in it. In a folder, what is not read could be evidence,
@@ -31,7 +33,7 @@ export async function* verdictsAt(
   let judged = 0
   try {
     for await (const found of filesInFolder(path)) {
-      const one = await inFolder(found, options, stdin)
+      const one = await inFolder(found, options)
       if (!('why' in one)) judged++
       yield one
     }
@@ -47,7 +49,6 @@ export async function* verdictsAt(
 async function inFolder(
   { path, passed }: FileInFolder,
   options: VerifyEvidenceOptions,
-  stdin: Readable,
 ): Promise<Verdict | PassedOver> {
   if (passed !== null)
     return unusable(
@@ -57,16 +58,27 @@ async function inFolder(
   const promised = path.endsWith('.json')
   let text: string
   try {
-    const bytes = await readBytes(path, stdin)
-    if (!promised && !isUtf8(bytes)) return { file: path, why: 'it is not UTF-8' }
+    const bytes = await readBeginning(path)
+    const why = noText(bytes)
+    if (why !== null && !promised && !isMarked(bytes)) return { file: path, why }
+    if (bytes.length > MAX_FILE_BYTES) return unusable(path, new KestError('ERR_KEST_LIMIT', why as string))
     text = textOf(bytes)
   } catch (error) {
-    const large = error instanceof KestError && error.code === 'ERR_KEST_LIMIT'
-    return large && !promised ? { file: path, why: error.message } : unusable(path, error)
+    return unusable(path, error)
   }
   return isMeant(text, promised)
     ? await judgeText(path, text, options)
     : { file: path, why: 'it is something else' }
+}
+
+/** Why what was read of a file is no text that can be judged; `null` when it is one. */
+function noText(bytes: Buffer): string | null {
+  if (bytes.length > MAX_FILE_BYTES) return `more than ${MAX_FILE_BYTES} bytes, which is all that is read`
+  return isUtf8(bytes) ? null : 'it is not UTF-8'
+}
+
+function isMarked(content: Buffer | string): boolean {
+  return MARKS.some((mark) => content.includes(mark))
 }
 
 /** Whether a text is evidence, right or wrong, or was that before somebody damaged it. */
@@ -75,7 +87,7 @@ function isMeant(text: string, promised: boolean): boolean {
   try {
     value = JSON.parse(text)
   } catch {
-    return promised || text.includes(MARK)
+    return promised || isMarked(text)
   }
   if (typeof value !== 'object' || value === null) return false
   const { format } = value as { readonly format?: unknown }
