@@ -66,6 +66,27 @@ describe('what kest writes', () => {
     expect((await lstat(output)).mode & 0o777).toBe(0o600)
   })
 
+  it.each([
+    ['evidence', 'spans.jsonl', 'spans.jsonl'],
+    ['evidence', 'spans.jsonl', 'keys.json'],
+    ['graph', 'case', './case'],
+    ['graph', 'link', 'case'],
+    ['graph', 'case', 'keys.json'],
+  ])('replaces nothing that it reads: %s %s -o %s', async (command, input, output) => {
+    const path = await files()
+    await evidence(path, join(path, 'case'))
+    await symlink('case', join(path, 'link'))
+    const before = await readFile(join(path, output), 'utf8')
+    const format = command === 'graph' ? ['-f', 'html'] : []
+    const run = await kest([command, input, '--keys', 'keys.json', ...format, '-o', output], { cwd: path })
+    expect(run).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining('it is read, and would be replaced'),
+    })
+    expect(await readFile(join(path, output), 'utf8')).toBe(before)
+  })
+
   it('follows no link, and opens no FIFO', async () => {
     const path = await files()
     await writeFile(join(path, 'precious'), 'precious')

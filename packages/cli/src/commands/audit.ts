@@ -26,7 +26,7 @@ import { EXIT } from '../exit-code.js'
 import { InputError } from '../files/input-error.js'
 import { STDIN } from '../files/read.js'
 import { TemporaryFolder } from '../files/temporary-folder.js'
-import { assertStdinOnce, requireTrustOptions, TRUST_OPTIONS } from '../trust/options.js'
+import { assertStdinOnce, inputsOf, requireTrustOptions, TRUST_OPTIONS } from '../trust/options.js'
 import { sourcesOf } from '../trust/read.js'
 import { UnmetDomains } from '../trust/unmet-domains.js'
 
@@ -112,7 +112,7 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
   if (paths.length === 0 && listening === null)
     throw new UsageError('which files, or folders? kest audit spans.jsonl --trust …; "-" is standard input')
   if (values.json && values.table) throw new UsageError('--json or --table, not both')
-  assertStdinOnce(paths, values)
+  assertStdinOnce(inputsOf(paths, values))
   const failing = failOn(values['fail-on'])
   const selection = selectionOf(values)
   const rules = rulesOf(values)

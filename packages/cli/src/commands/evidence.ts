@@ -10,9 +10,9 @@ import { findingLines } from '../audit/report-text.js'
 import { type About, type Command, defineCommand } from '../command.js'
 import { EXIT } from '../exit-code.js'
 import { InputError } from '../files/input-error.js'
-import { writeResult } from '../files/write.js'
+import { assertNoInput, writeResult } from '../files/write.js'
 import { formatOfFile } from '../graph/format.js'
-import { assertStdinOnce, requireTrustOptions, TRUST_OPTIONS } from '../trust/options.js'
+import { assertStdinOnce, inputsOf, requireTrustOptions, TRUST_OPTIONS } from '../trust/options.js'
 import { sourcesOf } from '../trust/read.js'
 import { UnmetDomains } from '../trust/unmet-domains.js'
 
@@ -58,7 +58,9 @@ export const evidence: Command = defineCommand(ABOUT, OPTIONS, async ({ values, 
   if (tip !== undefined && !/^[0-9a-f]{64}$/.test(tip))
     throw new UsageError(`--tip: expected an entry hash, got "${tip}"`)
   const trace = values.trace === undefined ? undefined : parseTraceId(values.trace)
-  assertStdinOnce(paths, values)
+  const inputs = inputsOf(paths, values)
+  assertStdinOnce(inputs)
+  await assertNoInput(values.output, inputs)
   const trust = await requireTrustOptions(values, io)
   const judging = await readJudgingOptions(values, io)
   const { report, general } = await auditOne(paths, io.stdin, trace, {

@@ -8,13 +8,14 @@ import { type About, type Command, defineCommand, type Io } from '../command.js'
 import { EXIT } from '../exit-code.js'
 import { InputError } from '../files/input-error.js'
 import { MAX_FILE_BYTES, readText, STDIN } from '../files/read.js'
-import { writeResult } from '../files/write.js'
+import { assertNoInput, writeResult } from '../files/write.js'
 import { evidenceGraph, isEvidence } from '../graph/evidence-graph.js'
 import { drawerOf, FORMAT_NAMES } from '../graph/format.js'
 import { graphOf, type LineageGraph, MAX_NODES } from '../graph/lineage-graph.js'
 import { verdictWord } from '../graph/verdict.js'
 import {
   assertStdinOnce,
+  inputsOf,
   readTrustOptions,
   requireTrustOptions,
   TRUST_OPTIONS,
@@ -68,7 +69,9 @@ export const graph: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
     )
   const draw = drawerOf(values.format, values.output)
   const trace = values.trace === undefined ? undefined : parseTraceId(values.trace)
-  assertStdinOnce(paths, values)
+  const inputs = inputsOf(paths, values)
+  assertStdinOnce(inputs)
+  await assertNoInput(values.output, inputs)
   const drawn = await lineage(paths, trace, values, io)
   if (drawn.nodes.length > MAX_NODES)
     throw new InputError(`the trace has ${drawn.nodes.length} entries; at most ${MAX_NODES} are drawn`)

@@ -10,7 +10,7 @@ import { JUDGING_OPTIONS, RAISERS_OPTION, readJudgingOptions } from '../audit/ju
 import { type About, type Command, defineCommand, type Io } from '../command.js'
 import { EXIT, type ExitCode, gravest } from '../exit-code.js'
 import { visible } from '../terminal/escape.js'
-import { assertStdinOnce, readTrustOptions, TRUST_OPTIONS } from '../trust/options.js'
+import { assertStdinOnce, inputsOf, readTrustOptions, TRUST_OPTIONS } from '../trust/options.js'
 import { sourcesOf } from '../trust/read.js'
 import { UnmetDomains } from '../trust/unmet-domains.js'
 import { verdictsAt } from '../verify/in-folder.js'
@@ -69,7 +69,7 @@ the command was used wrongly.`,
 export const verify: Command = defineCommand(ABOUT, OPTIONS, async ({ values, positionals: paths }, io) => {
   if (paths.length === 0)
     throw new UsageError('which file, or folder? kest verify evidence.json; "-" is standard input')
-  assertStdinOnce(paths, values)
+  assertStdinOnce(inputsOf(paths, values))
   const trust = await readTrustOptions(values, io)
   const options = await verifyOptions(values, trust, io)
   const unmet = trust === undefined ? null : new UnmetDomains(trust)

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { lstat, open, rename, rm } from 'node:fs/promises'
+import type { BigIntStats } from 'node:fs'
+import { lstat, open, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { UsageError } from '../arguments/usage-error.js'
 import type { Io } from '../command.js'
 import { InputError } from './input-error.js'
 import { STDIN } from './read.js'
@@ -25,6 +27,26 @@ export async function writeResult(text: string, path: string | undefined, { stdo
     const { code = 'unknown' } = cause as NodeJS.ErrnoException
     throw new InputError(`${path}: it cannot be written: ${code}`, { cause })
   }
+}
+
+/**
+ * Before anything is read: what is written takes the place of a file as a whole, and a proof that is in it would be gone.
+ *
+ * @param inputs what the command reads, as it was named
+ * @throws {UsageError} when the output is one of them, by whatever name
+ */
+export async function assertNoInput(output: string | undefined, inputs: readonly string[]): Promise<void> {
+  if (output === undefined || output === STDIN) return
+  const place = placeOf(await lstat(output, { bigint: true }).catch(() => undefined))
+  if (place === undefined) return
+  for (const input of inputs) {
+    if (placeOf(await stat(input, { bigint: true }).catch(() => undefined)) === place)
+      throw new UsageError(`--output ${output}: it is read, and would be replaced`)
+  }
+}
+
+function placeOf(found: BigIntStats | undefined): string | undefined {
+  return found?.isFile() === true ? `${found.dev}:${found.ino}` : undefined
 }
 
 async function replaceFile(path: string, text: string): Promise<void> {

@@ -41,13 +41,18 @@ export interface TrustValues {
   readonly 'trust-domain'?: string | undefined
 }
 
-/** @throws {UsageError} when it is to be read twice */
-export function assertStdinOnce(
+/** What a command reads, as it was named. */
+export function inputsOf(
   paths: readonly string[],
   values: TrustValues & { readonly roots?: string | undefined },
-): void {
-  const files = [...paths, ...formsOf(values).map(({ path }) => path), values.roots]
-  if (files.filter((path) => path === STDIN).length > 1)
+): readonly string[] {
+  const roots = values.roots === undefined ? [] : [values.roots]
+  return [...paths, ...formsOf(values).map(({ path }) => path), ...roots]
+}
+
+/** @throws {UsageError} when it is to be read twice */
+export function assertStdinOnce(inputs: readonly string[]): void {
+  if (inputs.filter((path) => path === STDIN).length > 1)
     throw new UsageError('standard input can be read once: "-" is given more often')
 }
 
