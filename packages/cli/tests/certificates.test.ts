@@ -124,6 +124,9 @@ describe('kest verify, and certificates', () => {
     [['--trust', `${DOMAIN}=`], /expected \[TRUST-DOMAIN=\]FILE/],
     [['--trust', `${DOMAIN}=authority.pem`], /it is PEM: .*bundle show -format spiffe/],
     [['--trust', 'bundle.json', '--trust-domain', 'Example.org'], /trust domain "Example\.org"/],
+    [['--trust', 'bundle.json', '--trust-domain', `${DOMAIN}=x`], /trust domain "example\.org=x"/],
+    [['--trust', 'bundle.json', '--trust-domain', 'a/b'], /trust domain "a\/b"/],
+    [['--trust', 'bundle.json', '--trust-domain', ''], /expected \[TRUST-DOMAIN=\]FILE/],
     [['--trust', 'broken-bundle.json', '--trust-domain', DOMAIN], /bundle of example\.org: key 0/],
     [['--trust', 'repeated.json'], /a member twice/],
   ])('exits with 2 and judges nothing: %j', async (args, message) => {

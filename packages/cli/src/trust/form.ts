@@ -19,16 +19,26 @@ export function parseTrustForm(option: string, value: string): TrustForm {
   const written = `--${option} ${value}`
   const at = value.indexOf('=')
   const named = value.slice(0, Math.max(at, 0))
-  if (named.startsWith(SCHEME))
-    throw new UsageError(
-      `${written}: a trust domain is named without ${SCHEME}: ${value.slice(SCHEME.length)}`,
-    )
-  if (at === -1 || /[/\\]/.test(named)) {
+  if (at === -1 || (/[/\\]/.test(named) && !named.startsWith(SCHEME))) {
     if (value === '') throw new UsageError(`--${option}: expected [TRUST-DOMAIN=]FILE, got nothing`)
     return { written, trustDomain: null, path: value }
   }
-  const path = value.slice(at + 1)
-  if (named === '' || path === '')
+  return bundleForm(option, named, value.slice(at + 1))
+}
+
+/**
+ * The bundle of a trust domain, whatever its name: that it is one is for whoever reads the file.
+ *
+ * @throws {UsageError} for half of it
+ */
+export function bundleForm(option: string, trustDomain: string, path: string): TrustForm {
+  const value = `${trustDomain}=${path}`
+  const written = `--${option} ${value}`
+  if (trustDomain.startsWith(SCHEME))
+    throw new UsageError(
+      `${written}: a trust domain is named without ${SCHEME}: ${value.slice(SCHEME.length)}`,
+    )
+  if (trustDomain === '' || path === '')
     throw new UsageError(`--${option}: expected [TRUST-DOMAIN=]FILE, got "${value}"`)
-  return { written, trustDomain: named, path }
+  return { written, trustDomain, path }
 }

@@ -2,7 +2,7 @@ import type { TrustDocument } from '@kest/core'
 import { UsageError } from '../arguments/usage-error.js'
 import type { Io } from '../command.js'
 import { STDIN } from '../files/read.js'
-import { parseTrustForm, type TrustForm } from './form.js'
+import { bundleForm, parseTrustForm, type TrustForm } from './form.js'
 import { readTrust } from './read.js'
 
 const FORM = '[TRUST-DOMAIN=]FILE'
@@ -103,7 +103,7 @@ function formsOf(values: TrustValues): TrustForm[] {
     throw new UsageError(
       '--trust-domain is for one --trust FILE: of several, write --trust TRUST-DOMAIN=FILE',
     )
-  return [parseTrustForm('trust', `${name}=${file.path}`)]
+  return [bundleForm('trust', name, file.path)]
 }
 
 /** Names are strangers' words, and own members whatever they are. */
