@@ -80,6 +80,12 @@ describe('kest verify --roots', () => {
     expect(stderr).toMatch(why)
   })
 
+  it('names the file of roots that it cannot read', async () => {
+    const { code, stderr } = await (await files({}))('--roots', 'nowhere.yaml')
+    expect(code).toBe(2)
+    expect(stderr).toBe('kest: --roots nowhere.yaml: it cannot be read: there is no such file\n')
+  })
+
   it('K-SWITCH takes another identity from who is named, and is a finding otherwise', async () => {
     const says = (user: string) => JSON.stringify({ agent: null, task: null, user })
     const stated = { 'kest.identity': says('admin'), 'kest.identity_stated': 'true' }

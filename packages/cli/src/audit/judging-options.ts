@@ -60,10 +60,16 @@ export async function readJudgingOptions(values: JudgingValues, { stdin }: Io): 
 }
 
 async function readRoots(path: string, stdin: Io['stdin']): Promise<RootList> {
+  const text = await attempt(`--roots ${path}: `, () => readText(path, stdin))
+  // Its messages begin with the path.
+  return await attempt('--roots ', () => parseRootsFile(text, path))
+}
+
+async function attempt<T>(what: string, work: () => T | Promise<T>): Promise<T> {
   try {
-    return parseRootsFile(await readText(path, stdin), path)
+    return await work()
   } catch (error) {
-    if (error instanceof KestError) throw new InputError(`--roots ${error.message}`, { cause: error })
+    if (error instanceof KestError) throw new InputError(`${what}${error.message}`, { cause: error })
     throw error
   }
 }
