@@ -19,6 +19,13 @@ const LEAVES_ONE_BEHIND = `
   const child = require('node:child_process').spawn(process.execPath, ['-e', stubborn], { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] })
   child.on('message', () => process.exit(3))
 `
+/** Takes SIGHUP for something else, and ends; what it started ends by SIGTERM alone. */
+const RELOADS = `
+  const { spawn } = require('node:child_process')
+  const service = "process.on('SIGHUP', () => {}); process.on('SIGTERM', () => { console.log('ended by SIGTERM'); process.exit() }); setInterval(() => {}, 1000); process.send('ready')"
+  spawn(process.execPath, ['-e', service], { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] }).on('message', () => console.log('ready'))
+  process.on('SIGHUP', () => process.exit(3))
+`
 
 async function dev(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
   return kest(['dev', ...args], { env })
@@ -140,6 +147,12 @@ describe('kest dev', () => {
     // Its output was closed, which everything that was started has.
     expect(code).toBe(3)
     expect(await readdir(files)).toEqual([])
+  })
+
+  it('tells what is left to end, whatever signal came before', async () => {
+    const one = await running('ready', ['--workloads', 'a', '--', execPath, '-e', RELOADS])
+    one.child.kill('SIGHUP')
+    expect(await one.ended).toMatchObject({ code: 3, stdout: 'ready\nended by SIGTERM\n' })
   })
 
   it('starts nothing in production', async () => {

@@ -12,7 +12,7 @@ const LOOK_MS = 20
 
 /**
  * Runs a command with the standard streams of this process until it ends, and all that it started with it: what is left then is
- * told to end, and killed when it has not five seconds later.
+ * told to end, and killed when it has not five seconds later. After a signal it has five seconds more to end by that.
  *
  * It is a process group of its own. A signal that would end this process goes to each member, once: shells between, as npm has
  * them, hand none on, and those of a terminal's keys would come twice otherwise.
@@ -41,18 +41,24 @@ export async function runChild(
         resolve(code ?? SIGNALLED + constants.signals[signal as NodeJS.Signals])
       })
     })
-    // Whoever was signalled is on its way.
-    if (pid !== undefined && send(pid, signalled ? 0 : 'SIGTERM')) await gone(pid)
+    if (pid !== undefined) await end(pid, signalled)
     return status
   } finally {
     for (const signal of SIGNALS) process.off(signal, forward)
   }
 }
 
-async function gone(group: number): Promise<void> {
-  for (const end = performance.now() + LATE_MS; performance.now() < end; await sleep(LOOK_MS))
-    if (!send(group, 0)) return
-  send(group, 'SIGKILL')
+/** Whoever was signalled is on its way, or took it for something else. */
+async function end(group: number, signalled: boolean): Promise<void> {
+  if (signalled && (await gone(group))) return
+  if (send(group, 'SIGTERM') && !(await gone(group))) send(group, 'SIGKILL')
+}
+
+/** Whether a group has no member any more, or soon has none. */
+async function gone(group: number): Promise<boolean> {
+  for (const late = performance.now() + LATE_MS; performance.now() < late; await sleep(LOOK_MS))
+    if (!send(group, 0)) return true
+  return false
 }
 
 /** Whether the group has a member; 0 is no signal, and asks. */
