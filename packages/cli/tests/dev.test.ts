@@ -79,6 +79,14 @@ describe('kest dev', () => {
     expect(own).toBe(`${base}/orders.sock`)
   })
 
+  it('says where the sockets are, wherever a process of its own works', async () => {
+    const { stdout } = await kest(['dev', '--workloads', 'a,b', ...print('process.env.KEST_DEV')], {
+      cwd: await folder({}),
+      env: { TMPDIR: '.' },
+    })
+    expect(JSON.parse(stdout)).toMatch(/^unix:\/\/\/.+\/kest-cli-/)
+  })
+
   it('gives identities of the trust domain, and has sockets alone in a private folder', async () => {
     const files = await folder({})
     const one = await running(
@@ -179,6 +187,7 @@ describe('kest dev', () => {
   it.each([
     [['--workloads', 'a', 'npm', 'run', 'dev'], 'which command? It comes behind "--"'],
     [['--workloads', 'a', '--'], 'which command?'],
+    [['--workloads', 'a', '--', ''], 'which command?'],
     [['--', 'npm', 'start'], '--workloads: expected names, separated by commas'],
     [['--workloads', ',', '--', 'npm', 'start'], '--workloads: expected names'],
     [['--workloads', 'a,b', '--workloads', 'a', '--', 'npm', 'start'], '--workloads: a is named twice'],

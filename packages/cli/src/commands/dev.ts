@@ -47,7 +47,7 @@ cannot be started, or this one was used wrongly.`,
 
 export const dev: Command = defineCommand(ABOUT, OPTIONS, async ({ values, positionals, other }, io) => {
   const [program, ...args] = other
-  if (program === undefined || positionals.length > 0)
+  if (!program || positionals.length > 0)
     throw new UsageError('which command? It comes behind "--": kest dev --workloads orders -- npm run dev')
   const names = namesOf(values.workloads)
   using folder = await TemporaryFolder.create()

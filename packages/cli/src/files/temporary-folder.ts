@@ -1,7 +1,7 @@
 import { rmSync, utimesSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { InputError } from './input-error.js'
 import { FOLDER_PREFIX, KEPT_FRESH_MS, removeLeftovers } from './leftovers.js'
 
@@ -23,7 +23,8 @@ export class TemporaryFolder implements Disposable {
 
   /** @throws {InputError} when there is no place for it */
   static async create(): Promise<TemporaryFolder> {
-    const where = tmpdir()
+    // Its address is for processes that may have other working directories.
+    const where = resolve(tmpdir())
     await removeLeftovers(where)
     try {
       return new TemporaryFolder(await mkdtemp(join(where, `${FOLDER_PREFIX}${process.pid}-`)))
