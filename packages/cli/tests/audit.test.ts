@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { columnsOf } from '../src/terminal/columns.js'
 import { folder, kest, lines } from './support/kest.js'
 import { chain, entryBy, exported, KEYS } from './support/spans.js'
 
@@ -50,6 +51,19 @@ describe('kest audit', () => {
     const [named, , shown] = await table('b.jsonl')
     expect(named?.[2]).toBe('User')
     expect(shown?.[2]).toBe('alice\\u{7c}root')
+  })
+
+  it('keeps cells apart and under each other, whatever strangers write into them', async () => {
+    const root = entryBy('gateway', [])
+    const texts = ['漢字 ᄒ', 'x │ 10:00 ｜ y', `${'y'.repeat(62)}🦊z`]
+    const entries = texts.map((operation) => entryBy('orders', [root], { operation }))
+    const path = await folder({ ...trust, 'a.jsonl': exported(root, ...entries) })
+    const { stdout } = await kest(['audit', 'a.jsonl', '--trust', 'trust.json'], { cwd: path })
+    const rows = stdout.split('\n').filter((line) => line.startsWith('  orders '))
+    expect(stdout).toContain('x \\u{2502} 10:00 \\u{ff5c} y')
+    expect(stdout).toContain(`${'y'.repeat(62)}… |`)
+    const places = rows.map((row) => columnsOf(row.slice(0, row.lastIndexOf(' | '))))
+    expect(places).toEqual([places[0], places[0], places[0]])
   })
 
   it('shows with --only-findings no trace that merely holds, and counts it', async () => {

@@ -1,5 +1,7 @@
 import type { AuditedEntry } from '@kest/audit'
+import { bounded } from '../graph/text-width.js'
 import type { Colors } from '../terminal/colors.js'
+import { columnsOf, padColumns } from '../terminal/columns.js'
 import { visible } from '../terminal/escape.js'
 import { timeText } from '../terminal/time-text.js'
 
@@ -7,6 +9,9 @@ const COLUMNS = ['Service', 'Operation', 'User', 'Time', 'Entry ID', 'Parent Has
 const USER = COLUMNS.indexOf('User')
 /** Characters of a service, or principal, of an operation and of a user that are shown. */
 const MAX_TEXT = 64
+
+/** What is between cells, and what looks like it. */
+const BARS = /[|\u01c0\u2223\u23d0\u23fd\u2502\u2503\u2758\uff5c\uffe8]/g
 
 const MARKS = {
   verified: '',
@@ -25,9 +30,11 @@ export function auditTable(entries: readonly AuditedEntry[], colors: Colors): st
   const hasUser = all.some((row) => row[USER] !== '')
   const rows = [COLUMNS, ...all].map((row) => row.filter((_, column) => hasUser || column !== USER))
   const widths = (rows[0] as string[]).map((_, column) =>
-    rows.reduce((widest, row) => Math.max(widest, row[column]?.length ?? 0), 0),
+    rows.reduce((widest, row) => Math.max(widest, columnsOf(row[column] ?? '')), 0),
   )
-  const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | '))
+  const lines = rows.map((row) =>
+    row.map((cell, column) => padColumns(cell, widths[column] ?? 0)).join(' | '),
+  )
   const rule = widths.map((width) => '-'.repeat(width)).join('-+-')
   const [head, ...body] = lines as [string, ...string[]]
   return [head.trimEnd(), rule, ...body.map((line, i) => marked(line, entries[i] as AuditedEntry, colors))]
@@ -35,9 +42,9 @@ export function auditTable(entries: readonly AuditedEntry[], colors: Colors): st
 
 function rowOf({ entry, jws, identity, timestampMs }: AuditedEntry, signer: string): readonly string[] {
   return [
-    bounded(signer),
-    bounded(entry.operation),
-    bounded(identity?.user ?? ''),
+    cellOf(signer),
+    cellOf(entry.operation),
+    cellOf(identity?.user ?? ''),
     timeText(timestampMs),
     entry.entry_id,
     entry.parent_ids.map(shorten).join(' '),
@@ -46,9 +53,9 @@ function rowOf({ entry, jws, identity, timestampMs }: AuditedEntry, signer: stri
 }
 
 /** Strangers write it, as long as they like, and perhaps as if it were several cells. */
-function bounded(text: string): string {
-  const name = visible(text).replaceAll('|', '\\u{7c}')
-  return name.length > MAX_TEXT ? `${name.slice(0, MAX_TEXT - 1)}…` : name
+function cellOf(text: string): string {
+  const name = visible(text).replace(BARS, (bar) => `\\u{${bar.charCodeAt(0).toString(16)}}`)
+  return name.length > MAX_TEXT ? `${bounded(name, MAX_TEXT - 1)}…` : name
 }
 
 function marked(line: string, { status, source }: AuditedEntry, colors: Colors): string {
