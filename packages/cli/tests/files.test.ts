@@ -66,6 +66,12 @@ describe('what kest writes', () => {
     expect((await lstat(output)).mode & 0o777).toBe(0o600)
   })
 
+  it.each(['a'.repeat(255), '字'.repeat(85)])('has a name that may be as long as any: %s', async (name) => {
+    const path = await files()
+    expect(await evidence(path, join(path, name))).toMatchObject({ code: 0, stderr: '' })
+    expect(existsSync(join(path, name))).toBe(true)
+  })
+
   it.each([
     ['evidence', 'spans.jsonl', 'spans.jsonl'],
     ['evidence', 'spans.jsonl', 'keys.json'],

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { BigIntStats } from 'node:fs'
 import { lstat, open, rename, rm, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { UsageError } from '../arguments/usage-error.js'
 import type { Io } from '../command.js'
 import { InputError } from './input-error.js'
@@ -51,7 +51,8 @@ function placeOf(found: BigIntStats | undefined): string | undefined {
 
 async function replaceFile(path: string, text: string): Promise<void> {
   const mode = await modeOf(path)
-  const beside = join(dirname(path), `.${basename(path).slice(0, 200)}.${randomBytes(6).toString('hex')}`)
+  // As short as it may be: the name itself may be as long as the file system has them.
+  const beside = join(dirname(path), `.kest-${randomBytes(6).toString('hex')}`)
   const file = await open(beside, 'wx', mode ?? MODE)
   try {
     try {
