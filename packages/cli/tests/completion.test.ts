@@ -23,7 +23,7 @@ describe('kest completion', () => {
         [
           '--norc',
           '-euc',
-          `source kest.bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _kest; echo "\${COMPREPLY[@]}"`,
+          `source kest.bash; IFS=,; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _kest; echo "\${COMPREPLY[@]}"`,
           'bash',
           'kest',
           ...words,
@@ -39,6 +39,9 @@ describe('kest completion', () => {
     expect(completed('graph', 'x', '-f', '=')).toBe('mermaid dot svg html')
     expect(completed('audit', '--fail-on', 'sequence-s')).toBe('sequence-shared sequence-start')
     expect(completed('completion', '')).toBe('bash zsh fish')
+    expect(completed('verify', '$(touch made)')).toBe('')
+    expect(completed('graph', '-f', '`touch made`')).toBe('')
+    expect(existsSync(`${path}/made`)).toBe(false)
     // Files, as readline completes them where there is nothing else.
     expect(completed('verify', 'e')).toBe('')
     expect(completed('audit', '--trust', 'example.org', '=', 'b')).toBe('')
@@ -48,6 +51,12 @@ describe('kest completion', () => {
       encoding: 'utf8',
     })
     expect(registered).toBe('complete -o default -F _kest kest\n')
+  })
+
+  it.each(['zsh', 'fish'])('says in %s what an option is for, in whole words', async (shell) => {
+    const { stdout } = await kest(['completion', shell])
+    expect(stdout.replaceAll('\\', '')).toContain('such as 2026-01-31T12:00:00Z')
+    expect(stdout.replaceAll('\\', '')).toContain('[HOST:]PORT, such as 4318')
   })
 
   it.each(['bash', 'zsh', 'fish'])('names every command and every option for %s', async (shell) => {

@@ -5,7 +5,7 @@ export function bashCompletion(commands: readonly CompletedCommand[]): string {
   const names = commands.map(({ name }) => name)
   return `# bash completion of kest: source <(kest completion bash)
 _kest() {
-  local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD - 1]} words='' i
+  local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD - 1]} words='' i IFS=$' \\t\\n'
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do [[ \${COMP_WORDS[i]} == -- ]] && return; done
   # Of --format=html bash makes three words.
@@ -21,7 +21,7 @@ _kest() {
       help) words='${names.join(' ')}' ;;
 ${commands.map(caseOf).join('')}    esac
   fi
-  [[ -n $words ]] && COMPREPLY=($(compgen -W "$words" -- "$current"))
+  [[ -n $words ]] && COMPREPLY=($(compgen -W "$words" -- "$current" || :))
   return 0
 }
 complete -o default -F _kest kest

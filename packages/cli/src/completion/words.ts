@@ -19,7 +19,7 @@ export function wordsOf({ choices }: Option): readonly string[] | undefined {
 
 /** What an option is for: the beginning of its help. */
 export function briefOf({ help }: Option): string {
-  return (/^[^.:;]+/.exec(help)?.[0] ?? help).replace(/\s+/g, ' ').trim()
+  return (/^.+?(?=[.:;](?:\s|$))/s.exec(help)?.[0] ?? help).replace(/\s+/g, ' ').trim()
 }
 
 /** A text between single quotes, as these shells read it. */
