@@ -126,6 +126,20 @@ describe('kest graph', () => {
     }
   }, 60_000)
 
+  it('bounds a page of which strangers write as much as they can', async () => {
+    const root = entryBy('gateway', [])
+    const labels = Object.fromEntries([1, 2].map((i) => [`app.${i}`, '<'.repeat(1_000)]))
+    const others = Array.from({ length: 700 }, () =>
+      entryBy('orders', [root], { operation: '<'.repeat(2_000), labels }),
+    )
+    const path = await folder({ 'keys.json': KEYS, 'spans.jsonl': exported(root, ...others) })
+    const args = ['graph', 'spans.jsonl', '--keys', 'keys.json', '-o', 'page.html']
+    expect(await kest(args, { cwd: path })).toMatchObject({ code: 0, stderr: '' })
+    const page = await readFile(join(path, 'page.html'), 'utf8')
+    expect(page.length).toBeLessThan(16_777_216)
+    expect(page).toContain(`${'\\u003c'.repeat(100)}… (2000 characters)`)
+  })
+
   it('draws evidence whose entries are of two traces, each entry once', async () => {
     const first = entryBy('gateway', [])
     const [earlier, later] = [first.entry.labels['trace_id'], 'f'.repeat(32)]

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { COLOR_STYLE } from './colors.js'
 import { CARD_HEIGHT, CARD_WIDTH } from './geometry.js'
-import { type GraphNode, STATUS } from './graph-node.js'
+import { STATUS } from './graph-node.js'
 import { layoutOf } from './layout.js'
 import type { LineageGraph } from './lineage-graph.js'
 import { headerElement, TOOLS } from './page/header.js'
@@ -11,6 +11,7 @@ import { PAGE_SCRIPT } from './page/script.js'
 import { PAGE_STYLE } from './page/style.js'
 import { PICTURE_STYLE, TONE_STYLE } from './picture-style.js'
 import { svgElement } from './svg.js'
+import { bounded } from './text-width.js'
 import { escapeXml } from './xml.js'
 
 const STYLE = `${COLOR_STYLE}${PICTURE_STYLE}${TONE_STYLE}${PAGE_STYLE}`
@@ -26,12 +27,15 @@ const POLICY = [
   "trusted-types 'none'",
 ].join('; ')
 
+/** Characters of details, as they are written: of more, each value has no more than its beginning. */
+const MAX_DETAILS = 16_777_216
+const BEGINNING = 100
+
 /**
  * One page that needs nothing else: the verdict, the picture, the details of each entry, what was found and what was denied. It asks no
  * host for anything, and its policy forbids it to.
  */
 export function htmlOf(graph: LineageGraph): string {
-  const data = { card: [CARD_WIDTH, CARD_HEIGHT], nodes: graph.nodes.map(dataOf), edges: graph.edges }
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -56,15 +60,37 @@ ${findingList(graph)}
 ${denialList(graph)}
 <p class="help keys"><kbd>Tab</kbd> to the picture; arrows follow the lineage; <kbd>/</kbd> searches; <kbd>+</kbd> <kbd>−</kbd> <kbd>0</kbd> zoom.</p>
 </aside>
-<script type="application/json" id="data">${jsonInHtml(data)}</script>
+<script type="application/json" id="data">${dataOf(graph)}</script>
 <script>${PAGE_SCRIPT}</script>
 </body>
 </html>
 `
 }
 
-function dataOf({ title, operation, status, details }: GraphNode): object {
-  return { title, operation, status: STATUS[status], details }
+function dataOf(graph: LineageGraph): string {
+  const whole = jsonOf(graph, (value) => value)
+  return whole.length <= MAX_DETAILS ? whole : jsonOf(graph, beginningOf)
+}
+
+function jsonOf({ nodes, edges }: LineageGraph, cut: (value: string) => string): string {
+  return jsonInHtml({
+    card: [CARD_WIDTH, CARD_HEIGHT],
+    nodes: nodes.map(({ title, operation, status, details }) => ({
+      title: cut(title),
+      operation: operation && cut(operation),
+      status: STATUS[status],
+      // The signed entry is bounded elsewhere, and worth nothing in part.
+      details: details.map(({ heading, fields }) => ({
+        heading,
+        fields: fields.map(([label, value]) => [label, label === 'entry' ? value : cut(value)]),
+      })),
+    })),
+    edges,
+  })
+}
+
+function beginningOf(value: string): string {
+  return value.length <= BEGINNING ? value : `${bounded(value, BEGINNING)}… (${value.length} characters)`
 }
 
 /** Nothing in it ends the element, or begins another. */
