@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readdir, readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { SPIREProvider } from '@kest/spiffe'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { folder, kest, type Run, type Running, start } from './support/kest.js'
@@ -85,6 +85,22 @@ describe('kest dev', () => {
       env: { TMPDIR: '.' },
     })
     expect(JSON.parse(stdout)).toMatch(/^unix:\/\/\/.+\/kest-cli-/)
+  })
+
+  it('says it as an address, whatever the folder for temporary files is called', async () => {
+    const files = `${await folder({})}/a#b%20?`
+    await mkdir(files)
+    const script = "console.log(process.env.KEST_DEV + '/orders.sock'); setInterval(() => {}, 1000)"
+    const one = start(['dev', '--workloads', 'edge,orders', '--', execPath, '-e', script], {
+      env: { TMPDIR: files },
+    })
+    onTestFinished(() => void one.child.kill('SIGKILL'))
+    const { value } = await on(one).next()
+    const identity = await SPIREProvider.connect({ address: value[0].trim() })
+    expect(identity.getWorkloadId()).toBe('spiffe://example.org/orders')
+    identity.close()
+    one.child.kill('SIGTERM')
+    await one.ended
   })
 
   it('gives identities of the trust domain, and has sockets alone in a private folder', async () => {

@@ -60,7 +60,7 @@ export const dev: Command = defineCommand(ABOUT, OPTIONS, async ({ values, posit
   const trust = { bundles: { [authority.trustDomain.name]: authority.bundle() } }
   if (values['write-trust'] !== undefined)
     await writeResult(`${JSON.stringify(trust)}\n`, values['write-trust'], io)
-  return await runChild([program, ...args], environmentOf(authority, folder.path, process.env))
+  return await runChild([program, ...args], environmentOf(authority, process.env))
 })
 
 /** @throws {UsageError} */

@@ -40,15 +40,12 @@ export async function startAuthority(
  * The environment of a command: where the sockets are, and of a single workload its own. Of several nobody is one of them by
  * default, nor what the environment said before: each process says which it is.
  */
-export function environmentOf(
-  { sockets }: DevAuthority,
-  socketDirectory: string,
-  env: NodeJS.ProcessEnv,
-): NodeJS.ProcessEnv {
+export function environmentOf({ sockets }: DevAuthority, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const { [ENDPOINT]: _, ...others } = env
-  const addresses = Object.values(sockets)
+  const addresses = Object.values(sockets) as [string, ...string[]]
+  const folder = addresses[0].slice(0, addresses[0].lastIndexOf('/'))
   const own = addresses.length === 1 ? { [ENDPOINT]: addresses[0] } : {}
-  return { ...others, ...own, [VARIABLE]: `unix://${socketDirectory}` }
+  return { ...others, ...own, [VARIABLE]: folder }
 }
 
 function introduction(trustDomain: string, names: readonly string[]): string {

@@ -26,7 +26,8 @@ export class WorkloadSocket {
 
   /** As `SPIFFE_ENDPOINT_SOCKET` has it. */
   get address(): string {
-    return `unix://${this.path}`
+    // A URI has other uses for these.
+    return `unix://${this.path.replace(/[%?#]/g, (character) => encodeURIComponent(character))}`
   }
 
   /** @throws {SpiffeError} `ERR_SPIFFE_DEV_AUTHORITY` */
