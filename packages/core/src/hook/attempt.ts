@@ -1,7 +1,8 @@
 import type { AboutRequest } from '../context/request-facts.js'
 import { type KestEntry, LABEL } from '../entry/entry.js'
 import { PolicyDeniedError } from '../errors.js'
-import type { PolicyTier } from '../policy/engine.js'
+import type { Question } from '../policy/ask.js'
+import type { PolicyEngine, PolicyTier } from '../policy/engine.js'
 import { joinReasons, toReason } from '../policy/reason.js'
 import type { AuditSlot } from '../telemetry/audit-trail.js'
 import { describeError } from '../telemetry/describe-error.js'
@@ -26,6 +27,9 @@ export class Attempt {
   #draft: KestEntry | undefined
   #slot: AuditSlot | null = null
   #reason: string | undefined
+  #questions: readonly Question[] = []
+  /** How many of them were allowed. They are judged in their order. */
+  #allowed = 0
 
   constructor(runtime: HookRuntime, definition: OperationDefinition, about: AboutRequest | undefined) {
     this.#runtime = runtime
@@ -51,8 +55,14 @@ export class Attempt {
     return this.#reason
   }
 
-  /** The policies of one tier allow, and their engine says why. */
-  allowed(tier: PolicyTier, policies: readonly string[], words: string): void {
+  /** These are what policies are asked, in this order. */
+  asks(questions: readonly Question[]): void {
+    this.#questions = questions
+  }
+
+  /** The policies of one tier allow, and their engine may say why. */
+  allowed(tier: PolicyTier, policies: readonly string[], words: string | undefined): void {
+    this.#allowed++
     const reason = toReason(words)
     if (reason === undefined) return
     this.#reason = joinReasons(this.#reason, reason)
@@ -96,11 +106,11 @@ export class Attempt {
   /**
    * The operation runs: what it needed is there.
    *
-   * @param decided whether its engine has decided anything: where all that it was asked is only observed, it may be down
+   * @param observed what was decided of that which is only observed
    */
-  begun(recorded: boolean, decided: boolean): void {
+  begun(recorded: boolean, observed: readonly Question[]): void {
     const { outages } = this.#runtime
-    if (decided) outages.works(this.#engine)
+    for (const { engine } of [...this.#questions, ...observed]) outages.works(addressOf(engine))
     outages.works(IDENTITY)
     outages.works(AUDIT_TRAIL)
     outages.works(this.#definition.operation)
@@ -138,9 +148,9 @@ export class Attempt {
     return code === 'ERR_KEST_AUDIT_UNAVAILABLE' ? AUDIT_TRAIL : this.#definition.operation
   }
 
+  /** Whose answer is missing: each tier may have another's (K-ENGINE). */
   get #engine(): string {
-    const engine = this.#definition.engine ?? this.#runtime.engine
-    return engine?.address ?? 'policy engine'
+    return addressOf(this.#questions[this.#allowed]?.engine ?? this.#runtime.engine)
   }
 
   #details() {
@@ -151,4 +161,8 @@ export class Attempt {
       workload_id: this.#draft?.labels[LABEL.principal],
     }
   }
+}
+
+function addressOf(engine: PolicyEngine | null): string {
+  return engine?.address ?? 'policy engine'
 }

@@ -23,7 +23,7 @@ import { UNPROVEN_ORIGIN } from '../trust/reserved.js'
 import { trustDomainOf } from '../trust/trust-domain.js'
 import { Attempt } from './attempt.js'
 import { draftEntry, type EntryDraft, type EntryFacts } from './draft.js'
-import { denialsIn, isDecided, withObserved } from './observed.js'
+import { decidedIn, denialsIn, withObserved } from './observed.js'
 import { Operation } from './operation.js'
 import type { OperationDefinition } from './operation-definition.js'
 import type { OperationValues } from './operation-options.js'
@@ -119,20 +119,20 @@ export async function begin(
       engine: engines(tier),
       request: Object.freeze({ entryId: draft.entry_id, policies, context: contextOf(tier, policies) }),
     })
-    const asked = ask(
-      plan.tiers.map(({ tier, policies }) => questionOf(tier, policies)),
-      {
-        timeoutMs: runtime.policyTimeoutMs,
-        signal,
-        throwIfGone,
-        onAllowed: ({ policies, context }, reason) => {
-          if (reason !== undefined) attempt.allowed(context.environment.policy_tier, policies, reason)
-        },
+    const questions = plan.tiers.map(({ tier, policies }) => questionOf(tier, policies))
+    attempt.asks(questions)
+    const asked = ask(questions, {
+      timeoutMs: runtime.policyTimeoutMs,
+      signal,
+      throwIfGone,
+      onAllowed: ({ policies, context }, reason) => {
+        attempt.allowed(context.environment.policy_tier, policies, reason)
       },
-    )
+    })
     const observing = plan.observed.map(({ tier, policies }) => questionOf(tier, policies))
     const watching = watch(observing, asked, { timeoutMs: runtime.policyTimeoutMs, signal })
-    const denials = denialsIn(plan.observed, isPromise(watching) ? await watching : watching)
+    const verdicts = isPromise(watching) ? await watching : watching
+    const denials = denialsIn(plan.observed, verdicts)
     const lineageObserved = state?.observed ?? NONE
     const isObserved = denials.length > 0 || lineageObserved.length > 0
     const record = isObserved ? withObserved(draft, lineage, lineageObserved, denials) : draft
@@ -155,7 +155,7 @@ export async function begin(
       await recorded
       throwIfGone()
     }
-    attempt.begun(onRecord, isDecided(plan, denials))
+    attempt.begun(onRecord, decidedIn(observing, verdicts))
     attempt.observed(denials)
     return new Operation(signed, stateOf(runtime, frame, worth, state, signal))
   } catch (error) {

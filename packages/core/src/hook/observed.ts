@@ -2,7 +2,8 @@ import { type DeviationRecord, LABEL, type PolicyContextRecord } from '../entry/
 import { formatObservedLabel, type ObservedRefusal } from '../entry/observed-label.js'
 import type { PolicyDeniedError } from '../errors.js'
 import type { Lineage } from '../passport/lineage.js'
-import type { ObservedPolicy, PolicyPlan } from '../policy/tiers.js'
+import type { Question } from '../policy/ask.js'
+import type { ObservedPolicy } from '../policy/tiers.js'
 import type { Verdicts } from '../policy/watch.js'
 import { OBSERVED_TAINT } from '../trust/reserved.js'
 import { sortedTaints } from '../trust/taints.js'
@@ -24,10 +25,9 @@ export function denialsIn(
   })
 }
 
-/** Whether an operation that runs was decided at all: by a policy that allowed, or by one that denied and was only observed. */
-export function isDecided({ tiers, observed }: PolicyPlan, denials: readonly ObservedDenial[]): boolean {
-  if (tiers.length > 0 || denials.length < observed.length) return true
-  return denials.some(({ error }) => error.code === 'ERR_KEST_DENIED')
+/** Those of the observed questions whose engine has decided, whichever way: one that failed may be down. */
+export function decidedIn(questions: readonly Question[], verdicts: Verdicts): readonly Question[] {
+  return questions.filter((_, place) => (verdicts[place]?.code ?? 'ERR_KEST_DENIED') === 'ERR_KEST_DENIED')
 }
 
 /**

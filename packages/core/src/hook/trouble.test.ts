@@ -1,10 +1,14 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createKest, type Kest } from '../config/kest.js'
 import type { KestOptions } from '../config/options.js'
 import { KestError } from '../errors.js'
 import { createKeySource } from '../identity/keys.js'
 import { MockIdentityProvider } from '../identity/mock.js'
 import type { IdentityProvider } from '../identity/provider.js'
+import { MemoryCache } from '../propagation/memory-cache.js'
 import { MockPolicyEngine } from '../testing/mock-engine.js'
 import { type LogRecord, RecordingLogger } from '../testing/recording-logger.js'
 
@@ -123,5 +127,109 @@ describe('the log of an outage', () => {
     await kept.run(() => inner().catch(() => undefined))
     const facts = { operation: 'charge', ...about() }
     expect(lines()).toMatchObject([{ details: facts }, { details: facts }])
+  })
+})
+
+describe('the log says that something works again when it was asked and answered, and not before:', () => {
+  const audiences = ['http://hop2']
+
+  async function carried(options: KestOptions = {}): Promise<Record<string, string>> {
+    const sender = createKest({
+      identity,
+      engine: new MockPolicyEngine(),
+      logger: new RecordingLogger(),
+      ...options,
+    })
+    const begun = await sender.begin(root)
+    return begun.run(() => sender.inject<Record<string, string>>({}, 'http://hop2', { hop: true }))
+  }
+
+  const recoveries = (): string[] =>
+    lines().flatMap(({ level, message }) => (level === 'info' ? [message] : []))
+
+  it('the cache, when a claim check was found in it', async () => {
+    const memory = new MemoryCache()
+    let down = true
+    const cache = {
+      setIfAbsent: memory.setIfAbsent.bind(memory),
+      get: (key: string) => (down ? Promise.reject(new Error('the cache is gone')) : memory.get(key)),
+    }
+    setUp({ cache })
+    const claimed = await carried({ cache, propagation: { maxMemberLength: 500 } })
+    const inline = await carried()
+    await expect(kest.extract(claimed)).rejects.toMatchObject({ code: 'ERR_KEST_CACHE' })
+    vi.advanceTimersByTime(10_000)
+    await kest.extract(inline)
+    await kest.extract({}, { lineage: 'optional' })
+    expect(recoveries()).toEqual([])
+    down = false
+    await kest.extract(claimed)
+    expect(recoveries()).toEqual(['the cache works again'])
+  })
+
+  it('the store of hop tokens, when it has answered', async () => {
+    let down = true
+    const replayStore = {
+      setIfAbsent: () => (down ? Promise.reject(new Error('the store is gone')) : Promise.resolve(true)),
+    }
+    setUp()
+    const bound = { binding: 'hop', audiences, replayStore } as const
+    await expect(kest.extract(await carried(), bound)).rejects.toMatchObject({ code: 'ERR_KEST_CACHE' })
+    vi.advanceTimersByTime(10_000)
+    await kest.extract(await carried())
+    expect(recoveries()).toEqual([])
+    down = false
+    await kest.extract(await carried(), bound)
+    expect(recoveries()).toEqual(['the cache works again'])
+  })
+
+  it('keys, when lineage was verified: also at an edge that takes it from a partner, and not for none', async () => {
+    let down = true
+    const find = (query: Parameters<typeof trust.find>[0]) => {
+      if (down) throw new KestError('ERR_KEST_KEYS_UNAVAILABLE', 'the keys are gone')
+      return trust.find(query)
+    }
+    setUp({ trust: { kind: 'keys', name: 'flaky', generation: 1, find } })
+    const partner = { origin: 'internet', acceptLineage: true, binding: 'hop', audiences } as const
+    const refused = { code: 'ERR_KEST_KEYS_UNAVAILABLE' }
+    await expect(kest.extract(await carried(), partner)).rejects.toMatchObject(refused)
+    vi.advanceTimersByTime(10_000)
+    await kest.extract({}, { lineage: 'optional' })
+    await kest.extract({}, partner)
+    expect(recoveries()).toEqual([])
+    down = false
+    await kest.extract(await carried(), partner)
+    expect(recoveries()).toEqual(['what gives keys and trust bundles works again'])
+  })
+
+  it('the engine that was asked, which is named, and no other', async () => {
+    let down = true
+    const central = {
+      address: 'http://central:8181',
+      evaluate: () => (down ? Promise.reject(new Error('gone')) : true),
+    }
+    setUp({ engine: central })
+    const own = { address: 'http://own:8181', evaluate: () => true }
+    await begin()
+    expect(lines()[0]?.details).toMatchObject({ asked: 'http://central:8181' })
+    vi.advanceTimersByTime(10_000)
+    await kest.begin({ ...root, engine: own })
+    expect(recoveries()).toEqual([])
+    down = false
+    await begin()
+    expect(recoveries()).toEqual(['the policy engine works again'])
+  })
+
+  it('an engine of the tiers above, where the operation has its own', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'kest-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    vi.stubEnv('KEST_CONFIG', join(folder, 'deployment.yaml'))
+    onTestFinished(() => void vi.unstubAllEnvs())
+    writeFileSync(join(folder, 'deployment.yaml'), 'policies: { enterprise: [ent] }\n')
+    setUp({ engine: { address: 'http://central:8181', evaluate: () => Promise.reject(new Error('gone')) } })
+    const own = { address: 'http://own:8181', evaluate: () => true }
+    await expect(kest.begin({ ...root, engine: own })).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE' })
+    const failing = lines().find(({ level }) => level === 'error')
+    expect(failing?.details).toMatchObject({ asked: 'http://central:8181', policies: ['ent'] })
   })
 })

@@ -10,9 +10,10 @@ import { verifyByRules } from '../passport/verify.js'
 import { resolveVerifyOptions } from '../passport/verify-options.js'
 import { assertLines, readMembers, stripKest } from '../propagation/baggage.js'
 import { BAGGAGE_HEADER, MEMBER } from '../propagation/baggage-names.js'
-import { decodeMembers } from '../propagation/restore.js'
+import { type DecodedMembers, decodeMembers } from '../propagation/restore.js'
 import { UNPROVEN_ORIGIN } from '../trust/reserved.js'
 import { admit } from './admission.js'
+import type { Asking } from './asking.js'
 import type { InboundRequest, KeptPassport, ListenerDeps } from './listener.js'
 import { DEFAULT_LINEAGE_AGE_MS, type ResolvedListenerOptions } from './listener-options.js'
 import { observesLineage } from './observed-refusals.js'
@@ -37,8 +38,8 @@ export interface InboundLineage {
 
 /** The inbound lineage interceptor (SPEC §8.1). */
 export interface LineageInterceptor {
-  receive(request: InboundRequest): Promise<InboundLineage>
-  resume(kept: KeptPassport): Promise<InboundLineage>
+  receive(request: InboundRequest, asking: Asking): Promise<InboundLineage>
+  resume(kept: KeptPassport, asking: Asking): Promise<InboundLineage>
 }
 
 interface Judged {
@@ -85,6 +86,15 @@ export function createInternalInterceptor(
     return { verified, observed: admit(verified, options, rules, deps.clock.now(), observesRoots) }
   }
 
+  async function restore(kest: ReadonlyMap<string, string>, asking: Asking): Promise<DecodedMembers> {
+    if (!kest.has(MEMBER.claimCheck)) return decodeMembers(kest, deps.propagation)
+    asking.begins('claim check')
+    const members = await decodeMembers(kest, deps.propagation)
+    asking.answered()
+    asking.begins('inbound lineage')
+    return members
+  }
+
   function believe({ verified, observed }: Judged, baggage: BaggageIdentity): InboundLineage {
     const { identity, identityBy, claimedIdentity, findings } = verified
     if (findings.length > 0) {
@@ -102,7 +112,7 @@ export function createInternalInterceptor(
   }
 
   return {
-    receive: ({ headers, peer, signal }) =>
+    receive: ({ headers, peer, signal }, asking) =>
       measured(deps, async () => {
         const lines = headers[BAGGAGE_HEADER]
         const members = takeMembersOut(headers)
@@ -111,16 +121,20 @@ export function createInternalInterceptor(
         if (members.length === 0 && options.lineage === 'optional') return begunAt(UNPROVEN_ORIGIN)
         if (kest.size === 0) throw lineageMissing()
         const sender = checkSender({ hop: kest.get(MEMBER.hop), peer })
-        const { passport, tip, identity } = await decodeMembers(kest, deps.propagation)
+        const { passport, tip, identity } = await restore(kest, asking)
         if (passport !== null) await sender.canBeSent(passport)
         const judged = await judge(passport, tip, signal, observesLineage(deps))
+        asking.answered()
+        if (options.binding.kind === 'hop') asking.begins('hop token')
         await sender.isSent(judged.verified)
+        asking.answered()
         return believe(judged, identity)
       }),
-    resume: ({ passport, tip = null, signal }) =>
+    resume: ({ passport, tip = null, signal }, asking) =>
       measured(deps, async () => {
         const parsed = parsePassport(passport, { limits: deps.limits })
         const judged = await judge(parsed, tip, signal, false)
+        asking.answered()
         warnOfAge(deps, judged.verified)
         return believe(judged, {})
       }),
@@ -158,8 +172,10 @@ export function createPartnerEdgeInterceptor(
   const internal = createInternalInterceptor(deps, options)
   deps.roots?.willMake(deps.identity)
   return {
-    receive: async (request) =>
-      stripKest(request.headers[BAGGAGE_HEADER]).removed === 0 ? begunAt(origin) : internal.receive(request),
+    receive: async (request, asking) =>
+      stripKest(request.headers[BAGGAGE_HEADER]).removed === 0
+        ? begunAt(origin)
+        : internal.receive(request, asking),
     resume: internal.resume,
   }
 }

@@ -25,6 +25,7 @@ import type { Refusals } from '../telemetry/refusals.js'
 import { remedyOf } from '../telemetry/remedy.js'
 import { sameIdentity } from '../trust/identity-label.js'
 import { assertKnownOrigin, type OriginMap } from '../trust/origins.js'
+import { Asking } from './asking.js'
 import { assertOneAuthorization } from './bearer.js'
 import {
   createEdgeInterceptor,
@@ -151,9 +152,9 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
   const verifyToken = resolved.token === null ? null : createTokenVerifier(resolved.token, { clock, logger })
   const expected = resolved.token === null ? undefined : expectedOfToken(resolved.token)
 
-  async function lineageOf(request: InboundRequest): Promise<InboundLineage> {
+  async function lineageOf(request: InboundRequest, asking: Asking): Promise<InboundLineage> {
     assertText(request.headers[BAGGAGE_HEADER])
-    return lineage.receive(request)
+    return lineage.receive(request, asking)
   }
 
   async function tokenOf({ headers, rawHeaders }: InboundRequest): Promise<VerifiedToken | null> {
@@ -191,11 +192,10 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
     receive: (request: InboundRequest) =>
       logged(deps, { about: request.about, expected }, async (asking): Promise<KestState> => {
         const { switchIdentity = false, signal = null, about } = request
-        const brought = await lineageOf(request).catch((error: unknown) => insteadOf(error, deps))
-        if (origin === null && brought.observed === null) deps.outages.works(LINEAGE)
-        asking.what = TOKEN
+        const brought = await lineageOf(request, asking).catch((error: unknown) => insteadOf(error, deps))
+        asking.begins('bearer token')
         const token = await tokenOf(request)
-        if (token !== null) deps.outages.works(TOKEN)
+        if (token !== null) asking.answered()
         const own = token?.identity ?? null
         const { identity, ...inbound } = identified(brought, own, switchIdentity)
         const { frame, origin: begun, observed } = inbound
@@ -216,10 +216,9 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
         }
       }),
     resume: (kept: KeptPassport) =>
-      logged(deps, {}, async (): Promise<KestState> => {
+      logged(deps, {}, async (asking): Promise<KestState> => {
         assertOptions('resume', kept, ['passport', 'tip', 'signal'])
-        const { frame, origin, identity } = await lineage.resume(kept)
-        deps.outages.works(LINEAGE)
+        const { frame, origin, identity } = await lineage.resume(kept, asking)
         return { frame, origin, identity, jwt: null, signal: kept.signal ?? null, lifetime: lifetimeOf(null) }
       }),
   })
@@ -233,10 +232,6 @@ function createInterceptor(deps: ListenerDeps, options: ResolvedListenerOptions)
     : createEdgeInterceptor(deps, origin)
 }
 
-/** What is asked at the door, in this order, as outages are told apart. */
-const LINEAGE = 'inbound lineage'
-const TOKEN = 'bearer token'
-
 /** What the operator is told beside the reason. */
 interface Known {
   readonly about?: AboutRequest | undefined
@@ -248,9 +243,9 @@ interface Known {
 async function logged<T>(
   { outages, refusals }: ListenerDeps,
   { about, expected }: Known,
-  judge: (asking: { what: string }) => Promise<T>,
+  judge: (asking: Asking) => Promise<T>,
 ): Promise<T> {
-  const asking = { what: LINEAGE }
+  const asking = new Asking(outages)
   try {
     return await judge(asking)
   } catch (error) {

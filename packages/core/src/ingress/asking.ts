@@ -1,0 +1,29 @@
+import type { Outages } from '../telemetry/outages.js'
+
+/** What a request needs at the door, in this order. */
+export type Asked = 'claim check' | 'inbound lineage' | 'hop token' | 'bearer token'
+
+/**
+ * What is asked at the door at this moment, as outages are told apart: that one of them answers says nothing of the others,
+ * and what a request does not need says nothing at all.
+ */
+export class Asking {
+  readonly #outages: Outages
+  #what: Asked = 'inbound lineage'
+
+  constructor(outages: Outages) {
+    this.#outages = outages
+  }
+
+  get what(): Asked {
+    return this.#what
+  }
+
+  begins(what: Asked): void {
+    this.#what = what
+  }
+
+  answered(): void {
+    this.#outages.works(this.#what)
+  }
+}
