@@ -14,6 +14,13 @@ export class FetchCall {
     return this.#dispatched
   }
 
+  /** Whether `call` is this one, or part of it, and this one has no answer yet. */
+  covers(call: FetchCall | null): boolean {
+    if (this.#answered) return false
+    for (let at = call; at !== null; at = at.#outer) if (at === this) return true
+    return false
+  }
+
   /** A dispatch came past us, whosever call it is of. */
   noteDispatch(): void {
     this.#dispatched = true

@@ -1,7 +1,8 @@
 import { assertOptions, currentState, isPromise, KestConfigError } from '@kest/core'
 import { type Dispatchable, isDispatchable } from './dispatcher.js'
+import type { FetchCall } from './fetch-call.js'
 import { globalDispatcher, withGlobalDispatchers } from './global-dispatcher.js'
-import { asOneCall } from './redirects.js'
+import { asOneCall, currentCall } from './redirects.js'
 import { dispatcherOfRequest } from './request-dispatcher.js'
 import { type BoundRule, createSender, type Sender } from './sender.js'
 import { withSender } from './with-kest.js'
@@ -64,8 +65,12 @@ export function fetchThrough<F extends FetchFunction>(
     const [input, init, ...rest] = args
     try {
       const given = dispatcherOf(init) ?? dispatcherOfRequest(input)
-      return noticing(sender, input, () => {
-        if (given === undefined) return withGlobalDispatchers(wrap, () => original.apply(this, args))
+      return noticing(sender, input, (call) => {
+        if (given === undefined) {
+          const wrapForCall = <D extends Dispatchable>(dispatcher: D): D =>
+            duringCall(call, dispatcher, wrap(dispatcher))
+          return withGlobalDispatchers(wrapForCall, () => original.apply(this, args))
+        }
         const dispatcher = given === null ? overGlobal : wrap(given)
         return original.call(this, input, withDispatcher(init, dispatcher), ...rest)
       }) as Promise<unknown>
@@ -76,10 +81,22 @@ export function fetchThrough<F extends FetchFunction>(
   return Object.defineProperties(kestFetch, ownProperties(fetch)) as unknown as F
 }
 
+/**
+ * `ours` for what is dispatched of one call, and `dispatcher` for everything else. Whoever looks at the global dispatcher
+ * meanwhile may keep what is there, as `compose()` does: it must not put one caller's passport on everybody's requests.
+ */
+function duringCall<D extends Dispatchable>(call: FetchCall, dispatcher: D, ours: D): D {
+  const dispatch: D['dispatch'] = (options, handler) =>
+    (call.covers(currentCall()) ? ours : dispatcher).dispatch(options, handler)
+  return new Proxy(ours, {
+    get: (target, key) => (key === 'dispatch' ? dispatch : Reflect.get(target, key)),
+  })
+}
+
 /** Makes one call, and says when it was answered without having come past a dispatcher of ours. */
-function noticing(sender: Sender, input: unknown, make: () => unknown): unknown {
+function noticing(sender: Sender, input: unknown, make: (call: FetchCall) => unknown): unknown {
   return asOneCall((call) => {
-    const answer = make()
+    const answer = make(call)
     // A mock may answer anything.
     if (!isPromise(answer)) return answer
     return answer.then(

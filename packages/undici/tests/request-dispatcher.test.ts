@@ -115,6 +115,56 @@ describe.each(fetches)('a Request with a dispatcher of its own, under %s', (_, f
   })
 })
 
+describe('the global dispatcher, where others look at it while a call is made', () => {
+  const slots = [1, 2].map((n) => Symbol.for(`undici.globalDispatcher.${n}`))
+  const globals = globalThis as Record<symbol, unknown>
+  const was = slots.map((slot) => globals[slot])
+  afterEach(() => {
+    for (const [n, slot] of slots.entries()) globals[slot] = was[n]
+  })
+
+  /** Sets, on its first call, a dispatcher around the global one. */
+  function composingOnce(): typeof undici.fetch {
+    let first = true
+    return (input, init) => {
+      const response = undici.fetch(input, init)
+      if (first) undici.setGlobalDispatcher(undici.getGlobalDispatcher().compose((dispatch) => dispatch))
+      first = false
+      return response
+    }
+  }
+
+  it('puts no passport of that call on what others send by it afterwards', async () => {
+    const alice = await setUp().rule.kest.begin({ operation: 'alice', policy: 'test', origin: 'system' })
+    const { rule } = setUp()
+    const bound = createKestFetch({ ...rule, fetch: composingOnce(), state: alice.enter() })
+    await (await bound(new undici.Request(hop2.origin))).text()
+    expect(undici.getGlobalDispatcher()).not.toBe(was[0])
+    await within('bob', async () => (await undici.fetch(hop2.origin)).text())
+    await (await undici.fetch(hop2.origin)).text()
+    expect(await carried()).toEqual([['alice'], [], []])
+    const ambient = createKestFetch({ ...rule, fetch: undici.fetch })
+    await within('bob', async () => (await ambient(new undici.Request(hop2.origin))).text())
+    expect((await carried()).at(-1)).toEqual(['bob'])
+    alice.settle()
+  })
+
+  it('is left as others set it', async () => {
+    const { rule } = setUp()
+    const other = new undici.Agent()
+    const send = createKestFetch({
+      ...rule,
+      fetch: (input: undici.RequestInfo, init?: undici.RequestInit) => {
+        undici.setGlobalDispatcher(other)
+        return undici.fetch(input, init)
+      },
+    })
+    await within('carol', async () => (await send(new undici.Request(hop2.origin))).text())
+    expect(undici.getGlobalDispatcher()).toBe(other)
+    await other.close()
+  })
+})
+
 describe('a wrapper that makes a Request of what fetch is given, as tracers do', () => {
   it('does not take the application’s dispatcher away', async () => {
     const { rule, bypassed } = setUp()
