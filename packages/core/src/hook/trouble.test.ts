@@ -96,6 +96,16 @@ describe('the log of an outage', () => {
     })
   })
 
+  it('has a line, and the refusal its code, where the engine throws what cannot be read', async () => {
+    setUp({
+      engine: {
+        evaluate: () => Promise.reject(Object.assign(new Error('down'), { message: Symbol('down') })),
+      },
+    })
+    await expect(kest.begin(root)).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE' })
+    expect(texts()).toEqual(['error: the policy engine fails: what needs it is refused'])
+  })
+
   it('keeps a denial a warning of its own, as far as ten in ten seconds, and counts the others', async () => {
     setUp({ engine: new MockPolicyEngine(false) })
     await begin(500)

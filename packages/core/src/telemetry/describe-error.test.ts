@@ -49,6 +49,40 @@ describe('describeError', () => {
     expect(describeError(thrown)).toBe(text)
   })
 
+  const throwing = {
+    get() {
+      throw new Error('not to be read')
+    },
+  }
+  const unreadable: readonly (readonly [string, unknown])[] = [
+    ['a message that throws', Object.defineProperty(new Error('x'), 'message', throwing)],
+    ['a message that is no text', Object.assign(new Error('x'), { message: Symbol('x') })],
+    ['a message that cannot be text', Object.assign(new Error('x'), { message: Object.create(null) })],
+    ['a name that is no text', Object.assign(new Error('x'), { name: Symbol('x') })],
+    [
+      'errors that throw',
+      Object.defineProperties(new Error('x'), { message: { value: '' }, errors: throwing }),
+    ],
+    ['nothing but traps', new Proxy(new Error('x'), throwing)],
+    ['a prototype that throws', new Proxy({}, { getPrototypeOf: throwing.get })],
+  ]
+
+  it.each(unreadable)('never throws, whatever is thrown: %s', (_what, thrown) => {
+    expect(describeError(thrown)).toBe('an error that cannot be read')
+    expect(() => stackOf(thrown)).not.toThrow()
+    const outer = new KestError('ERR_KEST_ENGINE', 'the policy engine failed', {
+      cause: new Error('outer', { cause: thrown }),
+    })
+    expect(describeError(outer)).toMatch(/^the policy engine failed; cause: Error: outer/)
+    expect(() => stackOf(outer)).not.toThrow()
+  })
+
+  it('says what it can of an error whose cause or stack throws', () => {
+    const error = Object.defineProperties(new Error('x'), { cause: throwing, stack: throwing })
+    expect(describeError(error)).toBe('Error: x')
+    expect(stackOf(error)).toBeUndefined()
+  })
+
   it('ends, also where an error is its own cause', () => {
     const error = new KestError('ERR_KEST_ENGINE', 'round')
     Object.defineProperty(error, 'cause', { value: error })

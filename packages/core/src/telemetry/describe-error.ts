@@ -6,13 +6,14 @@ const MAX_CAUSES = 8
 /** Failures that one error stands for, as of the addresses of one name. */
 const MAX_ERRORS = 4
 const MAX_FRAMES = 16
+const UNREADABLE = 'an error that cannot be read'
 
 /**
  * An error as an operator's log has it: its message and those of its causes, without stacks. Never throws, whatever was
  * thrown.
  */
 export function describeError(error: unknown): string {
-  const texts = chainOf(error).map(textOf)
+  const texts = chainOf(error).map((link) => readable(() => textOf(link)) ?? UNREADABLE)
   // What wraps often repeats what it wraps.
   const news = texts.filter((text, i) => i === 0 || !texts[i - 1]?.endsWith(text.replace(/^\w+: /, '')))
   return news.join('; cause: ')
@@ -20,22 +21,39 @@ export function describeError(error: unknown): string {
 
 /** Where it was thrown, for debugging: of the innermost error that is not Kest's. `undefined` where there is none. */
 export function stackOf(error: unknown): readonly string[] | undefined {
-  const thrown = chainOf(error).findLast((link) => isError(link) && !(link instanceof KestError))
-  if (!isError(thrown)) return undefined
-  return String(thrown.stack ?? thrown.message)
-    .split('\n', MAX_FRAMES)
-    .map((line) => line.trim())
+  return readable(() => {
+    const thrown = chainOf(error).findLast((link) => isError(link) && !(link instanceof KestError))
+    if (!isError(thrown)) return undefined
+    return String(thrown.stack ?? thrown.message)
+      .split('\n', MAX_FRAMES)
+      .map((line) => line.trim())
+  })
+}
+
+/** What is thrown is another's: its members may be code that throws, or no text. */
+function readable<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
 }
 
 function chainOf(error: unknown): unknown[] {
   const chain: unknown[] = [error]
-  for (let next = error; chain.length <= MAX_CAUSES; chain.push(next)) {
-    if (!isError(next) || next.cause === undefined) break
-    next = next.cause
-    // Data, not an error: such as the claims of a token that was refused.
-    if (typeof next === 'object' && next !== null && !isError(next)) break
+  while (chain.length <= MAX_CAUSES) {
+    const cause = readable(() => causeOf(chain.at(-1)))
+    if (cause === undefined) break
+    chain.push(cause)
   }
   return chain
+}
+
+/** `undefined` also for what is data, and no error: such as the claims of a token that was refused. */
+function causeOf(error: unknown): unknown {
+  if (!isError(error)) return undefined
+  const { cause } = error
+  return typeof cause === 'object' && cause !== null && !isError(cause) ? undefined : cause
 }
 
 /** Of whatever realm: Node's own are of another, where a test runner gives the code one. */
@@ -44,7 +62,7 @@ function isError(value: unknown): value is Error {
 }
 
 function textOf(error: unknown): string {
-  if (error instanceof KestError) return error.message
+  if (error instanceof KestError) return String(error.message)
   if (!isError(error)) return inspect(error, { customInspect: false, depth: 1, getters: false })
   const { name, message } = error
   if (message !== '') return `${name}: ${message}`
