@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { create, toBinary } from '@bufbuild/protobuf'
 import { status } from '@grpc/grpc-js'
 import { RecordingLogger } from '@kest/core/testing'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Authority } from '../src/dev-authority/authority.js'
 import { SpiffeError, WorkloadApiClient, X509Source } from '../src/index.js'
 import { createBackoff } from '../src/workload-api/backoff.js'
+import { X509BundlesResponseSchema } from '../src/workload-api/workload_pb.js'
 import { givenUp } from './support/give-up.js'
 import { makeAuthority, makeSvid, until } from './support/material.js'
 import { type Script, ScriptedServer, x509Message } from './support/scripted-server.js'
@@ -124,6 +126,34 @@ describe('a stream of the Workload API', () => {
       return logger.records.some(({ message }) => message === 'the Workload API works again')
     })
     expect(connected.status().staleSince).toBeNull()
+  })
+
+  it('is not said to work again by one call, while it refuses another', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const denied = Object.assign(new Error('no identity issued'), { code: status.PERMISSION_DENIED })
+    let identity: Uint8Array | null = null
+    await server.start({
+      fetchX509SVID: (call) => void (identity === null ? call.emit('error', denied) : call.write(identity)),
+      fetchX509Bundles: (call) =>
+        void call.write(toBinary(X509BundlesResponseSchema, create(X509BundlesResponseSchema))),
+    })
+    const client = new WorkloadApiClient({ address: server.address, backoff, logger })
+    onTestFinished(() => client.close())
+    const seen = { failures: 0, bundles: 0, identities: 0 }
+    const stop = client.watchX509({ onUpdate: () => {}, onError: () => seen.failures++ })
+    await until(() => seen.failures > 0)
+    stop()
+    vi.advanceTimersByTime(10_000)
+    const onError = (): void => {}
+    client.watchX509Bundles({ onUpdate: () => seen.bundles++, onError })
+    await until(() => seen.bundles > 0)
+    const told = () => logger.records.map(({ message }) => message)
+    expect(told()).not.toContain('the Workload API works again')
+    identity = await good()
+    client.watchX509({ onUpdate: () => seen.identities++, onError })
+    await until(() => seen.identities > 0)
+    expect(told()).toContain('the Workload API works again')
   })
 
   it.each([status.INVALID_ARGUMENT, status.UNIMPLEMENTED])(

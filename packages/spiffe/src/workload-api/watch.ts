@@ -40,6 +40,7 @@ export interface WatchOptions<M, T> {
  */
 export function watch<M, T>(options: WatchOptions<M, T>, watcher: Watcher<T>): End {
   const { call, address, backoff, logger, outages } = options
+  const ofCall = `${address} ${call}`
   let stopped = false
   let timer: NodeJS.Timeout | undefined
   let stream: ClientReadableStream<M> | undefined
@@ -62,11 +63,13 @@ export function watch<M, T>(options: WatchOptions<M, T>, watcher: Watcher<T>): E
       logger.error(known, 'the Workload API refuses: not asking again')
     } else {
       const { code } = error
+      // Who is away is away for all calls; what else goes wrong with one says nothing of the others.
+      const asked = code === 'ERR_SPIFFE_UNAVAILABLE' ? address : ofCall
       const effect = 'what is known serves on as long as it may'
       outages.failed({
         what: 'the Workload API',
         effect,
-        asked: address,
+        asked,
         code,
         error,
         details: () => details,
@@ -108,6 +111,7 @@ export function watch<M, T>(options: WatchOptions<M, T>, watcher: Watcher<T>): E
       }
       backoff.reset()
       outages.works(address)
+      outages.works(ofCall)
       tell(() => watcher.onUpdate(state))
     })
     stream.on('error', (error: ServiceError) => end(toSpiffeError(error, call, address)))
