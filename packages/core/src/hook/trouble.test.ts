@@ -120,6 +120,18 @@ describe('the log of an outage', () => {
     ])
   })
 
+  it('has no outage of a cache that is not there, which any stranger could ask for', async () => {
+    setUp()
+    const baggage = `kest.claim_check=${crypto.randomUUID()},kest.chain_tip=${'a'.repeat(64)}`
+    await expect(kest.extract({ baggage })).rejects.toMatchObject({ code: 'ERR_KEST_CACHE' })
+    expect(lines().at(-1)).toMatchObject({
+      level: 'warn',
+      message: 'inbound request refused',
+      details: { code: 'ERR_KEST_CACHE', err: 'baggage: a claim check came, and no cache is configured' },
+    })
+    expect(texts().filter((text) => text.startsWith('error'))).toEqual([])
+  })
+
   it('does not warn of callers that left', async () => {
     setUp()
     await expect(kest.begin(root, { signal: AbortSignal.abort() })).rejects.toBeInstanceOf(KestError)

@@ -10,6 +10,7 @@ export type Asked = 'claim check' | 'inbound lineage' | 'hop token' | 'bearer to
 export class Asking {
   readonly #outages: Outages
   #what: Asked = 'inbound lineage'
+  #exists = true
 
   constructor(outages: Outages) {
     this.#outages = outages
@@ -19,8 +20,14 @@ export class Asking {
     return this.#what
   }
 
-  begins(what: Asked): void {
+  /** Whether there is such a thing here: what is not there is not down, whatever strangers ask for. */
+  get exists(): boolean {
+    return this.#exists
+  }
+
+  begins(what: Asked, exists = true): void {
     this.#what = what
+    this.#exists = exists
   }
 
   answered(): void {

@@ -88,7 +88,7 @@ export function createInternalInterceptor(
 
   async function restore(kest: ReadonlyMap<string, string>, asking: Asking): Promise<DecodedMembers> {
     if (!kest.has(MEMBER.claimCheck)) return decodeMembers(kest, deps.propagation)
-    asking.begins('claim check')
+    asking.begins('claim check', deps.propagation.cache !== null)
     const members = await decodeMembers(kest, deps.propagation)
     asking.answered()
     asking.begins('inbound lineage')

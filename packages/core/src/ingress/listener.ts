@@ -250,7 +250,7 @@ async function logged<T>(
     return await judge(asking)
   } catch (error) {
     const code = codeOf(error)
-    const what = failingPart(error)
+    const what = asking.exists ? failingPart(error) : undefined
     const details = () => {
       const { index, entryId } =
         error instanceof PassportVerificationError ? error : { index: undefined, entryId: undefined }
