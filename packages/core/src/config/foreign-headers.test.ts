@@ -130,6 +130,10 @@ it('inject sets what axios was told not to send', async () => {
   expect(String(withdrawn.get('baggage'))).toContain('kest.passport')
 })
 
+function thrower(): never {
+  throw new TypeError('not these')
+}
+
 it.each<[string, unknown]>([
   ['nothing', undefined],
   ['null', null],
@@ -137,6 +141,13 @@ it.each<[string, unknown]>([
   ['a flat list with a name too many', ['baggage', 'a=1', 'x']],
   ['pairs among other things', [['baggage', 'a=1'], 'x']],
   ['an object that inherits', Object.create({ baggage: 'a=1' })],
+  [
+    'an object that inherits from one that inherits nothing',
+    Object.create(Object.assign(Object.create(null), { baggage: 'a=1' })),
+  ],
+  ['such as throw when they are asked', { get: thrower, set: thrower, delete: thrower }],
+  ['such as throw when they are listed', { [Symbol.iterator]: thrower }],
+  ['a Proxy that throws', new Proxy({}, { ownKeys: thrower })],
   [
     'an instance of a class',
     new (class {
@@ -162,6 +173,8 @@ it.each<[string, unknown]>([
   ['true', true],
   ['bytes that are no UTF-8', Buffer.from([0xff])],
   ['a list of objects', [{}]],
+  ['a list of lists', [['kest.user=eve']]],
+  ['a list as deep as a stranger’s JSON can be', JSON.parse('['.repeat(100_000) + ']'.repeat(100_000))],
   ['a function', () => 'kest.user=eve'],
 ])('a value that is %s is refused, never sent as something else', async (_, value) => {
   const headers = { baggage: value }

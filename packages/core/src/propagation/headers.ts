@@ -49,6 +49,15 @@ export function isHeadersLike(headers: unknown): headers is HeadersLike {
  * @throws {KestConfigError} for anything else: it would be read as having none
  */
 export function pairsOf(where: string, headers: unknown, names: readonly string[]): readonly Pair[] {
+  try {
+    return listed(where, headers, names)
+  } catch (cause) {
+    if (cause instanceof KestError) throw cause
+    throw new KestConfigError(`${where}: headers: their own code failed`, { cause })
+  }
+}
+
+function listed(where: string, headers: unknown, names: readonly string[]): readonly Pair[] {
   if (typeof headers !== 'object' || headers === null) throw unknownForm(where)
   if (!(Symbol.iterator in headers)) {
     if (isHeadersLike(headers)) return names.map((name) => [name, headers.get(name)] as const)
@@ -92,13 +101,16 @@ export function isNamed([spelling]: Pair, name: string): boolean {
   )
 }
 
-/**
- * What a value says: text, bytes of UTF-8, a number, or a list of those. `null` and `false` are none, as axios has it.
- * @throws {KestError} for anything else: `ERR_KEST_BAGGAGE`, `ERR_KEST_TOKEN`
- */
 function textsOf(name: string, value: unknown): string[] {
+  return Array.isArray(value) ? value.flatMap((item) => textOf(name, item)) : textOf(name, value)
+}
+
+/**
+ * What a value says: text, bytes of UTF-8, or a number. `null` and `false` are none, as axios has it.
+ * @throws {KestError} for anything else, a list within a list too: `ERR_KEST_BAGGAGE`, `ERR_KEST_TOKEN`
+ */
+function textOf(name: string, value: unknown): string[] {
   if (value === undefined || value === null || value === false) return []
-  if (Array.isArray(value)) return value.flatMap((item) => textsOf(name, item))
   if (typeof value === 'string') return [value]
   if (typeof value === 'number') return [String(value)]
   if (types.isUint8Array(value) && isUtf8(value)) return [Buffer.from(value).toString()]
@@ -110,7 +122,7 @@ function textsOf(name: string, value: unknown): string[] {
 /** Of whatever realm. What an object inherits from others would be seen by some readers, and not by all. */
 function isPlain(headers: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(headers)
-  return prototype === null || Object.getPrototypeOf(prototype) === null
+  return prototype === null || Object.hasOwn(prototype as object, 'hasOwnProperty')
 }
 
 function unknownForm(where: string): KestConfigError {
