@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { RecordingLogger } from '../testing/recording-logger.js'
 import { boundedLogger } from './bounded-logger.js'
 
@@ -33,5 +33,28 @@ describe('boundedLogger', () => {
 
   it('says how much of a list is left out', () => {
     expect((logged({ list: Array(100).fill(1) })['list'] as unknown[]).at(-1)).toBe('… 76 more')
+  })
+
+  it.each<[string, () => unknown]>([
+    [
+      'throws',
+      () => {
+        throw new Error('disk full')
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('disk full'))],
+    ['rejects with what cannot be text', () => Promise.reject(Object.create(null))],
+  ])('ends nothing where the logger %s, and warns of it', async (_, fail) => {
+    const warned = vi.spyOn(process, 'emitWarning').mockReturnValue()
+    onTestFinished(() => warned.mockRestore())
+    boundedLogger(Object.assign(new RecordingLogger(), { error: fail as () => void })).error(
+      {},
+      'the engine fails',
+    )
+    await vi.waitFor(() => expect(warned).toHaveBeenCalledOnce())
+    expect(warned).toHaveBeenCalledWith(expect.stringMatching(/^the logger failed at "the engine fails": /), {
+      type: 'KestWarning',
+      code: 'KEST_LOGGER',
+    })
   })
 })

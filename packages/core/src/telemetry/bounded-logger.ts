@@ -1,3 +1,5 @@
+import { isPromise } from '../maybe-promise.js'
+import { describeError } from './describe-error.js'
 import type { Logger } from './logger.js'
 import { oneLine } from './one-line.js'
 
@@ -6,19 +8,23 @@ const MAX = { text: 1_024, line: 4_096, members: 24, depth: 4 } as const
 
 /**
  * The same logger, for lines that strangers have a part in: each text stays on one line, and a line has some 4,000
- * characters at most, however much was sent. A logger that throws is told as a warning of the process, and ends nothing.
+ * characters at most, however much was sent. A logger that throws or rejects is told as a warning of the process, and ends nothing.
  */
 export function boundedLogger(logger: Logger): Logger {
   const log =
     (level: keyof Logger): Logger[typeof level] =>
     (details, message) => {
-      try {
-        logger[level](boundedDetails(details), message)
-      } catch (error) {
-        process.emitWarning(`the logger failed at "${message}": ${oneLine(String(error), MAX.text)}`, {
+      const failed = (error: unknown): void =>
+        process.emitWarning(`the logger failed at "${message}": ${oneLine(describeError(error), MAX.text)}`, {
           type: 'KestWarning',
           code: 'KEST_LOGGER',
         })
+      try {
+        // One that is asynchronous fits the type as well, and what nobody catches would end the process.
+        const written: unknown = logger[level](boundedDetails(details), message)
+        if (isPromise(written)) written.then(undefined, failed)
+      } catch (error) {
+        failed(error)
       }
     }
   return Object.freeze({ debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') })
