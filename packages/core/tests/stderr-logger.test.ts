@@ -20,6 +20,16 @@ it('logs a line of JSON with its time to stderr, from information on', () => {
   ])
 })
 
+it('writes nothing that a terminal obeys, and loses nothing', () => {
+  const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  onTestFinished(() => write.mockRestore())
+  const err = 'a\u001b[2J\u009b31m\u007f\u2028\u202eb\u{e0041}\ud800 ü'
+  stderrLogger.error({ err }, 'fails\n')
+  const line = String(write.mock.calls[0]?.[0])
+  expect(line.slice(0, -1)).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u)
+  expect(JSON.parse(line)).toMatchObject({ err, message: 'fails\n' })
+})
+
 it('does not end the service when nobody reads stderr any more', async () => {
   const service = spawn(process.execPath, [SERVICE])
   onTestFinished(() => void service.kill('SIGKILL'))

@@ -1,3 +1,5 @@
+import { UNPRINTABLE } from './one-line.js'
+
 type Details = Readonly<Record<string, unknown>>
 
 /** Where Kest speaks to the operator. Compatible with pino, `console` and most others. */
@@ -21,7 +23,16 @@ export const stderrLogger: Logger = Object.freeze<Logger>({
 
 function write(level: string, details: Details, message: string): void {
   const time = new Date().toISOString()
-  process.stderr.write(`${JSON.stringify({ time, level, name: 'kest', message, ...details })}\n`, outlive)
+  const line = JSON.stringify({ time, level, name: 'kest', message, ...details })
+  process.stderr.write(`${line.replace(UNPRINTABLE, escapedInJson)}\n`, outlive)
+}
+
+/** JSON leaves as they are what an 8-bit terminal takes for an escape, and what turns the direction of writing. */
+function escapedInJson(char: string): string {
+  const units = Array.from({ length: char.length }, (_, n) =>
+    char.charCodeAt(n).toString(16).padStart(4, '0'),
+  )
+  return units.map((unit) => `\\u${unit}`).join('')
 }
 
 /** Whoever read stderr may have ended; that the stream says so, right after this, must not end the service as well. */

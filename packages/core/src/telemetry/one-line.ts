@@ -1,5 +1,5 @@
 /** What ends a line, moves a terminal's cursor, turns the direction of writing, or is not there to be seen. */
-const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
+export const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
 /** Text of whatever origin as a part of one line: escaped, and no longer than `max` characters and an ellipsis. */
 export function oneLine(text: string, max: number): string {
