@@ -111,7 +111,7 @@ export class Attempt {
   begun(recorded: boolean, observed: readonly Question[]): void {
     const { outages } = this.#runtime
     for (const { engine } of [...this.#questions, ...observed]) outages.works(addressOf(engine))
-    outages.works(IDENTITY)
+    outages.works(this.#identity)
     outages.works(AUDIT_TRAIL)
     outages.works(this.#definition.operation)
     if (recorded) outages.works(AUDIT_SPAN)
@@ -144,13 +144,18 @@ export class Attempt {
   /** Where outages are told apart by what was asked, whatever operation needs it. */
   #asked(code: string): string {
     if (code.startsWith('ERR_KEST_ENGINE')) return this.#engine
-    if (code === 'ERR_KEST_IDENTITY') return IDENTITY
+    if (code === 'ERR_KEST_IDENTITY') return this.#identity
     return code === 'ERR_KEST_AUDIT_UNAVAILABLE' ? AUDIT_TRAIL : this.#definition.operation
   }
 
   /** Whose answer is missing: each tier may have another's (K-ENGINE). */
   get #engine(): string {
     return addressOf(this.#questions[this.#allowed]?.engine ?? this.#runtime.engine)
+  }
+
+  get #identity(): string {
+    const { identity, operation } = this.#definition
+    return identity === undefined ? IDENTITY : `${IDENTITY} of ${operation}`
   }
 
   #details() {

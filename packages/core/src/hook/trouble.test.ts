@@ -242,6 +242,22 @@ describe('the log says that something works again when it was asked and answered
     expect(recoveries()).toEqual(['the policy engine works again'])
   })
 
+  it('the identity that signs, and not another', async () => {
+    let down = true
+    const gone: IdentityProvider = {
+      getWorkloadId: () => identity.getWorkloadId(),
+      current: () => (down ? Promise.reject(new Error('the agent is gone')) : identity.current()),
+    }
+    setUp({ identity: gone })
+    await begin()
+    vi.advanceTimersByTime(10_000)
+    await kest.begin({ ...root, operation: 'by another', identity })
+    expect(recoveries()).toEqual([])
+    down = false
+    await begin()
+    expect(recoveries()).toEqual(['the identity works again'])
+  })
+
   it('an engine of the tiers above, where the operation has its own', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'kest-'))
     onTestFinished(() => rmSync(folder, { recursive: true }))
