@@ -7,10 +7,17 @@ import { type Dispatchable, isDispatchable } from './dispatcher.js'
  * @returns `null` for none; `undefined` where nobody can see it: later undicis keep it in a private member
  */
 export function dispatcherOfRequest(input: unknown): Dispatchable | null | undefined {
-  if (Object.prototype.toString.call(input) !== '[object Request]') return null
-  const request = input as object
-  const symbol = Object.getOwnPropertySymbols(request).find(({ description }) => description === 'dispatcher')
+  if (!isRequest(input)) return null
+  const symbol = Object.getOwnPropertySymbols(input).find(({ description }) => description === 'dispatcher')
   if (symbol === undefined) return undefined
-  const dispatcher: unknown = Reflect.get(request, symbol)
+  const dispatcher: unknown = Reflect.get(input, symbol)
   return isDispatchable(dispatcher) ? dispatcher : null
+}
+
+/** Of whatever realm and package; a class that is derived of one may have a name of its own. */
+function isRequest(input: unknown): input is object {
+  if (Object.prototype.toString.call(input) === '[object Request]') return true
+  for (let at = input; typeof at === 'object' && at !== null; at = Object.getPrototypeOf(at))
+    if (Object.getOwnPropertyDescriptor(at, Symbol.toStringTag)?.value === 'Request') return true
+  return false
 }

@@ -70,6 +70,20 @@ describe.each(fetches)('a Request with a dispatcher of its own, under %s', (_, f
     expect(bypassed()).toEqual(isSeen ? [] : [{ origin: hop2.origin, count: 1 }])
   })
 
+  it('is sent by that dispatcher also where its class is derived, and has a name of its own', async () => {
+    class Traced extends RequestOf {
+      get [Symbol.toStringTag](): string {
+        return 'Traced'
+      }
+    }
+    const { send } = setUp({ fetch })
+    const { dispatcher, used } = ownDispatcher(over)
+    const traced = new Traced(`${hop2.origin}/own`, { dispatcher } as object)
+    await within('first', async () => (await send(traced)).text())
+    expect(used).toEqual(['/own'])
+    expect(await carried()).toEqual(isSeen ? [['first']] : [[]])
+  })
+
   it('carries the passport, wherever it is seen, when the dispatcher was wrapped, or is given to the call', async () => {
     const { send, rule, bypassed } = setUp({ fetch })
     const { dispatcher, used } = ownDispatcher(over)
