@@ -74,7 +74,9 @@ describe.each(NODES)('on Node %s', (version) => {
   }, 300_000)
 
   function environment(folder: string): NodeJS.ProcessEnv {
-    const path = [join(node, 'node_modules/.bin'), join(folder, 'bin'), process.env['PATH']].join(delimiter)
+    // As npx finds what is installed in a folder, and a shell what is installed for all.
+    const own = [join(node, 'node_modules/.bin'), join(folder, 'node_modules/.bin'), join(folder, 'bin')]
+    const path = [...own, process.env['PATH']].join(delimiter)
     return {
       ...packageManagerEnv(),
       ...registry.env,
