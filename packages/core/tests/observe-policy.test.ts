@@ -6,6 +6,7 @@ import type { Operation } from '../src/hook/operation.js'
 import type { Decision, PolicyEngine, PolicyRequest, PolicyTier } from '../src/policy/engine.js'
 import { FakeClock } from '../src/testing/fake-clock.js'
 import { MockPolicyEngine } from '../src/testing/mock-engine.js'
+import { computedAnswer } from './support/computed-answer.js'
 import { DAY_MS, id, READER, ROOTS, sends, service } from './support/services.js'
 
 const NOW = Date.now()
@@ -276,20 +277,9 @@ describe('beside an observed policy', () => {
   })
 
   it('K-OBSERVE reads what is computed once, and leaves no refusal unobserved beside it', async () => {
-    const computed = () => {
-      let reads = 0
-      return {
-        allow: false,
-        // biome-ignore lint/suspicious/noThenProperty: it is what is tested
-        get then(): undefined {
-          if (reads++ > 0) throw new Error('read again')
-          return undefined
-        },
-      } as never
-    }
     const remote = (fn: boolean): PolicyEngine => ({
       evaluate: async () => fn,
-      evaluateAll: (requests) => requests.map(computed),
+      evaluateAll: (requests) => requests.map(computedAnswer),
     })
     const observed = observing({ tier: 'enterprise' }, { tier: 'platform' }, { tier: 'application' })
     const denied = ['ent/a', 'ent/b', 'plat/a', 'app/a']

@@ -1,5 +1,5 @@
 import type { AuditedEntry } from '@kest/audit'
-import { bounded } from '../graph/text-width.js'
+import { bounded } from '../bounded.js'
 import type { Colors } from '../terminal/colors.js'
 import { columnsOf, padColumns } from '../terminal/columns.js'
 import { visible } from '../terminal/escape.js'

@@ -1,7 +1,8 @@
+import { bounded } from '../bounded.js'
 import { CARD_HEIGHT, CARD_WIDTH, type Point } from './geometry.js'
 import { type GraphNode, levelOf, type NodeStatus } from './graph-node.js'
 import { statusMark } from './status-mark.js'
-import { bounded, fitted, widthOf } from './text-width.js'
+import { fitted, widthOf } from './text-width.js'
 import { escapeXml } from './xml.js'
 
 /** Where texts begin and end; the sign of the status is to the right of the name. */

@@ -1,9 +1,9 @@
 import type { AuditedEntry, Denial } from '@kest/audit'
 import { DEFAULT_LIMITS, parseEntry } from '@kest/core'
+import { bounded } from '../bounded.js'
 import { entryFields } from '../show/entry-fields.js'
 import { type DetailSection, type NodeStatus, STATUS } from './graph-node.js'
 import { plain, plainList, unstacked } from './plain.js'
-import { bounded } from './text-width.js'
 
 /** Characters of a value that strangers write: a picture of many long ones would open nowhere. */
 const MAX_VALUE = 2_000

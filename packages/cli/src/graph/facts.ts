@@ -1,7 +1,7 @@
 import type { AuditedEntry, TraceReport } from '@kest/audit'
+import { bounded } from '../bounded.js'
 import { type GraphNode, type NodeStatus, STATUS } from './graph-node.js'
 import { plainList } from './plain.js'
-import { bounded } from './text-width.js'
 
 /** A value, and what it is made of. */
 export type Fact = readonly [label: string, value: string, more?: string]

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { bounded } from '../bounded.js'
 import { COLOR_STYLE } from './colors.js'
 import { CARD_HEIGHT, CARD_WIDTH } from './geometry.js'
 import { STATUS } from './graph-node.js'
@@ -11,7 +12,6 @@ import { PAGE_SCRIPT } from './page/script.js'
 import { PAGE_STYLE } from './page/style.js'
 import { PICTURE_STYLE, TONE_STYLE } from './picture-style.js'
 import { svgElement } from './svg.js'
-import { bounded } from './text-width.js'
 import { escapeXml } from './xml.js'
 
 const STYLE = `${COLOR_STYLE}${PICTURE_STYLE}${TONE_STYLE}${PAGE_STYLE}`

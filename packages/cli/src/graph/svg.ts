@@ -1,10 +1,11 @@
+import { bounded } from '../bounded.js'
 import { CLIPS, cardElement } from './card.js'
 import { COLOR_STYLE } from './colors.js'
 import { type Layout, MARGIN, type Point } from './geometry.js'
 import { layoutOf } from './layout.js'
 import type { LineageGraph } from './lineage-graph.js'
 import { PICTURE_STYLE, TONE_STYLE } from './picture-style.js'
-import { bounded, fitted, widthOf } from './text-width.js'
+import { fitted, widthOf } from './text-width.js'
 import { escapeXml } from './xml.js'
 
 /** Of what stands above a picture. */

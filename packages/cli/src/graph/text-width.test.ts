@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { bounded, fitted, widthOf } from './text-width.js'
+import { bounded } from '../bounded.js'
+import { fitted, widthOf } from './text-width.js'
 
 const SIZE = 10
 

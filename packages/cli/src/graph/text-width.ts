@@ -1,3 +1,5 @@
+import { bounded } from '../bounded.js'
+
 /** Widths in parts of the size of a font, rather too wide than too narrow: whose font it will be is not known. */
 const WIDTHS: readonly (readonly [RegExp, number])[] = [
   [/^[ijlIftr.,:;'|!()[\]/ ]$/, 0.4],
@@ -11,12 +13,6 @@ const WIDE = 1.1
 const segments = new Intl.Segmenter('en', { granularity: 'grapheme' })
 /** Characters that are looked at: one line has room for no more. */
 const MAX_LENGTH = 400
-
-/** No more characters than that, and no half of one. */
-export function bounded(text: string, most: number): string {
-  if (text.length <= most) return text
-  return text.slice(0, most).replace(/[\ud800-\udbff]$/, '')
-}
 
 /** About as wide as a text is in a font of that size. */
 export function widthOf(text: string, size: number): number {

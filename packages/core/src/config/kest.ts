@@ -196,34 +196,32 @@ export class Kest {
   outbound(options: { readonly propagateTo: PropagateTo; readonly hop?: boolean | undefined }): Outbound {
     assertOptions('outbound', options, ['propagateTo', 'hop'])
     const { propagation, identity, identityTimeoutMs, logger, metrics } = this.#runtime
-    const onStateless = (origin: string): void => {
-      metrics.stateless()
-      const count = this.#stateless.count()
-      if (count === 0) return
-      logger.warn(
-        { origin, count },
-        'requests in scope left without a passport: no state was there. Where a protected request is served, something on its way lost it (docs/concurrency.md)',
-      )
+    const telling =
+      (count: () => void, often: OnceAWhile, why: string) =>
+      (origin: string): void => {
+        count()
+        const untold = often.count()
+        if (untold > 0)
+          logger.warn({ origin, count: untold }, `requests in scope left without a passport: ${why}`)
+      }
+    const stateless = (): void => metrics.stateless()
+    const told = {
+      onStateless: telling(
+        stateless,
+        this.#stateless,
+        'no state was there. Where a protected request is served, something on its way lost it (docs/concurrency.md)',
+      ),
+      onIdle: telling(
+        stateless,
+        this.#idle,
+        'no operation had begun where they were made. Make them within a protected route or a verified function',
+      ),
+      onBypassed: telling(
+        () => metrics.bypassed(),
+        this.#bypassed,
+        'their dispatcher could not be seen, or their fetch knows none. Give it to the call, fetch(request, { dispatcher }), or wrap it by withKest',
+      ),
     }
-    const onIdle = (origin: string): void => {
-      metrics.stateless()
-      const count = this.#idle.count()
-      if (count === 0) return
-      logger.warn(
-        { origin, count },
-        'requests in scope left without a passport: no operation had begun where they were made. Make them within a protected route or a verified function',
-      )
-    }
-    const onBypassed = (origin: string): void => {
-      metrics.bypassed()
-      const count = this.#bypassed.count()
-      if (count === 0) return
-      logger.warn(
-        { origin, count },
-        'requests in scope left without a passport: their dispatcher could not be seen, or their fetch knows none. Give it to the call, fetch(request, { dispatcher }), or wrap it by withKest',
-      )
-    }
-    const told = { onStateless, onIdle, onBypassed }
     return createOutbound({ ...propagation, identity, identityTimeoutMs, logger, ...told, ...options })
   }
 

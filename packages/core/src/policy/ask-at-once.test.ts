@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { computedAnswer } from '../../tests/support/computed-answer.js'
 import { KestError, PolicyDeniedError } from '../errors.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import { type AskOptions, ask } from './ask.js'
@@ -301,19 +302,8 @@ describe('NF-SEC-03 K-ASK what is not one outcome for each question', () => {
   })
 
   it.each([[true], [false]])('whose answer computes its then() is read once: at once %s', async (atOnce) => {
-    const computed = () => {
-      let reads = 0
-      return {
-        allow: false,
-        // biome-ignore lint/suspicious/noThenProperty: it is what is tested
-        get then(): undefined {
-          if (reads++ > 0) throw new Error('read again')
-          return undefined
-        },
-      } as never
-    }
-    const engine: PolicyEngine = { evaluate: computed }
-    if (atOnce) engine.evaluateAll = (requests) => requests.map(computed)
+    const engine: PolicyEngine = { evaluate: computedAnswer }
+    if (atOnce) engine.evaluateAll = (requests) => requests.map(computedAnswer)
     expect(await asking(engine).outcome).toMatchObject({
       code: 'ERR_KEST_DENIED',
       policies: ['enterprise/one'],

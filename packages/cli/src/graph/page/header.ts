@@ -1,6 +1,6 @@
+import { bounded } from '../../bounded.js'
 import type { LineageGraph } from '../lineage-graph.js'
 import { statusMark } from '../status-mark.js'
-import { bounded } from '../text-width.js'
 import { CONSISTENT, meaningOf } from '../verdict.js'
 import { escapeXml } from '../xml.js'
 
