@@ -11,6 +11,13 @@ it('measures for some minutes, and writes nothing, unless told otherwise', () =>
   })
 })
 
+it('takes several Nodes, in their order', () => {
+  expect(parseArguments('--node a/node --node b/node --json f'.split(' '))).toMatchObject({
+    nodes: ['a/node', 'b/node'],
+    json: 'f',
+  })
+})
+
 it.each(['--rounds 0', '--seconds 1.5', '--everything'])('refuses %s', (words) => {
   expect(() => parseArguments(words.split(' '))).toThrow(CannotRun)
 })

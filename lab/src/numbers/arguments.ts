@@ -12,6 +12,8 @@ Measures what Kest costs on the services of the lab, and prints tables.
   --seconds N         of load for each chain in each round; default 8
   --concurrency N     requests at once; default 16
   --repetitions N     of the chain in one process; default 300
+  --node FILE         that runs the services, one after the other where there are several; default this one
+  --json FILE         where all figures are written to
   --write             puts the tables and the plot into docs`
 
 export interface NumbersArguments {
@@ -21,6 +23,9 @@ export interface NumbersArguments {
   readonly seconds: number
   readonly concurrency: number
   readonly repetitions: number
+  /** Programs of Node; none for this one. */
+  readonly nodes: readonly string[]
+  readonly json: string | null
   readonly write: boolean
   readonly help: boolean
 }
@@ -35,6 +40,8 @@ export function parseArguments(argv: readonly string[]): NumbersArguments {
     seconds: parseCount('--seconds', values.seconds, 8, 1),
     concurrency: parseCount('--concurrency', values.concurrency, 16, 1),
     repetitions: parseCount('--repetitions', values.repetitions, 300, 1),
+    nodes: values.node ?? [],
+    json: values.json ?? null,
     write: values.write ?? false,
     help: values.help ?? false,
   }
@@ -51,6 +58,8 @@ function parse(argv: readonly string[]) {
         seconds: { type: 'string' },
         concurrency: { type: 'string' },
         repetitions: { type: 'string' },
+        node: { type: 'string', multiple: true },
+        json: { type: 'string' },
         write: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },

@@ -61,14 +61,17 @@ export class Bench implements AsyncDisposable {
     }
   }
 
-  /** @param nodeOptions of the services */
-  async start(variant: Variant, nodeOptions: readonly string[] = []): Promise<RunningVariant> {
+  /**
+   * @param node that runs the services
+   * @param nodeOptions its options
+   */
+  async start(variant: Variant, node: string, nodeOptions: readonly string[] = []): Promise<RunningVariant> {
     const { supervisor, programs, regoWasm, folder, logs, progress } = this.#parts
     progress(`starting ${variant.name}`)
     const ports = await Ports.reserve(7)
     this.#ports.push(ports)
     return await startVariant(variant, `-${this.#started++}`, {
-      ...{ supervisor, ports, programs, regoWasm, folder, nodeOptions },
+      ...{ supervisor, ports, programs, regoWasm, folder, node, nodeOptions },
       identities: this.#identities,
       spansFile: join(logs, 'spans.jsonl'),
     })

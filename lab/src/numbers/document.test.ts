@@ -27,6 +27,6 @@ it('refuses a document without the place, and leaves it as it is', () => {
 
 it('has its places in docs/performance.md', () => {
   const text = readFileSync(configurationFile('../docs/performance.md'), 'utf8')
-  for (const name of ['machine', 'chain', 'shares', 'length'])
+  for (const name of ['machine', 'chain', 'nodes', 'shares', 'length'])
     expect(text).toMatch(new RegExp(`<!-- ${name} -->[^]*<!-- /${name} -->`))
 })

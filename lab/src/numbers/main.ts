@@ -1,8 +1,9 @@
 // What Kest costs: measures, prints tables, and with --write puts them into docs/performance.md.
+import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg } from 'node:os'
 import { inspect } from 'node:util'
-import { Failure } from '../failure.js'
+import { CannotRun, Failure } from '../failure.js'
 import { configurationFile } from '../files.js'
 import { Watch } from '../supervisor/watch.js'
 import { type NumbersArguments, parseArguments, USAGE } from './arguments.js'
@@ -12,14 +13,14 @@ import { fillIn } from './document.js'
 import { measureChains } from './measure-chain.js'
 import { plot } from './plot.js'
 import { profile } from './profile-chain.js'
-import { chainTable, lengthTable, sharesTable } from './tables.js'
-import { VARIANTS, type Variant } from './variants.js'
+import { chainTable, lengthTable, type NodeFigures, nodesTable, sharesTable } from './tables.js'
+import { BARE, FLOOR, IN_PROCESS, OPA_EXPORT, VARIANTS, type Variant } from './variants.js'
 
 const DOCUMENT = configurationFile('../docs/performance.md')
 const PLOT = configurationFile('../docs/chain-length.svg')
 const LONGEST = 20
 /** Of which the CPU time is looked into. */
-const PROFILED = [VARIANTS[1], VARIANTS[4]] as readonly Variant[]
+const PROFILED: readonly Variant[] = [BARE, FLOOR, IN_PROCESS, OPA_EXPORT]
 
 process.exitCode = await main(process.argv.slice(2))
 
@@ -41,25 +42,53 @@ async function main(argv: readonly string[]): Promise<number> {
 
 async function measure(wanted: NumbersArguments, watch: Watch): Promise<void> {
   const progress = (text: string): void => console.error(`  ${text}`)
-  const plan = { ...wanted, signal: watch.signal }
+  const programs = (wanted.nodes.length > 0 ? wanted.nodes : [process.execPath]) as [string]
   const load = loadavg()[0]?.toFixed(1) ?? '?'
   await using bench = await Bench.open(wanted.bin, progress, watch)
-  const chain = chainTable(await measureChains(bench, VARIANTS, plan, progress))
-  const shares = sharesTable(await profile(bench, PROFILED, plan))
+  const nodes: NodeFigures[] = []
+  for (const program of programs) {
+    const node = versionOf(program)
+    progress(`Node ${node}`)
+    const plan = { ...wanted, node: program, signal: watch.signal }
+    nodes.push({ node, chain: await measureChains(bench, VARIANTS, plan, progress) })
+  }
+  const [first] = nodes as [NodeFigures]
+  const [node] = programs
+  const profiles = await profile(bench, PROFILED, { ...wanted, node, signal: watch.signal })
   progress('the chain in one process')
   const lengths = await measureLengths(LONGEST, wanted.repetitions)
-  const parts = { machine: machine(wanted, load), chain, shares, length: lengthTable(lengths) }
+  const parts = {
+    machine: machine(wanted, first.node, load),
+    chain: chainTable(first.chain),
+    nodes: nodesTable(nodes),
+    shares: sharesTable(profiles),
+    length: lengthTable(lengths),
+  }
   console.log(Object.values(parts).join('\n\n'))
+  if (wanted.json !== null) writeJson(wanted.json, { machine: parts.machine, nodes, profiles, lengths })
   if (!wanted.write) return
   fillIn(DOCUMENT, parts)
   writeFileSync(PLOT, lengthPlot(lengths))
 }
 
+function writeJson(file: string, figures: object): void {
+  writeFileSync(file, `${JSON.stringify(figures, null, 2)}\n`)
+}
+
+/** @throws {CannotRun} for what is no Node */
+function versionOf(program: string): string {
+  try {
+    return execFileSync(program, ['--version'], { encoding: 'utf8', stdio: 'pipe' }).trim()
+  } catch (error) {
+    throw new CannotRun(`--node ${program}: ${(error as Error).message}`)
+  }
+}
+
 /** @param load what the machine had to do beside */
-function machine({ rounds, seconds, concurrency }: NumbersArguments, load: string): string {
+function machine({ rounds, seconds, concurrency }: NumbersArguments, node: string, load: string): string {
   const cores = `${availableParallelism()} cores (${cpus()[0]?.model.trim()})`
   const plan = `${rounds} rounds of ${seconds} s, ${concurrency} requests at once`
-  return `Node ${process.version} on ${cores}; ${plan}. Load of the machine before: ${load}.`
+  return `Node ${node} on ${cores}; ${plan}. Load of the machine before: ${load}.`
 }
 
 function lengthPlot(figures: readonly LengthFigure[]): string {
@@ -68,6 +97,7 @@ function lengthPlot(figures: readonly LengthFigure[]): string {
     x: 'place in the chain',
     y: 'µs of one hop',
     series: [
+      { name: 'floor', points: figures.map(({ hops, floor }) => [hops, floor] as const) },
       { name: 'full', points: figures.map(({ hops, full }) => [hops, full] as const) },
       { name: 'tip', points: figures.map(({ hops, tip }) => [hops, tip] as const) },
     ],

@@ -6,7 +6,7 @@ import type { Daemon } from '../supervisor/daemon.js'
 import type { Bench } from './bench.js'
 import { cpuMillisecondsOf } from './cpu-time.js'
 import { median } from './statistics.js'
-import { BARE, type RunningVariant, stopVariant, type Variant } from './variants.js'
+import { BARE, floorOf, type RunningVariant, stopVariant, type Variant } from './variants.js'
 
 /** How the chains are loaded. */
 export interface ChainPlan {
@@ -16,6 +16,8 @@ export interface ChainPlan {
   /** Of load, for each variant in each round. */
   readonly seconds: number
   readonly concurrency: number
+  /** The Node that runs the services. */
+  readonly node: string
   readonly signal: AbortSignal
 }
 
@@ -23,8 +25,11 @@ export interface ChainPlan {
 export interface ChainFigure {
   readonly variant: Variant
   readonly perSecond: number
-  /** Share of what the bare chain did in the same round. */
+  /** Shares of what others did in the same round: the bare chain, and the floor that asks as this one does. */
   readonly ofBare: number
+  readonly ofFloor: number
+  /** The CPU time of that floor's services, as a share of that of these. */
+  readonly cpuOfFloor: number
   /** Milliseconds, under load. */
   readonly p50: number
   readonly p99: number
@@ -34,7 +39,7 @@ export interface ChainFigure {
   readonly cpu: { readonly services: number; readonly servers: number; readonly client: number }
 }
 
-type Round = Omit<ChainFigure, 'variant' | 'ofBare'>
+type Round = Omit<ChainFigure, 'variant' | 'ofBare' | 'ofFloor' | 'cpuOfFloor'>
 
 /** Loads each chain in turn, round by round, so that all of them see the same minutes of the machine. */
 export async function measureChains(
@@ -44,7 +49,7 @@ export async function measureChains(
   progress: (text: string) => void,
 ): Promise<ChainFigure[]> {
   const chains: RunningVariant[] = []
-  for (const variant of variants) chains.push(await bench.start(variant))
+  for (const variant of variants) chains.push(await bench.start(variant, plan.node))
   const { warmUp, concurrency, signal } = plan
   for (const { url, variant } of chains) {
     progress(`warming up ${variant.name}`)
@@ -52,8 +57,10 @@ export async function measureChains(
   }
   const rounds = await runRounds(chains, plan, progress)
   for (const chain of chains) await stopVariant(chain)
-  const bare = rounds[variants.indexOf(BARE)] ?? []
-  return variants.map((variant, i) => summarize(variant, rounds[i] ?? [], bare))
+  const roundsOf = (variant: Variant): readonly Round[] => rounds[variants.indexOf(variant)] ?? []
+  return variants.map((variant) =>
+    summarize(variant, roundsOf(variant), roundsOf(BARE), roundsOf(floorOf(variant))),
+  )
 }
 
 async function runRounds(
@@ -72,12 +79,21 @@ async function runRounds(
   return rounds
 }
 
-function summarize(variant: Variant, own: readonly Round[], bare: readonly Round[]): ChainFigure {
+function summarize(
+  variant: Variant,
+  own: readonly Round[],
+  bare: readonly Round[],
+  floor: readonly Round[],
+): ChainFigure {
   const of = (pick: (round: Round) => number): number => median(own.map(pick))
+  const beside = (others: readonly Round[], ratio: (round: Round, other: Round) => number): number =>
+    median(own.map((round, i) => ratio(round, others[i] as Round)))
   return {
     variant,
     perSecond: of(({ perSecond }) => perSecond),
-    ofBare: median(own.map(({ perSecond }, i) => perSecond / (bare[i]?.perSecond ?? Number.NaN))),
+    ofBare: beside(bare, (round, other) => round.perSecond / other.perSecond),
+    ofFloor: beside(floor, (round, other) => round.perSecond / other.perSecond),
+    cpuOfFloor: beside(floor, (round, other) => other.cpu.services / round.cpu.services),
     p50: of(({ p50 }) => p50),
     p99: of(({ p99 }) => p99),
     alone: of(({ alone }) => alone),

@@ -36,7 +36,7 @@ writeFileSync(
 it('counts time for the innermost frame that says what it is for, idling for nothing, and nothing before', () => {
   expect(sharesIn(folder, 1_006_000)).toEqual({
     'HTTP and the framework': 1,
-    'Kest beside those': 2,
+    'lineage beside those': 2,
     crypto: 3,
     policy: 12,
     'garbage collection': 6,

@@ -6,7 +6,7 @@ export const SHARES = [
   'crypto',
   'policy',
   'export',
-  'Kest beside those',
+  'lineage beside those',
   'HTTP and the framework',
   'garbage collection',
 ] as const
@@ -33,12 +33,16 @@ const RULES: readonly (readonly [Share, (frame: ProfileNode['callFrame']) => boo
     ({ url, functionName }) =>
       url.startsWith('node:internal/crypto/') || /^(sign|verify)OneShot/.test(functionName),
   ],
-  ['policy', ({ url }) => url.startsWith('wasm:') || /\/(packages\/opa|opa-wasm)\//.test(url)],
+  ['policy', ({ url }) => /\/(packages\/opa|opa-wasm)\/|\/numbers\/floor\/question/.test(url)],
   [
     'export',
     ({ url }) => /\/(packages\/telemetry|@opentelemetry\/(sdk|otlp|resources|core)[a-z-]*)\//.test(url),
   ],
-  ['Kest beside those', ({ url }) => /\/packages\/(core|fastify|express|undici|spiffe)\//.test(url)],
+  [
+    'lineage beside those',
+    ({ url }) =>
+      /\/packages\/(core|fastify|express|undici|spiffe)\/|\/numbers\/floor\/(lineage|ecdsa)/.test(url),
+  ],
 ]
 
 function shareOfFrame(frame: ProfileNode['callFrame']): Share | undefined {

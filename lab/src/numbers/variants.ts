@@ -12,7 +12,7 @@ import type { Supervisor } from '../supervisor/supervisor.js'
 /** How much of Kest a chain has. */
 export interface Variant {
   readonly name: string
-  readonly folder: 'services' | 'numbers/bare'
+  readonly folder: 'services' | 'numbers/bare' | 'numbers/floor'
   readonly opa: boolean
   readonly exports: boolean
 }
@@ -23,15 +23,37 @@ export const BARE: Variant = {
   opa: false,
   exports: false,
 }
+/** The same bytes and the same cryptography by plain APIs of Node: no lineage that is signed costs less. */
+export const FLOOR: Variant = { name: 'floor', folder: 'numbers/floor', opa: false, exports: false }
+export const FLOOR_OPA: Variant = {
+  name: 'floor + OPA: one bare POST at each hop',
+  folder: 'numbers/floor',
+  opa: true,
+  exports: false,
+}
+export const IN_PROCESS: Variant = {
+  name: 'Kest, policies in process',
+  folder: 'services',
+  opa: false,
+  exports: false,
+}
+export const OPA_EXPORT: Variant = { name: 'Kest, OPA, export', folder: 'services', opa: true, exports: true }
 
 /** What is measured, beside each other in the same minutes. */
 export const VARIANTS: readonly Variant[] = [
   BARE,
-  { name: 'Kest, policies in process', folder: 'services', opa: false, exports: false },
+  FLOOR,
+  FLOOR_OPA,
+  IN_PROCESS,
   { name: 'Kest, OPA', folder: 'services', opa: true, exports: false },
   { name: 'Kest, policies in process, export', folder: 'services', opa: false, exports: true },
-  { name: 'Kest, OPA, export', folder: 'services', opa: true, exports: true },
+  OPA_EXPORT,
 ]
+
+/** What a variant is beside: the floor that asks as it does. */
+export function floorOf({ opa }: Variant): Variant {
+  return opa ? FLOOR_OPA : FLOOR
+}
 
 /** A chain of one variant, running. */
 export interface RunningVariant {
@@ -51,7 +73,9 @@ export interface VariantContext {
   /** The compiled policies. */
   readonly regoWasm: string
   readonly spansFile: string
-  /** Options of Node for the services. */
+  /** The Node that runs the services. */
+  readonly node: string
+  /** Its options. */
   readonly nodeOptions: readonly string[]
 }
 
@@ -64,7 +88,7 @@ export async function stopVariant({ daemons }: RunningVariant): Promise<void> {
 export async function startVariant(
   variant: Variant,
   label: string,
-  { supervisor, ports, identities, programs, regoWasm, folder, spansFile, nodeOptions }: VariantContext,
+  { supervisor, ports, identities, programs, regoWasm, folder, spansFile, node, nodeOptions }: VariantContext,
 ): Promise<RunningVariant> {
   const url = (): string => `http://127.0.0.1:${ports.take()}`
   const urls = Object.fromEntries(CHAIN.map((name) => [name, url()])) as Record<Service, string>
@@ -87,6 +111,7 @@ export async function startVariant(
     urls,
     label,
     folder: variant.folder,
+    node,
     nodeOptions,
     identityOf: (name) => {
       const { env, user } = variant === BARE ? { env: {}, user: undefined } : identities.settingsOf(name)

@@ -14,6 +14,8 @@ export interface ServicesOptions {
   readonly folder?: string
   /** Tells them from others. Default none. */
   readonly label?: string
+  /** The Node that runs them. Default this one. */
+  readonly node?: string
   /** Options of Node. Default none. */
   readonly nodeOptions?: readonly string[]
   /** What one of them is told about who it is. */
@@ -30,6 +32,7 @@ export function createServices(
     nextUrls = {},
     folder = 'services',
     label = '',
+    node = process.execPath,
     nodeOptions = [],
     identityOf,
     env,
@@ -41,7 +44,7 @@ export function createServices(
     const daemon = new Daemon(
       {
         name: `${name}${label}`,
-        command: process.execPath,
+        command: node,
         args: [...nodeOptions, programFile(`${folder}/${name}`)],
         user: identity.user,
         env: {
