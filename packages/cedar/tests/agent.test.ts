@@ -316,3 +316,23 @@ describe('CedarPolicyEngine', () => {
     )
   })
 })
+
+it('K-OBSERVE a policy that hangs aside takes no connection from what is enforced, and ends with the engine', async () => {
+  const hanging: ServerResponse[] = []
+  const { engine } = await agent(
+    (response, body) => {
+      if (String(body['action']).includes('slow')) hanging.push(response)
+      else json(ALLOW)(response, body)
+    },
+    { connections: 2 },
+  )
+  const { aside } = engine
+  const observed = Array.from({ length: 10 }, () => ask(aside, requestOf('slow')))
+  const settled = Promise.allSettled(observed)
+  await expect.poll(() => hanging.length).toBe(2)
+  for (let count = 0; count < 5; count++)
+    expect(await ask(engine, requestOf('orders/read'))).toMatchObject({ allow: true })
+  expect(hanging).toHaveLength(2)
+  await engine.close()
+  expect((await settled).map(({ status }) => status)).toEqual(observed.map(() => 'rejected'))
+})

@@ -26,6 +26,8 @@ const STATUS = {
   ERR_KEST_ENGINE_TIMEOUT: 503,
   /** The policy engine answered something that is not a decision. */
   ERR_KEST_ENGINE_ANSWER: 503,
+  /** A policy that is only observed was not asked, as too much of that is under way (K-OBSERVE). It refuses nothing. */
+  ERR_KEST_NOT_ASKED: 503,
   /** The cache failed: of claim checks, or of the hop tokens that were used. */
   ERR_KEST_CACHE: 503,
   /** A key source (JWKS, bundle) could not be reached, so that nothing can be said about a signature or token. */
@@ -173,6 +175,7 @@ const DENIALS = {
   ERR_KEST_ENGINE: 'the policy engine failed',
   ERR_KEST_ENGINE_TIMEOUT: 'the policy engine did not decide in time',
   ERR_KEST_ENGINE_ANSWER: 'the policy engine answered something that is not a decision',
+  ERR_KEST_NOT_ASKED: 'the policy is only observed, and was not asked',
 } as const
 
 /** Codes of a {@link PolicyDeniedError}. */

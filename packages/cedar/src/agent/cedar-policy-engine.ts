@@ -31,17 +31,27 @@ interface Asking {
  * ```
  */
 export class CedarPolicyEngine implements PolicyEngine {
+  readonly #given: CedarPolicyOptions
   readonly #options: ResolvedCedarPolicyOptions
   readonly #pool: Pool
+  #aside: CedarPolicyEngine | undefined
   /** Where it is asked. */
   readonly address: string
 
   /** @throws {KestConfigError} for options that are missing, unknown or wrong */
   constructor(options: CedarPolicyOptions) {
     this.#options = resolveOptions(options)
+    this.#given = { ...options }
     const { origin, path, connections, tls } = this.#options
     this.address = origin + path
     this.#pool = new Pool(origin, { connections, ...(tls === undefined ? {} : { connect: tls }) })
+  }
+
+  /** The same agent, over as many connections more: what is only observed is asked there (K-OBSERVE). It is closed with this one. */
+  get aside(): CedarPolicyEngine {
+    if (this.#pool.destroyed) return this
+    this.#aside ??= new CedarPolicyEngine(this.#given)
+    return this.#aside
   }
 
   /**
@@ -80,6 +90,7 @@ export class CedarPolicyEngine implements PolicyEngine {
 
   /** Ends the connections, and with them what is under way. Idempotent. */
   async close(): Promise<void> {
+    await this.#aside?.close()
     if (!this.#pool.destroyed) await this.#pool.destroy()
   }
 

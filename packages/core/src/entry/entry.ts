@@ -16,6 +16,7 @@ export const LABEL = Object.freeze({
   sanitizer: 'kest.sanitizer',
   seq: 'kest.seq',
   observed: 'kest.observed',
+  observedLeftOut: 'kest.observed_left_out',
 })
 
 /** Any JSON value. */

@@ -18,6 +18,10 @@ const IDENTITY = 'identity'
 const AUDIT_TRAIL = 'audit trail'
 const AUDIT_SPAN = 'audit span'
 
+/** What is said of a policy that is only observed. */
+const WOULD_BE_DENIED = 'operation would be denied, which is only observed (K-OBSERVE)'
+const NOT_ASKED = 'a policy that is only observed was not asked: nobody knows whether it allows (K-OBSERVE)'
+
 /** What is told of an attempt: why policies allowed, and of one that led to no operation span, log and count (NF-OBS-01). */
 export class Attempt {
   readonly #runtime: HookRuntime
@@ -73,9 +77,9 @@ export class Attempt {
   observed(denials: readonly ObservedDenial[]): void {
     const { metrics, refusals } = this.#runtime
     const { operation } = this.#definition
-    const message = 'operation would be denied, which is only observed (K-OBSERVE)'
     for (const { policies, policy, tier, error } of denials) {
       const { code } = error
+      const message = code === 'ERR_KEST_NOT_ASKED' ? NOT_ASKED : WOULD_BE_DENIED
       metrics.observed('policy', code, policy)
       refusals.refused({ code, operation, message }, () => ({
         ...this.#details(),

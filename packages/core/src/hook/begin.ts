@@ -23,7 +23,7 @@ import { UNPROVEN_ORIGIN } from '../trust/reserved.js'
 import { trustDomainOf } from '../trust/trust-domain.js'
 import { Attempt } from './attempt.js'
 import { draftEntry, type EntryDraft, type EntryFacts } from './draft.js'
-import { decidedIn, denialsIn, withObserved } from './observed.js'
+import { decidedIn, denialsIn, observedText, withObserved } from './observed.js'
 import { Operation } from './operation.js'
 import type { OperationDefinition } from './operation-definition.js'
 import type { OperationValues } from './operation-options.js'
@@ -135,7 +135,9 @@ export async function begin(
     const denials = denialsIn(plan.observed, verdicts)
     const lineageObserved = state?.observed ?? NONE
     const isObserved = denials.length > 0 || lineageObserved.length > 0
-    const record = isObserved ? withObserved(draft, lineage, lineageObserved, denials) : draft
+    const recordOf = (room?: number): EntryDraft =>
+      isObserved ? withObserved(draft, lineage, lineageObserved, denials, room) : draft
+    const record = recordOf()
     const worth = isObserved ? effectiveOf(record, lineage.tips, rules) : effective
     attempt.drafted(record)
     const reserving = runtime.auditTrail?.reserve(signal) ?? null
@@ -143,10 +145,20 @@ export async function begin(
     attempt.reserved(slot)
     throwIfGone()
 
-    const signing = sign(runtime, record, signer, worth, { signal, throwIfGone })
+    const signWith = (one: EntryDraft) => sign(runtime, one, signer, worth, { signal, throwIfGone })
+    const signing =
+      denials.length > 0
+        ? whatFits(
+            () => signWith(record),
+            () => signWith(recordOf(0)),
+          )
+        : signWith(record)
     const signed = isPromise(signing) ? await signing : signing
     frame.lineage = lineage.append(signed)
-    const onRecord = span.allow(signed, frame.lineage, attempt.reason)
+    const onRecord = span.allow(signed, frame.lineage, {
+      reason: attempt.reason,
+      observed: isObserved ? observedText(lineageObserved, denials) : undefined,
+    })
     runtime.metrics.entrySigned()
     // Who was asked for room refuses it below.
     if (!onRecord && slot === null) attempt.unrecorded()
@@ -329,6 +341,17 @@ function sign(
       .catch(unsigned)
   } catch (error) {
     return unsigned(error)
+  }
+}
+
+/** What is observed refuses nothing: where an entry with the names of policies is too large, they are left out of it (K-OBSERVE). */
+function whatFits<T>(whole: () => T, least: () => T): T {
+  try {
+    return whole()
+  } catch (error) {
+    // Said before the key is used.
+    if (error instanceof KestError && error.code === 'ERR_KEST_LIMIT') return least()
+    throw error
   }
 }
 

@@ -30,47 +30,77 @@ export function decidedIn(questions: readonly Question[], verdicts: Verdicts): r
   return questions.filter((_, place) => (verdicts[place]?.code ?? 'ERR_KEST_DENIED') === 'ERR_KEST_DENIED')
 }
 
+/** Characters of what an entry says of policies that were observed not to allow: it travels with every request that follows. */
+const MAX_LISTED = 2_048
+
 /**
  * The entry of an operation that would have been refused, if that were not only observed (K-OBSERVE). It says so by a label and
  * by a taint that stays, and no policy stands in its tier's list that did not allow. Made after the last policy was asked, so
  * that none sees any of this in its own entry.
+ *
+ * @param room how many characters the list may have: those of the policies that are beyond it are counted
  */
 export function withObserved(
   draft: EntryDraft,
   { tips }: Lineage,
   lineage: readonly ObservedRefusal[],
   denials: readonly ObservedDenial[],
+  room = MAX_LISTED,
 ): EntryDraft {
   const inherited = tips.some(({ taints }) => taints.includes(OBSERVED_TAINT))
-  const refusals = denials.map(({ error: { code }, policy, tier }) => ({ code, policy, tier }))
+  const listed = listedOf(denials, room)
+  const leftOut = denials.length - listed.length
   return {
     ...draft,
     added_taints: inherited ? draft.added_taints : Object.freeze([...draft.added_taints, OBSERVED_TAINT]),
     taints: sortedTaints(new Set([...draft.taints, OBSERVED_TAINT])),
-    labels: { ...draft.labels, [LABEL.observed]: formatObservedLabel([...lineage, ...refusals]) },
-    policy_context: without(denials, draft.policy_context),
+    labels: {
+      ...draft.labels,
+      [LABEL.observed]: observedText(lineage, listed),
+      ...(leftOut > 0 && { [LABEL.observedLeftOut]: String(leftOut) }),
+    },
+    policy_context: without(denials, listed, draft.policy_context),
   }
+}
+
+/** All that was observed, as the label has it: of the label some may be left out. */
+export function observedText(
+  lineage: readonly ObservedRefusal[],
+  denials: readonly ObservedDenial[],
+): string {
+  return formatObservedLabel([...lineage, ...denials.map(refusalOf)])
+}
+
+function refusalOf({ error: { code }, policy, tier }: ObservedDenial): ObservedRefusal {
+  return { code, policy, tier }
+}
+
+function deviationOf({ policy, tier, approver, error }: ObservedDenial): DeviationRecord {
+  return { policy, tier, reason: `observed: ${error.code}`, approver }
+}
+
+/** The first of them, as far as there is room. */
+function listedOf(denials: readonly ObservedDenial[], room: number): readonly ObservedDenial[] {
+  let left = room
+  const end = denials.findIndex((denial) => {
+    left -= JSON.stringify(refusalOf(denial)).length + JSON.stringify(deviationOf(denial)).length
+    return left < 0
+  })
+  return end === -1 ? denials : denials.slice(0, end)
 }
 
 function without(
   denials: readonly ObservedDenial[],
+  listed: readonly ObservedDenial[],
   { deviations, ...record }: PolicyContextRecord,
 ): PolicyContextRecord {
   const allowedOf = (tier: ObservedPolicy['tier'], policies: readonly string[]): readonly string[] =>
     policies.filter((policy) => !denials.some((denial) => denial.tier === tier && denial.policy === policy))
-  const observed = denials.map(
-    ({ policy, tier, approver, error }): DeviationRecord => ({
-      policy,
-      tier,
-      reason: `observed: ${error.code}`,
-      approver,
-    }),
-  )
   return {
     enterprise_policies: allowedOf('enterprise', record.enterprise_policies),
     platform_policies: allowedOf('platform', record.platform_policies),
     app_policies: allowedOf('application', record.app_policies),
     function_policies: allowedOf('function', record.function_policies),
-    deviations: [...deviations, ...observed],
+    deviations: [...deviations, ...listed.map(deviationOf)],
   }
 }

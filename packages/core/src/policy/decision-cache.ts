@@ -112,8 +112,11 @@ class DecisionCache implements CachedPolicyEngine {
   #joined = 0
   /** There where the engine has it: what is asked in order is asked in order behind a cache, too. */
   readonly evaluateAll?: NonNullable<PolicyEngine['evaluateAll']>
+  /** Remembers by itself: nobody whose question is enforced joins one that is only observed. */
+  readonly aside?: DecisionCache
 
-  constructor(engine: PolicyEngine, options: DecisionCacheOptions) {
+  /** @param isAside whether it is another's, and has none of its own */
+  constructor(engine: PolicyEngine, options: DecisionCacheOptions, isAside = false) {
     if (!isEngine(engine)) fail('expected an engine')
     assertOptions(WHERE, options, KNOWN)
     const { ignore, ttlMs = 5_000, deniedTtlMs = ttlMs, max = 10_000, clock = systemClock } = options
@@ -134,6 +137,8 @@ class DecisionCache implements CachedPolicyEngine {
     if (engine.evaluateAll !== undefined) {
       this.evaluateAll = (requests, { signal }) => this.#answersTo(requests, signal)
     }
+    if (isAside || engine.aside === undefined) return
+    this.aside = engine.aside === engine ? this : new DecisionCache(engine.aside, options, true)
   }
 
   get address(): string | undefined {
@@ -157,15 +162,26 @@ class DecisionCache implements CachedPolicyEngine {
         if (policy === undefined || policies.includes(policy)) all.delete(key)
       }
     }
+    this.#other?.invalidate(policy)
   }
 
   stats(): DecisionCacheStats {
-    return { decisions: this.#kept.size, hits: this.#hits, misses: this.#misses, joined: this.#joined }
+    const { decisions = 0, hits = 0, misses = 0, joined = 0 } = this.#other?.stats() ?? {}
+    return {
+      decisions: decisions + this.#kept.size,
+      hits: hits + this.#hits,
+      misses: misses + this.#misses,
+      joined: joined + this.#joined,
+    }
   }
 
   close(): MaybePromise<void> {
     this.invalidate()
     return this.#engine.close?.()
+  }
+
+  get #other(): DecisionCache | undefined {
+    return this.aside === this ? undefined : this.aside
   }
 
   /** A look for each, and one question to the engine for all that is missing. */

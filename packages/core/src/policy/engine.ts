@@ -82,5 +82,11 @@ export interface PolicyEngine {
     requests: readonly PolicyRequest[],
     options: { readonly signal: AbortSignal },
   ): MaybePromise<readonly MaybePromise<boolean | Decision>[]>
+  /**
+   * The same engine, with connections of its own: what is only observed is asked there (K-OBSERVE), at most 256 questions at a time, so
+   * that a policy that hangs takes nothing from what is enforced. Itself, where it has nothing that a question could hold. Of an engine
+   * without, what is observed is asked over what it has, at most 8 questions at a time; what is beyond is not asked.
+   */
+  readonly aside?: PolicyEngine
   close?(): MaybePromise<void>
 }

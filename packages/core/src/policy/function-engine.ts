@@ -47,7 +47,14 @@ export function createFunctionEngine(policies: Readonly<Record<string, PolicyFun
     }
     return reason === undefined ? true : { allow: true, reason }
   }
-  return { evaluate: (request) => ask(request.policies, 0, request.context) }
+  const engine: PolicyEngine = {
+    evaluate: (request) => ask(request.policies, 0, request.context),
+    // Functions hold no connection that others need.
+    get aside() {
+      return engine
+    },
+  }
+  return engine
 }
 
 function allows(answer: boolean | Decision): boolean {

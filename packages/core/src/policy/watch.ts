@@ -6,6 +6,7 @@ import type { PolicyEngine } from './engine.js'
 import { denied, failed, judge } from './judge.js'
 import { LazyAbort } from './lazy-abort.js'
 import { outcomesOf } from './outcomes.js'
+import { type Turn, takeTurn } from './turns.js'
 
 /** Bounds on the questions whose refusals are observed: time of their own. */
 export interface WatchOptions {
@@ -17,94 +18,131 @@ export interface WatchOptions {
 /** As what each question would have been refused; `null` for one that was allowed. */
 export type Verdicts = readonly (PolicyDeniedError | null)[]
 
+/** A question that is asked, by its place among all. */
+interface Asked {
+  readonly question: Question
+  readonly place: number
+  readonly turn: Turn
+}
+
 /**
- * Asks what is only observed (K-OBSERVE), all at once. An engine that denies, fails, is late or talks nonsense is a verdict and
- * never an error: nothing here refuses.
+ * Asks what is only observed (K-OBSERVE), all at once, of engines' `aside` where they have one. An engine that denies, fails, is late or
+ * talks nonsense is a verdict and never an error, and so is `ERR_KEST_NOT_ASKED`: nothing here refuses.
  */
 export class Watch {
   /** Rejects with `ERR_KEST_ABORTED` alone, when whoever asked has left. */
   readonly verdicts: MaybePromise<Verdicts>
   readonly #work = new LazyAbort()
+  readonly #found: (PolicyDeniedError | null | undefined)[]
+  readonly #underWay = new Set<Asked>()
 
   constructor(questions: readonly Question[], options: WatchOptions) {
-    const outcomes = this.#ask(questions)
-    if (outcomes.some(isNativePromise)) {
-      const verdicts = this.#wait(questions, outcomes, options)
+    this.#found = questions.map(() => undefined)
+    const waiting = this.#ask(questions)
+    if (waiting.length === 0) this.verdicts = this.#found as Verdicts
+    else {
+      const verdicts = this.#wait(waiting, options)
       // Where an enforced policy denies, nobody looks.
       verdicts.catch(() => {})
       this.verdicts = verdicts
-    } else this.verdicts = outcomes.map((answer, place) => verdictOn(answer, questions[place] as Question))
+    }
   }
 
   /** Something that is enforced refused: nobody waits any more. */
   abandon(cause: unknown): void {
-    this.#work.abort(new KestError('ERR_KEST_ABORTED', 'an enforced policy decided', { cause }))
+    this.#leave(new KestError('ERR_KEST_ABORTED', 'an enforced policy decided', { cause }))
   }
 
-  #ask(questions: readonly Question[]): readonly MaybePromise<unknown>[] {
-    const together = new Map<PolicyEngine, number[]>()
-    const outcomes: MaybePromise<unknown>[] = questions.map(({ engine, request }, place) => {
-      if (engine.evaluateAll === undefined) return outcomesOf(engine, [request], this.#work)[0]
-      together.set(engine, [...(together.get(engine) ?? []), place])
-      return undefined
-    })
-    for (const [engine, places] of together) {
-      const requests = Object.freeze(places.map((place) => (questions[place] as Question).request))
-      const answers = outcomesOf(engine, requests, this.#work)
-      for (const [index, place] of places.entries()) outcomes[place] = answers[index]
+  /** @returns what must be waited for */
+  #ask(questions: readonly Question[]): readonly Promise<void>[] {
+    const waiting: Promise<void>[] = []
+    const ask = (engine: PolicyEngine, asked: readonly Asked[]): void => {
+      const requests = Object.freeze(asked.map(({ question }) => question.request))
+      const outcomes = outcomesOf(engine, requests, this.#work)
+      for (const [index, one] of asked.entries()) {
+        const outcome = outcomes[index]
+        if (isNativePromise(outcome)) waiting.push(this.#settled(outcome, one))
+        else this.#answered(one, verdictOn(outcome, one.question))
+      }
     }
-    return outcomes
+    const together = new Map<PolicyEngine, Asked[]>()
+    for (const [place, question] of questions.entries()) {
+      const asked = this.#admit(question, place)
+      if (asked === null) continue
+      const engine = question.engine.aside ?? question.engine
+      const others = together.get(engine)
+      if (engine.evaluateAll === undefined) ask(engine, [asked])
+      else if (others === undefined) together.set(engine, [asked])
+      else others.push(asked)
+    }
+    for (const [engine, asked] of together) ask(engine, asked)
+    return waiting
   }
 
-  async #wait(
-    questions: readonly Question[],
-    outcomes: readonly MaybePromise<unknown>[],
-    { timeoutMs, signal }: WatchOptions,
-  ): Promise<Verdicts> {
-    const found: (PolicyDeniedError | null | undefined)[] = questions.map(() => undefined)
-    const all = Promise.all(
-      outcomes.map(async (outcome, place) => {
-        found[place] = await settled(outcome, questions[place] as Question)
-      }),
-    )
+  #admit(question: Question, place: number): Asked | null {
+    const { engine, request } = question
+    const turn = takeTurn(engine, request.policies[0] as string)
+    if (turn === null) {
+      this.#found[place] = denied('ERR_KEST_NOT_ASKED', request, { reason: NOT_ASKED })
+      return null
+    }
+    const asked = { question, place, turn }
+    this.#underWay.add(asked)
+    return asked
+  }
+
+  async #wait(waiting: readonly Promise<void>[], { timeoutMs, signal }: WatchOptions): Promise<Verdicts> {
     let verdicts: Verdicts | undefined
     const late = (ms: number): KestError => {
       // Before the engine is told, which may then answer that it was.
-      verdicts = found.map((verdict, place) =>
-        verdict === undefined
-          ? denied('ERR_KEST_ENGINE_TIMEOUT', (questions[place] as Question).request, {
-              reason: `no decision within ${ms} ms`,
-            })
-          : verdict,
-      )
-      return new KestError('ERR_KEST_ENGINE_TIMEOUT', `no decision within ${ms} ms`)
+      const reason = `no decision within ${ms} ms`
+      for (const { question, place, turn } of this.#underWay) {
+        this.#found[place] = denied('ERR_KEST_ENGINE_TIMEOUT', question.request, { reason })
+        turn.giveUp(true)
+      }
+      verdicts = [...this.#found] as Verdicts
+      return new KestError('ERR_KEST_ENGINE_TIMEOUT', reason)
     }
     try {
-      await inTime(all, {
+      await inTime(Promise.all(waiting), {
         ms: timeoutMs,
         signal,
         what: 'what is observed was decided',
         late,
-        onGivenUp: (reason) => this.#work.abort(reason),
+        onGivenUp: (reason) => this.#leave(reason),
       })
     } catch (error) {
       if (verdicts === undefined) throw error
       return verdicts
     }
-    return found as Verdicts
+    return this.#found as Verdicts
+  }
+
+  async #settled(outcome: Promise<unknown>, asked: Asked): Promise<void> {
+    let verdict: PolicyDeniedError | null
+    try {
+      verdict = verdictOn(await outcome, asked.question)
+    } catch (cause) {
+      verdict = failed(asked.question.request, cause)
+    }
+    this.#answered(asked, verdict)
+  }
+
+  /** What comes late changes no verdict. */
+  #answered(asked: Asked, verdict: PolicyDeniedError | null): void {
+    const { place, turn } = asked
+    this.#underWay.delete(asked)
+    if (this.#found[place] === undefined) this.#found[place] = verdict
+    turn.end(verdict?.code === 'ERR_KEST_ENGINE_TIMEOUT')
+  }
+
+  #leave(reason: KestError): void {
+    for (const { turn } of this.#underWay) turn.giveUp(false)
+    this.#work.abort(reason)
   }
 }
 
-async function settled(
-  outcome: MaybePromise<unknown>,
-  question: Question,
-): Promise<PolicyDeniedError | null> {
-  try {
-    return verdictOn(isNativePromise(outcome) ? await outcome : outcome, question)
-  } catch (cause) {
-    return failed(question.request, cause)
-  }
-}
+const NOT_ASKED = 'it is late, or too many questions that are only observed are under way'
 
 function verdictOn(answer: unknown, { request }: Question): PolicyDeniedError | null {
   try {

@@ -23,7 +23,7 @@ export const ATTRIBUTE = Object.freeze({
   decision: 'kest.decision',
   /** Why, in the engine's words; of an allow, those of all tiers that gave any. */
   reason: 'kest.decision.reason',
-  /** As what it would have been refused, if that were not only observed: the entry's label. */
+  /** As what it would have been refused, if that were not only observed: as the entry's label, with what that leaves out. */
   observed: 'kest.observed',
   /** OpenTelemetry's own name for the class of an error; here our code. */
   errorType: 'error.type',

@@ -8,6 +8,7 @@ const PARTS: Readonly<Partial<Record<KestErrorCode, string>>> = {
   ERR_KEST_ENGINE: ENGINE,
   ERR_KEST_ENGINE_TIMEOUT: ENGINE,
   ERR_KEST_ENGINE_ANSWER: ENGINE,
+  ERR_KEST_NOT_ASKED: ENGINE,
   ERR_KEST_CACHE: 'the cache',
   ERR_KEST_KEYS_UNAVAILABLE: 'what gives keys and trust bundles',
   ERR_KEST_AUDIT_UNAVAILABLE: 'the audit trail',

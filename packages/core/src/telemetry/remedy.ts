@@ -10,6 +10,8 @@ const REMEDIES: Readonly<Partial<Record<KestErrorCode, string>>> = {
   ERR_KEST_ENGINE_TIMEOUT: 'look whether the policy engine hangs, or has more to do than it can',
   ERR_KEST_ENGINE_ANSWER:
     'look at what answers at the address of the policy engine, and at what the policy gives',
+  ERR_KEST_NOT_ASKED:
+    'look why the policies named here take so long: they are asked one request at a time until they answer',
   ERR_KEST_CACHE: 'look whether the cache can be reached, and is the same on both sides',
   ERR_KEST_KEYS_UNAVAILABLE: 'look whether what gives keys and trust bundles can be reached',
   ERR_KEST_AUDIT_UNAVAILABLE:

@@ -74,9 +74,14 @@ export class AuditSpan {
   /**
    * The operation was authorized, and this is its record. `lineage` ends with `signed`.
    *
+   * @param observed all that was only observed, of which the entry's label may leave some out
    * @returns whether there is a record: nothing may trace, or leave this span out
    */
-  allow(signed: VerifiedEntry, lineage: Lineage, reason: string | undefined): boolean {
+  allow(
+    signed: VerifiedEntry,
+    lineage: Lineage,
+    { reason, observed }: { readonly reason: string | undefined; readonly observed: string | undefined },
+  ): boolean {
     const recording = this.#span.isRecording()
     if (recording) {
       this.#describe(signed.entry)
@@ -85,7 +90,6 @@ export class AuditSpan {
         [ATTRIBUTE.chainTip]: signed.hash,
         [ATTRIBUTE.decision]: 'allow',
       })
-      const observed = signed.entry.labels[LABEL.observed]
       if (observed !== undefined) this.#span.setAttribute(ATTRIBUTE.observed, observed)
       if (reason !== undefined) this.#span.setAttribute(ATTRIBUTE.reason, reason)
       // Compact strings hold nothing that JSON escapes.

@@ -43,19 +43,29 @@ const NOT_NEEDED = new Error('an earlier policy decided')
  * ```
  */
 export class OPAPolicyEngine implements PolicyEngine {
+  readonly #given: OPAOptions
   readonly #options: ResolvedOPAOptions
   readonly #connections: Connections
   readonly #base: string
+  #aside: OPAPolicyEngine | undefined
   /** Where it is asked. */
   readonly address: string
 
   /** @throws {KestConfigError} for options that are unknown, wrong, or contradict each other */
   constructor(options: OPAOptions) {
     this.#options = resolveOptions(options)
+    this.#given = { ...options }
     const { url, socketPath, connect, connections } = this.#options
     this.address = socketPath === undefined ? url.href : `${url.href} at ${socketPath}`
     this.#connections = new Connections(url.origin, { connect, connections })
     this.#base = url.pathname.replace(/\/$/, '')
+  }
+
+  /** The same OPA, over as many connections more: what is only observed is asked there (K-OBSERVE). It is closed with this one. */
+  get aside(): OPAPolicyEngine {
+    if (this.#connections.kept.destroyed) return this
+    this.#aside ??= new OPAPolicyEngine(this.#given)
+    return this.#aside
   }
 
   evaluate(request: PolicyRequest, { signal }: { readonly signal: AbortSignal }): Promise<true | Decision> {
@@ -99,7 +109,7 @@ export class OPAPolicyEngine implements PolicyEngine {
 
   /** Ends questions under way, and its connections. Idempotent. */
   async close(): Promise<void> {
-    await this.#connections.destroy()
+    await Promise.all([this.#connections.destroy(), this.#aside?.close()])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
