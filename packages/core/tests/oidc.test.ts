@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type GrantContext, Provider } from 'oidc-provider'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createTokenVerifier, type TokenVerifier } from '../src/ingress/token.js'
+import { createTokenVerifier, type TokenVerifier } from '../src/tokens/token.js'
 
 const AUDIENCE = 'urn:orders'
 const PASSWORD_GRANT = 'password'

@@ -6,6 +6,7 @@ import {
   resolveBinding,
 } from '../binding/binding-options.js'
 import { KestConfigError } from '../errors.js'
+import type { TokenOptions } from '../tokens/token-options.js'
 import {
   type IdentityAuthorities,
   type IdentityAuthority,
@@ -13,7 +14,6 @@ import {
 } from '../trust/identity-authorities.js'
 import { isReserved } from '../trust/reserved.js'
 import { toPrincipals } from '../trust/to-principals.js'
-import type { TokenOptions } from './token-options.js'
 
 /** What is granted to a foreign trust domain (K-DOMAIN). */
 export interface TrustDomainOptions {
@@ -94,8 +94,8 @@ export interface ListenerOptions extends BindingOptions {
    * Principals that are no SPIFFE IDs belong to no domain; the trust material names each of them.
    */
   readonly trustDomains?: Readonly<Record<string, TrustDomainOptions>> | undefined
-  /** Verifies bearer tokens (F-IC-05). Default: tokens are not looked at. */
-  readonly token?: TokenOptions | undefined
+  /** Verifies bearer tokens (F-IC-05), of one issuer or of each in a list. Default: tokens are not looked at. */
+  readonly token?: TokenOptions | readonly TokenOptions[] | undefined
 }
 
 /** A foreign trust domain with its defaults. */
@@ -117,7 +117,7 @@ export interface ResolvedListenerOptions {
   readonly raisers: ReadonlySet<string> | null
   readonly identityAuthorities: IdentityAuthorities | null
   readonly trustDomains: ReadonlyMap<string, TrustDomainRule>
-  readonly token: TokenOptions | null
+  readonly token: TokenOptions | readonly TokenOptions[] | null
 }
 
 const OPTIONS: ReadonlySet<string> = new Set([

@@ -23,10 +23,11 @@ import type { Logger } from '../telemetry/logger.js'
 import type { Outages } from '../telemetry/outages.js'
 import type { Refusals } from '../telemetry/refusals.js'
 import { remedyOf } from '../telemetry/remedy.js'
+import { assertOneAuthorization } from '../tokens/bearer.js'
+import { createTokenVerifier, expectedOfToken, type VerifiedToken } from '../tokens/token.js'
 import { sameIdentity } from '../trust/identity-label.js'
 import { assertKnownOrigin, type OriginMap } from '../trust/origins.js'
 import { Asking } from './asking.js'
-import { assertOneAuthorization } from './bearer.js'
 import {
   createEdgeInterceptor,
   createInternalInterceptor,
@@ -40,7 +41,6 @@ import {
   resolveListenerOptions,
 } from './listener-options.js'
 import { insteadOf, reportObserved } from './observed-refusals.js'
-import { createTokenVerifier, expectedOfToken, type VerifiedToken } from './token.js'
 import { whoActs } from './who-acts.js'
 
 /** Header fields as `node:http` gives them: names in lower case, repeated fields joined or as a list. */

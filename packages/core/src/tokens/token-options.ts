@@ -34,11 +34,17 @@ interface CommonTokenOptions {
 /** How bearer tokens are verified. */
 export interface VerifiedTokenOptions extends CommonTokenOptions {
   /**
-   * The issuer's public keys: the https URL of its JWKS (http on loopback only), a JWKS, or one key. A URL is fetched
-   * on first use and kept for `jwksMaxAgeMs`; an unknown `kid` fetches it again, at most once per `jwksCooldownMs`.
+   * The issuer's public keys: the https URL of its JWKS (http on loopback only), a JWKS, or one key. Default: where the
+   * metadata of `issuer` say (OpenID Connect Discovery, RFC 8414).
+   *
+   * They are fetched on first use and kept for `jwksMaxAgeMs`; an unknown `kid` has them fetched again, at most once per
+   * `jwksCooldownMs` in vain. While they cannot be fetched, those that there are serve until `jwksMaxStaleMs`.
    */
-  readonly jwks: string | URL | JSONWebKeySet | JWK | KeyObject | CryptoKey
-  /** Accepted `iss`, exactly. Subjects of several issuers share one name space unless `claims.user` says otherwise. */
+  readonly jwks?: string | URL | JSONWebKeySet | JWK | KeyObject | CryptoKey | undefined
+  /**
+   * Accepted `iss`, exactly. Without `jwks` it is one, and the URL of its metadata. Subjects of several issuers share one
+   * name space unless `claims.user` says otherwise.
+   */
   readonly issuer: string | readonly [string, ...string[]]
   /** Who we are in `aud`; a token for somebody else is refused. */
   readonly audience: string | readonly [string, ...string[]]
@@ -51,12 +57,24 @@ export interface VerifiedTokenOptions extends CommonTokenOptions {
   readonly types?: readonly [string, ...string[]] | undefined
   /** How far clocks may differ when `exp` and `nbf` are judged. Default 0. */
   readonly clockToleranceMs?: number | undefined
-  /** Longest wait for the JWKS. Default 5000. */
+  /**
+   * How many tokens that were verified are remembered, by their SHA-256, so that the same one is not verified again: until it
+   * expires, or the issuer's keys change. Default 1000; 0 for none.
+   */
+  readonly maxRemembered?: number | undefined
+  /** Longest wait for the JWKS, and for the metadata. Default 5000. */
   readonly jwksTimeoutMs?: number | undefined
-  /** Default 30,000. */
+  /** The least time between two fetches that were in vain. Default 30,000. */
   readonly jwksCooldownMs?: number | undefined
-  /** Default 600,000. */
+  /** How long keys are used without asking again. Default 600,000. */
   readonly jwksMaxAgeMs?: number | undefined
+  /**
+   * How long keys are used, counted from when they were fetched, while asking again fails. A clock that is set back makes no
+   * key younger. Default 3,600,000, or `jwksMaxAgeMs` where that is more.
+   */
+  readonly jwksMaxStaleMs?: number | undefined
+  /** What fetches keys and metadata, for proxies and private authorities. Default: the global one. */
+  readonly fetch?: typeof fetch | undefined
   readonly insecureDecode?: false | undefined
 }
 
@@ -74,18 +92,25 @@ export interface ResolvedTokenOptions {
   readonly claims: ClaimMappings
   readonly delegation: Delegation
   readonly maxTokenBytes: number
-  readonly verify: {
-    readonly jwks: VerifiedTokenOptions['jwks']
-    readonly issuer: string[]
-    readonly audience: string[]
-    readonly algorithms: string[]
-    /** Lower case; `null`: the default. */
-    readonly types: ReadonlySet<string> | null
-    readonly clockToleranceMs: number
-    readonly jwksTimeoutMs: number
-    readonly jwksCooldownMs: number
-    readonly jwksMaxAgeMs: number
-  } | null
+  readonly verify: ResolvedVerification | null
+}
+
+/** How tokens are verified, with the defaults. */
+export interface ResolvedVerification {
+  /** `null`: as the issuer's metadata say. */
+  readonly jwks: NonNullable<VerifiedTokenOptions['jwks']> | null
+  readonly issuer: string[]
+  readonly audience: string[]
+  readonly algorithms: string[]
+  /** Lower case; `null`: the default. */
+  readonly types: ReadonlySet<string> | null
+  readonly clockToleranceMs: number
+  readonly maxRemembered: number
+  readonly jwksTimeoutMs: number
+  readonly jwksCooldownMs: number
+  readonly jwksMaxAgeMs: number
+  readonly jwksMaxStaleMs: number
+  readonly fetch: typeof fetch
 }
 
 const COMMON = ['required', 'claims', 'delegation', 'maxTokenBytes', 'insecureDecode'] as const
@@ -96,9 +121,12 @@ const VERIFY = [
   'algorithms',
   'types',
   'clockToleranceMs',
+  'maxRemembered',
   'jwksTimeoutMs',
   'jwksCooldownMs',
   'jwksMaxAgeMs',
+  'jwksMaxStaleMs',
+  'fetch',
 ] as const
 
 /** @throws {KestConfigError} for an option that is missing, unknown or wrong. */
@@ -115,25 +143,37 @@ export function resolveTokenOptions(options: TokenOptions): ResolvedTokenOptions
     required,
     delegation,
     claims: claims(options.claims),
-    maxTokenBytes: milliseconds(given, 'maxTokenBytes', 8192, 1),
+    maxTokenBytes: integer(given, 'maxTokenBytes', 8192, 1),
   }
   if (insecureDecode) {
     const extra = VERIFY.find((name) => given[name] !== undefined)
     if (extra !== undefined) throw new KestConfigError(`token.${extra}: means nothing beside insecureDecode`)
     return Object.freeze({ ...common, verify: null })
   }
-  const { jwks, issuer, audience, algorithms = TOKEN_ALGORITHMS, types } = options as VerifiedTokenOptions
-  if (jwks === undefined || jwks === null) throw invalid('jwks', 'the URL of a JWKS, a JWKS, or a public key')
-  const verify = {
+  const {
     jwks,
+    issuer,
+    audience,
+    algorithms = TOKEN_ALGORITHMS,
+    types,
+    fetch = (...args) => globalThis.fetch(...args),
+  } = options as VerifiedTokenOptions
+  if (jwks === null) throw invalid('jwks', 'the URL of a JWKS, a JWKS, or a public key')
+  if (typeof fetch !== 'function') throw invalid('fetch', 'a function')
+  const jwksMaxAgeMs = integer(given, 'jwksMaxAgeMs', 600_000, 0)
+  const verify = {
+    jwks: jwks ?? null,
     issuer: names(issuer, 'issuer'),
     audience: names(audience, 'audience'),
     algorithms: names(algorithms, 'algorithms'),
     types: types === undefined ? null : new Set(names(types, 'types').map(normalizeType)),
-    clockToleranceMs: milliseconds(given, 'clockToleranceMs', 0, 0),
-    jwksTimeoutMs: milliseconds(given, 'jwksTimeoutMs', 5000, 1),
-    jwksCooldownMs: milliseconds(given, 'jwksCooldownMs', 30_000, 0),
-    jwksMaxAgeMs: milliseconds(given, 'jwksMaxAgeMs', 600_000, 0),
+    clockToleranceMs: integer(given, 'clockToleranceMs', 0, 0),
+    maxRemembered: integer(given, 'maxRemembered', 1000, 0),
+    jwksTimeoutMs: integer(given, 'jwksTimeoutMs', 5000, 1),
+    jwksCooldownMs: integer(given, 'jwksCooldownMs', 30_000, 0),
+    jwksMaxAgeMs,
+    jwksMaxStaleMs: integer(given, 'jwksMaxStaleMs', Math.max(3_600_000, jwksMaxAgeMs), jwksMaxAgeMs),
+    fetch,
   }
   const unfit = verify.algorithms.find((name) => !(TOKEN_ALGORITHMS as readonly string[]).includes(name))
   if (unfit !== undefined) {
@@ -175,7 +215,7 @@ function names(value: unknown, option: string): string[] {
   return list as string[]
 }
 
-function milliseconds(
+function integer(
   given: Readonly<Record<string, unknown>>,
   option: string,
   fallback: number,

@@ -14,7 +14,7 @@ export interface ClaimMappings {
   readonly user?: ClaimMapping | undefined
   /** Default `client_id`, and with a delegated token whoever acts now (K-ACT). */
   readonly agent?: ClaimMapping | undefined
-  /** Default `scope`. */
+  /** Default `scope`. A claim that is a list of scopes is joined by spaces, in its order. */
   readonly task?: ClaimMapping | undefined
 }
 
@@ -37,11 +37,14 @@ export interface TokenIdentity {
 /** Nested `act` claims that are read; a token has a handful at most. */
 const MAX_ACTORS = 16
 
+/** RFC 6749 §3.3: one scope, without the space that is between two. */
+const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/
+
 const LONE_SURROGATE = /\p{Surrogate}/u
 
 /**
- * Reads an identity out of claims that were verified. A claim given by name is a string; absent and empty ones are
- * "not stated". A function outweighs the rule of delegation, a name does not.
+ * Reads an identity out of claims that were verified. A claim given by name is a string, of the task also a list of
+ * scopes; absent and empty ones are "not stated". A function outweighs the rule of delegation, a name does not.
  *
  * @throws {KestError} `ERR_KEST_TOKEN` for a claim that is not a string, a malformed `act`, or a function that fails.
  */
@@ -75,10 +78,21 @@ export function identityOf(
     identity: Object.freeze({
       user: part(mappings.user === undefined ? 'sub' : mappings.user, delegated.user, 'user'),
       agent: part(mappings.agent === undefined ? 'client_id' : mappings.agent, delegated.agent, 'agent'),
-      task: part(mappings.task === undefined ? 'scope' : mappings.task, undefined, 'task'),
+      task: taskOf(claims, mappings.task === undefined ? 'scope' : mappings.task),
     }),
     priorActors: Object.freeze(actors.slice(1)),
   }
+}
+
+/** Scopes are one text (RFC 6749 §3.3) or, as several issuers have it, a list of them. */
+function taskOf(claims: JWTPayload, mapping: ClaimMapping): string | null {
+  if (mapping === null) return null
+  if (typeof mapping === 'function') return computed(claims, mapping, 'task')
+  const value: unknown = Object.hasOwn(claims, mapping) ? claims[mapping] : null
+  if (!Array.isArray(value)) return text(value, `claim "${mapping}"`)
+  if (!value.every((scope) => typeof scope === 'string' && SCOPE.test(scope)))
+    throw new KestError('ERR_KEST_TOKEN', `claim "${mapping}": expected a list of scopes (RFC 6749 §3.3)`)
+  return text(value.join(' '), `claim "${mapping}"`)
 }
 
 /** `act.sub`, `act.act.sub`, …: the one acting now first. */

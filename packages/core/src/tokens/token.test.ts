@@ -104,10 +104,22 @@ describe('bearer tokens', () => {
 
   it.each([
     ['a claim that is a number', { sub: 7 }, {}, /claim "sub"/],
-    ['a claim that is a list', { scope: ['a', 'b'] }, {}, /claim "scope"/],
+    ['a claim that is a list', { sub: ['a', 'b'] }, {}, /claim "sub"/],
+    ['a list of scopes with a space in one', { scope: ['a b', 'c'] }, {}, /list of scopes/],
+    ['a list of scopes with none in it', { scope: ['a', ''] }, {}, /list of scopes/],
+    ['a list that is not of scopes', { scope: [['a']] }, {}, /list of scopes/],
     ['a claim with a lone surrogate', { client_id: 'a\ud800' }, {}, /claim "client_id"/],
   ])('refuses %s', async (_, claims, options, because) => {
     await expectRefused(verifier(options), await bearer({ claims: claims as never }), because)
+  })
+
+  it.each([
+    ['scope', ['orders:write', 'orders:read'], 'orders:write orders:read'],
+    ['scp', ['b', 'a', 'b'], 'b a b'],
+    ['scope', [], null],
+  ])('joins scopes that come as a list, in their order', async (claim, scopes, task) => {
+    const token = await verifier({ claims: { task: claim } })(await bearer({ claims: { [claim]: scopes } }))
+    expect(token?.identity.task).toBe(task)
   })
 
   it('refuses a token whose claims function fails or answers something else', async () => {
@@ -429,7 +441,24 @@ describe('options of the token verifier', () => {
   it.each<[string, unknown, RegExp]>([
     ['none', undefined, /an object of options/],
     ['an unknown one', { ...good, issuers: [ISSUER] }, /unknown option "issuers"/],
-    ['no keys', { ...good, jwks: undefined }, /token\.jwks/],
+    ['keys that are null', { ...good, jwks: null }, /token\.jwks/],
+    ['an issuer without keys that is no URL', { issuer: 'id', audience: AUDIENCE }, /https URL/],
+    [
+      'an issuer without keys at an http URL',
+      { issuer: 'http://id.example.org', audience: AUDIENCE },
+      /https URL/,
+    ],
+    ['an issuer with a query', { issuer: `${ISSUER}/?a`, audience: AUDIENCE }, /neither query/],
+    [
+      'two issuers without keys',
+      { issuer: [ISSUER, 'https://b.example'], audience: AUDIENCE },
+      /list the others/,
+    ],
+    ['keys that serve for less than they are kept', { ...good, jwksMaxStaleMs: 1 }, /jwksMaxStaleMs/],
+    ['a fetch that is none', { ...good, fetch: 7 }, /token\.fetch/],
+    ['an empty list', [], /an empty list/],
+    ['one issuer in two items of a list', [good, { ...good, audience: 'urn:b' }], /listed twice/],
+    ['insecureDecode in a list', [good, { insecureDecode: true }], /means nothing in a list/],
     ['an empty set of keys', { ...good, jwks: { keys: [] } }, /no keys/],
     ['keys that are no JWKs', { ...good, jwks: { keys: ['a'] } }, /not a JWK/],
     ['keys that are a number', { ...good, jwks: 7 }, /token\.jwks/],
