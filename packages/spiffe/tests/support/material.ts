@@ -30,7 +30,7 @@ export async function makeSvid(
 }
 
 /** Waits for what others do; fails when it has not come to pass in `ms`. */
-export async function until(condition: () => boolean, ms = 20_000): Promise<void> {
+export async function until(condition: () => boolean, ms = 60_000): Promise<void> {
   const end = Date.now() + ms
   while (!condition()) {
     if (Date.now() > end) throw new Error(`not so after ${ms} ms: ${condition}`)
