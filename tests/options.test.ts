@@ -9,7 +9,7 @@ import { kestFastify } from '../packages/fastify/dist/index.js'
 import * as opa from '../packages/opa/dist/index.js'
 import { createDevAuthority } from '../packages/spiffe/dist/dev-authority/index.js'
 import * as spiffe from '../packages/spiffe/dist/index.js'
-import { setupTelemetry } from '../packages/telemetry/dist/index.js'
+import { checkOtlp, setupTelemetry } from '../packages/telemetry/dist/index.js'
 import * as undici from '../packages/undici/dist/index.js'
 import { callablesWithOptions } from './support/callables.js'
 
@@ -92,6 +92,11 @@ const CALLS: Record<string, (options: never) => unknown> = {
     onTestFinished(() => engine.close())
     return engine.health(options)
   },
+  '@kest/opa.OPAPolicyEngine#knows 1': (options) => {
+    const engine = new opa.OPAPolicyEngine({ url: 'http://127.0.0.1:1' })
+    onTestFinished(() => engine.close())
+    return engine.knows('orders/read', options)
+  },
   '@kest/opa.RegoWasmEngine.load 1': (options) => opa.RegoWasmEngine.load('bundle.tar.gz', options),
   '@kest/spiffe.watchBundleFile 1': (options) => spiffe.watchBundleFile('bundle.json', options),
   '@kest/spiffe.followBundleEndpoint 0': (options) => spiffe.followBundleEndpoint(options),
@@ -119,6 +124,7 @@ const CALLS: Record<string, (options: never) => unknown> = {
   '@kest/spiffe.WorkloadApiClient#validateJwtSvid 1': (options) =>
     workloadApi().validateJwtSvid({ token: '', audience: 'a' }, options),
   '@kest/spiffe/dev.createDevAuthority 0': (options) => createDevAuthority(options),
+  '@kest/telemetry.checkOtlp 0': (options) => checkOtlp(options),
   '@kest/telemetry.setupTelemetry 0': (options) => setupTelemetry(options),
   '@kest/undici.kestInterceptor 0': (options) => undici.kestInterceptor(options),
   '@kest/undici.createKestFetch 0': (options) => undici.createKestFetch(options),

@@ -85,6 +85,13 @@ describe('the library, by OPA as in process', () => {
   })
 })
 
+it('knows each policy that it has, and none that it has not', async () => {
+  const engine = engineAt(await startOpa())
+  const policies = new Set(LIBRARY_CASES.map(([policy]) => policy))
+  for (const policy of policies)
+    expect([policy, await engine.knows(`kest/${policy}`)]).toEqual([policy, policy !== 'no_such_policy'])
+})
+
 it('K-ASK answers the questions of several tiers at once as one after another', async () => {
   const engine = engineAt(await startOpa())
   const { signal } = new AbortController()

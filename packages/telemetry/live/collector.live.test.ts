@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { Audit, readFiles } from '@kest/audit'
 import { createKeySource } from '@kest/core'
 import { MockIdentityProvider, RecordingLogger } from '@kest/core/testing'
-import { setupTelemetry, type Telemetry } from '@kest/telemetry'
+import { checkOtlp, setupTelemetry, type Telemetry } from '@kest/telemetry'
 import { expect, it, onTestFinished } from 'vitest'
 import { temporaryFolder } from '../tests/support/folder.js'
 import { kestWith, root } from '../tests/support/kest.js'
@@ -24,6 +24,7 @@ it.each(['http/json', 'http/protobuf'] as const)(
     const file = join(temporaryFolder(), 'spans.jsonl')
     const port = await freePort()
     let collector = await startCollector(port, file)
+    await checkOtlp({ endpoint: `http://127.0.0.1:${port}`, protocol })
     const telemetry = setupTelemetry({
       serviceName: 'orders',
       endpoint: `http://127.0.0.1:${port}`,

@@ -1,4 +1,5 @@
 export type { FsyncPolicy } from './destinations/fsync-policy.js'
+export { checkOtlp, type OtlpCheck } from './destinations/otlp/check-otlp.js'
 export type { OtlpProtocol } from './destinations/otlp/otlp-settings.js'
 export type { TelemetryOptions } from './setup/options.js'
 export { setupTelemetry, type Telemetry } from './setup/setup-telemetry.js'

@@ -14,8 +14,10 @@ import { Connections } from './connection.js'
 import { contextTexts } from './context-texts.js'
 import { Deadline, Scope, TimeIsUp } from './deadline.js'
 import { type Answer, exchange } from './exchange.js'
+import { hasQueries, known } from './known.js'
 import { type OPAOptions, type ResolvedOPAOptions, resolveOptions } from './options.js'
-import { documentsOf, queryOf } from './query.js'
+import { parseObject } from './parse-object.js'
+import { documentsOf, queryOf, reference } from './query.js'
 
 /** That an earlier policy decided. */
 const NOT_NEEDED = new Error('an earlier policy decided')
@@ -107,6 +109,38 @@ export class OPAPolicyEngine implements PolicyEngine {
     }
   }
 
+  /**
+   * Whether OPA has a policy, so that some input could give it a value: a name that is misspelled, or was not loaded, has none,
+   * and denies for ever. Asks for its document with an empty input and, where that has no value, by OPA's Compile API
+   * (`POST /v1/compile`) for any input.
+   *
+   * @returns `null` where OPA does not let it ask that
+   * @throws {KestError} by rejecting: `ERR_KEST_ENGINE`, `ERR_KEST_ENGINE_TIMEOUT`, `ERR_KEST_ENGINE_ANSWER`
+   */
+  async knows(policy: string, options: { readonly signal?: AbortSignal } = {}): Promise<boolean | null> {
+    assertOptions('OPAPolicyEngine.knows', options, ['signal'])
+    const { signal = new AbortController().signal } = options
+    const deadline = new Deadline(signal, this.#options.timeoutMs, 1)
+    const path = this.#options.pathOf(policy)
+    const ask = async (question: string, body: object): Promise<Answer> => {
+      try {
+        return await this.#exchange({ method: 'POST', path: question, body: JSON.stringify(body) }, deadline)
+      } catch (cause) {
+        throw new KestError(codeOf(cause), `OPA at ${this.address}: ${(cause as Error).message}`, { cause })
+      }
+    }
+    try {
+      const document = known(await ask(dataPath(path), { input: {} }), (answer) =>
+        Object.hasOwn(answer, 'result'),
+      )
+      if (document !== false) return document
+      const query = { query: reference(path), unknowns: ['input'] }
+      return known(await ask('/v1/compile', query), ({ result }) => hasQueries(result))
+    } finally {
+      deadline.letGo()
+    }
+  }
+
   /** Ends questions under way, and its connections. Idempotent. */
   async close(): Promise<void> {
     await Promise.all([this.#connections.destroy(), this.#aside?.close()])
@@ -170,8 +204,8 @@ export class OPAPolicyEngine implements PolicyEngine {
   }
 
   async #document(policy: string, body: string, request: PolicyRequest, scope: Scope): Promise<unknown> {
-    const path = this.#options.pathOf(policy).split('/').map(encodeURIComponent).join('/')
-    return await this.#ask({ policies: [policy], path: `/v1/data/${path}`, body }, request, scope)
+    const path = dataPath(this.#options.pathOf(policy))
+    return await this.#ask({ policies: [policy], path, body }, request, scope)
   }
 
   /** @returns `result`, whatever it is */
@@ -236,17 +270,10 @@ export class OPAPolicyEngine implements PolicyEngine {
   }
 }
 
-function codeOf(cause: unknown): 'ERR_KEST_ENGINE' | 'ERR_KEST_ENGINE_TIMEOUT' {
-  return cause instanceof TimeIsUp ? 'ERR_KEST_ENGINE_TIMEOUT' : 'ERR_KEST_ENGINE'
+function dataPath(path: string): string {
+  return `/v1/data/${path.split('/').map(encodeURIComponent).join('/')}`
 }
 
-function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Readonly<Record<string, unknown>>)
-      : undefined
-  } catch {
-    return undefined
-  }
+function codeOf(cause: unknown): 'ERR_KEST_ENGINE' | 'ERR_KEST_ENGINE_TIMEOUT' {
+  return cause instanceof TimeIsUp ? 'ERR_KEST_ENGINE_TIMEOUT' : 'ERR_KEST_ENGINE'
 }

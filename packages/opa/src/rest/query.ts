@@ -22,8 +22,8 @@ function variable(index: number): string {
   return `p${index}`
 }
 
-/** JSON strings are strings of Rego, whatever is in them. */
-function reference(path: string): string {
+/** A path as Rego has it. JSON strings are strings of Rego, whatever is in them. */
+export function reference(path: string): string {
   return `data${path
     .split('/')
     .map((member) => `[${JSON.stringify(member)}]`)
