@@ -7,9 +7,13 @@ export const ITEM_QUERY = {
   properties: { item: { type: 'string', pattern: '^[\\w.:-]{1,100}$' } },
 } as const
 
+/** Several parts of a service ask for that of one request, one after the other. */
+let last = { url: '/', item: 'any' }
+
 /** What a request is about: `?item=…`. Policies see it as the resource, and every entry says it. */
 export function itemOf(url: string): string {
-  return new URL(url, 'http://service').searchParams.get('item') ?? 'any'
+  if (url !== last.url) last = { url, item: new URL(url, 'http://service').searchParams.get('item') ?? 'any' }
+  return last.item
 }
 
 /** The next service's URL, for the same item. */

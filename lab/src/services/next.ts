@@ -70,7 +70,10 @@ export class NextHop {
    */
   async ask(from: string): Promise<Forwarded> {
     const { service, url, timeoutMs, send } = this.#options
-    const signal = AbortSignal.timeout(timeoutMs)
+    // `AbortSignal.timeout` would go off after each answer, too, for nobody.
+    const late = new AbortController()
+    const timer = setTimeout(() => late.abort(), timeoutMs)
+    const { signal } = late
     try {
       const answer = await send(forward(url, from), signal)
       const next = read(await answer.text())
@@ -83,6 +86,8 @@ export class NextHop {
       if (refusal !== null) throw refusal
       if (signal.aborted) return this.#failed('ERR_NEXT_TIMEOUT', `nothing within ${timeoutMs} ms`)
       return this.#failed(isNoHttp(error) ? 'ERR_NEXT_ANSWER' : 'ERR_NEXT_UNREACHABLE', reasonOf(error))
+    } finally {
+      clearTimeout(timer)
     }
   }
 
