@@ -69,8 +69,13 @@ export function watchRedirects(
   const state = trail === undefined && isOfFetch(options) ? (bound ?? currentState()) : null
   let redirected = false
 
-  function answered(status: unknown, location: readonly string[]): void {
-    if (!isRedirect(status) || location.length === 0) return
+  function answered(
+    status: unknown,
+    headers: () => readonly (readonly [name: unknown, value: unknown])[],
+  ): void {
+    if (!isRedirect(status)) return
+    const location = locations(headers())
+    if (location.length === 0) return
     redirected = true
     if (trail !== undefined && !trail.redirected) trail.redirected = true
     if (state !== null) point(state, url, location)
@@ -83,11 +88,11 @@ export function watchRedirects(
     watched: (handler) =>
       replacing(handler, {
         onHeaders(status, headers, ...rest) {
-          answered(status, locations(pairs(headers)))
+          answered(status, () => pairs(headers))
           return handler.onHeaders?.(status, headers, ...rest)
         },
         onResponseStart(controller, status, headers, ...rest) {
-          answered(status, locations(Object.entries(headers ?? {})))
+          answered(status, () => Object.entries(headers ?? {}))
           return handler.onResponseStart?.(controller, status, headers, ...rest)
         },
       }),
