@@ -3,7 +3,8 @@
  * @param current what the response says so far
  */
 export function varyByBaggage(current: number | string | readonly string[] | undefined): string {
-  const listed = [current ?? []].flat().join(', ')
+  if (current === undefined) return 'baggage'
+  const listed = [current].flat().join(', ')
   const fields = listed.split(',').map((field) => field.trim().toLowerCase())
   if (fields.includes('baggage') || fields.includes('*')) return listed
   return listed === '' ? 'baggage' : `${listed}, baggage`

@@ -110,18 +110,20 @@ function hasMoreMembers(text: string, most: number): boolean {
 /** Each member is read once: what was checked is what is kept. */
 function snapshot(entries: readonly string[]): readonly string[] {
   if (!Array.isArray(entries)) throw malformed(`expected an array of strings, got ${kindOf(entries)}`)
-  return Object.freeze(
-    Array.from(entries, (entry: unknown, index) => {
-      if (typeof entry === 'string') return entry
+  const strings: string[] = []
+  const { length } = entries
+  for (let index = 0; index < length; index++) {
+    const entry: unknown = entries[index]
+    if (typeof entry !== 'string') {
       throw new PassportVerificationError(
         'ERR_KEST_PASSPORT_MALFORMED',
         `entry ${index}: expected a string, got ${kindOf(entry)}`,
-        {
-          index,
-        },
+        { index },
       )
-    }),
-  )
+    }
+    strings.push(entry)
+  }
+  return Object.freeze(strings)
 }
 
 function kindOf(value: unknown): string {

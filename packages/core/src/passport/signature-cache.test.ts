@@ -168,6 +168,19 @@ describe('K-CACHE', () => {
     expect(cache.size).toBe(0)
   })
 
+  it('answers for the source and the generation under which an entry held last', () => {
+    const cache = new SignatureCache()
+    cache.add(everyone, 0, 'a')
+    const other = changing()
+    expect([cache.has(other, 0, 'a'), cache.has(everyone, 1, 'a'), cache.has(everyone, 0, 'a')]).toEqual([
+      false,
+      false,
+      true,
+    ])
+    cache.add(other, 1, 'a')
+    expect([cache.has(everyone, 0, 'a'), cache.has(other, 1, 'a'), cache.size]).toEqual([false, true, 1])
+  })
+
   it.each([0, -1, 1.5, Number.NaN, '5'])('refuses a size of %j', async (max) => {
     expect((await failure(() => new SignatureCache({ max: max as number }))).code).toBe('ERR_KEST_CONFIG')
   })

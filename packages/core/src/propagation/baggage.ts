@@ -154,6 +154,8 @@ export function encodeValue(value: string): string {
 }
 
 function decodeValue({ key, value }: KestMember): string {
+  // Mostly a compressed passport, of thousands of characters.
+  if (!value.includes('%')) return value
   try {
     return decodeURIComponent(value)
   } catch (cause) {
