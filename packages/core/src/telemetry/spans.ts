@@ -1,4 +1,5 @@
 import {
+  type Attributes,
   INVALID_SPAN_CONTEXT,
   isSpanContextValid,
   type Span,
@@ -84,8 +85,8 @@ export class AuditSpan {
   ): boolean {
     const recording = this.#span.isRecording()
     if (recording) {
-      this.#describe(signed.entry)
       this.#span.setAttributes({
+        ...described(signed.entry),
         [ATTRIBUTE.signature]: signed.jws,
         [ATTRIBUTE.chainTip]: signed.hash,
         [ATTRIBUTE.decision]: 'allow',
@@ -106,7 +107,7 @@ export class AuditSpan {
   deny(entry: KestEntry | undefined, code: string, reason: string | undefined): void {
     if (this.#ended) return
     if (this.#span.isRecording()) {
-      if (entry !== undefined) this.#describe(entry)
+      if (entry !== undefined) this.#span.setAttributes(described(entry))
       this.#span.setAttributes({ [ATTRIBUTE.decision]: 'deny', [ATTRIBUTE.errorType]: code })
       if (reason !== undefined) this.#span.setAttribute(ATTRIBUTE.reason, reason)
       this.#span.setStatus({ code: SpanStatusCode.ERROR, message: code })
@@ -118,15 +119,15 @@ export class AuditSpan {
     this.#ended = true
     this.#span.end()
   }
+}
 
-  #describe(entry: KestEntry): void {
-    this.#span.setAttributes({
-      [ATTRIBUTE.entryId]: entry.entry_id,
-      [ATTRIBUTE.operation]: entry.operation,
-      [ATTRIBUTE.workloadId]: entry.labels[LABEL.principal] as string,
-      [ATTRIBUTE.trustScore]: entry.trust_score,
-      [ATTRIBUTE.parentHash]: entry.parent_ids.join(','),
-      [ATTRIBUTE.traceId]: entry.labels[LABEL.traceId] as string,
-    })
+function described(entry: KestEntry): Attributes {
+  return {
+    [ATTRIBUTE.entryId]: entry.entry_id,
+    [ATTRIBUTE.operation]: entry.operation,
+    [ATTRIBUTE.workloadId]: entry.labels[LABEL.principal] as string,
+    [ATTRIBUTE.trustScore]: entry.trust_score,
+    [ATTRIBUTE.parentHash]: entry.parent_ids.join(','),
+    [ATTRIBUTE.traceId]: entry.labels[LABEL.traceId] as string,
   }
 }

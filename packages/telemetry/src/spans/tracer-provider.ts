@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import {
   type Context,
   context,
@@ -11,6 +10,7 @@ import {
   type TracerProvider,
   trace,
 } from '@opentelemetry/api'
+import { randomId } from './random-id.js'
 import type { InstrumentationScope, ReadableSpan, Resource } from './readable-span.js'
 import { RecordedSpan } from './recorded-span.js'
 
@@ -54,8 +54,8 @@ class AuditTracer implements Tracer {
   startSpan(name: string, options: SpanOptions = {}, within: Context = context.active()): RecordedSpan {
     const parent = options.root === true ? undefined : parentIn(within)
     const spanContext: SpanContext = {
-      traceId: parent?.traceId ?? randomBytes(16).toString('hex'),
-      spanId: randomBytes(8).toString('hex'),
+      traceId: parent?.traceId ?? randomId(16),
+      spanId: randomId(8),
       traceFlags: TraceFlags.SAMPLED,
       ...(parent?.traceState === undefined ? {} : { traceState: parent.traceState }),
     }
