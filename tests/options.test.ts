@@ -24,6 +24,7 @@ const mtls = { authorize: () => true }
 const CALLS: Record<string, (options: never) => unknown> = {
   'new @kest/audit.Audit 0': (options) => new audit.Audit(options),
   '@kest/audit.Audit#traces 0': (options) => new audit.Audit({ trust: [] }).traces(options).next(),
+  'new @kest/audit.ObservedTally 0': (options) => new audit.ObservedTally(options),
   '@kest/audit.evidenceOf 1': (options) => audit.evidenceOf({} as never, options),
   '@kest/audit.readFiles 1': (options) => audit.readFiles([], options).next(),
   '@kest/audit.readStream 2': (options) => audit.readStream([] as never, 'stream', options).next(),

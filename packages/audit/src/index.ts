@@ -11,6 +11,8 @@ export type { AuditedEntry, EntryStatus, TraceReport, Verdict } from './judge/au
 export type { Denial } from './judge/denial.js'
 export type { JudgeOptions } from './judge/options.js'
 export type { TraceSelection } from './judge/selection.js'
+export type { NotReady, ObservedRow } from './observed/observed-row.js'
+export { type ObservedOptions, type ObservedReport, ObservedTally } from './observed/observed-tally.js'
 export type { SpanBatch, SpanSource } from './read/batch.js'
 export { readEntries } from './read/entries.js'
 export { type ReadFilesOptions, readFiles, readStream, sizeOf } from './read/files.js'

@@ -1,5 +1,13 @@
-import type { AuditedEntry, AuditFinding, AuditSummary, Denial, TraceReport } from '@kest/audit'
+import type {
+  AuditedEntry,
+  AuditFinding,
+  AuditSummary,
+  Denial,
+  ObservedReport,
+  TraceReport,
+} from '@kest/audit'
 import { jsonLine, jsonText } from '../terminal/escape.js'
+import { observedSummary } from './observed-json.js'
 
 /** Entries of one piece: a trace may have more than one text can hold. */
 const PIECE = 1_000
@@ -22,7 +30,7 @@ export function* reportJson({ entries, ...report }: TraceReport): Generator<stri
 }
 
 /** The last line. */
-export function summaryJson(summary: AuditSummary): string {
+export function summaryJson(summary: AuditSummary, observed: ObservedReport | null = null): string {
   const { traces, verdicts, entries, spans, otherSpans, denials, findings, general } = summary
   return jsonLine({
     summary: {
@@ -34,6 +42,7 @@ export function summaryJson(summary: AuditSummary): string {
       other_spans: otherSpans,
       findings: Object.fromEntries(findings),
     },
+    ...(observed === null ? {} : { observed: observedSummary(observed) }),
     findings: general.map(findingJson),
   })
 }

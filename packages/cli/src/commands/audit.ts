@@ -2,6 +2,7 @@ import {
   Audit,
   type AuditOptions,
   type FindingCode,
+  ObservedTally,
   sizeOf,
   type TraceReport,
   type TraceSelection,
@@ -17,6 +18,8 @@ import { parseTraceId } from '../arguments/trace-id.js'
 import { UsageError } from '../arguments/usage-error.js'
 import { FAIL_ON_WORDS, failOn } from '../audit/fail-on.js'
 import { JUDGING_OPTIONS, RAISERS_OPTION, readJudgingOptions } from '../audit/judging-options.js'
+import { observedJson } from '../audit/observed-json.js'
+import { observedText } from '../audit/observed-text.js'
 import { openReceiver, type ReceiveUntil, receive } from '../audit/receive.js'
 import { reportJson, summaryJson } from '../audit/report-json.js'
 import { reportText, summaryText } from '../audit/report-text.js'
@@ -70,6 +73,16 @@ const OPTIONS = {
   },
   table: { type: 'boolean', help: 'A table per trace, and a summary (the default).' },
   json: { type: 'boolean', help: 'One JSON object per trace and line, and one for the summary.' },
+  observed: {
+    type: 'boolean',
+    help: `Instead of traces, what observing has shown ("observe" of a deployment file): by workload, operation and policy, how
+      often it was asked and would have been refused, why and for whom, and what is ready to be enforced.`,
+  },
+  days: {
+    type: 'string',
+    value: 'DAYS',
+    help: 'For how many days of records nothing may have been refused of what --observed calls ready; 7 by default.',
+  },
   'only-findings': {
     type: 'boolean',
     help: `Shows no trace but those with an error, a warning or a finding that --fail-on names; the summary counts all.`,
@@ -100,6 +113,7 @@ Collector, and judges when it is told to stop. What is not read of it is an erro
     'kest audit spans/ --trust example.org=bundle.json',
     'kest audit spans/ --trust trust.json --only-findings --fail-on warning',
     'kest audit spans.jsonl --trust trust.json --roots kest.yaml --json > report.jsonl',
+    'kest audit spans/ --trust trust.json --observed --days 14',
     'kest audit --listen 4318 --idle 60 --trust example.org=bundle.json spans/',
   ],
   exitStatus: `0 nothing that fails was found, 1 something was or nothing was selected,
@@ -116,6 +130,7 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
   const failing = failOn(values['fail-on'])
   const selection = selectionOf(values)
   const rules = rulesOf(values)
+  const observed = observedOf(values)
   const given = await requireTrustOptions(values, io)
   const trust = await sourcesOf(given)
   const judging = await readJudgingOptions(values, io)
@@ -133,14 +148,20 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
     judged++
     if (!io.stdout.isTerminal) io.status.show(() => `${judged} traces judged`)
     unmet.see(report.entries)
+    observed?.add(report)
+    if (observed !== null) continue
     if (values['only-findings'] && !isRemarkable(report, failing)) continue
     for (const piece of values.json ? reportJson(report) : [reportText(report, colors)])
       await io.stdout.write(piece)
   }
   io.status.clear()
   const summary = one.summary()
+  const shown = observed?.report(summary) ?? null
+  if (shown !== null)
+    for (const piece of values.json ? observedJson(shown) : observedText(shown, colors))
+      await io.stdout.write(piece)
   if (summary.spans > 0 || summary.findings.size > 0)
-    await io.stdout.write(values.json ? summaryJson(summary) : summaryText(summary, colors))
+    await io.stdout.write(values.json ? summaryJson(summary, shown) : summaryText(summary, colors))
   await io.stderr.write(unmet.hint())
   if (summary.spans === 0) throw new InputError('no span of Kest is there')
   const failed = judged === 0 || [...summary.findings.keys()].some((code) => failing.has(code))
@@ -167,6 +188,24 @@ function listeningOf(values: {
     forMs: whole === undefined ? null : parseSeconds('for', whole),
     idleMs: idle === undefined ? null : parseSeconds('idle', idle),
   }
+}
+
+function observedOf(values: {
+  observed?: boolean
+  days?: string
+  service?: string
+  trace?: string
+  'only-findings'?: boolean
+}): ObservedTally | null {
+  const { observed, days = '7', service } = values
+  if (observed !== true) {
+    if (values.days !== undefined) throw new UsageError('--days is for --observed')
+    return null
+  }
+  if (values['only-findings']) throw new UsageError('--observed or --only-findings, not both')
+  if (values.trace !== undefined) throw new UsageError('--observed is of all traces: not beside --trace')
+  if (!/^[1-9]\d{0,3}$/.test(days)) throw new UsageError(`--days: expected days, such as 7, got "${days}"`)
+  return new ObservedTally({ days: Number(days), ...(service === undefined ? {} : { service }) })
 }
 
 function rulesOf({
