@@ -135,6 +135,8 @@ export { type AuditSlot, type AuditTrail, bindAuditTrail } from './telemetry/aud
 export { type Logger, stderrLogger } from './telemetry/logger.js'
 export { OnceAWhile } from './telemetry/once-a-while.js'
 export { type Failure, Outages } from './telemetry/outages.js'
+export type { DpopOptions } from './tokens/dpop-options.js'
+export type { IntrospectionOptions } from './tokens/introspection-options.js'
 export { createTokenVerifier, type TokenVerifier, type VerifiedToken } from './tokens/token.js'
 export type { TokenOptions } from './tokens/token-options.js'
 export type { TrustEvaluator } from './trust/evaluator.js'

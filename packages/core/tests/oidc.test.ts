@@ -1,110 +1,46 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { type GrantContext, Provider } from 'oidc-provider'
+import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto'
+import { type JWK, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createTokenVerifier, type TokenVerifier } from '../src/tokens/token.js'
+import {
+  AUDIENCE,
+  CLIENT,
+  OPAQUE_AUDIENCE,
+  type OpenIdProvider,
+  PLANNER,
+  startOpenIdProvider,
+  tokenOf,
+  tokenOfLogin,
+} from './support/openid-provider.js'
 
-const AUDIENCE = 'urn:orders'
-const PASSWORD_GRANT = 'password'
+const refused = { code: 'ERR_KEST_TOKEN', statusCode: 401 }
 
-/** A client of the OIDC server; the secret is a throw-away of this test. */
-const CLIENT = { client_id: 'web', client_secret: randomUUID() }
-
-let server: Server
+let provider: OpenIdProvider
 let issuer: string
 let verify: TokenVerifier
 
-/** An OpenID provider as it is deployed: discovery, JWKS, token endpoint. Only its users are made up. */
 beforeAll(async () => {
-  server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const resource = {
-    scope: 'orders:read orders:write',
-    audience: AUDIENCE,
-    accessTokenFormat: 'jwt',
-    jwt: { sign: { alg: 'ES256' } },
-  }
-  const provider = new Provider(issuer, {
-    clients: [
-      {
-        ...CLIENT,
-        grant_types: ['client_credentials', PASSWORD_GRANT],
-        redirect_uris: [],
-        response_types: [],
-        id_token_signed_response_alg: 'ES256',
-      },
-    ],
-    jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid: 'first', alg: 'ES256', use: 'sig' }] },
-    features: {
-      devInteractions: { enabled: false },
-      clientCredentials: { enabled: true },
-      resourceIndicators: {
-        enabled: true,
-        defaultResource: () => AUDIENCE,
-        getResourceServerInfo: () => resource,
-      },
-    },
-    // Delegation (RFC 8693 §4.1): what a token exchange would add for the agent that exchanges.
-    extraTokenClaims: (context: GrantContext) => {
-      const { actor } = context.oidc.params
-      return actor === undefined ? undefined : { act: { sub: actor, act: { sub: 'assistant' } } }
-    },
-    ttl: { AccessToken: 60, ClientCredentials: 60 },
-  })
-  provider.registerGrantType(
-    PASSWORD_GRANT,
-    async (context) => {
-      const { client, params } = context.oidc
-      const token = new provider.AccessToken({
-        accountId: params['username'] as string,
-        client,
-        grantId: randomUUID(),
-        gty: PASSWORD_GRANT,
-        scope: 'orders:read',
-      })
-      token.resourceServer = new provider.ResourceServer(AUDIENCE, resource)
-      context.body = { access_token: await token.save(), token_type: 'Bearer' }
-    },
-    ['username', 'actor'],
-  )
-  server.on('request', provider.callback())
-
-  const discovery = (await (await fetch(`${issuer}/.well-known/openid-configuration`)).json()) as {
-    jwks_uri: string
-  }
-  verify = createTokenVerifier({ jwks: discovery.jwks_uri, issuer, audience: AUDIENCE, types: ['at+jwt'] })
+  provider = await startOpenIdProvider()
+  issuer = provider.issuer
+  verify = createTokenVerifier({ issuer, audience: AUDIENCE, types: ['at+jwt'] })
 })
 
-afterAll(async () => {
-  server.closeAllConnections()
-  server.close()
-  await once(server, 'close')
-})
+afterAll(() => provider.close())
 
 async function authorization(parameters: Record<string, string>): Promise<string> {
-  const response = await fetch(`${issuer}/token`, {
-    method: 'POST',
-    headers: {
-      authorization: `Basic ${Buffer.from(`${CLIENT.client_id}:${CLIENT.client_secret}`).toString('base64')}`,
-    },
-    body: new URLSearchParams(parameters),
-  })
-  const answer = (await response.json()) as { access_token: string }
-  expect(response.status, JSON.stringify(answer)).toBe(200)
-  return `Bearer ${answer.access_token}`
+  return `Bearer ${await tokenOf(issuer, parameters)}`
 }
 
 describe('tokens of a real OpenID provider', () => {
   it('F-IC-05 says who the user, the agent and the task are', async () => {
-    const token = await verify(await authorization({ grant_type: PASSWORD_GRANT, username: 'alice' }))
+    const token = await verify(await authorization({ grant_type: 'password', username: 'alice' }))
     expect(token?.identity).toEqual({ user: 'alice', agent: 'web', task: 'orders:read' })
     expect(token?.claims).toMatchObject({ iss: issuer, aud: AUDIENCE })
+  })
+
+  it('F-IC-05 says so of a user who logs in by a browser', async () => {
+    const token = await verify(`Bearer ${await tokenOfLogin(issuer, 'orders:read orders:write')}`)
+    expect(token?.identity).toEqual({ user: 'alice', agent: 'web', task: 'orders:read orders:write' })
   })
 
   it('F-IC-05 takes a client that acts for itself as user and agent', async () => {
@@ -114,17 +50,76 @@ describe('tokens of a real OpenID provider', () => {
     expect(token?.identity).toEqual({ user: 'web', agent: 'web', task: 'orders:write' })
   })
 
-  it('K-ACT reads who acts now out of a delegated token', async () => {
-    const token = await verify(
-      await authorization({ grant_type: PASSWORD_GRANT, username: 'alice', actor: 'planner' }),
+  it('K-ACT reads who acts now, and who acted before, out of a token that was exchanged', async () => {
+    const first = await tokenOf(issuer, { grant_type: 'password', username: 'alice', actor: 'assistant' })
+    const exchanged = await tokenOf(
+      issuer,
+      { grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange', subject_token: first },
+      { client: PLANNER },
     )
+    const token = await verify(`Bearer ${exchanged}`)
     expect(token?.identity).toEqual({ user: 'alice', agent: 'planner', task: 'orders:read' })
     expect(token?.priorActors).toEqual(['assistant'])
   })
 
   it('F-IC-05 refuses a token that is meant for another service', async () => {
-    const elsewhere = createTokenVerifier({ jwks: `${issuer}/jwks`, issuer, audience: 'urn:payments' })
-    const header = await authorization({ grant_type: PASSWORD_GRANT, username: 'alice' })
-    await expect(elsewhere(header)).rejects.toMatchObject({ code: 'ERR_KEST_TOKEN', statusCode: 401 })
+    const elsewhere = createTokenVerifier({ issuer, audience: 'urn:payments' })
+    const header = await authorization({ grant_type: 'password', username: 'alice' })
+    await expect(elsewhere(header)).rejects.toMatchObject(refused)
+  })
+
+  it('F-IC-05 asks the provider about tokens that say nothing by themselves', async () => {
+    const options = {
+      issuer,
+      audience: OPAQUE_AUDIENCE,
+      introspection: { clientId: CLIENT.client_id, clientSecret: CLIENT.client_secret },
+    }
+    const parameters = { grant_type: 'client_credentials', scope: 'orders:read', resource: OPAQUE_AUDIENCE }
+    const opaque = await tokenOf(issuer, parameters)
+    expect(opaque).not.toContain('.')
+    const asking = createTokenVerifier(options)
+    const token = await asking(`Bearer ${opaque}`)
+    expect(token?.identity).toMatchObject({ agent: 'web', task: 'orders:read' })
+    expect(token?.validUntil).toBeGreaterThan(Date.now())
+    await expect(asking('Bearer made-up')).rejects.toMatchObject(refused)
+    const elsewhere = createTokenVerifier({ ...options, audience: 'urn:payments' })
+    await expect(elsewhere(`Bearer ${opaque}`)).rejects.toMatchObject(refused)
+  })
+
+  it('F-IC-05 takes tokens that the provider bound to a key, with a proof of it', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const jwk = publicKey.export({ format: 'jwk' }) as JWK
+    const proof = (htm: string, htu: string, ath?: string): Promise<string> =>
+      new SignJWT({ htm, htu, jti: randomUUID(), ...(ath !== undefined && { ath }) })
+        .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk })
+        .setIssuedAt()
+        .sign(privateKey)
+    const parameters = { grant_type: 'client_credentials', scope: 'orders:read' }
+    const jwt = await tokenOf(issuer, parameters, {
+      headers: { dpop: await proof('POST', `${issuer}/token`) },
+    })
+
+    const origins = 'https://orders.example.org'
+    // The machine's own clock is the provider's, and may be read in another second.
+    const clockToleranceMs = 60_000
+    const bound = createTokenVerifier({ issuer, audience: AUDIENCE, clockToleranceMs, dpop: { origins } })
+    const ath = createHash('sha256').update(jwt).digest('base64url')
+    const request = { method: 'GET', url: '/orders', proof: await proof('GET', `${origins}/orders`, ath) }
+    expect((await bound(`DPoP ${jwt}`, request))?.identity.agent).toBe('web')
+    await expect(bound(`DPoP ${jwt}`, request)).rejects.toMatchObject(refused)
+    await expect(verify(`Bearer ${jwt}`)).rejects.toMatchObject(refused)
+  })
+
+  it('F-IC-05 follows its keys when they rotate, and fails no request', async () => {
+    const follower = createTokenVerifier({ issuer, audience: AUDIENCE })
+    const asked = (): number => provider.asked.filter((path) => path === '/jwks').length
+    const before = asked()
+    for (let rotations = 1; rotations <= 3; rotations++) {
+      const header = await authorization({ grant_type: 'password', username: 'alice' })
+      const tokens = await Promise.all(Array.from({ length: 10 }, () => follower(header)))
+      expect(tokens.every((token) => token?.identity.user === 'alice')).toBe(true)
+      expect(asked() - before).toBe(rotations)
+      provider.rotate()
+    }
   })
 })

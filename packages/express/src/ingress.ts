@@ -100,6 +100,8 @@ export function kestExpress<Req extends IncomingMessage = IncomingMessage>(
       return listener.receive({
         headers: req.headers,
         rawHeaders: req.rawHeaders,
+        method: req.method,
+        url: (req as { readonly originalUrl?: string }).originalUrl ?? req.url,
         ...(listener.binding === 'mtls' && { peer: peerOf(req.socket) }),
         signal: departureOf(req, res),
         about: aboutRequest(req),

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { deflateSync } from 'node:zlib'
@@ -189,6 +189,44 @@ describe.each(MAJORS)('bad input on Express $major', ({ express }) => {
       expect(answer.head).toMatch(/^www-authenticate: Bearer/im)
     }
     expect(handler).toHaveBeenCalledTimes(1)
+  })
+})
+
+describe.each(MAJORS)('a token that is bound to a key on Express $major', ({ express }) => {
+  it('F-IC-05 is taken with a proof for the URL that was called, wherever the middleware is mounted', async () => {
+    const [issuer, client] = [generateKeyPairSync('ed25519'), generateKeyPairSync('ed25519')]
+    const sha256 = (text: string) => createHash('sha256').update(text).digest('base64url')
+    const signed = (header: object, claims: object, key: KeyObject) => {
+      const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+      const input = `${part({ alg: 'EdDSA', ...header })}.${part(claims)}`
+      return `${input}.${sign(null, Buffer.from(input), key).toString('base64url')}`
+    }
+    const now = Math.floor(Date.now() / 1000)
+    const { x } = client.publicKey.export({ format: 'jwk' })
+    const jkt = sha256(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`)
+    const claims = { iss: 'https://issuer.test', aud: 'me', sub: 'alice', exp: now + 3600, cnf: { jkt } }
+    const jwt = signed({}, claims, issuer.privateKey)
+    const prove = (path: string) => {
+      const header = { typ: 'dpop+jwt', jwk: { crv: 'Ed25519', kty: 'OKP', x } }
+      const proof = { htm: 'GET', htu: `https://me.test${path}`, jti: path, iat: now, ath: sha256(jwt) }
+      return signed(header, proof, client.privateKey)
+    }
+
+    const { kest } = createService({ engine: new MockPolicyEngine() })
+    const token = {
+      jwks: issuer.publicKey,
+      issuer: 'https://issuer.test',
+      audience: 'me',
+      dpop: { origins: 'https://me.test' },
+    }
+    const app = express()
+    app.use('/api', kestExpress({ kest, origin: 'user_input', token }))
+    app.get('/api/x', protect({ policy: 'p' }), (req, res) => res.end(req.kest?.user))
+    const { port } = await serve(app)
+    const get = (proof: string) =>
+      raw(port, ['GET /api/x?a=b HTTP/1.1', `authorization: DPoP ${jwt}`, `dpop: ${proof}`])
+    expect((await get(prove('/api/x'))).body).toContain('alice')
+    expect((await get(prove('/x'))).head).toMatch(/^HTTP\/1\.1 401 /)
   })
 })
 

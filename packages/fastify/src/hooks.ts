@@ -123,12 +123,22 @@ function judge(
   const known = judged.get(request)
   if (known !== undefined) return known
   const caller = new Caller(request.raw, reply.raw, protection !== null)
-  const { headers, rawHeaders, socket } = request.raw
+  const { headers, rawHeaders, socket, method } = request.raw
+  const url = request.originalUrl
   const peer = listener.binding === 'mtls' ? peerOf(socket) : undefined
   const { switchIdentity = false } = protection ?? {}
   const about = () => requestFacts(request.raw, () => knownOf(request))
   const { signal } = caller
-  const judgement = listener.receive({ headers, rawHeaders, peer, switchIdentity, signal, about })
+  const judgement = listener.receive({
+    headers,
+    rawHeaders,
+    method,
+    url,
+    peer,
+    switchIdentity,
+    signal,
+    about,
+  })
   judged.set(request, { caller, judgement })
   return { caller, judgement }
 }

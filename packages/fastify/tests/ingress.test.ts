@@ -1,4 +1,4 @@
-import { generateKeyPairSync, sign } from 'node:crypto'
+import { createHash, generateKeyPairSync, sign } from 'node:crypto'
 import type { Server } from 'node:http'
 import { currentState, getCurrentUser } from '@kest/core'
 import { buildPassport } from '@kest/core/testing'
@@ -229,6 +229,35 @@ describe('a bearer token', () => {
     expect([response.statusCode, response.json().code]).toEqual([401, 'ERR_KEST_TOKEN'])
     expect(response.headers['www-authenticate']).toMatch(/^Bearer/)
     expect(handler).not.toHaveBeenCalled()
+  })
+
+  it('F-IC-05 is taken with a proof of the key that it is bound to, for this very request (DPoP)', async () => {
+    const world = new World()
+    const dpop = { origins: 'https://orders.test' }
+    const app = await world.app({ origin: 'user_input', token: { ...token, dpop } })
+    app.get('/x/:id', { config: { kest: { policy: 'test' } } }, async ({ kest }) => kest?.user)
+    const client = generateKeyPairSync('ed25519')
+    const { x } = client.publicKey.export({ format: 'jwk' })
+    const sha256 = (text: string) => createHash('sha256').update(text).digest('base64url')
+    const jkt = sha256(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`)
+    const jwt = bearer({ sub: 'alice', cnf: { jkt } }).authorization.slice('Bearer '.length)
+    const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const prove = (htu: string, jti: string) => {
+      const header = { alg: 'EdDSA', typ: 'dpop+jwt', jwk: { crv: 'Ed25519', kty: 'OKP', x } }
+      const claims = { htm: 'GET', htu, jti, iat: Math.floor(Date.now() / 1000), ath: sha256(jwt) }
+      const input = `${part(header)}.${part(claims)}`
+      return `${input}.${sign(null, Buffer.from(input), client.privateKey).toString('base64url')}`
+    }
+    const get = (proof: string) =>
+      app.inject({ url: '/x/7?a=b', headers: { authorization: `DPoP ${jwt}`, dpop: proof } })
+    const good = prove('https://orders.test/x/7', 'once')
+    expect((await get(good)).body).toBe('alice')
+    for (const proof of [
+      good,
+      prove('https://orders.test/x/8', 'other'),
+      prove('http://localhost/x/7', 'third'),
+    ])
+      expect((await get(proof)).statusCode).toBe(401)
   })
 
   it('F-IC-05 is refused when there are two', async () => {

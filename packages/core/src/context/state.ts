@@ -29,6 +29,8 @@ export interface KestState {
   readonly identityStated?: boolean
   /** As what the request would have been refused, if that were not only observed (K-OBSERVE). Its operations record it. */
   readonly observed?: readonly ObservedRefusal[]
+  /** Which transaction a Txn-Token says that the request is of. */
+  readonly txn?: string
   /** The raw bearer token, never propagated (K-JWT). */
   readonly jwt: string | null
   /** Aborts when whoever asked has left. */

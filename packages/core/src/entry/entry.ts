@@ -17,6 +17,7 @@ export const LABEL = Object.freeze({
   seq: 'kest.seq',
   observed: 'kest.observed',
   observedLeftOut: 'kest.observed_left_out',
+  txn: 'kest.txn',
 })
 
 /** Any JSON value. */

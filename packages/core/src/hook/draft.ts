@@ -38,6 +38,8 @@ export interface EntryFacts {
   readonly identity: IdentityContext | null
   /** Whether the call, or a token, has stated every part of it (K-SWITCH). */
   readonly identityStated: boolean
+  /** As a Txn-Token has it. */
+  readonly txn: string | undefined
   readonly policies: PolicyContextRecord
   readonly traceId: string
   /** The audit span's own context, where something traces. */
@@ -65,6 +67,7 @@ export function draftEntry(
     labels[LABEL.identity] = formatIdentityLabel(identity)
     if (facts.identityStated) labels[LABEL.identityStated] = 'true'
   }
+  if (facts.txn !== undefined) labels[LABEL.txn] = facts.txn
   if (values.resource !== undefined) labels[LABEL.resource] = canonicalize(values.resource)
   if (override !== undefined) labels[LABEL.trustOverride] = String(override)
   if (definition.sanitizer) labels[LABEL.sanitizer] = 'true'

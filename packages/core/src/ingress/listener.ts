@@ -24,7 +24,13 @@ import type { Outages } from '../telemetry/outages.js'
 import type { Refusals } from '../telemetry/refusals.js'
 import { remedyOf } from '../telemetry/remedy.js'
 import { assertOneAuthorization } from '../tokens/bearer.js'
-import { createTokenVerifier, expectedOfToken, type VerifiedToken } from '../tokens/token.js'
+import {
+  createTokenVerifier,
+  expectedOfToken,
+  type TokenDeps,
+  tokenHeader,
+  type VerifiedToken,
+} from '../tokens/token.js'
 import { sameIdentity } from '../trust/identity-label.js'
 import { assertKnownOrigin, type OriginMap } from '../trust/origins.js'
 import { Asking } from './asking.js'
@@ -52,6 +58,9 @@ export interface InboundRequest {
   readonly headers: InboundHeaders
   /** `IncomingMessage.rawHeaders`: lets a doubled `Authorization` be noticed, of which `headers` shows the first. */
   readonly rawHeaders?: readonly string[] | undefined
+  /** For proofs that a token's sender has its key (DPoP): the method, and the URL as in the request line. */
+  readonly method?: string | undefined
+  readonly url?: string | undefined
   /** Who is at the other end of the connection, for `binding: 'mtls'`: what `peerOf(socket)` answers. */
   readonly peer?: Peer | undefined
   /** Aborts when whoever asked has left. */
@@ -148,8 +157,8 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
   const { origin } = resolved
   if (origin !== null) assertKnownOrigin('listener.origin', origin, deps.origins)
   const lineage = createInterceptor(deps, resolved)
-  const { clock, logger } = deps
-  const verifyToken = resolved.token === null ? null : createTokenVerifier(resolved.token, { clock, logger })
+  const verifyToken = resolved.token === null ? null : createTokenVerifier(resolved.token, tokenDeps(deps))
+  const header = resolved.token === null ? '' : tokenHeader(resolved.token)
   const expected = resolved.token === null ? undefined : expectedOfToken(resolved.token)
 
   async function lineageOf(request: InboundRequest, asking: Asking): Promise<InboundLineage> {
@@ -157,10 +166,15 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
     return lineage.receive(request, asking)
   }
 
-  async function tokenOf({ headers, rawHeaders }: InboundRequest): Promise<VerifiedToken | null> {
+  async function tokenOf({
+    headers,
+    rawHeaders,
+    method,
+    url,
+  }: InboundRequest): Promise<VerifiedToken | null> {
     if (verifyToken === null) return null
     if (rawHeaders !== undefined) assertOneAuthorization(rawHeaders)
-    return verifyToken(headers['authorization'])
+    return verifyToken(headers[header], { method, url, proof: headers['dpop'] })
   }
 
   /** The lineage, or what goes on instead of it where it and the token do not agree on who acts. */
@@ -210,6 +224,7 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
           identityStated,
           ...(observed !== null && { observed: [{ code: observed.code, policy: null, tier: 'lineage' }] }),
           jwt,
+          ...(token !== null && token.txn !== null && { txn: token.txn }),
           signal,
           lifetime,
           ...(about && { request: about }),
@@ -222,6 +237,11 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
         return { frame, origin, identity, jwt: null, signal: kept.signal ?? null, lifetime: lifetimeOf(null) }
       }),
   })
+}
+
+function tokenDeps({ clock, logger, replay, propagation }: ListenerDeps): TokenDeps {
+  const { namespace, cacheTimeoutMs } = propagation
+  return { clock, logger, replay, namespace, cacheTimeoutMs }
 }
 
 function createInterceptor(deps: ListenerDeps, options: ResolvedListenerOptions): LineageInterceptor {

@@ -4,7 +4,9 @@ import { publishedKeysUrl } from '../identity/published-keys.js'
 
 /** What an issuer says of itself, as far as tokens are judged by it. */
 export interface IssuerMetadata {
-  readonly jwksUri: URL
+  /** `null` where it names none. */
+  readonly jwksUri: URL | null
+  readonly introspectionEndpoint: URL | null
 }
 
 /**
@@ -35,7 +37,10 @@ export async function fetchIssuerMetadata(issuer: string, bounds: FetchBounds): 
   try {
     const metadata = await firstMetadata(url, bounds)
     if (metadata['issuer'] !== issuer) throw new Error('its metadata name another issuer')
-    return { jwksUri: endpoint(metadata['jwks_uri'], 'jwks_uri', url) }
+    return {
+      jwksUri: endpoint(metadata['jwks_uri'], 'jwks_uri', url),
+      introspectionEndpoint: endpoint(metadata['introspection_endpoint'], 'introspection_endpoint', url),
+    }
   } catch (cause) {
     throw new KestError('ERR_KEST_KEYS_UNAVAILABLE', `the metadata of ${issuer} could not be had`, { cause })
   }
@@ -62,8 +67,9 @@ function wellKnown({ origin, pathname }: URL): readonly URL[] {
   ]
 }
 
-function endpoint(value: unknown, name: string, issuer: URL): URL {
-  if (typeof value !== 'string') throw new Error(`its metadata have no ${name}`)
+function endpoint(value: unknown, name: string, issuer: URL): URL | null {
+  if (value === undefined) return null
+  if (typeof value !== 'string') throw new Error(`${name} is no text`)
   const url = publishedKeysUrl(value, name)
   if (url.protocol === 'http:' && issuer.protocol !== 'http:')
     throw new Error(`${name} is on the loopback of whoever asks, and the issuer is not`)

@@ -1,36 +1,21 @@
-import type { JWTPayload } from 'jose'
-import type { Clock } from '../clock.js'
 import { KestError } from '../errors.js'
-import type { Logger } from '../telemetry/logger.js'
-import { identityOf } from './claims.js'
 import { createInsecureDecoder } from './insecure.js'
+import { createOpaqueJudge } from './judge-opaque.js'
+import { contentOf, type JudgeDeps, type Judgement, type JudgeToken } from './judgement.js'
 import { nameOfToken, RememberedTokens, type TokenContent } from './remembered-tokens.js'
 import { createTokenKeys } from './token-keys.js'
 import type { ResolvedTokenOptions } from './token-options.js'
 import { createJwtVerifier, isInForce } from './verify-jwt.js'
-
-/** What a judge found. */
-export interface Judgement extends TokenContent {
-  /** Milliseconds since the epoch; `null` where nothing was checked. */
-  readonly validUntil: number | null
-}
-
-/** A token → what it says, if it holds. Rejects with what refuses it. */
-export type JudgeToken = (jwt: string) => Promise<Judgement>
-
-/** What a judge works with. */
-export interface JudgeDeps {
-  readonly clock: Clock
-  readonly logger: Logger
-}
 
 /** Judges the tokens of one issuer, or of several that share their keys and all else. */
 export function createJudge(options: ResolvedTokenOptions, deps: JudgeDeps): JudgeToken {
   const { verify } = options
   if (verify === null) {
     const decode = createInsecureDecoder(deps.logger)
-    return async (jwt) => ({ ...contentOf(decode(jwt), options), validUntil: null })
+    return async (jwt) => ({ ...contentOf(decode(jwt), options), validUntil: null, options })
   }
+  const { introspection } = verify
+  if (introspection !== null) return createOpaqueJudge(options, { ...verify, introspection }, deps)
   const { clock } = deps
   const { clockToleranceMs } = verify
   const keys = createTokenKeys(verify, deps)
@@ -39,6 +24,7 @@ export function createJudge(options: ResolvedTokenOptions, deps: JudgeDeps): Jud
   const judged = (content: TokenContent): Judgement => ({
     ...content,
     validUntil: (content.claims.exp as number) * 1000 + clockToleranceMs,
+    options,
   })
   return async (jwt) => {
     // In a list another's bound may be the larger one.
@@ -53,15 +39,4 @@ export function createJudge(options: ResolvedTokenOptions, deps: JudgeDeps): Jud
     remembered.set(name, generation, content)
     return judged(content)
   }
-}
-
-function contentOf(claims: JWTPayload, { claims: mappings, delegation }: ResolvedTokenOptions): TokenContent {
-  return { ...identityOf(claims, mappings, delegation), claims: deepFreeze(claims) }
-}
-
-/** Of JSON that was just parsed: a tree, as deep as a token of a few kilobytes can be. */
-function deepFreeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null) return value
-  for (const member of Object.values(value)) deepFreeze(member)
-  return Object.freeze(value)
 }

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import { types } from 'node:util'
 import { type CryptoKey, createLocalJWKSet, type JSONWebKeySet, type JWK, type JWTVerifyGetKey } from 'jose'
 import type { Clock } from '../clock.js'
-import { KestConfigError } from '../errors.js'
+import { KestConfigError, KestError } from '../errors.js'
 import { publishedKeysUrl } from '../identity/published-keys.js'
 import type { Logger } from '../telemetry/logger.js'
 import { IssuerKeys, type TokenKeys } from './issuer-keys.js'
@@ -69,7 +69,12 @@ function discovered(issuers: readonly string[], options: ResolvedVerification, d
     )
   issuerUrl(issuer)
   const bounds = { fetch: options.fetch, timeoutMs: options.jwksTimeoutMs, maxBytes: MAX_METADATA_BYTES }
-  const locate = async (): Promise<URL> => (await fetchIssuerMetadata(issuer, bounds)).jwksUri
+  const locate = async (): Promise<URL> => {
+    const { jwksUri } = await fetchIssuerMetadata(issuer, bounds)
+    if (jwksUri === null)
+      throw new KestError('ERR_KEST_KEYS_UNAVAILABLE', `the metadata of ${issuer} have no jwks_uri`)
+    return jwksUri
+  }
   return new IssuerKeys(issuer, locate, settingsOf(options, deps))
 }
 

@@ -1,7 +1,15 @@
 import type { CryptoKey, JSONWebKeySet, JWK, KeyObject } from 'jose'
 import { assertOptions } from '../assert-options.js'
 import { KestConfigError } from '../errors.js'
+import { AUTHORIZATION } from './bearer.js'
 import type { ClaimMapping, ClaimMappings, Delegation } from './claims.js'
+import { type DpopOptions, type ResolvedDpop, resolveDpop } from './dpop-options.js'
+import {
+  type IntrospectionOptions,
+  type ResolvedIntrospection,
+  resolveIntrospection,
+} from './introspection-options.js'
+import { issuerUrl } from './issuer-metadata.js'
 
 /** Algorithms that a token may be signed with: asymmetric ones, so that whoever verifies cannot sign. */
 export const TOKEN_ALGORITHMS = Object.freeze([
@@ -29,6 +37,12 @@ interface CommonTokenOptions {
   readonly delegation?: Delegation | undefined
   /** Longest token that is looked at, in bytes. Default 8192. */
   readonly maxTokenBytes?: number | undefined
+  /**
+   * The header that the token is in. Default `Authorization`, as `Bearer`. In any other it stands by itself. `Txn-Token` is that
+   * of OAuth Transaction Tokens: of type `txntoken+jwt`, unless `types` says otherwise, and its `txn`, which it must have, is
+   * signed into each entry as the label `kest.txn`.
+   */
+  readonly header?: string | undefined
 }
 
 /** How bearer tokens are verified. */
@@ -48,6 +62,11 @@ export interface VerifiedTokenOptions extends CommonTokenOptions {
   readonly issuer: string | readonly [string, ...string[]]
   /** Who we are in `aud`; a token for somebody else is refused. */
   readonly audience: string | readonly [string, ...string[]]
+  /**
+   * Asks the issuer about each token, for those that say nothing by themselves, or can be revoked (RFC 7662); instead of its
+   * keys. Default: tokens are JWTs, and its keys verify them.
+   */
+  readonly introspection?: IntrospectionOptions | undefined
   /** Default: every asymmetric one of RFC 7518 and RFC 8037. The key narrows it further. */
   readonly algorithms?: readonly [TokenAlgorithm, ...TokenAlgorithm[]] | undefined
   /**
@@ -55,6 +74,11 @@ export interface VerifiedTokenOptions extends CommonTokenOptions {
    * `typ` at all. When given, `typ` must be there: `['at+jwt']` keeps ID tokens out.
    */
   readonly types?: readonly [string, ...string[]] | undefined
+  /**
+   * Takes `Authorization: DPoP` (RFC 9449). Without it a token that is bound to a key by `cnf.jkt` is refused, for it would be
+   * good for whoever has seen it. Default: not taken.
+   */
+  readonly dpop?: DpopOptions | undefined
   /** How far clocks may differ when `exp` and `nbf` are judged. Default 0. */
   readonly clockToleranceMs?: number | undefined
   /**
@@ -92,6 +116,8 @@ export interface ResolvedTokenOptions {
   readonly claims: ClaimMappings
   readonly delegation: Delegation
   readonly maxTokenBytes: number
+  /** In lower case. */
+  readonly header: string
   readonly verify: ResolvedVerification | null
 }
 
@@ -104,6 +130,8 @@ export interface ResolvedVerification {
   readonly algorithms: string[]
   /** Lower case; `null`: the default. */
   readonly types: ReadonlySet<string> | null
+  readonly introspection: ResolvedIntrospection | null
+  readonly dpop: ResolvedDpop | null
   readonly clockToleranceMs: number
   readonly maxRemembered: number
   readonly jwksTimeoutMs: number
@@ -113,13 +141,15 @@ export interface ResolvedVerification {
   readonly fetch: typeof fetch
 }
 
-const COMMON = ['required', 'claims', 'delegation', 'maxTokenBytes', 'insecureDecode'] as const
+const COMMON = ['required', 'claims', 'delegation', 'maxTokenBytes', 'header', 'insecureDecode'] as const
 const VERIFY = [
   'jwks',
   'issuer',
   'audience',
   'algorithms',
   'types',
+  'introspection',
+  'dpop',
   'clockToleranceMs',
   'maxRemembered',
   'jwksTimeoutMs',
@@ -144,6 +174,7 @@ export function resolveTokenOptions(options: TokenOptions): ResolvedTokenOptions
     delegation,
     claims: claims(options.claims),
     maxTokenBytes: integer(given, 'maxTokenBytes', 8192, 1),
+    header: headerName(options.header),
   }
   if (insecureDecode) {
     const extra = VERIFY.find((name) => given[name] !== undefined)
@@ -156,17 +187,23 @@ export function resolveTokenOptions(options: TokenOptions): ResolvedTokenOptions
     audience,
     algorithms = TOKEN_ALGORITHMS,
     types,
+    dpop,
+    introspection,
     fetch = (...args) => globalThis.fetch(...args),
   } = options as VerifiedTokenOptions
   if (jwks === null) throw invalid('jwks', 'the URL of a JWKS, a JWKS, or a public key')
   if (typeof fetch !== 'function') throw invalid('fetch', 'a function')
+  if (dpop !== undefined && common.header !== AUTHORIZATION)
+    throw new KestConfigError(`token.dpop: means nothing beside header "${common.header}" (RFC 9449 §7.1)`)
   const jwksMaxAgeMs = integer(given, 'jwksMaxAgeMs', 600_000, 0)
   const verify = {
     jwks: jwks ?? null,
     issuer: names(issuer, 'issuer'),
     audience: names(audience, 'audience'),
     algorithms: names(algorithms, 'algorithms'),
-    types: types === undefined ? null : new Set(names(types, 'types').map(normalizeType)),
+    types: types === undefined ? typesIn(common.header) : new Set(names(types, 'types').map(normalizeType)),
+    introspection: introspection === undefined ? null : asked(given, introspection),
+    dpop: dpop === undefined ? null : resolveDpop(dpop),
     clockToleranceMs: integer(given, 'clockToleranceMs', 0, 0),
     maxRemembered: integer(given, 'maxRemembered', 1000, 0),
     jwksTimeoutMs: integer(given, 'jwksTimeoutMs', 5000, 1),
@@ -180,6 +217,45 @@ export function resolveTokenOptions(options: TokenOptions): ResolvedTokenOptions
     throw new KestConfigError(`token.algorithms: "${unfit}" is not one of ${TOKEN_ALGORITHMS.join(', ')}`)
   }
   return Object.freeze({ ...common, verify: Object.freeze(verify) })
+}
+
+const OF_KEYS = [
+  'jwks',
+  'algorithms',
+  'types',
+  'jwksTimeoutMs',
+  'jwksCooldownMs',
+  'jwksMaxAgeMs',
+  'jwksMaxStaleMs',
+] as const
+
+function asked(
+  given: Readonly<Record<string, unknown>>,
+  introspection: IntrospectionOptions,
+): ResolvedIntrospection {
+  const idle = OF_KEYS.find((name) => given[name] !== undefined)
+  if (idle !== undefined) throw new KestConfigError(`token.${idle}: means nothing beside introspection`)
+  const resolved = resolveIntrospection(introspection)
+  const [issuer = '', another] = names(given['issuer'], 'issuer')
+  if (another !== undefined)
+    throw new KestConfigError(
+      'token.issuer: one issuer is asked about tokens; list the others as tokens of their own',
+    )
+  if (resolved.url === null) issuerUrl(issuer)
+  return resolved
+}
+
+/** The header of OAuth Transaction Tokens. */
+export const TXN_TOKEN = 'txn-token'
+
+function headerName(value: unknown = AUTHORIZATION): string {
+  if (typeof value !== 'string' || !/^[A-Za-z0-9-]{1,64}$/.test(value))
+    throw invalid('header', 'the name of a header')
+  return value.toLowerCase()
+}
+
+function typesIn(header: string): ReadonlySet<string> | null {
+  return header === TXN_TOKEN ? new Set(['txntoken+jwt']) : null
 }
 
 /** `typ` values compare in lower case and without `application/` (RFC 7515 §4.1.9). */

@@ -1,0 +1,45 @@
+import { KestError } from '../errors.js'
+import { inTime } from '../in-time.js'
+import { answered, isPromise, type MaybePromise } from '../maybe-promise.js'
+import type { ReplayStore } from './replay-store.js'
+
+/** Where it is remembered what was used, and how long is waited for it. */
+export interface UseMemory {
+  readonly replay: ReplayStore
+  /** Part of the keys, so that several deployments can share a store. */
+  readonly namespace: string
+  readonly cacheTimeoutMs: number
+}
+
+/**
+ * Notes that something is used, for `ttlMs`.
+ * @returns whether it was not used before
+ * @throws {KestError} `ERR_KEST_CACHE` when the store cannot say
+ */
+export function isFirstUse(
+  key: string,
+  ttlMs: number,
+  { replay, namespace, cacheTimeoutMs }: UseMemory,
+): MaybePromise<boolean> {
+  const settle = (fresh: unknown): boolean => {
+    if (typeof fresh === 'boolean') return fresh
+    throw new KestError('ERR_KEST_CACHE', 'replay store: setIfAbsent must answer true or false')
+  }
+  let answer: MaybePromise<boolean>
+  try {
+    answer = answered(replay.setIfAbsent(`kest:${namespace}:${key}`, '1', ttlMs))
+  } catch (cause) {
+    throw failed(cause)
+  }
+  if (!isPromise(answer)) return settle(answer)
+  const late = (ms: number): KestError =>
+    new KestError('ERR_KEST_CACHE', `replay store: no answer within ${ms} ms`)
+  return inTime(answer, { ms: cacheTimeoutMs, late }).then(settle, (cause: unknown) => {
+    throw failed(cause)
+  })
+}
+
+function failed(cause: unknown): KestError {
+  if (cause instanceof KestError && cause.code === 'ERR_KEST_CACHE') return cause
+  return new KestError('ERR_KEST_CACHE', 'replay store: it could not be asked', { cause })
+}

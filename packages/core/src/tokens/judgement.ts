@@ -1,0 +1,38 @@
+import type { JWTPayload } from 'jose'
+import type { Clock } from '../clock.js'
+import type { Logger } from '../telemetry/logger.js'
+import { identityOf } from './claims.js'
+import type { TokenContent } from './remembered-tokens.js'
+import type { ResolvedTokenOptions } from './token-options.js'
+
+/** What a judge found. */
+export interface Judgement extends TokenContent {
+  /** Milliseconds since the epoch; `null` where nothing was checked. */
+  readonly validUntil: number | null
+  /** By which it was judged. */
+  readonly options: ResolvedTokenOptions
+}
+
+/** A token → what it says, if it holds. Rejects with what refuses it. */
+export type JudgeToken = (jwt: string) => Promise<Judgement>
+
+/** What a judge works with. */
+export interface JudgeDeps {
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** What claims say that were found to hold; they are frozen. */
+export function contentOf(
+  claims: JWTPayload,
+  { claims: mappings, delegation }: ResolvedTokenOptions,
+): TokenContent {
+  return { ...identityOf(claims, mappings, delegation), claims: deepFreeze(claims) }
+}
+
+/** Of JSON that was just parsed: a tree, as deep as a token of a few kilobytes can be. */
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  for (const member of Object.values(value)) deepFreeze(member)
+  return Object.freeze(value)
+}
