@@ -8,11 +8,12 @@ import { dev } from './commands/dev.js'
 import { doctor } from './commands/doctor.js'
 import { evidence } from './commands/evidence.js'
 import { graph } from './commands/graph.js'
+import { init } from './commands/init.js'
 import { show } from './commands/show.js'
 import { verify } from './commands/verify.js'
 import { EXIT } from './exit-code.js'
 
-const WORKING: readonly Command[] = [verify, show, audit, evidence, graph, dev, doctor]
+const WORKING: readonly Command[] = [verify, show, audit, evidence, graph, init, dev, doctor]
 const COMMANDS: readonly Command[] = [...WORKING, completionOf(WORKING)]
 
 const HELP = `Usage: kest COMMAND [arguments]

@@ -30,7 +30,9 @@ describe('kest completion', () => {
         ],
         { cwd: path, encoding: 'utf8' },
       ).trimEnd()
-    expect(completed('')).toBe('verify show audit evidence graph dev doctor completion help --help --version')
+    expect(completed('')).toBe(
+      'verify show audit evidence graph init dev doctor completion help --help --version',
+    )
     expect(completed('ver')).toBe('verify')
     expect(completed('help', 'gra')).toBe('graph')
     expect(completed('verify', '--tr')).toBe('--trust --trust-domain')
