@@ -324,6 +324,8 @@ const EDGE: ListenerOptions = {
     },
     issuer: ISSUER,
     audience: ORIGIN,
+    // Each is as new as what is refused.
+    maxRemembered: 0,
   },
 }
 

@@ -8,7 +8,6 @@ import {
 import { ageClock, type Clock } from '../clock.js'
 import { KestError } from '../errors.js'
 import { fetchJwks } from '../identity/fetch-jwks.js'
-import type { MaybePromise } from '../maybe-promise.js'
 import type { Logger } from '../telemetry/logger.js'
 
 /** What a JWKS may weigh; those of large providers have a few kilobytes. */
@@ -24,7 +23,7 @@ export interface TokenKeys {
    * Has the keys fetched if that is due.
    * @throws {KestError} `ERR_KEST_KEYS_UNAVAILABLE` while there are none
    */
-  settle(): MaybePromise<void>
+  settle(): Promise<void> | undefined
   /** @throws {KestError} `ERR_KEST_KEYS_UNAVAILABLE` while there are none; jose's errors for a key that is not there */
   find(...asked: Parameters<JWTVerifyGetKey>): Promise<FoundKey>
 }
@@ -87,9 +86,10 @@ export class IssuerKeys implements TokenKeys {
     return this.#generation
   }
 
-  settle(): MaybePromise<void> {
+  settle(): Promise<void> | undefined {
     if (this.#isDue()) return this.#fetch().then(() => void this.#present())
     this.#present()
+    return undefined
   }
 
   async find(...asked: Parameters<JWTVerifyGetKey>): Promise<FoundKey> {

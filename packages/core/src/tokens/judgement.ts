@@ -1,5 +1,6 @@
 import type { JWTPayload } from 'jose'
 import type { Clock } from '../clock.js'
+import type { MaybePromise } from '../maybe-promise.js'
 import type { Logger } from '../telemetry/logger.js'
 import { identityOf } from './claims.js'
 import type { TokenContent } from './remembered-tokens.js'
@@ -13,8 +14,8 @@ export interface Judgement extends TokenContent {
   readonly options: ResolvedTokenOptions
 }
 
-/** A token → what it says, if it holds. Rejects with what refuses it. */
-export type JudgeToken = (jwt: string) => Promise<Judgement>
+/** A token → what it says, if it holds; at once where that is known. Throws, or rejects with, what refuses it. */
+export type JudgeToken = (jwt: string) => MaybePromise<Judgement>
 
 /** What a judge works with. */
 export interface JudgeDeps {

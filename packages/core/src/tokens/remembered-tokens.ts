@@ -12,9 +12,9 @@ export interface TokenContent extends TokenIdentity {
  * Tokens that were verified, by their SHA-256: neither a token itself nor one that did not hold is kept. Bounded; those that
  * were not used for the longest time go first.
  */
-export class RememberedTokens {
+export class RememberedTokens<Content extends TokenContent> {
   readonly #max: number
-  readonly #tokens = new Map<TokenName, { readonly generation: number; readonly content: TokenContent }>()
+  readonly #tokens = new Map<TokenName, { readonly generation: number; readonly content: Content }>()
 
   constructor(max: number) {
     this.#max = max
@@ -25,7 +25,7 @@ export class RememberedTokens {
   }
 
   /** What a token said that was verified with the keys of `generation`. Whether it is still in force is not asked here. */
-  get(name: TokenName, generation: number): TokenContent | undefined {
+  get(name: TokenName, generation: number): Content | undefined {
     const known = this.#tokens.get(name)
     if (known === undefined) return undefined
     this.#tokens.delete(name)
@@ -34,7 +34,7 @@ export class RememberedTokens {
     return known.content
   }
 
-  set(name: TokenName, generation: number, content: TokenContent): void {
+  set(name: TokenName, generation: number, content: Content): void {
     this.#tokens.delete(name)
     this.#tokens.set(name, { generation, content })
     if (this.#tokens.size <= this.#max) return

@@ -3,6 +3,7 @@ import { assertOptions } from '../assert-options.js'
 import { MemoryReplayStore, type ReplayStore } from '../binding/replay-store.js'
 import { type Clock, systemClock } from '../clock.js'
 import { KestConfigError, KestError } from '../errors.js'
+import { isPromise } from '../maybe-promise.js'
 import type { IdentityContext } from '../passport/verified.js'
 import { type Logger, stderrLogger } from '../telemetry/logger.js'
 import { type CredentialRules, readCredential } from './bearer.js'
@@ -105,8 +106,9 @@ export function createTokenVerifier(
       return null
     }
     const { scheme, token: jwt } = credential
-    const { options: own, ...judgement } = await judge(jwt)
-    const { claims } = judgement
+    const judging = judge(jwt)
+    const judgement = isPromise(judging) ? await judging : judging
+    const { options: own, claims, validUntil, identity, priorActors } = judgement
     const dpop = own.verify?.dpop ?? null
     if (scheme === 'dpop') {
       if (dpop === null) throw new KestError('ERR_KEST_TOKEN', 'DPoP is not taken of this issuer')
@@ -126,7 +128,8 @@ export function createTokenVerifier(
         'ERR_KEST_TOKEN',
         'the token is bound to a key, and came without a proof (RFC 9449 §7.2)',
       )
-    return Object.freeze({ jwt, ...judgement, txn: rules.header === TXN_TOKEN ? txnOf(claims) : null })
+    const txn = rules.header === TXN_TOKEN ? txnOf(claims) : null
+    return Object.freeze({ jwt, claims, validUntil, identity, priorActors, txn })
   }
 }
 
