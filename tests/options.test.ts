@@ -45,6 +45,11 @@ const CALLS: Record<string, (options: never) => unknown> = {
   '@kest/core.Kest#resume 0': (options) => kest.resume({ passport, ...(options as object) }, { mode: 'off' }),
   '@kest/core.Kest#resume 1': (options) => kest.resume({ passport }, options),
   '@kest/core.Kest#inject 2': (options) => kest.inject({}, 'http://localhost', options),
+  '@kest/core.deploymentInForce 1': (options) =>
+    core.deploymentInForce(
+      { policies: { enterprise: [], platform: [], application: [] }, deviations: [] },
+      { operation: 'read', ...(options as object) },
+    ),
   '@kest/core.canonicalize 1': (options) => core.canonicalize({}, options),
   'new @kest/core.EntriesVerifier 0': (options) =>
     new core.EntriesVerifier({ trust: [], ...(options as object) }),
@@ -139,6 +144,7 @@ const EXEMPT: Record<string, string> = {
   '@kest/core.parseEntry 1': 'for the audit: called for each entry, with an object that is made once',
   'new @kest/core.Operation 1': 'made by begin alone',
   '@kest/core.Kest#run 0': 'a state, which Kest made',
+  '@kest/core.deploymentInForce 0': 'a deployment, which the reader of its file made',
   '@kest/core.Kest#end 0': 'a state, which Kest made',
   '@kest/core.Kest#keep 0': 'a state, which Kest made',
   '@kest/core.Kest#fork 0': 'a state, which Kest made',

@@ -27,10 +27,7 @@ export async function commandLineFolder(): Promise<{ folder: string; bin: string
   write('trust.json', trust)
   write('bundle.json', trust.bundles['example.org'] as object)
   write('keys.json', { [legacy.getWorkloadId()]: [legacy.getPublicJwk()] })
-  write(
-    'kest.yaml',
-    'roots:\n  - workload: spiffe://example.org/gateway\n    ceiling: 40\n    identity: true\n',
-  )
+  write('kest.yaml', deployment())
   const lines = entries.map((made) => `${otlpLine(nameOf(made), [spanOf(made)])}\n`)
   write('spans.jsonl', lines.join(''))
   mkdirSync(join(folder, 'spans'))
@@ -45,6 +42,26 @@ export async function commandLineFolder(): Promise<{ folder: string; bin: string
       { cwd: folder },
     )
   return { folder, bin }
+}
+
+/** JSON is YAML. */
+function deployment(): object {
+  const approver = 'security@example.org'
+  const expires = new Date(Date.now() + 30 * 86_400_000).toISOString()
+  return {
+    policies: { enterprise: ['acme/embargo'], platform: ['platform/minimum-trust', 'platform/other'] },
+    deviations: [
+      {
+        policy: 'platform/other',
+        tier: 'platform',
+        scope: 'GET /orders/:id',
+        reason: 'no origin yet',
+        approver,
+      },
+    ],
+    roots: [{ workload: 'spiffe://example.org/gateway', ceiling: 40, identity: true }],
+    observe: [{ what: 'lineage', scope: { all: true }, reason: 'no lineage yet', approver, expires }],
+  }
 }
 
 /** A request for an order, of which two services load a part each, and one puts them together. */

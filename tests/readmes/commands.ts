@@ -23,6 +23,8 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   'packages/cli/README.md: kest evidence spans/': MANUAL,
   'packages/cli/README.md: kest graph order-4711.json': MANUAL,
   'packages/cli/README.md: $ kest show order-4711.json': MANUAL,
+  'packages/cli/README.md: kest deploy check kest.yaml': MANUAL,
+  'packages/cli/README.md: $ kest deploy check kest.yaml': MANUAL,
   'packages/cli/README.md: npx kest dev': MANUAL,
   'packages/cli/README.md: kest init payments': MANUAL,
   'packages/cli/README.md: kest dev --workloads orders -- kest doctor': MANUAL,

@@ -4,6 +4,7 @@ import { UnknownOption, UsageError } from './arguments/usage-error.js'
 import type { Command, Io } from './command.js'
 import { audit } from './commands/audit.js'
 import { completionOf } from './commands/completion.js'
+import { deploy } from './commands/deploy.js'
 import { dev } from './commands/dev.js'
 import { doctor } from './commands/doctor.js'
 import { evidence } from './commands/evidence.js'
@@ -13,7 +14,7 @@ import { show } from './commands/show.js'
 import { verify } from './commands/verify.js'
 import { EXIT } from './exit-code.js'
 
-const WORKING: readonly Command[] = [verify, show, audit, evidence, graph, init, dev, doctor]
+const WORKING: readonly Command[] = [verify, show, audit, evidence, graph, init, deploy, dev, doctor]
 const COMMANDS: readonly Command[] = [...WORKING, completionOf(WORKING)]
 
 const HELP = `Usage: kest COMMAND [arguments]

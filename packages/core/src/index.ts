@@ -113,10 +113,21 @@ export {
   type DecisionCacheStats,
 } from './policy/decision-cache.js'
 export type { IgnorableField } from './policy/decision-key.js'
-export { parseRootsFile } from './policy/deployment.js'
+export {
+  DEPLOYMENT_TIERS,
+  type Deployment,
+  type DeploymentTier,
+  type Deviation,
+  parseRootsFile,
+  type RootsPolicy,
+} from './policy/deployment.js'
+export { readDeploymentFile } from './policy/deployment-file.js'
 export type { Decision, PolicyContext, PolicyEngine, PolicyRequest, PolicyTier } from './policy/engine.js'
 export { createFunctionEngine, type PolicyFunction } from './policy/function-engine.js'
+export { deploymentInForce, type InForce, type InForceOptions } from './policy/in-force.js'
+export type { LineageObservation, Observation, PolicyObservation } from './policy/observation.js'
 export type { Policies } from './policy/policies.js'
+export type { ObservedPolicy, TierPolicies } from './policy/tiers.js'
 export { BaggageManager } from './propagation/baggage-manager.js'
 export type { CacheProvider } from './propagation/cache.js'
 export type { CarrierHeaders, HeadersLike, HeaderValue, InjectableHeaders } from './propagation/headers.js'

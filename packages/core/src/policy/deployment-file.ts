@@ -192,6 +192,19 @@ export class DeploymentFile implements DeploymentSource {
   }
 }
 
+/**
+ * Reads a deployment file once, as a service does when it starts; see {@link parseDeployment} for what may stand in it.
+ *
+ * @param now as of when an observation ends at most 90 days ahead; milliseconds since the epoch
+ * @throws {KestConfigError} by rejecting, naming file, path and reason
+ */
+export async function readDeploymentFile(path: string, now: number = Date.now()): Promise<Deployment> {
+  const bytes = await readRegularFile(path).catch((cause: unknown) => {
+    throw unreadable(path, cause)
+  })
+  return parse(bytes, path, now)
+}
+
 /** What is not UTF-8 is refused, lest a name be another than the one that was written. */
 function parse(bytes: Buffer, path: string, now: number): Deployment {
   if (!isUtf8(bytes)) throw new KestConfigError(`${path}: it is not UTF-8`)
