@@ -18,7 +18,7 @@ function makeFigure(kind: KeyKind): TimeFigure {
       const { entry } = await workload.chain(1)
       const signer = await workload.kest.identity?.current()
       if (signer === undefined) throw new Error('the workload of the benchmark has no identity')
-      const make = () => createHopToken(signer, ORIGIN, [entry.hash], Date.now(), DEFAULT_LIMITS)
+      const make = () => createHopToken(signer, ORIGIN, [entry.hash], Date.now(), DEFAULT_LIMITS, 4096)
       return { floor: rawSign(workload, await make()), subject: make }
     },
   }
@@ -39,7 +39,7 @@ function checkFigure(kind: KeyKind): TimeFigure {
       if (signer === undefined) throw new Error('the workload of the benchmark has no identity')
       const verified = await verifyPassport(passport, { trust })
       const time = Date.now()
-      const hop = await createHopToken(signer, ORIGIN, [entry.hash], time, DEFAULT_LIMITS)
+      const hop = await createHopToken(signer, ORIGIN, [entry.hash], time, DEFAULT_LIMITS, 4096)
       const check = createSenderCheck(
         {
           kind: 'hop',

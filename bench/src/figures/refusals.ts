@@ -246,7 +246,7 @@ const entries: readonly Refusal[] = [
 async function withToken({ baggage: honest, operation, senders }: World, claims?: object): Promise<Headers> {
   const signer = await senders[2].identity?.current()
   if (signer === undefined) throw new Error('the workload of the benchmark has no identity')
-  const token = await createHopToken(signer, ORIGIN, [operation.entry.hash], Date.now(), DEFAULT_LIMITS)
+  const token = await createHopToken(signer, ORIGIN, [operation.entry.hash], Date.now(), DEFAULT_LIMITS, 4096)
   const [head, payload, signature] = token.split('.')
   const stated = claims === undefined ? payload : hostile.base64url(JSON.stringify(claims))
   return baggage(`${honest},kest.hop=${head}.${stated}.${signature}`)

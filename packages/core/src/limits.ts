@@ -9,7 +9,7 @@ import { KestConfigError } from './errors.js'
 export interface Limits {
   /** Entries in a passport. Default 256. */
   readonly entries: number
-  /** Bytes of one entry's compact string. Default 16,384. */
+  /** Bytes of one entry's compact string. Default 32,768, so that one with 255 parents fits (K-TIPS). */
   readonly entryBytes: number
   /** Bytes of a passport's JSON, after decompression. Default 1,048,576. */
   readonly passportBytes: number
@@ -31,7 +31,7 @@ export interface Limits {
 
 export const DEFAULT_LIMITS: Limits = Object.freeze({
   entries: 256,
-  entryBytes: 16_384,
+  entryBytes: 32_768,
   passportBytes: 1_048_576,
   headerEntries: 64,
   headerEntryBytes: 16_384,

@@ -6,9 +6,10 @@ import type { Signer } from '../identity/provider.js'
 import type { JwsHeader } from '../jws/algorithm.js'
 import { decodeBase64Url } from '../jws/base64.js'
 import { parseHeader } from '../jws/header.js'
-import { signCompact } from '../jws/sign-compact.js'
+import { compactLength, signCompact } from '../jws/sign-compact.js'
 import type { Limits } from '../limits.js'
 import type { MaybePromise } from '../maybe-promise.js'
+import { isStatedTips, isTipsDigest, tipsDigest } from '../passport/stated-tips.js'
 
 /** How long a token may be good for, seconds (K-HOP). */
 export const HOP_LIFETIME_S = 30
@@ -22,7 +23,7 @@ export interface HopClaims {
   readonly exp: number
   /** Used once. */
   readonly jti: string
-  /** Hashes of the passport's tips. */
+  /** Hashes of the passport's tips; or, by itself, their digest, which is text on the wire (K-TIPS). */
   readonly tips: readonly string[]
 }
 
@@ -34,7 +35,6 @@ export interface ParsedHopToken {
   readonly signature: Buffer
 }
 
-const HASH = /^[0-9a-f]{64}$/
 const JTI = /^[A-Za-z0-9._~-]{1,128}$/
 /** `tips` is a list in an object. */
 const MAX_NESTING = 4
@@ -44,6 +44,7 @@ const MAX_NESTING = 4
  *
  * @param origin of the URL that is called
  * @param now milliseconds since the epoch
+ * @param room characters that the token may have; with a list of tips that makes it longer it has their digest (K-TIPS)
  * @throws {KestError} `ERR_KEST_LIMIT`, `ERR_KEST_IDENTITY` when the signer fails
  */
 export function createHopToken(
@@ -52,10 +53,14 @@ export function createHopToken(
   tips: readonly string[],
   now: number,
   limits: Limits,
+  room: number,
 ): MaybePromise<string> {
   const iat = Math.floor(now / 1000)
-  const claims: HopClaims = { aud: origin, exp: iat + HOP_LIFETIME_S, iat, jti: randomUUID(), tips }
-  return signCompact('the hop token', 'kest-hop', JSON.stringify(claims), signer, limits.entryBytes)
+  const claims = { aud: origin, exp: iat + HOP_LIFETIME_S, iat, jti: randomUUID() }
+  const listed = JSON.stringify({ ...claims, tips })
+  const fits = compactLength('kest-hop', listed, signer) <= room
+  const payload = fits ? listed : JSON.stringify({ ...claims, tips: tipsDigest(tips) })
+  return signCompact('the hop token', 'kest-hop', payload, signer, limits.entryBytes)
 }
 
 /**
@@ -110,22 +115,19 @@ function claimsOf(segment: string, limits: Limits): HopClaims {
   if (typeof aud !== 'string') throw malformed('aud is not text')
   if (!isSeconds(iat) || !isSeconds(exp)) throw malformed('iat and exp are not whole seconds')
   if (typeof jti !== 'string' || !JTI.test(jti)) throw malformed('jti is not an id')
-  if (!isHashes(tips, limits.entries)) throw malformed('tips is not a list of distinct entry hashes')
-  return { aud, iat, exp, jti, tips }
+  return { aud, iat, exp, jti, tips: tipsOf(tips, limits) }
 }
 
 function isSeconds(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
-function isHashes(value: unknown, max: number): value is readonly string[] {
-  return (
-    Array.isArray(value) &&
-    value.length > 0 &&
-    value.length <= max &&
-    value.every((hash) => typeof hash === 'string' && HASH.test(hash)) &&
-    new Set(value).size === value.length
-  )
+function tipsOf(value: unknown, { entries }: Limits): readonly string[] {
+  const stated: readonly unknown[] = Array.isArray(value) ? value : [value]
+  const sized = stated.length > 0 && stated.length <= entries
+  // A list is of hashes, and text is a digest: each has one spelling.
+  if (sized && isStatedTips(stated) && isTipsDigest(stated) !== Array.isArray(value)) return stated
+  throw malformed('tips is neither a list of distinct entry hashes nor their digest')
 }
 
 function malformed(why: string, cause?: unknown): KestError {

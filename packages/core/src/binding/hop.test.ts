@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { createHash, generateKeyPairSync } from 'node:crypto'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { createKest, type Kest } from '../config/kest.js'
 import { KestError, type KestErrorCode } from '../errors.js'
@@ -14,7 +14,7 @@ import { MEMBER } from '../propagation/baggage-names.js'
 import { MemoryCache } from '../propagation/memory-cache.js'
 import { FakeClock } from '../testing/fake-clock.js'
 import { RecordingLogger } from '../testing/recording-logger.js'
-import { createHopToken } from './hop-token.js'
+import { createHopToken, parseHopToken } from './hop-token.js'
 
 const NOW = Date.UTC(2030, 0, 1)
 const ORDERS = 'https://orders.test'
@@ -501,11 +501,20 @@ describe('a token that is malformed', () => {
     }
   })
 
-  it('K-LIMIT is not made for more tips than fit', () => {
-    const tips = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(64, '0'))
-    expect(() => createHopToken(gateway.current(), ORDERS, tips, NOW, DEFAULT_LIMITS)).toThrow(
-      expect.objectContaining({ code: 'ERR_KEST_LIMIT' }),
-    )
+  it('K-TIPS names as many tips as it has room for, and their digest from there on', async () => {
+    const tips = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(64, '0')).reverse()
+    const make = async (count: number, room: number): Promise<string> =>
+      await createHopToken(gateway.current(), ORDERS, tips.slice(0, count), NOW, DEFAULT_LIMITS, room)
+    const stated = (token: string): readonly string[] => parseHopToken(token, DEFAULT_LIMITS).claims.tips
+    const listed = await make(20, 4_000)
+    expect(stated(listed)).toEqual(tips.slice(0, 20))
+    const digest = createHash('sha256')
+      .update([...tips].reverse().join(','))
+      .digest('hex')
+    const digested = await make(256, 4_000)
+    expect(digested.length).toBeLessThan(4_000)
+    expect(stated(digested)).toEqual([`~${digest}`])
+    expect(stated(await make(20, listed.length - 1))).toEqual([expect.stringMatching(/^~/)])
   })
 })
 

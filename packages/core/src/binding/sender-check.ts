@@ -1,11 +1,12 @@
 import type { Clock } from '../clock.js'
 import { entryHash } from '../entry/hash.js'
-import { claimedPrincipal } from '../entry/peek.js'
+import { claimedParents, claimedPrincipal } from '../entry/peek.js'
 import { KestError } from '../errors.js'
 import type { KeySource } from '../identity/key-source.js'
 import type { Limits } from '../limits.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { Passport } from '../passport/passport.js'
+import { areStatedTips, isTipsDigest } from '../passport/stated-tips.js'
 import type { VerifiedPassport } from '../passport/verified-passport.js'
 import type { ResolvedBinding } from './binding-options.js'
 import { assertOnceOnly } from './hop-once.js'
@@ -98,8 +99,8 @@ function checkHop(
   let signer: string | undefined
   return {
     canBeSent: async (passport) => {
-      const claimed = statedTips(token.claims, passport).map(claimedPrincipal)
-      if (claimed.every((principal) => principal !== undefined)) signer = await signerAmong(claimed)
+      const claimed = statedTips(token.claims, passport)?.map(claimedPrincipal)
+      if (claimed?.every((principal) => principal !== undefined)) signer = await signerAmong(claimed)
     },
     isSent: async (passport) => {
       assertSameTips(token.claims, passport)
@@ -117,12 +118,35 @@ function provenTips({ tips }: VerifiedPassport): readonly string[] {
   return tips.filter((tip) => tip.proven).map((tip) => tip.principal)
 }
 
-/** The entries that a token says are the tips; what else they are, nobody has looked at. */
-function statedTips({ tips }: HopClaims, { entries }: Passport): readonly string[] {
+/**
+ * The entries that a token says are the tips; what else they are, nobody has looked at.
+ * @returns `undefined` where only those who read the entries can say
+ */
+function statedTips({ tips }: HopClaims, { entries }: Passport): readonly string[] | undefined {
+  if (isTipsDigest(tips)) return digestedTips(tips, entries)
   const stated = new Set(tips)
   const found = entries.filter((jws) => stated.delete(entryHash(jws)))
-  if (stated.size > 0) throw refused('the hop token is for a passport with other tips')
+  if (stated.size > 0) throw otherTips()
   return found
+}
+
+/** K-TIPS: those that no entry claims as a parent. */
+function digestedTips(tips: readonly string[], entries: readonly string[]): readonly string[] | undefined {
+  const named = new Set<string>()
+  for (const jws of entries) {
+    const parents = claimedParents(jws)
+    if (parents === undefined) return undefined
+    for (const parent of parents) named.add(parent)
+  }
+  const found = entries.map((jws) => ({ jws, hash: entryHash(jws) })).filter(({ hash }) => !named.has(hash))
+  if (
+    !areStatedTips(
+      found.map(({ hash }) => hash),
+      tips,
+    )
+  )
+    throw otherTips()
+  return found.map(({ jws }) => jws)
 }
 
 function assertForUs({ aud }: HopClaims, audiences: ReadonlySet<string>): void {
@@ -139,9 +163,17 @@ function assertNow({ iat, exp }: HopClaims, now: number, skew: number): void {
 }
 
 function assertSameTips({ tips }: HopClaims, passport: VerifiedPassport): void {
-  const stated = new Set(tips)
-  if (stated.size === passport.tips.length && passport.tips.every((tip) => stated.has(tip.hash))) return
-  throw refused('the hop token is for a passport with other tips')
+  if (
+    !areStatedTips(
+      passport.tips.map(({ hash }) => hash),
+      tips,
+    )
+  )
+    throw otherTips()
+}
+
+function otherTips(): KestError {
+  return refused('the hop token is for a passport with other tips')
 }
 
 function refused(why: string): KestError {

@@ -14,11 +14,14 @@ import type { PolicyEngine } from '../policy/engine.js'
 import type { CacheProvider } from '../propagation/cache.js'
 import { type CarrierHeaders, type InjectableHeaders, inboundHeaders } from '../propagation/headers.js'
 import { injectBaggage } from '../propagation/inject.js'
-import { createOutbound, type Outbound } from '../propagation/outbound.js'
+import { createOutbound, type InjectedEvent, type Outbound } from '../propagation/outbound.js'
 import type { PropagateTo } from '../propagation/scope.js'
 import { OnceAWhile } from '../telemetry/once-a-while.js'
 import type { KestOptions } from './options.js'
 import { createRuntime, type Runtime } from './runtime.js'
+
+/** Share of the tightest bound on a passport in a header from which an operator is told. */
+const WARNED_SHARE = 0.75
 
 const INTERNAL: ListenerOptions = Object.freeze({})
 
@@ -31,6 +34,7 @@ export class Kest {
   readonly #stateless = new OnceAWhile()
   readonly #idle = new OnceAWhile()
   readonly #bypassed = new OnceAWhile()
+  #warnedOfSize = false
   readonly #listeners = new WeakMap<ListenerOptions, Listener>()
 
   /** Use {@link createKest}. */
@@ -216,6 +220,10 @@ export class Kest {
         this.#idle,
         'no operation had begun where they were made. Make them within a protected route or a verified function',
       ),
+      onInjected: (event: InjectedEvent): void => {
+        metrics.injected(event.tier, event.length)
+        if (propagation.cache === null) this.#warnOfSize(event)
+      },
       onBypassed: telling(
         () => metrics.bypassed(),
         this.#bypassed,
@@ -273,6 +281,23 @@ export class Kest {
     assertOptions('inject', options, ['hop', 'state'])
     const { hop, state } = options
     return injectBaggage(this.outbound({ propagateTo: [target.origin], hop }), headers, target, state)
+  }
+
+  /** Once: without a cache, a passport that grows on fits no header, and its request is not sent. */
+  #warnOfSize({ origin, entries, length, share }: InjectedEvent): void {
+    if (share < WARNED_SHARE || this.#warnedOfSize) return
+    this.#warnedOfSize = true
+    this.#runtime.logger.warn(
+      {
+        origin,
+        entries,
+        characters: length,
+        percent: Math.floor(share * 100),
+        remedy:
+          'configure a cache for claim checks (createKest({ cache })), or raise the bounds at both ends',
+      },
+      'passports grow towards what a header holds, and no cache is configured: requests with larger ones are not sent',
+    )
   }
 
   #listenerFor(options: ListenerOptions): Listener {

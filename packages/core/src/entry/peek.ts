@@ -1,6 +1,7 @@
 // Within a string a quote is escaped: what these find is a member, though not always of the object that is meant.
 const LABELS = /[{,]"labels":\{/g
 const PRINCIPAL = /[{,]"principal":"([^"\\]*)"/g
+const PARENTS = /[{,]"parent_ids":\[([^\]]*)\]/g
 const ENTRY_ID = /[{,]"entry_id":"([0-9a-f-]{36})"/
 
 /** What a payload says of itself before it is parsed. Nothing of it is verified, and none of it has been judged. */
@@ -24,6 +25,18 @@ export function peek(payload: string): Peeked | undefined {
   const principal = PRINCIPAL.exec(payload)?.[1]
   if (principal === undefined) return undefined
   return { principal, entryId: ENTRY_ID.exec(payload)?.[1] ?? null }
+}
+
+/**
+ * The parents that a payload of which nothing was judged names.
+ * @returns `undefined` where that cannot be said without parsing it
+ */
+export function claimedParents(jws: string): readonly string[] | undefined {
+  const payload = jws.split('.', 2)[1]
+  if (payload === undefined) return undefined
+  const [found, ...others] = Buffer.from(payload, 'base64url').toString('utf8').matchAll(PARENTS)
+  if (found === undefined || others.length > 0) return undefined
+  return (found[1] as string).split(',').map((text) => text.slice(1, -1))
 }
 
 /**

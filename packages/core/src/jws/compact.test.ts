@@ -101,7 +101,7 @@ describe('signEntry', () => {
     )
     expect((await over).code).toBe('ERR_KEST_LIMIT')
     expect(
-      (await failure(async () => signEntry(entryWith({ metadata: 'x'.repeat(20_000) }), counting))).code,
+      (await failure(async () => signEntry(entryWith({ metadata: 'x'.repeat(40_000) }), counting))).code,
     ).toBe('ERR_KEST_LIMIT')
     expect(used).toBe(2)
   })

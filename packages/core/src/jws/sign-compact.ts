@@ -60,6 +60,12 @@ export function signCompact(
   return assemble(signingInput, signer, signature)
 }
 
+/** Characters that {@link signCompact} answers at most for a payload, known before anything is signed. */
+export function compactLength(type: JwsType, payload: string, { header }: Signer): number {
+  const before = headerSegment(header, type).length + Math.ceil((Buffer.byteLength(payload) * 4) / 3)
+  return before + 2 + Math.ceil((SIGNATURE_BYTES[header.alg][1] * 4) / 3)
+}
+
 /** Of a text's UTF-8 bytes, of which a UTF-16 unit gives three at most. */
 function toBase64Url(text: string): string {
   if (spare === undefined || text.length * 3 > SPARE_BYTES)

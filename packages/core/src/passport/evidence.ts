@@ -15,6 +15,7 @@ import {
   toRootList,
 } from '../trust/root-list.js'
 import { type Passport, parsePassport } from './passport.js'
+import { areStatedTips } from './stated-tips.js'
 import type { VerifiedPassport } from './verified-passport.js'
 import { verifyPassport } from './verify.js'
 import type { VerifyOptions } from './verify-options.js'
@@ -221,11 +222,11 @@ function strictTime(file: 'entry' | number, option: VerifyEvidenceOptions['at'])
 /** Both name all tips, so they must name the same. */
 function strictTip(file: readonly string[] | null, option: VerifyOptions['tip']): Pick<VerifyOptions, 'tip'> {
   if (option === undefined) return file === null ? {} : { tip: file }
-  const tips = new Set(typeof option === 'string' ? option.split(',') : option)
-  if (file !== null && (new Set(file).size !== tips.size || !file.every((hash) => tips.has(hash)))) {
+  const tips = typeof option === 'string' ? option.split(',') : option
+  if (file !== null && !areStatedTips([...new Set(file)], tips)) {
     throw new PassportVerificationError('ERR_KEST_TIP', 'evidence: its tips are not those that were expected')
   }
-  return { tip: [...tips] }
+  return { tip: [...new Set(tips)] }
 }
 
 /** Whoever is missing in either began nothing. */

@@ -75,7 +75,7 @@ describe('parsePassport', () => {
     }
     expect(await refused(Array(257).fill('a'))).toEqual(['ERR_KEST_LIMIT', null])
     expect(await refused(['a', 'b'], limits({ entries: 1 }))).toEqual(['ERR_KEST_LIMIT', null])
-    expect(await refused(['a', 'x'.repeat(16_385)])).toEqual(['ERR_KEST_LIMIT', 1])
+    expect(await refused(['a', 'x'.repeat(32_769)])).toEqual(['ERR_KEST_LIMIT', 1])
     expect(await refused(['a', 'bb'], limits({ entryBytes: 1 }))).toEqual(['ERR_KEST_LIMIT', 1])
     expect(await refused('x'.repeat(1_048_577))).toEqual(['ERR_KEST_LIMIT', null])
     expect(await refused(Buffer.alloc(1_048_577))).toEqual(['ERR_KEST_LIMIT', null])

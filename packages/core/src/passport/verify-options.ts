@@ -25,7 +25,10 @@ export interface VerifyOptions {
   readonly limits?: Partial<Limits>
   /** Default `full`. */
   readonly mode?: VerifyMode
-  /** Entry hashes that must be, as a set, the tips (K-TIP). One string may hold several, separated by commas. */
+  /**
+   * Entry hashes that must be, as a set, the tips (K-TIP), or `~` and their digest (K-TIPS). One string may hold several hashes,
+   * separated by commas.
+   */
   readonly tip?: string | readonly string[]
   /**
    * When certificates must have been valid (K-TIME): each at its `'entry'`'s own time (default), or all at one time,

@@ -13,6 +13,7 @@ import { assertPassportSize, type Passport } from './passport.js'
 import { Proofs } from './prove-entries.js'
 import { SignatureCache } from './signature-cache.js'
 import type { LinkedEntry } from './stages.js'
+import { areStatedTips } from './stated-tips.js'
 import type { VerifiedEntry } from './verified.js'
 import { sealPassport, type VerifiedPassport } from './verified-passport.js'
 import { resolveVerifyOptions, type VerifyOptions, type VerifyRules } from './verify-options.js'
@@ -122,12 +123,11 @@ function read(passport: Passport, { limits }: VerifyRules): VerifiedEntry[] {
   return believeNothing(entries)
 }
 
-/** K-TIP: as sets, so that neither a cut tail nor a grafted one goes unnoticed. */
+/** K-TIP. */
 function assertTips(tips: readonly VerifiedEntry[], { tip: expected }: VerifyRules): void {
   if (expected === null) return
-  const actual = new Set(tips.map(({ hash }) => hash))
-  const same = new Set(expected).size === actual.size && expected.every((hash) => actual.has(hash))
-  if (!same)
+  const hashes = tips.map(({ hash }) => hash)
+  if (!areStatedTips(hashes, expected))
     throw new PassportVerificationError('ERR_KEST_TIP', 'passport: its tips are not those that were expected')
 }
 

@@ -5,7 +5,7 @@ import { Lineage } from '../passport/lineage.js'
 import { BaggageManager } from './baggage-manager.js'
 import { MemoryCache } from './memory-cache.js'
 
-const ALICE = { user: 'alice', agent: 'bot', task: 'order 7' }
+const ALICE = { user: 'alice', agent: 'bot', task: 'order-7' }
 const BOB = { ...ALICE, user: 'bob' }
 
 describe('BaggageManager', () => {

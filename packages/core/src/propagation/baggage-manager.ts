@@ -50,6 +50,7 @@ export class BaggageManager {
    * @throws {KestError} what {@link writeBaggage} throws; the request must not be sent then
    */
   write(lineage: Lineage, existing?: BaggageLines): MaybePromise<string | undefined> {
-    return writeBaggage(lineage, stripKest(existing).foreign, this.options)
+    const written = writeBaggage(lineage, stripKest(existing).foreign, this.options)
+    return isPromise(written) ? written.then(({ header }) => header) : written.header
   }
 }

@@ -115,7 +115,9 @@ describe('createOutbound', () => {
     })
     await outbound.baggage('a=1', IN, state)
     await outbound.baggage('a=1', OUT, state)
-    expect(events).toEqual([{ origin: 'http://hop2:8000', entries: 1, length: WRITTEN.length + 4 }])
+    expect(events).toEqual([
+      { origin: 'http://hop2:8000', entries: 1, length: WRITTEN.length + 4, tier: 'plain', share: 1 / 64 },
+    ])
     expect(removed).toEqual([])
     await outbound.baggage('kest.jwt=x,KEST.user=y', OUT, null)
     expect(removed).toEqual([{ origin: 'https://stranger.test', members: 2 }])

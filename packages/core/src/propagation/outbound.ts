@@ -9,9 +9,11 @@ import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import { Lineage } from '../passport/lineage.js'
 import type { Logger } from '../telemetry/logger.js'
 import { type BaggageLines, formatBaggage, stripKest } from './baggage.js'
+import { MEMBER } from './baggage-names.js'
 import { type PropagationOptions, type ResolvedPropagation, resolvePropagation } from './options.js'
 import { compileScope, type PropagateTo } from './scope.js'
-import { writeBaggage } from './write.js'
+import { storeAhead, type Tier } from './tiers.js'
+import { type WrittenBaggage, writeBaggage } from './write.js'
 
 export interface OutboundOptions extends PropagationOptions {
   /** Which origins receive the passport. There is no default (K-SCOPE). */
@@ -43,6 +45,9 @@ export interface InjectedEvent {
   readonly entries: number
   /** Characters of the whole header. */
   readonly length: number
+  readonly tier: Tier
+  /** As of {@link EncodedLineage}. */
+  readonly share: number
 }
 
 /** Puts passports on outgoing requests, whatever client sends them (F-CP-03). */
@@ -119,9 +124,10 @@ export function createOutbound(options: OutboundOptions): Outbound {
     const lineage = lineageFor(url, given)
     if (lineage.length === 0) return formatBaggage(foreign, [])
     const written = write(lineage, foreign, url.origin)
-    const report = (value: string | undefined): string | undefined => {
-      onInjected?.({ origin: url.origin, entries: lineage.length, length: value?.length ?? 0 })
-      return value
+    const report = ({ header, tier, share }: WrittenBaggage): string | undefined => {
+      if (tier !== null && header !== undefined)
+        onInjected?.({ origin: url.origin, entries: lineage.length, length: header.length, tier, share })
+      return header
     }
     return isPromise(written) ? written.then(report) : report(written)
   }
@@ -145,12 +151,9 @@ export function createOutbound(options: OutboundOptions): Outbound {
     onBypassed?.(url.origin)
   }
 
-  function write(
-    lineage: Lineage,
-    foreign: readonly string[],
-    origin: string,
-  ): MaybePromise<string | undefined> {
+  function write(lineage: Lineage, foreign: readonly string[], origin: string): MaybePromise<WrittenBaggage> {
     if (sender === null) return writeBaggage(lineage, foreign, propagation)
+    storeAhead(lineage, formatBaggage(foreign, [])?.length ?? 0, propagation)
     const token = hopToken(sender, lineage, origin, propagation, identityTimeoutMs)
     return isPromise(token)
       ? token.then((value) => writeBaggage(lineage, foreign, propagation, value))
@@ -174,12 +177,13 @@ function hopToken(
   sender: IdentityProvider,
   lineage: Lineage,
   origin: string,
-  { clock, limits }: ResolvedPropagation,
+  { clock, limits, maxMemberLength }: ResolvedPropagation,
   timeoutMs: number,
 ): MaybePromise<string> {
   const tips = lineage.tips.map(({ hash }) => hash)
+  const room = maxMemberLength - MEMBER.hop.length - 1
   const sign = (signer: Signer): MaybePromise<string> => {
-    const token = createHopToken(signer, origin, tips, clock.now(), limits)
+    const token = createHopToken(signer, origin, tips, clock.now(), limits, room)
     return isPromise(token) ? inTime(token, { ms: timeoutMs, late: signingLate }) : token
   }
   const signer = currentSigner(sender, timeoutMs, null)

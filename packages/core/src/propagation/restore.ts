@@ -2,6 +2,7 @@ import { KestError } from '../errors.js'
 import { headerLimits } from '../limits.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import { type Passport, parsePassport } from '../passport/passport.js'
+import { isStatedTips } from '../passport/stated-tips.js'
 import { MEMBER } from './baggage-names.js'
 import { isClaimCheck, resolveClaim } from './claim-check.js'
 import { decompress } from './compression.js'
@@ -10,13 +11,14 @@ import type { ResolvedPropagation } from './options.js'
 /** What the `kest.*` members of a request say. Nothing of it is verified. */
 export interface DecodedMembers {
   readonly passport: Passport | null
-  /** `kest.chain_tip`: entry hashes that must be the passport's tips (K-TIP). Comparing them is the verifier's work. */
+  /**
+   * `kest.chain_tip`: entry hashes that must be the passport's tips (K-TIP), or their digest by itself (K-TIPS). Comparing
+   * them is the verifier's work.
+   */
   readonly tip: readonly string[] | null
   /** Unsigned, for comparison with what the lineage says (K-IDENT). */
   readonly identity: { readonly user?: string; readonly agent?: string; readonly task?: string }
 }
-
-const HASH = /^[0-9a-f]{64}$/
 
 /**
  * Restores the passport from the members of an inbound header: from its claim check, else compressed, else plain
@@ -77,14 +79,12 @@ function redeem(
 
 function parseTip(value: string | undefined): readonly string[] | null {
   if (value === undefined) return null
-  const hashes = value.split(',')
-  if (!hashes.every((hash) => HASH.test(hash)) || new Set(hashes).size !== hashes.length) {
-    throw new KestError(
-      'ERR_KEST_BAGGAGE',
-      `baggage: ${MEMBER.chainTip} is not a list of distinct entry hashes`,
-    )
-  }
-  return hashes
+  const stated = value.split(',')
+  if (isStatedTips(stated)) return stated
+  throw new KestError(
+    'ERR_KEST_BAGGAGE',
+    `baggage: ${MEMBER.chainTip} is neither a list of distinct entry hashes nor their digest`,
+  )
 }
 
 /** An empty value is none: OpenTelemetry propagators drop it on the way, too. */

@@ -2,6 +2,7 @@ import { KestConfigError } from '../errors.js'
 import { headerLimits } from '../limits.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { Lineage } from '../passport/lineage.js'
+import { tipsDigest } from '../passport/stated-tips.js'
 import type { IdentityContext } from '../passport/verified.js'
 import { type EncodedMember, encodeValue } from './baggage.js'
 import { MEMBER } from './baggage-names.js'
@@ -22,13 +23,28 @@ export interface TierInput {
 const CLAIM_REUSE_MS = 60_000
 
 /** What neither JSON nor percent-encoding changes. */
-const UNRESERVED = /^[A-Za-z0-9._-]*$/
+const UNRESERVED = /^[A-Za-z0-9._~-]*$/
 
 const CLAIM_MEMBER_LENGTH = MEMBER.claimCheck.length + 1 + 36
 
+/** How a passport travels: in the header as JSON or compressed, or by claim check. */
+export type Tier = 'plain' | 'compressed' | 'claim_check'
+
+/** What goes into a header for one lineage. */
+export interface EncodedLineage {
+  readonly members: readonly EncodedMember[]
+  /** `null`: there is no lineage. */
+  readonly tier: Tier | null
+  /** Of a passport in the header: the share of the tightest bound that it takes, 0…1, by its most compact form. */
+  readonly share: number
+}
+
+const NOTHING: EncodedLineage = Object.freeze({ members: [], tier: null, share: 0 })
+
 /** The forms of one lineage that were needed so far, so that fan-out pays once. */
 interface Encoded {
-  readonly tip: string
+  /** The list of tips, and what stands for it where it does not fit (K-TIPS). */
+  readonly tips: readonly string[]
   /** Length of the passport's JSON. */
   readonly wireLength: number
   /** Length of the longest entry. */
@@ -58,24 +74,80 @@ export function encodeMembers(
   lineage: Lineage,
   input: TierInput,
   options: ResolvedPropagation,
-): MaybePromise<readonly EncodedMember[]> {
-  if (lineage.length === 0) return []
+): MaybePromise<EncodedLineage> {
+  if (lineage.length === 0) return NOTHING
   const encoded = encodingOf(lineage)
-  const companions = [
-    [MEMBER.chainTip, encoded.tip] as const,
+  const others = [
     ...(input.hop === undefined ? [] : [[MEMBER.hop, input.hop] as const]),
     ...identityMembers(input.identity),
   ]
-  const room = roomFor(companions, input.foreignLength, options)
-  const inline = isReadInHeader(lineage, encoded, options)
-    ? inlineMember(lineage, encoded, room, options)
-    : null
-  if (inline !== null) return [inline, ...companions]
-  if (options.cache === null || CLAIM_MEMBER_LENGTH > room)
-    throw tooLarge(lineage, input.foreignLength, options)
+  for (const tips of encoded.tips) {
+    const chainTip: EncodedMember = [MEMBER.chainTip, tips]
+    if (tips !== encoded.tips.at(-1) && memberLength(chainTip) > options.maxMemberLength) continue
+    const written = encodeBeside([chainTip, ...others], lineage, input.foreignLength, options)
+    if (written !== null) return written
+  }
+  throw tooLarge(lineage, input.foreignLength, options)
+}
+
+/**
+ * Begins to store a passport that fits no header, whatever else goes into it: what is still to be signed then need not wait for
+ * the cache. {@link encodeMembers} says how it went.
+ */
+export function storeAhead(lineage: Lineage, foreignLength: number, options: ResolvedPropagation): void {
+  const { cache } = options
+  if (cache === null || lineage.length === 0) return
+  const encoded = encodingOf(lineage)
+  const shortest: EncodedMember = [MEMBER.chainTip, encoded.tips.at(-1) as string]
+  const { room } = roomFor([shortest], foreignLength, options)
+  if (inlineMember(lineage, encoded, room, options) === null) void claimOf(lineage, encoded, options, cache)
+}
+
+/** `null`: the passport does not fit beside the companions in any tier. */
+function encodeBeside(
+  companions: readonly EncodedMember[],
+  lineage: Lineage,
+  foreignLength: number,
+  options: ResolvedPropagation,
+): MaybePromise<EncodedLineage> | null {
+  const encoded = encodingOf(lineage)
+  const { room, taken } = roomFor(companions, foreignLength, options)
+  const inline = inlineMember(lineage, encoded, room, options)
+  if (inline !== null) {
+    const tier = inline[0] === MEMBER.passport ? 'plain' : 'compressed'
+    return {
+      members: [inline, ...companions],
+      tier,
+      share: shareOf(lineage, encoded, inline, taken, options),
+    }
+  }
+  if (options.cache === null || CLAIM_MEMBER_LENGTH > room) return null
   const id = claimOf(lineage, encoded, options, options.cache)
-  const members = (value: string): EncodedMember[] => [[MEMBER.claimCheck, value], ...companions]
-  return isPromise(id) ? id.then(members) : members(id)
+  const written = (value: string): EncodedLineage => ({
+    members: [[MEMBER.claimCheck, value], ...companions],
+    tier: 'claim_check',
+    share: 0,
+  })
+  return isPromise(id) ? id.then(written) : written(id)
+}
+
+/** Of JSON that would be compressed before it found no room, only what compression does not change counts. */
+function shareOf(
+  lineage: Lineage,
+  { wireLength, longest }: Encoded,
+  member: EncodedMember,
+  taken: number,
+  { limits, maxMemberLength, maxHeaderLength }: ResolvedPropagation,
+): number {
+  const { entries, entryBytes, passportBytes } = headerLimits(limits)
+  const length = member[0] === MEMBER.compressed ? memberLength(member) : 0
+  return Math.max(
+    length / maxMemberLength,
+    length === 0 ? 0 : (taken + length) / maxHeaderLength,
+    lineage.length / entries,
+    longest / entryBytes,
+    wireLength / passportBytes,
+  )
 }
 
 /** Whether a receiver with the same limits reads the lineage out of a header (K-LIMIT). */
@@ -88,13 +160,15 @@ function isReadInHeader(
   return lineage.length <= entries && longest <= entryBytes && wireLength <= passportBytes
 }
 
+/** Tier 1 or 2, of what is read out of a header. */
 function inlineMember(
   lineage: Lineage,
   encoded: Encoded,
   room: number,
-  { encoding }: ResolvedPropagation,
+  options: ResolvedPropagation,
 ): EncodedMember | null {
-  const plain = encoding === 'auto' ? plainMember(lineage, encoded, room) : null
+  if (!isReadInHeader(lineage, encoded, options)) return null
+  const plain = options.encoding === 'auto' ? plainMember(lineage, encoded, room) : null
   return plain ?? compressedMember(lineage, encoded, room)
 }
 
@@ -148,7 +222,7 @@ function encodingOf(lineage: Lineage): Encoded {
   const lengths = lineage.map(({ jws }) => jws.length)
   const signatures = lineage.map(({ jws }) => (jws.includes('.') ? jws.length - jws.lastIndexOf('.') - 1 : 0))
   const encoded: Encoded = {
-    tip: lineage.tips.map(({ hash }) => hash).join('%2C'),
+    tips: tipForms(lineage),
     wireLength: sum(lengths) + 3 * lengths.length + 1,
     longest: Math.max(...lengths),
     plainLength: sum(lengths) + 9 * (lengths.length - 1) + 12,
@@ -157,6 +231,12 @@ function encodingOf(lineage: Lineage): Encoded {
   }
   encodings.set(lineage, encoded)
   return encoded
+}
+
+function tipForms({ tips }: Lineage): readonly string[] {
+  const hashes = tips.map(({ hash }) => hash)
+  const list = hashes.join('%2C')
+  return hashes.length > 1 ? [list, tipsDigest(hashes)] : [list]
 }
 
 /** `encodeURIComponent(JSON.stringify(strings))`, which a JWS passes through unchanged. */
@@ -169,6 +249,7 @@ function wireForm(lineage: Lineage): string {
   return JSON.stringify(lineage.strings())
 }
 
+/** K-RELAYED: relays re-encode other characters each in its own way, and what the entries say is what counts. */
 function identityMembers(identity: IdentityContext | null): EncodedMember[] {
   if (identity === null) return []
   const parts = [
@@ -177,16 +258,16 @@ function identityMembers(identity: IdentityContext | null): EncodedMember[] {
     [MEMBER.task, identity.task],
   ] as const
   return parts.flatMap(([key, value]) =>
-    value === null || value === '' ? [] : [[key, encodeValue(value)] as const],
+    value === null || value === '' || !UNRESERVED.test(value) ? [] : [[key, value] as const],
   )
 }
 
-/** Characters that are left for the passport's own member. */
+/** Characters that are left for the passport's own member, and those that are not. */
 function roomFor(
   companions: readonly EncodedMember[],
   foreignLength: number,
   options: ResolvedPropagation,
-): number {
+): { readonly room: number; readonly taken: number } {
   let taken = foreignLength > 0 ? foreignLength + 1 : 0
   for (const member of companions) {
     if (memberLength(member) > options.maxMemberLength) {
@@ -197,7 +278,7 @@ function roomFor(
     }
     taken += memberLength(member) + 1
   }
-  return Math.min(options.maxMemberLength, options.maxHeaderLength - taken)
+  return { room: Math.min(options.maxMemberLength, options.maxHeaderLength - taken), taken }
 }
 
 function tooLarge(lineage: Lineage, foreignLength: number, options: ResolvedPropagation): KestConfigError {

@@ -1,16 +1,21 @@
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { Lineage } from '../passport/lineage.js'
 import type { IdentityContext } from '../passport/verified.js'
-import { type EncodedMember, formatBaggage } from './baggage.js'
+import { formatBaggage } from './baggage.js'
 import type { ResolvedPropagation } from './options.js'
-import { encodeMembers } from './tiers.js'
+import { type EncodedLineage, encodeMembers } from './tiers.js'
+
+/** A header, and how the passport travels in it. */
+export interface WrittenBaggage extends Pick<EncodedLineage, 'tier' | 'share'> {
+  /** `undefined`: there is nothing to send. */
+  readonly header: string | undefined
+}
 
 /**
  * The whole value of a `baggage` header: the lineage and who acts in it, and the members of others.
  *
  * @param foreign members of others, as {@link stripKest} hands them out
  * @param hop the sender's token for this dispatch (K-HOP); none by default
- * @returns `undefined` when there is nothing to send
  * @throws {KestError} what {@link encodeMembers} throws; the request must not be sent then
  */
 export function writeBaggage(
@@ -18,11 +23,15 @@ export function writeBaggage(
   foreign: readonly string[],
   options: ResolvedPropagation,
   hop?: string,
-): MaybePromise<string | undefined> {
+): MaybePromise<WrittenBaggage> {
   const foreignLength = formatBaggage(foreign, [])?.length ?? 0
-  const members = encodeMembers(lineage, { foreignLength, identity: agreedIdentity(lineage), hop }, options)
-  const format = (list: readonly EncodedMember[]): string | undefined => formatBaggage(foreign, list)
-  return isPromise(members) ? members.then(format) : format(members)
+  const encoded = encodeMembers(lineage, { foreignLength, identity: agreedIdentity(lineage), hop }, options)
+  const format = ({ members, tier, share }: EncodedLineage): WrittenBaggage => ({
+    header: formatBaggage(foreign, members),
+    tier,
+    share,
+  })
+  return isPromise(encoded) ? encoded.then(format) : format(encoded)
 }
 
 /**

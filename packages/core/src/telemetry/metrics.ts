@@ -3,6 +3,9 @@ import type { KestErrorCode } from '../errors.js'
 import { VERSION } from '../version.js'
 import { SCOPE } from './attributes.js'
 
+/** A header has 8192 bytes at most unless it is told otherwise. */
+const SIZES = [256, 512, 1024, 2048, 3072, 4096, 6144, 8192, 16_384, 32_768]
+
 interface Instruments {
   readonly signed: Counter
   readonly unrecorded: Counter
@@ -12,6 +15,8 @@ interface Instruments {
   readonly stripped: Counter
   readonly stateless: Counter
   readonly bypassed: Counter
+  readonly passports: Counter
+  readonly headerSize: Histogram
   readonly observed: Counter
   readonly reloads: Counter
 }
@@ -19,8 +24,8 @@ interface Instruments {
 /**
  * What an operator counts. Instruments are `kest.entries.signed`, `kest.entries.unrecorded`, `kest.denials` (by
  * `error.type`), `kest.verifications` (by `kest.result`), `kest.verification.duration` (seconds),
- * `kest.baggage.stripped`, `kest.outbound.stateless`, `kest.outbound.bypassed`, `kest.observed` (by `kest.what`, `error.type` and
- * `kest.policy`) and `kest.deployment.reloads` (by `kest.result`).
+ * `kest.baggage.stripped`, `kest.outbound.stateless`, `kest.outbound.bypassed`, `kest.outbound.passports` and
+ * `kest.outbound.header.size` (bytes; both by `kest.tier`), `kest.observed` (by `kest.what`, `error.type` and `kest.policy`) and `kest.deployment.reloads` (by `kest.result`).
  *
  * The global provider is looked up on use: unlike tracers, the API's meters do not start to count when an SDK is
  * registered after them.
@@ -70,6 +75,13 @@ export class KestMetrics {
     this.#on().bypassed.add(1)
   }
 
+  /** A header with a passport is ready to be sent: how it travels, and characters of the whole header, which are bytes. */
+  injected(tier: string, length: number): void {
+    const { passports, headerSize } = this.#on()
+    passports.add(1, { 'kest.tier': tier })
+    headerSize.record(length, { 'kest.tier': tier })
+  }
+
   /** Something went on that would be refused (K-OBSERVE); `policy` is the one that did not allow, `null` for lineage. */
   observed(what: 'policy' | 'lineage', code: KestErrorCode, policy: string | null): void {
     this.#on().observed.add(1, {
@@ -109,6 +121,14 @@ export class KestMetrics {
         }),
         bypassed: meter.createCounter('kest.outbound.bypassed', {
           description: 'Requests in scope that went past the dispatcher that Kest gave their fetch',
+        }),
+        passports: meter.createCounter('kest.outbound.passports', {
+          description: 'Passports sent, by how they travel',
+        }),
+        headerSize: meter.createHistogram('kest.outbound.header.size', {
+          description: 'Size of the baggage header with a passport',
+          unit: 'By',
+          advice: { explicitBucketBoundaries: SIZES },
         }),
         observed: meter.createCounter('kest.observed', {
           description: 'Refusals that were observed instead of enforced',
