@@ -7,6 +7,7 @@ import { buildPassport, MockIdentityProvider, MockPolicyEngine } from '../packag
 import * as express from '../packages/express/dist/index.js'
 import { kestFastify } from '../packages/fastify/dist/index.js'
 import * as opa from '../packages/opa/dist/index.js'
+import * as redis from '../packages/redis/dist/index.js'
 import { createDevAuthority } from '../packages/spiffe/dist/dev-authority/index.js'
 import * as spiffe from '../packages/spiffe/dist/index.js'
 import { checkOtlp, setupTelemetry } from '../packages/telemetry/dist/index.js'
@@ -104,6 +105,7 @@ const CALLS: Record<string, (options: never) => unknown> = {
     return engine.knows('orders/read', options)
   },
   '@kest/opa.RegoWasmEngine.load 1': (options) => opa.RegoWasmEngine.load('bundle.tar.gz', options),
+  '@kest/redis.RedisCache.connect 0': (options) => redis.RedisCache.connect(options),
   '@kest/spiffe.watchBundleFile 1': (options) => spiffe.watchBundleFile('bundle.json', options),
   '@kest/spiffe.followBundleEndpoint 0': (options) => spiffe.followBundleEndpoint(options),
   'new @kest/spiffe.X509Bundle 2': (options) => new spiffe.X509Bundle('example.org', [], options),

@@ -34,6 +34,7 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   'packages/express/README.md: npm install': 'installed',
   'packages/fastify/README.md: npm install': 'installed',
   'packages/opa/README.md: npm install': 'installed',
+  'packages/redis/README.md: npm install': 'installed',
   'packages/spiffe/README.md: npm install': 'installed',
   'packages/spiffe/README.md: SPIFFE_ENDPOINT_SOCKET=':
     'a SPIRE of the reader’s: packages/spiffe/live/spire.live.test.ts',

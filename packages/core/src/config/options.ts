@@ -42,12 +42,16 @@ export interface KestOptions {
     readonly maxMemberLength?: number
     /** Characters of the whole `baggage` header. Default 8192. */
     readonly maxHeaderLength?: number
+    /** Characters of all inbound `baggage` lines together. Default 16,384. */
+    readonly maxInboundLength?: number
     /** `compressed` writes tier 2 only. Default `auto`. */
     readonly encoding?: 'auto' | 'compressed'
     /** Of claim-check keys, shared by all that share the cache. Default `default`. */
     readonly namespace?: string
     /** How long a claim check lasts, milliseconds. Default 3,600,000. */
     readonly claimTtlMs?: number
+    /** How long cache and replay store may take to answer, milliseconds; either may have a bound of its own. Default 1000. */
+    readonly cacheTimeoutMs?: number
   }
   readonly limits?: Partial<Limits>
   /** What `setupTelemetry` of `@kest/telemetry` gives fits here as it is. */
