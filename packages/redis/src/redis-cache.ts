@@ -95,6 +95,8 @@ export class RedisCache implements CacheProvider, ReplayStore {
       throw failed(
         `${this.#pendingBytes} bytes are waiting for an answer (maxPendingBytes ${maxPendingBytes})`,
       )
+    // Nothing waits: silence begins with this question.
+    if (this.#pendingBytes === 0) this.#connection?.answered()
     this.#pendingBytes += bytes
     const commands = this.#foreign ?? (this.#connection as Connection).commands
     const answer = (async () => question(commands))().finally(() => {
