@@ -67,8 +67,8 @@ const [sender, receiver] = [edge, orders].map((identity) =>
 async function across(identity: object, deep = 1, existing?: string): Promise<KestState> {
   let state: KestState | null = null
   for (let i = 0; i < deep; i++) {
-    const origin = state === null ? { origin: 'system', ...identity } : {}
-    state = (await sender.begin({ operation: 'send', policy: 'p', ...origin }, { state })).state
+    const first: object = state === null ? { origin: 'system', ...identity } : {}
+    state = (await sender.begin({ operation: 'send', policy: 'p', ...first }, { state })).state
   }
   const headers = existing === undefined ? {} : { baggage: existing }
   const sent = await sender.inject(headers as Record<string, string>, relay, { state: state as KestState })
