@@ -9,6 +9,7 @@ import { ingressCold, ingressWarm } from './ingress.js'
 import { joseSign } from './jose-sign.js'
 import { joseVerify } from './jose-verify.js'
 import { memory } from './memory.js'
+import { observing } from './observing.js'
 import { outboundCompressed, outboundJson } from './outbound.js'
 import { cachedAfter5, cachedAtRoot, cedarInProcess, regoInProcess } from './policy.js'
 import { REFUSALS } from './refusals.js'
@@ -39,6 +40,7 @@ export const FIGURES: readonly Figure[] = [
   hookAfter100,
   verified,
   hookP256,
+  observing,
   verify5,
   verify100,
   verify100Pool,
