@@ -28,9 +28,9 @@ export default defineConfig({
     watch: false,
     // Machines that are busy, with few processors: what is waited for is a condition, and this is when to stop. A test
     // that is slow gets room; none is tried twice.
-    testTimeout: 120_000,
-    hookTimeout: 180_000,
-    expect: { poll: { timeout: 60_000, interval: 10 } },
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 120_000, interval: 10 } },
     // What is built runs as it is published, untouched by the test runner.
     server: { deps: { external: [/\/dist\//] } },
     projects: [

@@ -41,7 +41,7 @@ afterAll(() => rm(work, { recursive: true, force: true }))
 
 beforeAll(async () => {
   for (const { folder } of packages) await pnpm(join(root, folder), 'pack', '--out', tarball(folder))
-}, 120_000)
+})
 
 describe.each(packages)('the package in $folder', ({ folder, manifest }) => {
   it('holds what was built and nothing else', async () => {
@@ -125,7 +125,7 @@ describe('a project that installs the packages', () => {
       '--no-frozen-lockfile',
       '--config.strict-peer-dependencies=true',
     )
-  }, 120_000)
+  })
 
   it.each(importable.flatMap(({ specifiers }) => specifiers))('imports %s', async (specifier) => {
     expect(await namesOf('--input-type=module', `const it = await import('${specifier}')`)).not.toEqual([])
@@ -146,7 +146,6 @@ describe('a project that installs the packages', () => {
         ...['-p', join(consumer, `tsconfig.${resolution}.json`)],
       ])
     },
-    60_000,
   )
 
   it.each(commands)('runs %s', async (command) => {

@@ -76,7 +76,7 @@ describe('in every README and guide', () => {
           expect.stringMatching(`(^|[\\s,])${option}[\\s,]`),
         ])
     }
-  }, 120_000)
+  })
 
   it('each script of npm is one, and each program of the repository is there', () => {
     const { scripts } = readJson(join(root, 'package.json')) as { scripts: Record<string, string> }

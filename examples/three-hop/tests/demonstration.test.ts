@@ -67,7 +67,7 @@ describe.each(Object.entries(modes))('the demonstration with identities of %s', 
     const run = runMain([out, ...(mode.args ?? [])], { ...settings, ...address, TMPDIR: sockets })
     ;({ code, stdout, stderr } = await run.ended)
     lines = stdout.split('\n')
-  }, 60_000)
+  })
 
   afterAll(() => {
     for (const folder of [out, sockets]) rmSync(folder, { recursive: true })

@@ -45,25 +45,20 @@ describe('a demonstration that goes wrong', () => {
       expect(code).toBe(1)
       expectNothingOf(started)
     },
-    60_000,
   )
 
   it.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],
-  ] as const)(
-    'exits by the convention on %s, and leaves nothing behind',
-    async (signal, exitCode) => {
-      const run = runMain([folder], { TMPDIR: sockets })
-      const started = await until('all programs run', () => programsOf(run.pid))
-      process.kill(run.pid, signal)
-      const { code, stderr } = await run.ended
-      expect(stderr).toContain(`stopped by ${signal}`)
-      expect(code).toBe(exitCode)
-      expectNothingOf(started)
-    },
-    60_000,
-  )
+  ] as const)('exits by the convention on %s, and leaves nothing behind', async (signal, exitCode) => {
+    const run = runMain([folder], { TMPDIR: sockets })
+    const started = await until('all programs run', () => programsOf(run.pid))
+    process.kill(run.pid, signal)
+    const { code, stderr } = await run.ended
+    expect(stderr).toContain(`stopped by ${signal}`)
+    expect(code).toBe(exitCode)
+    expectNothingOf(started)
+  })
 
   it('leaves nothing behind even when the operator is killed', async () => {
     const operator = fork(path('./fixtures/operator-who-waits.mjs'), [folder], {
@@ -75,7 +70,7 @@ describe('a demonstration that goes wrong', () => {
     expect(Object.values(started)).toEqual(expect.arrayContaining(hops))
     operator.kill('SIGKILL')
     await until('all of it is gone', () => isNothingOf(started))
-  }, 60_000)
+  })
 
   it.each(['hop1', 'hop2', 'hop3'])(
     '%s ends when the operator is gone right after it has its place',
@@ -87,7 +82,6 @@ describe('a demonstration that goes wrong', () => {
       await once(hop, 'exit')
       expect(isAlive(hop.pid!)).toBe(false)
     },
-    60_000,
   )
 
   it('leaves nothing behind when the operator is killed before the services have their places', async () => {
@@ -96,7 +90,7 @@ describe('a demonstration that goes wrong', () => {
     process.kill(run.pid, 'SIGKILL')
     await run.ended
     await until('all of it is gone', () => isNothingOf(started))
-  }, 60_000)
+  })
 
   it('leaves nothing behind when the operator is killed while the authority begins', async () => {
     const run = runMain([folder], { TMPDIR: sockets })
@@ -104,7 +98,7 @@ describe('a demonstration that goes wrong', () => {
     process.kill(run.pid, 'SIGKILL')
     await run.ended
     await until('all of it is gone', () => isNothingOf({ authority: authority.pid }))
-  }, 60_000)
+  })
 })
 
 describe('a deployment', () => {
@@ -130,24 +124,24 @@ describe('a deployment', () => {
     expect(new Set(keys.map((jwk) => jwk?.x)).size).toBe(3)
     for (const jwk of keys) expect(Object.keys(jwk!)).not.toContain('d')
     await deployment.stop()
-  }, 60_000)
+  })
 
   it('is told when a service fails at start, and what it said', async () => {
     await expect(deployment.start(withSecond('hop-that-fails.mjs'))).rejects.toThrow(
       /^hop2 ended early \(exit code 3\):\nno port left$/,
     )
-  }, 60_000)
+  })
 
   it('is told when there is no such program', async () => {
     await expect(deployment.start(withSecond('no-such-hop.mjs'))).rejects.toThrow(/^hop2 ended early/)
-  }, 60_000)
+  })
 
   it('waits for a service that hangs no longer than the deadline', async () => {
     watch.end()
     watch = new Watch(700)
     deployment = new Deployment(folder, localKeys, watch)
     await expect(deployment.start(withSecond('hop-that-hangs.mjs'))).rejects.toThrow('longer than 0.7 s')
-  }, 60_000)
+  })
 
   it('is told when a service ends while others wait for it', async () => {
     await deployment.start(HOPS)
@@ -157,12 +151,12 @@ describe('a deployment', () => {
     process.kill(pids()[1]!, 'SIGKILL')
     await expect(watch.wait(new Promise(() => {}))).rejects.toThrow('hop2 ended early (SIGKILL)')
     await expect(answer).rejects.toThrow()
-  }, 60_000)
+  })
 
   it('does not take it for good order when a service ends with an error', async () => {
     await deployment.start([{ name: 'hop1', program: path('./fixtures/hop-that-cannot-write.mjs') }])
     await expect(deployment.stop()).rejects.toThrow('hop1 did not end in good order (exit code 1)')
-  }, 60_000)
+  })
 
   function pids(): number[] {
     return deployment.hops.flatMap(({ pid }) => pid ?? [])

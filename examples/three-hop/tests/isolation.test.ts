@@ -119,7 +119,7 @@ afterAll(async () => {
 
 describe('a chain of all three adapters under load', () => {
   it(`SPEC §11.7 of ${REQUESTS} concurrent requests none sees another’s passport, user or taint`, {
-    timeout: 60_000,
+    timeout: 300_000,
   }, async () => {
     const callers = new Agent({ connections: 40 })
     const answers = await Promise.all(

@@ -88,7 +88,7 @@ it('K-OBSERVE fails no request of a chain with a policy that denies a third, an 
   const orders = kestOf(
     {
       identity: ordersIdentity,
-      engine: new OPAPolicyEngine({ url: engine.url }),
+      engine: new OPAPolicyEngine({ url: engine.url, timeoutMs: 60_000 }),
       policyTimeoutMs: 60_000,
       telemetry: {
         tracerProvider: new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }),

@@ -139,7 +139,7 @@ describe('the numbers of processes', () => {
         ['sequence-gap', expect.stringContaining(`000000001500 (${NAMES.gateway}): number 2`)],
       ])
     }
-  }, 60_000)
+  })
 
   it('K-LIMIT that lie too far apart to be held are an error, and not passed over', async () => {
     const { NumberSet } = await import('../src/judge/number-set.js')

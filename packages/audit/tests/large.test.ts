@@ -32,7 +32,7 @@ describe('an audit of what is large', () => {
       verdicts: { empty: 40_000 },
       counts: [],
     })
-  }, 120_000)
+  })
 
   it('K-LIMIT denials of one trace are counted all, and listed to a bound', async () => {
     expect(await audit('denials-of-one-trace', 60_000, 64)).toMatchObject({
@@ -45,11 +45,11 @@ describe('an audit of what is large', () => {
     expect(traces[0]?.denials).toHaveLength(1_000)
     expect(traces[0]?.denialCount).toBe(1_001)
     expect(summary.denials).toBe(1_001)
-  }, 120_000)
+  })
 
   it('K-LIMIT sound traces take no more memory the more there are', async () => {
     expect(await audit('sound', 5_000, 64)).toMatchObject({ verdicts: { verified: 5_000 }, counts: [] })
-  }, 120_000)
+  })
 
   it('K-AUDIT a trace larger than the memory for spans is judged whole', async () => {
     expect(await audit('one-trace', 4_000, 128)).toMatchObject({
@@ -57,7 +57,7 @@ describe('an audit of what is large', () => {
       verdicts: { verified: 1 },
       counts: [['forked', 1]],
     })
-  }, 120_000)
+  })
 
   it('K-LIMIT a trace larger than a trace may be is an error, and not verified, and is whole with more memory', async () => {
     const root = makeEntry(gateway.current(), [])
@@ -74,7 +74,7 @@ describe('an audit of what is large', () => {
     expect(whole.traces).toMatchObject([{ verdict: 'verified', findings: [{ code: 'forked' }] }])
     expect(whole.traces[0]?.entries).toHaveLength(8_001)
     expect(whole.traces[0]?.entries.at(-1)?.entry.operation).toBe('GET /orders/:id')
-  }, 120_000)
+  })
 
   it('K-LIMIT findings of a trace are counted all, and told apart to a bound', async () => {
     const made = makeEntry(gateway.current(), [])
@@ -92,5 +92,5 @@ describe('an audit of what is large', () => {
       times: 500,
     })
     expect(summary.findings.get('unsigned')).toBe(1_500)
-  }, 60_000)
+  })
 })

@@ -21,7 +21,7 @@ describe('an audit of 5,000 traces with 20 of every defect', () => {
     folder = await mkdtemp(join(tmpdir(), 'kest-planted-'))
     written = await writeExport(join(folder, 'spans'), TRACES, EACH)
     await writeFile(join(folder, 'keys.json'), JSON.stringify(written.keys))
-  }, 120_000)
+  })
 
   afterAll(() => rm(folder, { recursive: true, force: true }))
 
@@ -35,18 +35,22 @@ describe('an audit of 5,000 traces with 20 of every defect', () => {
       expect(said).toMatchObject({ spans: written.spans, denials: EACH })
       expect(new Map(said.counts)).toEqual(new Map(written.counts))
       expect(sorted(said.findings)).toEqual(sorted(written.traces))
-      expect(said.maxRssMiB).toBeLessThan(400)
     },
-    120_000,
   )
 
   it('has planted every finding there is, but that of an audit without a list of roots', () => {
     expect([...written.counts.keys(), 'root'].sort()).toEqual([...FINDING_CODES].sort())
   })
 
-  /** In a process of its own: the memory of this one is the generator's. */
+  /** In a process of its own, whose heap is three times what it needs: the memory of this one is the generator's. */
   async function audit(memory: number): Promise<AuditSaid> {
-    const args = [CHILD, join(folder, 'spans'), join(folder, 'keys.json'), String(memory)]
+    const args = [
+      '--max-old-space-size=96',
+      CHILD,
+      join(folder, 'spans'),
+      join(folder, 'keys.json'),
+      String(memory),
+    ]
     const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 67_108_864 })
     return JSON.parse(stdout) as AuditSaid
   }

@@ -197,7 +197,7 @@ describe('OtlpReceiver', () => {
     const answered: number[] = []
     const first = post(receiver, body).then(({ status }) => answered.push(status))
     const second = post(receiver, body).then(({ status }) => answered.push(status))
-    await expect.poll(() => receiver.pending, { timeout: 30_000 }).toBe(2)
+    await expect.poll(() => receiver.pending).toBe(2)
     // Both are there and nobody reads: a third has no room.
     const third = await post(receiver, body)
     expect(third.status).toBe(503)
@@ -226,10 +226,10 @@ describe('OtlpReceiver', () => {
       one.write('{')
       return one
     })
-    await expect.poll(() => receiver.pending, { timeout: 30_000 }).toBe(idle.length)
+    await expect.poll(() => receiver.pending).toBe(idle.length)
     for (let n = 0; n < 100; n++) expect((await post(receiver, exportOf(entry()))).status).toBe(200)
     for (const one of idle) one.destroy()
-    await expect.poll(() => receiver.pending, { timeout: 30_000 }).toBe(0)
+    await expect.poll(() => receiver.pending).toBe(0)
     expect((await end()).summary).toMatchObject({ spans: 100, general: [] })
   })
 
@@ -270,7 +270,7 @@ describe('OtlpReceiver', () => {
       for await (const batch of receiver) batches.push(batch)
     })()
     // It has been seen when there is no room for a second.
-    await expect.poll(() => receiver.pending, { timeout: 30_000 }).toBe(1)
+    await expect.poll(() => receiver.pending).toBe(1)
     const closed = receiver.close()
     await expect(post(receiver, body)).rejects.toThrow('fetch failed')
     slow.end(body.slice(10))
@@ -287,9 +287,9 @@ describe('OtlpReceiver', () => {
     const left = request(receiver.url, { method: 'POST', headers: { 'content-type': JSON_TYPE } })
     left.on('error', () => undefined)
     left.write(body.slice(0, -5))
-    await expect.poll(() => receiver.pending, { timeout: 30_000 }).toBe(1)
+    await expect.poll(() => receiver.pending).toBe(1)
     left.destroy()
-    await expect.poll(() => receiver.pending, { timeout: 30_000 }).toBe(0)
+    await expect.poll(() => receiver.pending).toBe(0)
     expect((await end()).summary).toMatchObject({ spans: 0, general: [] })
   })
 

@@ -228,7 +228,7 @@ describe('kest audit', () => {
     expect(lines(run)).toMatchObject([{ verdict: 'verified', denials: [] }, { summary: { entries: 1_002 } }])
     const { entries } = lines(run)[0] as { entries: { hash: string }[] }
     expect(new Set(entries.map(({ hash }) => hash)).size).toBe(1_002)
-  }, 30_000)
+  })
 
   it('K-AUDIT writes a line of its own for nothing that a stranger wrote, a file name say', async () => {
     const name = 'x\n1 traces: 1 verified\nno findings.db'

@@ -73,7 +73,7 @@ describe('kest audit --listen', () => {
     expect(await send(url, exported(entryBy('gateway', [], { timestamp_ms: Date.now() })))).toBe(200)
     expect(await readdir(temporary)).toHaveLength(1)
     running.child.kill('SIGINT')
-    await expect.poll(() => send(url, '{}').catch(() => 'closed'), { timeout: 30_000 }).toBe('closed')
+    await expect.poll(() => send(url, '{}').catch(() => 'closed')).toBe('closed')
     running.child.kill('SIGTERM')
     await running.ended
     expect(running.child.signalCode).toBe('SIGTERM')

@@ -180,7 +180,7 @@ describe('a list that changes with the file', () => {
     expect(await trustIn(full)).toBe(40)
     writeFileSync(`${reader.file}.new`, ROOTS.replace('40', '7'))
     renameSync(`${reader.file}.new`, reader.file)
-    await vi.waitFor(() => expect(reader.logger.records.at(-1)?.message).toMatch(/loaded again/), 10_000)
+    await vi.waitFor(() => expect(reader.logger.records.at(-1)?.message).toMatch(/loaded again/), 60_000)
     expect(reader.logger.records.at(-1)?.details['roots']).toMatchObject([{ ceiling: 7, identity: true }])
     expect(await trustIn(full)).toBe(7)
     // Its tip is its root, and is proven.

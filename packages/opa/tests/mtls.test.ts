@@ -33,7 +33,7 @@ it('shows its SVID to an OPA behind mTLS, and asks no other', async () => {
 
 async function ask(url: string, workload: string) {
   const connect = createMtlsConnector(await sourceOf(workload), { authorize: oneOf(OPA) })
-  const engine = new OPAPolicyEngine({ url, connect, timeoutMs: 10_000 })
+  const engine = new OPAPolicyEngine({ url, connect, timeoutMs: 60_000 })
   onTestFinished(() => engine.close())
   return await engine.evaluate(requestOf('orders/read'), { signal: new AbortController().signal })
 }

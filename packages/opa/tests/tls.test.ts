@@ -40,7 +40,7 @@ it.each<[string, OPAOptions['tls'], RegExp, host?: string]>([
   const kest = createKest({
     identity: new MockIdentityProvider('spiffe://example.org/orders'),
     engine: engineAt(url, tls),
-    policyTimeoutMs: 30_000,
+    policyTimeoutMs: 60_000,
     logger: new RecordingLogger(),
   })
   const operation = kest.verified({ operation: 'read', policy: 'orders/read', origin: 'system' }, run)
@@ -76,7 +76,7 @@ it.each<[string, (socket: TLSSocket) => void]>([
 function engineAt(url: string, tls: OPAOptions['tls'], connections = 128): OPAPolicyEngine {
   const engine = new OPAPolicyEngine({
     url,
-    timeoutMs: 30_000,
+    timeoutMs: 60_000,
     connections,
     ...(tls === undefined ? {} : { tls }),
   })

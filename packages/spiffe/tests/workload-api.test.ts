@@ -249,7 +249,7 @@ describe('a stream of the Workload API', () => {
 
   it('that says nothing for a while is waited for', async () => {
     const control = stream()
-    const connecting = connect(control, { connectTimeoutMs: 20_000 })
+    const connecting = connect(control, { connectTimeoutMs: 60_000 })
     await sleep(200)
     control.send(await good())
     expect((await connecting).current().id.path).toBe('/hop1')

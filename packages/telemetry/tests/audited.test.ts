@@ -48,7 +48,7 @@ it.each([['the file'], ['the file and its log', '-wal', '-shm']])(
         exporter: 'sqlite',
         endpoint: file,
         fsync: 'always',
-        waitTimeoutMs: 20_000,
+        waitTimeoutMs: 60_000,
         logger,
       }),
     )

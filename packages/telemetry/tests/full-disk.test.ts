@@ -93,7 +93,7 @@ it('a file that may not grow: what does not fit is cut off, and what was acknowl
   const { stdout, stderr, status } = spawnSync(
     'sh',
     ['-c', 'ulimit -f 128; exec "$0" "$@"', process.execPath, WRITING_SERVICE, options],
-    { encoding: 'utf8', timeout: 60_000 },
+    { encoding: 'utf8', timeout: 120_000 },
   )
   expect(status).toBe(1)
   expect(stderr).toContain('EFBIG')

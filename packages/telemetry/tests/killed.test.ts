@@ -19,8 +19,13 @@ describe('a service that is killed while it writes', () => {
     let left = KILLS
     async function killOneAfterTheOther(): Promise<void> {
       while (left-- > 0) {
-        const service = new WritingService(program, { exporter: 'file', endpoint, fsync: 'always' })
-        await service.writes()
+        const service = new WritingService(program, {
+          exporter: 'file',
+          endpoint,
+          fsync: 'always',
+          waitTimeoutMs: 60_000,
+        })
+        await service.writes(1)
         await passing(Math.random() * 40)
         acknowledged.push(...(await service.kill()))
       }
@@ -37,17 +42,17 @@ describe('a service that is killed while it writes', () => {
       for (const line of lines.slice(0, -1))
         written.add(spansOf(line)[0]?.attributes['kest.chain_tip'] as string)
     }
-    expect(acknowledged.length).toBeGreaterThan(KILLS)
+    expect(acknowledged.length).toBeGreaterThanOrEqual(KILLS)
     expect(acknowledged.filter((hash) => !written.has(hash))).toEqual([])
-  }, 180_000)
+  })
 
   it('leaves a SQLite file behind that others go on writing, with every such record in it', async () => {
     const endpoint = join(temporaryFolder(), 'audit.db')
-    const options = { exporter: 'sqlite', endpoint, fsync: 'always', waitTimeoutMs: 20_000 } as const
+    const options = { exporter: 'sqlite', endpoint, fsync: 'always', waitTimeoutMs: 60_000 } as const
     const acknowledged: string[] = []
     for (let round = 0; round < 4; round += 1) {
       const services = [1, 2].map(() => new WritingService(WRITING_SERVICE, options))
-      await Promise.all(services.map((service) => service.writes()))
+      await Promise.all(services.map((service) => service.writes(2)))
       await passing(Math.random() * 40)
       acknowledged.push(...(await Promise.all(services.map((service) => service.kill()))).flat())
     }
@@ -55,7 +60,7 @@ describe('a service that is killed while it writes', () => {
     const written = new Set(database.prepare('SELECT entry_hash FROM spans').pluck().all() as string[])
     expect(database.pragma('integrity_check')).toEqual([{ integrity_check: 'ok' }])
     database.close()
-    expect(acknowledged.length).toBeGreaterThan(8)
+    expect(acknowledged.length).toBeGreaterThanOrEqual(2 * 8)
     expect(acknowledged.filter((hash) => !written.has(hash))).toEqual([])
-  }, 120_000)
+  })
 })

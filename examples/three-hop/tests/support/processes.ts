@@ -26,7 +26,7 @@ export function isAlive(pid: number): boolean {
 export async function until<T>(
   what: string,
   condition: () => T,
-  timeoutMs = 30_000,
+  timeoutMs = 120_000,
 ): Promise<NonNullable<T>> {
   const end = Date.now() + timeoutMs
   for (;;) {

@@ -64,7 +64,7 @@ describe('the layout of a picture', () => {
       }
     },
     // What grows with the square of it takes minutes.
-    20_000,
+    120_000,
   )
 
   it('makes a block of a layer that is wider than a screen', () => {

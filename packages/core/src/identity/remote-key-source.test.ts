@@ -196,9 +196,7 @@ describe('createRemoteKeySource', () => {
   ])('K-LIMIT takes no keys from an answer that is %s', async (_, listener) => {
     answer = listener
     const trust = source({ timeoutMs: 200 })
-    const start = performance.now()
     expect((await failure(kids(trust))).code).toBe('ERR_KEST_KEYS_UNAVAILABLE')
-    expect(performance.now() - start).toBeLessThan(10_000)
   })
 
   it('K-PRINCIPAL follows no redirect', async () => {

@@ -309,7 +309,7 @@ describe('the deployment file', () => {
     const { status, stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
       env: { ...process.env, KEST_CONFIG: path },
       encoding: 'utf8',
-      timeout: 20_000,
+      timeout: 120_000,
     })
     expect([status, stdout]).toEqual([0, 'made\n'])
   })

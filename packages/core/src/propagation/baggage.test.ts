@@ -164,16 +164,12 @@ describe('parseBaggage', () => {
     ['one unclosed array', `kest.passport=[${',"a"'.repeat(2_500_000)}`],
     ['unclosed arrays of fragments', 'kest.x=["a","b",'.repeat(600_000)],
     ['equals signs', '='.repeat(10_000_000)],
-  ])(
-    'judges ten megabytes of %s in linear time',
-    (_, header) => {
-      const started = process.cpuUsage()
-      codeOf(header, 20_000_000)
-      stripKest(header)
-      expect(process.cpuUsage(started).user).toBeLessThan(8_000_000)
-    },
-    30_000,
-  )
+  ])('judges ten megabytes of %s in linear time', (_, header) => {
+    const started = process.cpuUsage()
+    codeOf(header, 20_000_000)
+    stripKest(header)
+    expect(process.cpuUsage(started).user).toBeLessThan(8_000_000)
+  })
 })
 
 describe('stripKest', () => {

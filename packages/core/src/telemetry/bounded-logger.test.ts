@@ -51,7 +51,7 @@ describe('boundedLogger', () => {
       {},
       'the engine fails',
     )
-    await vi.waitFor(() => expect(warned).toHaveBeenCalledOnce())
+    await expect.poll(() => warned.mock.calls.length).toBe(1)
     expect(warned).toHaveBeenCalledWith(expect.stringMatching(/^the logger failed at "the engine fails": /), {
       type: 'KestWarning',
       code: 'KEST_LOGGER',

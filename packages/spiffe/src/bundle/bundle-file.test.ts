@@ -1,7 +1,7 @@
 import { mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { RecordingLogger } from '@kest/core/testing'
+import { FakeClock, RecordingLogger } from '@kest/core/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { makeAuthority, until } from '../../tests/support/material.js'
 import type { Authority } from '../dev-authority/authority.js'
@@ -74,19 +74,16 @@ describe('a bundle in a file', () => {
     ['gone', async () => await rm(path), 'ERR_SPIFFE_UNAVAILABLE'],
   ])('that is %s stays as it was, stale, and no longer than allowed', async (_name, spoil, code) => {
     await writeFile(path, json(one))
-    source = await watchBundleFile(path, { ...options, maxStaleMs: 200 })
+    const clock = new FakeClock()
+    source = await watchBundleFile(path, { ...options, clock, maxStaleMs: 200 })
     await spoil()
     await until(() => source?.status().staleSince !== null)
     expect(source.status().error?.code).toBe(code)
     expect(source.getX509Bundle('example.org')?.has(one.root)).toBe(true)
-    await until(() => {
-      try {
-        source?.getX509Bundle('example.org')
-        return false
-      } catch (error) {
-        return (error as { code?: string }).code === 'ERR_SPIFFE_STALE'
-      }
-    })
+    clock.advance(201)
+    expect(() => source?.getX509Bundle('example.org')).toThrow(
+      expect.objectContaining({ code: 'ERR_SPIFFE_STALE' }),
+    )
     await writeFile(path, json(other))
     await until(() => source?.status().staleSince === null)
     expect(source.getX509Bundle('example.org')?.has(other.root)).toBe(true)

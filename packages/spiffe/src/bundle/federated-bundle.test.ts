@@ -121,7 +121,7 @@ async function follow(
     profile: { type: 'https_spiffe', endpointId: ENDPOINT, bundle: document(1, authority) },
     refreshMs: 20,
     retryMs: 20,
-    connectTimeoutMs: 20_000,
+    connectTimeoutMs: 60_000,
     logger: new RecordingLogger(),
     ...options,
   })

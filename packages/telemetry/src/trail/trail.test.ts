@@ -25,7 +25,7 @@ function setUp(options: TelemetryOptions = {}) {
     logger,
     meterProvider,
     exportDelayMs: 0,
-    flushTimeoutMs: 20_000,
+    flushTimeoutMs: 60_000,
     ...options,
   })
   const kest = kestWith(telemetry)
@@ -157,7 +157,7 @@ it('denials fill no more than half of the queue', async () => {
 
 describe("onOverflow: 'wait'", () => {
   it('waits for room, in turn', async () => {
-    const it = setUp({ onOverflow: 'wait', queueSize: 2, batchSize: 1, waitTimeoutMs: 10_000 })
+    const it = setUp({ onOverflow: 'wait', queueSize: 2, batchSize: 1, waitTimeoutMs: 60_000 })
     await fill(it)
     const order: number[] = []
     const waiting = [1, 2, 3].map((n) => it.kest.begin(root).then(() => order.push(n)))
@@ -205,7 +205,7 @@ describe("onOverflow: 'wait'", () => {
 
 describe('confirm', () => {
   it('lets an operation run when its record is exported, and shares an export among those who wait', async () => {
-    const it = setUp({ confirm: true, waitTimeoutMs: 10_000 })
+    const it = setUp({ confirm: true, waitTimeoutMs: 60_000 })
     const first = watch(it.kest.begin(root))
     await expect.poll(() => it.exporter.underWay).toBe(1)
     const others = Array.from({ length: 20 }, () => watch(it.kest.begin(root)))

@@ -39,11 +39,12 @@ export class WritingService {
     this.#process.stdout?.on('data', (chunk: Buffer) => (this.#said += chunk))
   }
 
-  /** Resolves when the first operation may run. */
-  async writes(): Promise<void> {
-    if (this.#said !== '') return
-    const ended = once(this.#process, 'close').then(() => assert.fail('the service ended by itself'))
-    await Promise.race([once(this.#process.stdout as Readable, 'data'), ended])
+  /** Resolves when so many operations may run. */
+  async writes(operations: number): Promise<void> {
+    while (this.#said.split('\n').length <= operations) {
+      const ended = once(this.#process, 'close').then(() => assert.fail('the service ended by itself'))
+      await Promise.race([once(this.#process.stdout as Readable, 'data'), ended])
+    }
   }
 
   /** Without a warning. @returns the hashes of the entries whose operations might run */

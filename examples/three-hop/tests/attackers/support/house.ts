@@ -154,6 +154,7 @@ export class House {
       exporter: 'file',
       endpoint,
       confirm: true,
+      waitTimeoutMs: 60_000,
       logger,
     })
     vi.stubEnv('KEST_CONFIG', rootsListed ? this.world.deployment : '')

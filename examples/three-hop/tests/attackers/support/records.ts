@@ -41,7 +41,14 @@ function serviceOf(world: World, hop: Hop, open: (() => Promise<void>)[]): Kest 
   const logger = new RecordingLogger()
   const identity = SPIREProvider.of(world.identities[hop].source)
   const endpoint = folderOf(world, hop)
-  const telemetry = setupTelemetry({ serviceName: hop, exporter: 'file', endpoint, confirm: true, logger })
+  const telemetry = setupTelemetry({
+    serviceName: hop,
+    exporter: 'file',
+    endpoint,
+    confirm: true,
+    waitTimeoutMs: 60_000,
+    logger,
+  })
   vi.stubEnv('KEST_CONFIG', world.deployment)
   const engine = createFunctionEngine({ allow: () => true })
   const trust = createX509KeySource(identity.source)

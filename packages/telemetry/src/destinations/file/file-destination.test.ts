@@ -70,7 +70,7 @@ describe('files', () => {
       await kest.begin(root)
       await telemetry.forceFlush()
       const now = Date.now()
-      await vi.waitUntil(() => Date.now() > now + 1)
+      await expect.poll(() => Date.now()).toBeGreaterThan(now + 1)
     }
     await telemetry.shutdown()
     expect(filesIn(folder).map((file) => file.split('.').at(-2))).toEqual(['0001', '0002', '0003'])
@@ -111,7 +111,7 @@ describe('fsync', () => {
   }
 
   it("'always' lets an operation run when its line is on disk, and shares the effort", async () => {
-    const { folder, telemetry, kest } = setUp({ fsync: 'always' })
+    const { folder, telemetry, kest } = setUp({ fsync: 'always', waitTimeoutMs: 60_000 })
     const seen: number[] = []
     const begun = () => kest.begin(root).then(() => seen.push(spansIn(folder).length))
     const syncs = await syncsDuring(() => Promise.all(Array.from({ length: 50 }, begun)))
@@ -140,7 +140,7 @@ describe('fsync', () => {
   })
 
   it('goes on in another file when the disk failed to take what was written', async () => {
-    const { folder, telemetry, kest, logger } = setUp({ fsync: 'always', waitTimeoutMs: 20_000 })
+    const { folder, telemetry, kest, logger } = setUp({ fsync: 'always', waitTimeoutMs: 60_000 })
     await kest.begin(root)
     const probe = await fs.open('/dev/null')
     vi.spyOn(Object.getPrototypeOf(probe), 'datasync').mockRejectedValueOnce(new Error('EIO'))
@@ -155,7 +155,7 @@ describe('fsync', () => {
 })
 
 it('K-AUDIT goes on in another file, with all that was not acknowledged, when somebody deletes the file', async () => {
-  const { folder, telemetry, kest, logger } = setUp({ fsync: 'always', waitTimeoutMs: 20_000 })
+  const { folder, telemetry, kest, logger } = setUp({ fsync: 'always', waitTimeoutMs: 60_000 })
   await kest.begin(root)
   const [deleted = ''] = filesIn(folder)
   await fs.rm(join(folder, deleted))
@@ -169,7 +169,7 @@ it('K-AUDIT goes on in another file, with all that was not acknowledged, when so
 })
 
 it('a folder that is gone is a failure like any other', async () => {
-  const { folder, telemetry, kest, logger } = setUp({ fsync: 'always', waitTimeoutMs: 20_000 })
+  const { folder, telemetry, kest, logger } = setUp({ fsync: 'always', waitTimeoutMs: 60_000 })
   await fs.rm(folder, { recursive: true })
   const operation = kest.begin(root)
   await expect.poll(() => logger.records.length).toBe(1)

@@ -16,9 +16,9 @@ function setUp(options: TelemetryOptions) {
   const telemetry = setupTelemetry({
     serviceName: 'orders',
     logger,
-    timeoutMs: 10_000,
+    timeoutMs: 60_000,
     exportDelayMs: 0,
-    flushTimeoutMs: 20_000,
+    flushTimeoutMs: 60_000,
     ...options,
   })
   return { logger, telemetry, kest: kestWith(telemetry) }
@@ -383,7 +383,7 @@ describe('a receiver', () => {
   it('that refuses the record of an operation that waits for it refuses the operation', async () => {
     const receiver = await Receiver.listen()
     receiver.answer = () => ({ status: 400, body: '{"code":3,"message":"bad"}' })
-    const { telemetry, kest } = setUp({ endpoint: receiver.origin, confirm: true, waitTimeoutMs: 20_000 })
+    const { telemetry, kest } = setUp({ endpoint: receiver.origin, confirm: true, waitTimeoutMs: 60_000 })
     await expect(kest.begin(root)).rejects.toMatchObject({ code: 'ERR_KEST_AUDIT_UNAVAILABLE' })
     await telemetry.shutdown()
   })
