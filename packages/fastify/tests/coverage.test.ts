@@ -449,7 +449,7 @@ describe('registration', () => {
     ['a kest that is none', { kest: {} }, /kestFastify\.kest/],
     ['a publishKeys that is no path', { publishKeys: 'keys.json' }, /publishKeys/],
     ['a mode at an edge', { origin: 'internet', mode: 'tip' }, /mode/],
-    ['a token without keys', { origin: 'internet', token: {} }, /token\.jwks/],
+    ['a token of nobody', { origin: 'internet', token: {} }, /token\.issuer/],
   ])('refuses %s', async (_name, options, message) => {
     const app = createApp()
     const plugin = app.register(kestFastify, { kest: new World().kest, ...options } as never)
