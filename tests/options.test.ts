@@ -80,6 +80,8 @@ const CALLS: Record<string, (options: never) => unknown> = {
   '@kest/core.verifyPassport 1': (options) =>
     core.verifyPassport(passport, { trust: [], ...(options as object) }),
   '@kest/core.verifyEntries 1': (options) => core.verifyEntries([], { trust: [], ...(options as object) }),
+  '@kest/core.policyCombinations 0': (options) =>
+    core.policyCombinations({ policies: [], ...(options as object) }),
   '@kest/core.cacheDecisions 1': (options) => core.cacheDecisions(new MockPolicyEngine(), options),
   'new @kest/core.BaggageManager 0': (options) => new core.BaggageManager(options),
   'new @kest/core.MemoryCache 0': (options) => new core.MemoryCache(options),

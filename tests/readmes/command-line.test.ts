@@ -9,7 +9,18 @@ import { commandLineFolder } from './command-line.js'
 import { type Snippet, snippetsOf } from './snippets.js'
 
 const PAGE = 'packages/cli/README.md'
-const COMMANDS = ['verify', 'audit', 'evidence', 'graph', 'show', 'init', 'dev', 'doctor', 'completion']
+const COMMANDS = [
+  'verify',
+  'audit',
+  'evidence',
+  'graph',
+  'show',
+  'init',
+  'dev',
+  'doctor',
+  'policies',
+  'completion',
+]
 
 const snippets = snippetsOf(PAGE)
 const { folder, bin } = await commandLineFolder()

@@ -29,12 +29,15 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   'packages/cli/README.md: kest init payments': MANUAL,
   'packages/cli/README.md: kest dev --workloads orders -- kest doctor': MANUAL,
   'packages/cli/README.md: $ kest dev --workloads orders -- kest doctor': MANUAL,
+  'packages/cli/README.md: kest policies plan': MANUAL,
   'packages/cli/README.md: kest completion bash': MANUAL,
   'packages/core/README.md: npm install': 'installed',
   'packages/express/README.md: npm install': 'installed',
   'packages/fastify/README.md: npm install': 'installed',
   'packages/opa/README.md: npm install': 'installed',
   'packages/redis/README.md: npm install': 'installed',
+  'packages/opa/README.md: kest policies plan':
+    'policies of the reader’s, and OPA: packages/opa/live/plans.live.test.ts',
   'packages/spiffe/README.md: npm install': 'installed',
   'packages/spiffe/README.md: SPIFFE_ENDPOINT_SOCKET=':
     'a SPIRE of the reader’s: packages/spiffe/live/spire.live.test.ts',

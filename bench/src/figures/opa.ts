@@ -1,33 +1,48 @@
 import { spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { PolicyRequest } from '@kest/core'
-import { OPAPolicyEngine, policyLibrary } from '@kest/opa'
+import { type Combination, OPAPolicyEngine, policyLibrary, policyPlans } from '@kest/opa'
 import { Agent, request as post } from 'undici'
 import type { TimeFigure } from '../figure.js'
 import { createWorkload } from '../workload.js'
 
 const POLICY = 'kest/minimum_trust'
+const FLOOR = 'a bare keep-alive POST to it, for one policy'
+/** Four policies of three tiers, as an operation asks; each takes as long as the one that the floor asks for. */
+const TIERS = [[POLICY], [POLICY, POLICY], [POLICY]] as const
 const UP_MS = 30_000
 
-/** With `opa` on PATH: how much a question costs beside a bare request to the same OPA. For a process of its own. */
+/** With `opa` on PATH: how much questions cost beside a bare request to the same OPA. For a process of its own. */
 export const OPA_FIGURES: readonly TimeFigure[] =
-  spawnSync('opa', ['version'], { stdio: 'ignore' }).status === 0 ? [opaLoopback()] : []
+  spawnSync('opa', ['version'], { stdio: 'ignore' }).status === 0
+    ? [
+        figure('a decision by OPA over the loopback', [[POLICY]], false, 1.15),
+        figure('four policies of three tiers by OPA, at once', TIERS, false),
+        figure('four policies of three tiers by OPA, by a plan', TIERS, true),
+      ]
+    : []
 
-function opaLoopback(): TimeFigure {
+function figure(name: string, tiers: Combination, plans: boolean, target?: number): TimeFigure {
   return {
     group: 'policy',
-    name: 'a decision by OPA over the loopback',
+    name,
     unit: 'µs',
-    floor: 'a bare keep-alive POST to it',
-    target: 1.15,
+    floor: FLOOR,
+    ...(target === undefined ? {} : { target }),
     async prepare() {
       const url = await startOpa()
-      const engine = new OPAPolicyEngine({ url })
+      const engine = new OPAPolicyEngine({ url, plans })
       const asked = await contextOf()
-      const question = { ...asked, policies: [POLICY] }
+      const requests = tiers.map((policies) => ({ ...asked, policies }))
       const { signal } = new AbortController()
+      const subject = (): Promise<unknown> => Promise.all(engine.evaluateAll(requests, { signal }))
+      // What is measured is a plan that is used.
+      while (plans && engine.plans()[0]?.state !== 'used') await subject()
       const body = JSON.stringify({ input: asked.context })
       const headers = { 'content-type': 'application/json' }
       const dispatcher = new Agent()
@@ -36,7 +51,7 @@ function opaLoopback(): TimeFigure {
           const answer = await post(`${url}/v1/data/${POLICY}`, { method: 'POST', headers, body, dispatcher })
           await answer.body.json()
         },
-        subject: () => engine.evaluate(question, { signal }),
+        subject,
       }
     },
   }
@@ -55,8 +70,14 @@ async function startOpa(): Promise<string> {
   const port = await freePort()
   const policies = fileURLToPath(new URL('./minimum_trust.rego', policyLibrary()))
   const server = ['run', '--server', '--skip-version-check', '--log-level', 'error']
-  const opa = spawn('opa', [...server, '--addr', `127.0.0.1:${port}`, policies], { stdio: 'ignore' })
-  process.once('exit', () => opa.kill('SIGKILL'))
+  const folder = mkdtempSync(join(tmpdir(), 'kest-bench-'))
+  const plans = join(folder, 'kest_plans.rego')
+  writeFileSync(plans, policyPlans([TIERS]))
+  const opa = spawn('opa', [...server, '--addr', `127.0.0.1:${port}`, policies, plans], { stdio: 'ignore' })
+  process.once('exit', () => {
+    opa.kill('SIGKILL')
+    rmSync(folder, { recursive: true })
+  })
   opa.unref()
   const url = `http://127.0.0.1:${port}`
   const late = Date.now() + UP_MS

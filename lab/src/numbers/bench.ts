@@ -1,6 +1,8 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { policyCombinations } from '@kest/core'
+import { policyPlans } from '@kest/opa/plans'
 import { configurationFile } from '../files.js'
 import type { Identities } from '../servers/identities.js'
 import { planIdentities } from '../servers/plan-identities.js'
@@ -19,7 +21,18 @@ interface Parts {
   readonly logs: string
   readonly programs: Readonly<Record<'opa' | 'otelcol', string>>
   readonly regoWasm: string
+  readonly plans: string
   readonly progress: (text: string) => void
+}
+
+/** What each service of the chain asks of its own. */
+const OWN_POLICIES = [['hop1/users_may_start'], ['hop2/from_hop1'], ['hop3/two_hops_away', 'hop3/not_sealed']]
+
+function writePlans(file: string): void {
+  const deployment = configurationFile('kest/deployment.yaml')
+  const text = readFileSync(deployment, 'utf8')
+  const combinations = policyCombinations({ deployment: { text, file: deployment }, policies: OWN_POLICIES })
+  writeFileSync(file, policyPlans(combinations))
 }
 
 /** Where chains are measured: what several of them share, and an end for all of them. */
@@ -49,8 +62,10 @@ export class Bench implements AsyncDisposable {
       programs: needed,
       progress,
       regoWasm: join(folder, 'rego.tar.gz'),
+      plans: join(folder, 'kest_plans.rego'),
     }
     try {
+      writePlans(parts.plans)
       await compilePolicies(needed.opa, configurationFile('opa'), parts.regoWasm)
       const plan = planIdentities(programs, 'embedded')
       const identities = await plan.start(supervisor, { folder, port: 0, ttlSeconds: TTL_SECONDS })
@@ -66,12 +81,12 @@ export class Bench implements AsyncDisposable {
    * @param nodeOptions its options
    */
   async start(variant: Variant, node: string, nodeOptions: readonly string[] = []): Promise<RunningVariant> {
-    const { supervisor, programs, regoWasm, folder, logs, progress } = this.#parts
+    const { supervisor, programs, regoWasm, plans, folder, logs, progress } = this.#parts
     progress(`starting ${variant.name}`)
     const ports = await Ports.reserve(7)
     this.#ports.push(ports)
     return await startVariant(variant, `-${this.#started++}`, {
-      ...{ supervisor, ports, programs, regoWasm, folder, node, nodeOptions },
+      ...{ supervisor, ports, programs, regoWasm, plans, folder, node, nodeOptions },
       identities: this.#identities,
       spansFile: join(logs, 'spans.jsonl'),
     })

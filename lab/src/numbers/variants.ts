@@ -14,6 +14,8 @@ export interface Variant {
   readonly name: string
   readonly folder: 'services' | 'numbers/bare' | 'numbers/floor'
   readonly opa: boolean
+  /** Whether OPA has a plan for each operation. */
+  readonly plans?: true
   readonly exports: boolean
 }
 
@@ -46,6 +48,7 @@ export const VARIANTS: readonly Variant[] = [
   FLOOR_OPA,
   IN_PROCESS,
   { name: 'Kest, OPA', folder: 'services', opa: true, exports: false },
+  { name: 'Kest, OPA, plans', folder: 'services', opa: true, plans: true, exports: false },
   { name: 'Kest, policies in process, export', folder: 'services', opa: false, exports: true },
   OPA_EXPORT,
 ]
@@ -70,6 +73,8 @@ export interface VariantContext {
   readonly programs: Readonly<Record<'opa' | 'otelcol', string>>
   /** Short-lived, and reached by the services' users: sockets are there. */
   readonly folder: string
+  /** What joins the policies of an operation, beside them. */
+  readonly plans: string
   /** The compiled policies. */
   readonly regoWasm: string
   readonly spansFile: string
@@ -88,12 +93,13 @@ export async function stopVariant({ daemons }: RunningVariant): Promise<void> {
 export async function startVariant(
   variant: Variant,
   label: string,
-  { supervisor, ports, identities, programs, regoWasm, folder, spansFile, node, nodeOptions }: VariantContext,
+  context: VariantContext,
 ): Promise<RunningVariant> {
+  const { supervisor, ports, identities, programs, regoWasm, folder, spansFile, node, nodeOptions } = context
   const url = (): string => `http://127.0.0.1:${ports.take()}`
   const urls = Object.fromEntries(CHAIN.map((name) => [name, url()])) as Record<Service, string>
   const collectorUrl = url()
-  const policies = configurationFile('opa')
+  const policies = [configurationFile('opa'), ...(variant.plans ? [context.plans] : [])]
   // Each service has an OPA of its own beside it, on a socket where there are any.
   const opaUrlOf = (name: Service): string =>
     process.platform === 'win32' ? url() : `unix://${join(folder, `${name}${label}.sock`)}`
@@ -119,6 +125,7 @@ export async function startVariant(
       return { env: { ...env, ...(opa === undefined ? { REGO_WASM: regoWasm } : { OPA_URL: opa }) }, user }
     },
     env: {
+      ...(variant.plans ? { OPA_PLANS: 'true' } : {}),
       ...(variant.exports ? { OTEL_EXPORTER_OTLP_ENDPOINT: collectorUrl } : { OTEL_TRACES_EXPORTER: 'none' }),
       KEST_CONFIG: configurationFile('kest/deployment.yaml'),
     },

@@ -7,8 +7,8 @@ export interface OpaOptions {
   readonly program: string
   /** Where it serves; `unix:///run/opa.sock` for a socket, which whoever reaches its folder may use. */
   readonly url: string
-  /** Folder of its policies, which it follows. */
-  readonly policies: string
+  /** Its policies, which it follows: a folder, or several folders and files. */
+  readonly policies: string | readonly string[]
   /** Tells it from others of its kind. Default none. */
   readonly label?: string
 }
@@ -18,10 +18,10 @@ export interface OpaOptions {
  * be read any more, beside two lines for each question.
  * @param address host and port where it listens, or its socket
  */
-export function opaArguments(address: string, policies: string): readonly string[] {
+export function opaArguments(address: string, policies: string | readonly string[]): readonly string[] {
   return [
     ...['run', '--server', `--addr=${address}`, '--authorization=basic', '--log-level=info'],
-    ...['--skip-version-check', '--watch', policies],
+    ...['--skip-version-check', '--watch', ...[policies].flat()],
   ]
 }
 

@@ -7,6 +7,7 @@ it('serves on the loopback, port 8000, and knows of nobody, unless told otherwis
     port: 8000,
     next: null,
     opa: null,
+    opaPlans: false,
     regoWasm: null,
     collector: null,
     exporter: 'otlp',
@@ -35,6 +36,7 @@ it.each([
   [{ PORT: '65536' }, /^PORT/],
   [{ PORT: '80a' }, /^PORT/],
   [{ NEXT_URL: 'hop2' }, /^NEXT_URL/],
+  [{ OPA_PLANS: '1' }, /^OPA_PLANS/],
   [{ OTEL_TRACES_EXPORTER: 'console' }, /^OTEL_TRACES_EXPORTER/],
 ])('refuses %j, and names the variable', (env, message) => {
   expect(() => readSettings(env)).toThrow(message)

@@ -8,6 +8,8 @@ export interface Settings {
   readonly next: URL | null
   /** `OPA_URL`: who decides; `unix:///run/opa/opa.sock` for a socket. */
   readonly opa: URL | null
+  /** `OPA_PLANS`, `true` or `false`: whether OPA may have a plan for each operation. Default `false`. */
+  readonly opaPlans: boolean
   /** `REGO_WASM`: a file that decides in this process instead, made by `opa build -t wasm`. */
   readonly regoWasm: string | null
   /** `OTEL_EXPORTER_OTLP_ENDPOINT`: where audit spans go. */
@@ -23,6 +25,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     port: port(text(env, 'PORT') ?? '8000'),
     next: url(env, 'NEXT_URL'),
     opa: url(env, 'OPA_URL'),
+    opaPlans: flag(env, 'OPA_PLANS'),
     regoWasm: text(env, 'REGO_WASM'),
     collector: url(env, 'OTEL_EXPORTER_OTLP_ENDPOINT'),
     exporter: exporter(text(env, 'OTEL_TRACES_EXPORTER') ?? 'otlp'),
@@ -43,6 +46,12 @@ function port(value: string): number {
   const number = Number(value)
   if (/^\d+$/.test(value) && number <= 65_535) return number
   throw new Error(`PORT: expected 0 to 65535, got ${JSON.stringify(value)}`)
+}
+
+function flag(env: NodeJS.ProcessEnv, name: string): boolean {
+  const value = text(env, name) ?? 'false'
+  if (value === 'true' || value === 'false') return value === 'true'
+  throw new Error(`${name}: expected true or false, got ${JSON.stringify(value)}`)
 }
 
 function exporter(value: string): Settings['exporter'] {

@@ -10,11 +10,23 @@ import { doctor } from './commands/doctor.js'
 import { evidence } from './commands/evidence.js'
 import { graph } from './commands/graph.js'
 import { init } from './commands/init.js'
+import { policies } from './commands/policies.js'
 import { show } from './commands/show.js'
 import { verify } from './commands/verify.js'
 import { EXIT } from './exit-code.js'
 
-const WORKING: readonly Command[] = [verify, show, audit, evidence, graph, init, deploy, dev, doctor]
+const WORKING: readonly Command[] = [
+  verify,
+  show,
+  audit,
+  evidence,
+  graph,
+  init,
+  deploy,
+  dev,
+  doctor,
+  policies,
+]
 const COMMANDS: readonly Command[] = [...WORKING, completionOf(WORKING)]
 
 const HELP = `Usage: kest COMMAND [arguments]

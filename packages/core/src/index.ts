@@ -106,6 +106,7 @@ export {
   verifyEntries,
 } from './passport/verify-entries.js'
 export type { VerifyOptions } from './passport/verify-options.js'
+export { type PolicyCombinationsOptions, policyCombinations } from './policy/combinations.js'
 export {
   type CachedPolicyEngine,
   cacheDecisions,

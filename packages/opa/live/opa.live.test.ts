@@ -1,10 +1,7 @@
-import { execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { createKest, type PolicyEngine } from '@kest/core'
@@ -15,10 +12,9 @@ import { fastify } from 'fastify'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { requestOf } from '../tests/support/context.js'
 import { LIBRARY_CASES, PARAMETERS } from '../tests/support/library-cases.js'
+import { type OpaSettings, startOpaIn, untilHealthy } from './support/opa-process.js'
 
-const POLICIES = fileURLToPath(new URL('../policies', import.meta.url))
 const SCRIPT = fileURLToPath(new URL('../../../scripts/policies.mjs', import.meta.url))
-const UP_MS = 30_000
 
 /** OPA's own authorization: whoever has the token may ask for data, and nothing else. */
 const AUTHZ = `package system.authz
@@ -268,57 +264,10 @@ async function askThrough(engine: PolicyEngine, policy: string | readonly [strin
   return [response.statusCode, response.json().code, runs]
 }
 
-interface OpaSettings {
-  readonly addr?: string
-  readonly args?: readonly string[]
-}
-
 async function startOpa(settings: OpaSettings = {}): Promise<string> {
   return (await startOpaProcess(settings)).url
 }
 
-/** Ends with the test, or before. */
-async function startOpaProcess({ addr, args = [] }: OpaSettings = {}) {
-  const port = addr === undefined ? await freePort() : 0
-  const url = `http://127.0.0.1:${port}`
-  const server = ['run', '--server', '--skip-version-check', '--log-level', 'error']
-  const files = ['--ignore', '*_test.rego', '--ignore', '*.wasm', POLICIES, join(folder, 'data.json')]
-  const child = spawn('opa', [...server, '--addr', addr ?? `127.0.0.1:${port}`, ...args, ...files], {
-    stdio: 'ignore',
-  })
-  try {
-    await once(child, 'spawn')
-  } catch (cause) {
-    throw new Error('opa is not on PATH: scripts/live-tools.sh installs it', { cause })
-  }
-  const kill = async (): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    const exited = once(child, 'exit')
-    child.kill('SIGKILL')
-    await exited
-  }
-  onTestFinished(kill)
-  if (addr === undefined) await untilHealthy(engineAt(url))
-  return { url, kill }
-}
-
-async function untilHealthy(engine: OPAPolicyEngine): Promise<void> {
-  const late = Date.now() + UP_MS
-  for (;;) {
-    try {
-      await engine.health()
-      return
-    } catch (cause) {
-      if (Date.now() > late) throw new Error(`OPA is not healthy after ${UP_MS} ms`, { cause })
-    }
-    await delay(50)
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
+function startOpaProcess(settings: OpaSettings = {}) {
+  return startOpaIn(folder, settings)
 }

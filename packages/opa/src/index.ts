@@ -1,5 +1,8 @@
 export type { PolicyPaths } from './decision/policy-paths.js'
 export { policyLibrary } from './library.js'
+export type { Combination } from './plans/format.js'
+export type { PlanState, PlanStatus } from './plans/plan.js'
+export { policyPlans } from './plans/policy-plans.js'
 export { OPAPolicyEngine } from './rest/opa-policy-engine.js'
 export type { OPAOptions } from './rest/options.js'
 export type { RegoWasmOptions } from './wasm/options.js'

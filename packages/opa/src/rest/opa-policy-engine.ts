@@ -10,6 +10,10 @@ import {
 import { alsoAllowed, isDenied } from '../decision/allowed.js'
 import { UNDEFINED } from '../decision/read-decision.js'
 import { denial, undecided } from '../decision/refusal.js'
+import { PLAN_PACKAGE } from '../plans/format.js'
+import type { Plan, PlanStatus } from '../plans/plan.js'
+import { type Documents, readPlanAnswer } from '../plans/plan-answer.js'
+import { Plans } from '../plans/plans.js'
 import { Connections } from './connection.js'
 import { contextTexts } from './context-texts.js'
 import { Deadline, Scope, TimeIsUp } from './deadline.js'
@@ -18,6 +22,11 @@ import { hasQueries, known } from './known.js'
 import { type OPAOptions, type ResolvedOPAOptions, resolveOptions } from './options.js'
 import { parseObject } from './parse-object.js'
 import { documentsOf, queryOf, reference } from './query.js'
+
+/** So much of the time a plan has for itself; behind it, each policy is asked alone as well. */
+const PLAN_SHARE = 0.5
+/** Who leaves a plan unanswered for longer says something of it. */
+const IMPATIENT_MS = 100
 
 /** That an earlier policy decided. */
 const NOT_NEEDED = new Error('an earlier policy decided')
@@ -50,6 +59,7 @@ export class OPAPolicyEngine implements PolicyEngine {
   readonly #connections: Connections
   readonly #base: string
   #aside: OPAPolicyEngine | undefined
+  readonly #plans: Plans | null
   /** Where it is asked. */
   readonly address: string
 
@@ -60,19 +70,20 @@ export class OPAPolicyEngine implements PolicyEngine {
     const { url, socketPath, connect, connections } = this.#options
     this.address = socketPath === undefined ? url.href : `${url.href} at ${socketPath}`
     this.#connections = new Connections(url.origin, { connect, connections })
+    const { planRetryMs, pathOf } = this.#options
+    this.#plans = planRetryMs === null ? null : new Plans(pathOf, planRetryMs)
     this.#base = url.pathname.replace(/\/$/, '')
   }
 
-  /** The same OPA, over as many connections more: what is only observed is asked there (K-OBSERVE). It is closed with this one. */
+  /** The same OPA, over as many connections more: what is only observed is asked there, each policy by itself (K-OBSERVE). It is closed with this one. */
   get aside(): OPAPolicyEngine {
     if (this.#connections.kept.destroyed) return this
-    this.#aside ??= new OPAPolicyEngine(this.#given)
+    this.#aside ??= new OPAPolicyEngine({ ...this.#given, plans: false })
     return this.#aside
   }
 
   evaluate(request: PolicyRequest, { signal }: { readonly signal: AbortSignal }): Promise<true | Decision> {
-    const deadline = new Deadline(signal, this.#options.timeoutMs, 1)
-    return this.#decide(request, JSON.stringify, deadline)
+    return this.evaluateAll([request], { signal })[0] as Promise<true | Decision>
   }
 
   evaluateAll(
@@ -80,8 +91,18 @@ export class OPAPolicyEngine implements PolicyEngine {
     { signal }: { readonly signal: AbortSignal },
   ): readonly Promise<true | Decision>[] {
     const deadline = new Deadline(signal, this.#options.timeoutMs, requests.length)
-    const textOf = contextTexts()
-    return requests.map((request) => this.#decide(request, textOf, deadline))
+    const textOf = requests.length === 1 ? JSON.stringify : contextTexts()
+    const alone = (request: PolicyRequest): Promise<true | Decision> =>
+      this.#decide(request, textOf, deadline)
+    const plan = this.#plans?.of(requests) ?? null
+    if (plan?.state === 'used') return this.#decideByPlan(plan, requests, textOf, alone, deadline)
+    if (plan?.takeTry() === true) void this.#try(plan, requests, textOf)
+    return requests.map(alone)
+  }
+
+  /** What was asked together so far, and whether by a plan; empty without the option `plans`. */
+  plans(): readonly PlanStatus[] {
+    return this.#plans?.status() ?? []
   }
 
   /**
@@ -150,6 +171,85 @@ export class OPAPolicyEngine implements PolicyEngine {
     await this.close()
   }
 
+  /**
+   * One question for all. Where it is not answered as a plan answers, each policy is asked alone, within the same time, and so it
+   * is where the plan takes long: an earlier policy may have denied, while a later one hangs.
+   */
+  #decideByPlan(
+    plan: Plan,
+    requests: readonly PolicyRequest[],
+    textOf: (context: PolicyContext) => string,
+    alone: (request: PolicyRequest) => Promise<true | Decision>,
+    deadline: Deadline,
+  ): readonly Promise<true | Decision>[] {
+    const scope = new Scope()
+    deadline.add(scope)
+    const answer = this.#askByPlan(plan, requests, textOf, scope)
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<null>((resolve) => {
+      timer = setTimeout(() => {
+        plan.is('failed')
+        resolve(null)
+      }, this.#options.timeoutMs * PLAN_SHARE)
+    })
+    const inTime = Promise.race([answer, late])
+    const outcomes = requests.map(async (request, question) => {
+      const judged = (documents: Documents): true | Decision =>
+        this.#judgeAll(request, documents[question] as readonly unknown[])
+      const documents = await inTime
+      if (documents !== null) {
+        deadline.letGo()
+        return judged(documents)
+      }
+      const single = alone(request)
+      return await Promise.race([single, answer.then((later) => (later === null ? single : judged(later)))])
+    })
+    void Promise.allSettled([inTime, ...outcomes]).then(() => {
+      clearTimeout(timer)
+      scope.end(NOT_NEEDED)
+      deadline.done(scope)
+    })
+    return outcomes
+  }
+
+  /** Asks a plan for its own sake: nobody waits for what it answers. */
+  async #try(
+    plan: Plan,
+    requests: readonly PolicyRequest[],
+    textOf: (context: PolicyContext) => string,
+  ): Promise<void> {
+    const deadline = new Deadline(new AbortController().signal, this.#options.timeoutMs * PLAN_SHARE, 1)
+    try {
+      if ((await this.#askByPlan(plan, requests, textOf, deadline)) !== null) plan.is('used')
+    } finally {
+      deadline.letGo()
+    }
+  }
+
+  /** Never rejects. @returns `null` for what is no answer of this plan, which is not asked again for a while */
+  async #askByPlan(
+    plan: Plan,
+    requests: readonly PolicyRequest[],
+    textOf: (context: PolicyContext) => string,
+    scope: Scope,
+  ): Promise<Documents | null> {
+    const since = performance.now()
+    const path = `/v1/data/${PLAN_PACKAGE}/${plan.name}`
+    try {
+      const body = `{"input":{"contexts":[${requests.map(({ context }) => textOf(context)).join(',')}]}}`
+      const { status, text } = await this.#exchange({ method: 'POST', path, body }, scope)
+      const document = status === 200 ? parseObject(text) : undefined
+      const found = document !== undefined && Object.hasOwn(document, 'result')
+      const documents = found ? readPlanAnswer(document['result'], plan.name, plan.combination) : null
+      if (documents === null) plan.is(document === undefined || found ? 'failed' : 'absent')
+      return documents
+    } catch {
+      // That whoever asked has left says nothing of the plan, unless he had waited for it. The policies alone say what is wrong.
+      if (!scope.over || performance.now() - since > IMPATIENT_MS) plan.is('failed')
+      return null
+    }
+  }
+
   async #decide(
     request: PolicyRequest,
     textOf: (context: PolicyContext) => string,
@@ -195,8 +295,12 @@ export class OPAPolicyEngine implements PolicyEngine {
       throw undecided('ERR_KEST_ENGINE_ANSWER', policies, 'its answer is none to the query', request)
     }
     if (documents === null) return denial(policies.join(', '), UNDEFINED)
+    return this.#judgeAll(request, documents)
+  }
+
+  #judgeAll(request: PolicyRequest, documents: readonly unknown[]): true | Decision {
     let decision: true | Decision = true
-    for (const [index, policy] of policies.entries()) {
+    for (const [index, policy] of request.policies.entries()) {
       decision = this.#judge(policy, documents[index], request, decision)
       if (isDenied(decision)) break
     }

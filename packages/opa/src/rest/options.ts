@@ -30,6 +30,12 @@ export interface OPAOptions {
    * must allow. Default `false`: each has a question of its own, all at once.
    */
   readonly batch?: boolean
+  /**
+   * Whether all policies of an operation are asked in one question where OPA has a plan for them, a file that `kest policies plan`
+   * writes; what it has none for is asked as without. `retryMs` is how long a plan that was not there, or failed, is not asked for
+   * again, default 10,000. Default `false`.
+   */
+  readonly plans?: boolean | { readonly retryMs?: number }
   /** For all that is asked at once, milliseconds. Default 1,000. */
   readonly timeoutMs?: number
   /** Bytes of an answer. Default 65,536. */
@@ -47,6 +53,8 @@ export interface ResolvedOPAOptions {
   readonly authorization: () => MaybePromise<string | null>
   readonly connect: buildConnector.connector | buildConnector.BuildOptions
   readonly batch: boolean
+  /** `null` where there are no plans. */
+  readonly planRetryMs: number | null
   readonly timeoutMs: number
   readonly maxAnswerBytes: number
   readonly connections: number
@@ -62,10 +70,12 @@ const KNOWN = [
   'paths',
   'decisionPath',
   'batch',
+  'plans',
   'timeoutMs',
   'maxAnswerBytes',
   'connections',
 ]
+const PLAN_RETRY_MS = 10_000
 /** Bytes of a Unix socket's path that every platform takes. */
 const MAX_PATH_BYTES = 103
 /** RFC 6750 §2.1. */
@@ -85,10 +95,21 @@ export function resolveOptions(options: OPAOptions): ResolvedOPAOptions {
     authorization: createAuthorization(options.token),
     connect: connectorOf(options, socketPath),
     batch,
+    planRetryMs: toPlanRetryMs(options.plans ?? false),
     timeoutMs: toInteger(`${WHERE}.timeoutMs`, options.timeoutMs ?? 1_000, 1, LONGEST_MS),
     maxAnswerBytes: toInteger(`${WHERE}.maxAnswerBytes`, options.maxAnswerBytes ?? 65_536, 1),
     connections: toInteger(`${WHERE}.connections`, options.connections ?? 128, 1),
   }
+}
+
+function toPlanRetryMs(plans: unknown): number | null {
+  if (plans === false) return null
+  if (plans === true) return PLAN_RETRY_MS
+  if (typeof plans !== 'object' || plans === null || Array.isArray(plans))
+    throw new KestConfigError(`${WHERE}.plans: expected a boolean, or options`)
+  assertOptions(`${WHERE}.plans`, plans, ['retryMs'])
+  const { retryMs } = plans as { readonly retryMs?: unknown }
+  return toInteger(`${WHERE}.plans.retryMs`, retryMs ?? PLAN_RETRY_MS, 1, LONGEST_MS)
 }
 
 function toUrl(url: unknown): URL {

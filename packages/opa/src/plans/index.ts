@@ -1,0 +1,2 @@
+export type { Combination } from './format.js'
+export { policyPlans } from './policy-plans.js'
