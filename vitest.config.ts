@@ -1,12 +1,20 @@
 import { existsSync, readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig } from 'vitest/config'
+
+/** As many as there are processors: vitest leaves one of them idle, and that is half of what CI has. */
+const WORKERS = availableParallelism()
 
 const folders = ['packages', 'examples'].flatMap((parent) =>
   readdirSync(parent).map((name) => ({ name, root: `${parent}/${name}` })),
 )
 
+/** What they say is the same on every Node: texts, types. `.ci/run` leaves their project out on all but the first. */
+const ONCE = '**/*.once.test.ts'
+
 /** Tests lie beside the code and in `tests/`. They import their own package's source, and other packages built. */
-function project(name: string, root: string, groupOrder = 0) {
+function project(name: string, root: string, order = { groupOrder: 0, maxWorkers: WORKERS }) {
+  const { groupOrder, maxWorkers } = order
   return {
     extends: true as const,
     test: {
@@ -14,8 +22,9 @@ function project(name: string, root: string, groupOrder = 0) {
       root,
       include: ['src/**/*.test.ts', 'tests/**/*.test.ts'],
       // These ask the newest of everything on every Node, once: `vitest.live.config.ts`.
-      exclude: [...configDefaults.exclude, 'tests/live/**'],
+      exclude: [...configDefaults.exclude, 'tests/live/**', ONCE],
       sequence: { groupOrder },
+      maxWorkers,
     },
   }
 }
@@ -38,9 +47,13 @@ export default defineConfig({
         .filter(({ root }) => existsSync(`${root}/package.json`))
         .map(({ name, root }) => project(name, root)),
       project('lab', 'lab'),
-      // These measure, or are heavy: they wait until the others are done.
-      project('bench', 'bench', 1),
-      project('packaging', '.', 2),
+      // These measure, or are heavy: they wait until the others are done. The last build, pack and read the tree itself.
+      project('bench', 'bench', { groupOrder: 1, maxWorkers: WORKERS }),
+      project('packaging', '.', { groupOrder: 2, maxWorkers: 1 }),
+      {
+        extends: true as const,
+        test: { name: 'once', include: [ONCE], sequence: { groupOrder: 2 }, maxWorkers: 1 },
+      },
     ],
   },
 })

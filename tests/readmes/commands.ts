@@ -1,4 +1,4 @@
-const MANUAL = 'as printed, with files of its own: tests/readmes/command-line.test.ts'
+const MANUAL = 'as printed, with files of its own: tests/readmes/command-line.once.test.ts'
 
 /**
  * How each block of commands in a README is tested, by its page and first line. `installed`: tests/live/readmes.live.test.ts runs it
