@@ -240,9 +240,12 @@ describe('the deployment’s policies', () => {
     },
   )
 
-  it('F-PE-11 the package exports nothing that makes a deployment', async () => {
-    const names = Object.keys(await import('../index.js'))
-    expect(names.filter((name) => /deploy|deviation|tier/i.test(name))).toEqual([])
+  it('F-PE-11 the package exports what reads a deployment, and nothing that puts one into force', async () => {
+    const core = await import('../index.js')
+    const names = Object.keys(core).filter((name) => /deploy|deviation|tier/i.test(name))
+    expect(names.sort()).toEqual(['DEPLOYMENT_TIERS', 'deploymentInForce', 'readDeploymentFile'])
+    expect(core.DEPLOYMENT_TIERS).toSatisfy(Object.isFrozen)
+    expect(() => createKest({ identity, deployment: {} } as never)).toThrow(/deployment/)
   })
 
   it('refuses to start on a broken file', () => {

@@ -6,7 +6,7 @@ import type { PolicyTier } from './engine.js'
 import { type Observation, parseObservation } from './observation.js'
 
 /** Tiers that only the deployment can fill, in the order of evaluation. */
-export const DEPLOYMENT_TIERS = ['enterprise', 'platform', 'application'] as const
+export const DEPLOYMENT_TIERS = Object.freeze(['enterprise', 'platform', 'application'] as const)
 export type DeploymentTier = (typeof DEPLOYMENT_TIERS)[number]
 
 /** An exemption of one operation from one policy (F-PE-11). It exempts from no recording (F-PE-13). */
