@@ -12,8 +12,9 @@ export default defineConfig({
   test: {
     environment: 'node',
     watch: false,
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 120_000, interval: 20 } },
     server: { deps: { external: [/\/dist\//] } },
     // One after the other: they start servers, and some of them look at what a busy machine would blur.
     fileParallelism: false,

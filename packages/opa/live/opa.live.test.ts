@@ -237,7 +237,7 @@ describe('a service that asks OPA', () => {
 })
 
 function engineAt(url: string, options: Omit<OPAOptions, 'url'> = {}): OPAPolicyEngine {
-  const engine = new OPAPolicyEngine({ url, timeoutMs: 10_000, ...options })
+  const engine = new OPAPolicyEngine({ url, timeoutMs: 60_000, ...options })
   onTestFinished(() => engine.close())
   return engine
 }
@@ -252,7 +252,7 @@ async function askThrough(engine: PolicyEngine, policy: string | readonly [strin
   const kest = createKest({
     identity: new MockIdentityProvider('spiffe://example.org/orders'),
     engine,
-    policyTimeoutMs: 10_000,
+    policyTimeoutMs: 60_000,
     logger: new RecordingLogger(),
   })
   const app = fastify()

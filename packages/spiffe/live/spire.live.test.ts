@@ -37,7 +37,7 @@ it.skipIf(missing.length > 0)(
     if (isRoot) {
       expect(hops.map(({ identities }) => identities)).toEqual(WORKLOADS.map(({ id }) => [id]))
       await expect(
-        X509Source.connect({ address, connectTimeoutMs: 2000, logger: new RecordingLogger() }),
+        X509Source.connect({ address, connectTimeoutMs: 10_000, logger: new RecordingLogger() }),
         'this process is not registered',
       ).rejects.toMatchObject({ code: 'ERR_SPIFFE_TIMEOUT', cause: { code: 'ERR_SPIFFE_DENIED' } })
     }

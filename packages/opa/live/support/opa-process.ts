@@ -39,7 +39,7 @@ export async function startOpaIn(folder: string, { addr, port: wanted, args = []
   }
   onTestFinished(kill)
   if (addr === undefined) {
-    await using engine = new OPAPolicyEngine({ url, timeoutMs: 10_000 })
+    await using engine = new OPAPolicyEngine({ url, timeoutMs: 60_000 })
     await untilHealthy(engine)
   }
   return { url, port, kill }
