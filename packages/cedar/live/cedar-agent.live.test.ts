@@ -17,7 +17,7 @@ const why = missing ? ' (DID NOT RUN: cedar-agent not on PATH)' : ''
 if (missing) console.warn(`The tests with a Cedar Agent${why}`)
 
 function engineAt(url: string, authorization = KEY): CedarPolicyEngine {
-  const engine = new CedarPolicyEngine({ url, authorization, timeoutMs: 30_000 })
+  const engine = new CedarPolicyEngine({ url, authorization, timeoutMs: 60_000 })
   onTestFinished(() => engine.close())
   return engine
 }
@@ -56,7 +56,7 @@ describe.skipIf(missing)(`a Cedar Agent${why}`, () => {
     const kest = createKest({
       identity: new MockIdentityProvider('spiffe://kest.test/orders'),
       engine: engineAt(agent.url),
-      policyTimeoutMs: 30_000,
+      policyTimeoutMs: 60_000,
       logger: new RecordingLogger(),
     })
     const run = vi.fn()

@@ -34,7 +34,8 @@ export async function recordBefore(url: string): Promise<Recorder> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     taken: () => {
-      const all = exchanges
+      // What is asked at once is answered in any order.
+      const all = exchanges.sort((a, b) => (JSON.stringify(a.asked) < JSON.stringify(b.asked) ? -1 : 1))
       exchanges = []
       return all
     },
