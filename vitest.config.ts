@@ -2,9 +2,6 @@ import { existsSync, readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig } from 'vitest/config'
 
-/** As many as there are processors: vitest leaves one of them idle, and that is half of what CI has. */
-const WORKERS = availableParallelism()
-
 const folders = ['packages', 'examples'].flatMap((parent) =>
   readdirSync(parent).map((name) => ({ name, root: `${parent}/${name}` })),
 )
@@ -13,8 +10,7 @@ const folders = ['packages', 'examples'].flatMap((parent) =>
 const ONCE = '**/*.once.test.ts'
 
 /** Tests lie beside the code and in `tests/`. They import their own package's source, and other packages built. */
-function project(name: string, root: string, order = { groupOrder: 0, maxWorkers: WORKERS }) {
-  const { groupOrder, maxWorkers } = order
+function project(name: string, root: string, groupOrder = 0) {
   return {
     extends: true as const,
     test: {
@@ -24,7 +20,6 @@ function project(name: string, root: string, order = { groupOrder: 0, maxWorkers
       // These ask the newest of everything on every Node, once: `vitest.live.config.ts`.
       exclude: [...configDefaults.exclude, 'tests/live/**', ONCE],
       sequence: { groupOrder },
-      maxWorkers,
     },
   }
 }
@@ -35,6 +30,8 @@ export default defineConfig({
   test: {
     environment: 'node',
     watch: false,
+    // Vitest leaves one processor idle, and that is half of what CI has.
+    maxWorkers: availableParallelism(),
     // Machines that are busy, with few processors: what is waited for is a condition, and this is when to stop. A test
     // that is slow gets room; none is tried twice.
     testTimeout: 300_000,
@@ -47,13 +44,10 @@ export default defineConfig({
         .filter(({ root }) => existsSync(`${root}/package.json`))
         .map(({ name, root }) => project(name, root)),
       project('lab', 'lab'),
-      // These measure, or are heavy: they wait until the others are done. The last build, pack and read the tree itself.
-      project('bench', 'bench', { groupOrder: 1, maxWorkers: WORKERS }),
-      project('packaging', '.', { groupOrder: 2, maxWorkers: 1 }),
-      {
-        extends: true as const,
-        test: { name: 'once', include: [ONCE], sequence: { groupOrder: 2 }, maxWorkers: 1 },
-      },
+      // These measure, or are heavy: they wait until the others are done.
+      project('bench', 'bench', 1),
+      project('packaging', '.', 2),
+      { extends: true as const, test: { name: 'once', include: [ONCE], sequence: { groupOrder: 2 } } },
     ],
   },
 })
