@@ -35,7 +35,7 @@ export default defineConfig({
     // Machines that are busy, with few processors: what is waited for is a condition, and this is when to stop. A test
     // that is slow gets room; none is tried twice.
     testTimeout: 300_000,
-    hookTimeout: 300_000,
+    hookTimeout: 600_000,
     expect: { poll: { timeout: 120_000, interval: 10 } },
     // What is built runs as it is published, untouched by the test runner.
     server: { deps: { external: [/\/dist\//] } },

@@ -13,7 +13,7 @@ export default defineConfig({
     environment: 'node',
     watch: false,
     testTimeout: 300_000,
-    hookTimeout: 300_000,
+    hookTimeout: 600_000,
     expect: { poll: { timeout: 120_000, interval: 20 } },
     server: { deps: { external: [/\/dist\//] } },
     // One after the other: they start servers, and some of them look at what a busy machine would blur.
