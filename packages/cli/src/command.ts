@@ -25,6 +25,8 @@ export interface About {
   readonly usage: readonly string[]
   /** What it does, in lines. */
   readonly about: string
+  /** What its first argument must be, where it comes before what `arguments` says. */
+  readonly verbs?: readonly string[]
   /** What its arguments may be: one of these words, or files; or another command with its own, which comes behind `--`. */
   readonly arguments: readonly string[] | 'files' | 'command'
   /** Whole command lines. */

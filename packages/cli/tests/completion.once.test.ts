@@ -41,6 +41,9 @@ describe('kest completion', () => {
     expect(completed('graph', 'x', '-f', '=')).toBe('mermaid dot svg html')
     expect(completed('audit', '--fail-on', 'sequence-s')).toBe('sequence-shared sequence-start')
     expect(completed('completion', '')).toBe('bash zsh fish')
+    expect(completed('deploy', '')).toBe('check')
+    expect(completed('deploy', 'check', 'k')).toBe('')
+    expect(completed('deploy', 'check', '--opa-s')).toBe('--opa-socket')
     expect(completed('verify', '$(touch made)')).toBe('')
     expect(completed('graph', '-f', '`touch made`')).toBe('')
     expect(existsSync(`${path}/made`)).toBe(false)
@@ -59,6 +62,14 @@ describe('kest completion', () => {
     const { stdout } = await kest(['completion', shell])
     expect(stdout.replaceAll('\\', '')).toContain('such as 2026-01-31T12:00:00Z')
     expect(stdout.replaceAll('\\', '')).toContain('[HOST:]PORT, such as 4318')
+  })
+
+  it.each([
+    ['zsh', "'1:word:(check)' \\\n        '*:file:_files'"],
+    ['fish', "'__fish_seen_subcommand_from deploy; and not __fish_seen_subcommand_from check' -a 'check'"],
+  ])('offers in %s what must come first, before files', async (shell, line) => {
+    const { stdout } = await kest(['completion', shell])
+    expect(stdout).toContain(line)
   })
 
   it.each(['bash', 'zsh', 'fish'])('names every command and every option for %s', async (shell) => {

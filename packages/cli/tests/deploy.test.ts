@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { folder, kest, lines } from './support/kest.js'
@@ -157,11 +158,36 @@ describe('kest deploy check', () => {
     expect([unreachable.stderr, unreachable.code]).toEqual([expect.stringContaining('--rego kest.json: '), 2])
   })
 
+  it('asks an OPA by its token, and by its socket, and shows the token to nobody', async () => {
+    const files = await folder({ token: 'hunter2\n' })
+    const server = createServer((request, response) => {
+      if (request.headers.authorization !== 'Bearer hunter2') response.writeHead(401)
+      response.end(request.url === '/v1/data/acme/embargo' ? '{"result":true}' : '{}')
+    })
+    const socket = join(files, 'opa.sock')
+    await new Promise<void>((resolve) => server.listen(socket, resolve))
+    onTestFinished(() => void server.close())
+    const policies = { policies: { enterprise: ['acme/embargo'], platform: ['kest/nowhere'] } }
+    const by = ['--opa-socket', socket]
+    const known = await warningsOf(policies, [...by, '--opa-token-file', join(files, 'token')])
+    expect(known).toEqual({ code: 1, warnings: ['unknown-policy policies.platform[0]'] })
+    const unknown = await warningsOf(policies, by)
+    expect(unknown).toEqual({
+      code: 1,
+      warnings: ['unknown-policy policies.enterprise[0]', 'unknown-policy policies.platform[0]'],
+    })
+  })
+
   it.each([
     [['deploy'], 'kest deploy check FILE'],
     [['deploy', 'check'], 'which file?'],
     [['deploy', 'check', 'a', '--at', inDays(0)], '--at is for --operation'],
     [['deploy', 'check', 'a', '--opa', 'opa'], '--opa: expected a URL'],
+    [['deploy', 'check', 'a', '--opa-token-file', 'x'], '--opa-token-file: for which OPA? --opa URL'],
+    [
+      ['deploy', 'check', 'a', '--opa', 'http://a', '--opa', 'http://b', '--opa-socket', 'x'],
+      '--opa-socket: for which OPA? --opa is given more than once',
+    ],
     [['deploy', 'check', 'a', '--fail-on', 'expire'], '--fail-on: expected'],
   ])('refuses %j', async (args, message) => {
     const { stderr, code } = await kest(args)

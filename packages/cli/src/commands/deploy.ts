@@ -1,6 +1,7 @@
 import { type Deployment, deploymentInForce, KestConfigError, readDeploymentFile } from '@kest/core'
 import { oneOf } from '../arguments/choice.js'
 import { listOf } from '../arguments/list.js'
+import { OPA_OPTIONS, opasOf } from '../arguments/opa.js'
 import type { Options } from '../arguments/options.js'
 import { parseTime } from '../arguments/time.js'
 import { UsageError } from '../arguments/usage-error.js'
@@ -32,8 +33,10 @@ const OPTIONS = {
     type: 'string',
     multiple: true,
     value: 'URL',
-    help: 'An OPA: warns of policies that no engine has which is named. May be repeated.',
+    help: `An OPA: warns of policies that no engine has which is named. May be repeated. Cedar has no list of names to look in:
+      there a policy is what is said of the action of that name, or of any.`,
   },
+  ...OPA_OPTIONS,
   rego: {
     type: 'string',
     multiple: true,
@@ -66,7 +69,9 @@ const ABOUT: About = {
   about: `
 Reads a deployment file as services read it, and says whether they would take it: what it
 says of an operation, what ends soon, which policies no engine has, and what in it nothing
-that was recorded is about. It opens no connection but to the OPA that --opa names.`,
+that was recorded is about. It opens no connection but to the OPA that --opa or
+--opa-socket names.`,
+  verbs: ['check'],
   arguments: 'files',
   examples: [
     'kest deploy check kest.yaml',
@@ -87,7 +92,7 @@ export const deploy: Command = defineCommand(ABOUT, OPTIONS, async ({ values, po
   }
   const failing = failOn(values['fail-on'])
   const days = daysOf(values.soon)
-  const opa = (values.opa ?? []).map(urlOf)
+  const opa = await opasOf(values.opa ?? [], values)
   const now = Date.now()
   const at = values.at === undefined ? now : parseTime('at', values.at)
   const own = (values.policy ?? []).flatMap(listOf)
@@ -131,10 +136,4 @@ function failOn(values: readonly string[] = DEFAULT_FAIL_ON): ReadonlySet<Warnin
 function daysOf(value = '7'): number {
   if (/^\d{1,4}$/.test(value)) return Number(value)
   throw new UsageError(`--soon: expected days, such as 7, got "${value}"`)
-}
-
-function urlOf(value: string): URL {
-  const url = URL.canParse(value) ? new URL(value) : null
-  if (url !== null && /^https?:$/.test(url.protocol)) return url
-  throw new UsageError('--opa: expected a URL of http or https, such as http://127.0.0.1:8181')
 }

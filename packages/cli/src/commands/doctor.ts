@@ -1,6 +1,6 @@
-import { readRegularFile } from '@kest/core'
 import { oneOf } from '../arguments/choice.js'
 import { listOf } from '../arguments/list.js'
+import { httpUrl, OPA_OPTIONS, opasOf } from '../arguments/opa.js'
 import type { Options } from '../arguments/options.js'
 import { parseSeconds } from '../arguments/seconds.js'
 import { UsageError } from '../arguments/usage-error.js'
@@ -11,11 +11,9 @@ import { runChecks } from '../doctor/run-checks.js'
 import { secretsOf } from '../doctor/secrets.js'
 import type { Settings } from '../doctor/settings.js'
 import { EXIT } from '../exit-code.js'
-import { InputError } from '../files/input-error.js'
 
 const TIMEOUT_MS = 5_000
 const GRAVE = ['failure', 'warning', 'none'] as const
-const HTTP = /^https?:$/
 
 const OPTIONS = {
   'trust-domain': {
@@ -25,18 +23,7 @@ const OPTIONS = {
     help: 'Trust domains whose workloads it must be able to verify, separated by commas; may be repeated.',
   },
   opa: { type: 'string', value: 'URL', help: 'Where OPA is, such as http://127.0.0.1:8181.' },
-  'opa-socket': {
-    type: 'string',
-    value: 'PATH',
-    choices: 'file',
-    help: 'The Unix socket that OPA serves on; --opa is http://opa then, unless it is given.',
-  },
-  'opa-token-file': {
-    type: 'string',
-    value: 'FILE',
-    choices: 'file',
-    help: 'Holds the bearer token for OPA. It is not shown.',
-  },
+  ...OPA_OPTIONS,
   policy: {
     type: 'string',
     multiple: true,
@@ -123,41 +110,14 @@ function fails({ status }: Finding, grave: (typeof GRAVE)[number]): boolean {
 
 /** @throws {UsageError} @throws {InputError} */
 async function settingsOf(values: Values): Promise<Settings> {
+  const [opa] = await opasOf(values.opa === undefined ? [] : [values.opa], values)
   return {
     env: process.env,
     timeoutMs: values.timeout === undefined ? TIMEOUT_MS : parseSeconds('timeout', values.timeout),
     trustDomains: (values['trust-domain'] ?? []).flatMap(listOf),
-    opa: await opaOf(values),
+    opa: opa ?? null,
     policies: [...new Set((values.policy ?? []).flatMap(listOf))],
-    otlp: values.otlp === undefined ? null : urlOf('otlp', values.otlp).href,
-    front: values.front === undefined ? null : urlOf('front', values.front),
+    otlp: values.otlp === undefined ? null : httpUrl('otlp', values.otlp).href,
+    front: values.front === undefined ? null : httpUrl('front', values.front),
   }
-}
-
-async function opaOf(values: Values): Promise<Settings['opa']> {
-  const { opa, 'opa-socket': socketPath, 'opa-token-file': tokenFile } = values
-  if (opa === undefined && socketPath === undefined) {
-    if (tokenFile !== undefined) throw new UsageError('--opa-token-file: for which OPA? --opa URL')
-    return null
-  }
-  return {
-    url: urlOf('opa', opa ?? 'http://opa'),
-    ...(socketPath === undefined ? {} : { socketPath }),
-    ...(tokenFile === undefined ? {} : { token: await tokenIn(tokenFile) }),
-  }
-}
-
-async function tokenIn(path: string): Promise<string> {
-  try {
-    return (await readRegularFile(path)).toString('utf8').trim()
-  } catch (cause) {
-    throw new InputError(`--opa-token-file: ${(cause as Error).message}`, { cause })
-  }
-}
-
-/** What is no URL may be a secret in the wrong place, and is not shown. */
-function urlOf(option: string, value: string): URL {
-  const url = URL.canParse(value) ? new URL(value) : null
-  if (url !== null && HTTP.test(url.protocol)) return url
-  throw new UsageError(`--${option}: expected a URL of http or https, such as http://127.0.0.1:8080`)
 }

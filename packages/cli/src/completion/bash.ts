@@ -28,7 +28,7 @@ complete -o default -F _kest kest
 `
 }
 
-function caseOf({ name, options, arguments: positionals }: CompletedCommand): string {
+function caseOf({ name, options, verbs, arguments: positionals }: CompletedCommand): string {
   const all = Object.entries(options)
   const chosen = all.flatMap(([option, one]) => {
     const words = wordsOf(one)
@@ -40,7 +40,11 @@ function caseOf({ name, options, arguments: positionals }: CompletedCommand): st
       ? ''
       : `          ${others.map(([option, one]) => pattern(option, one)).join('|')}) ;;\n`
   const flags = all.map(([option]) => `--${option}`).join(' ')
-  const words = Array.isArray(positionals) ? ` else words='${positionals.join(' ')}';` : ''
+  const words = Array.isArray(positionals)
+    ? ` else words='${positionals.join(' ')}';`
+    : verbs === undefined
+      ? ''
+      : ` elif ((COMP_CWORD == 2)); then words='${verbs.join(' ')}';`
   return `      ${name})
         case $previous in
 ${chosen.join('')}${any}          *) if [[ $current == -* ]]; then words='${flags}';${words} fi ;;

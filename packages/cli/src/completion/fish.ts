@@ -16,11 +16,13 @@ complete -c kest -n '__fish_seen_subcommand_from help' -a ${text(names)}
 ${commands.map(linesOf).join('')}`
 }
 
-function linesOf({ name, options, arguments: positionals }: CompletedCommand): string {
+function linesOf({ name, options, verbs = [], arguments: positionals }: CompletedCommand): string {
   const within = `complete -c kest -n '__fish_seen_subcommand_from ${name}'`
   const rest = Array.isArray(positionals) ? `-a ${text(positionals.join(' '))}` : '-F'
   const lines = Object.entries(options).map(([option, one]) => `${within} ${optionOf(option, one)}\n`)
-  return `${within} ${rest}\n${lines.join('')}`
+  const verb = `complete -c kest -n '__fish_seen_subcommand_from ${name}; and not __fish_seen_subcommand_from ${verbs.join(' ')}'`
+  const first = verbs.length === 0 ? '' : `${verb} -a ${text(verbs.join(' '))}\n`
+  return `${first}${within} ${rest}\n${lines.join('')}`
 }
 
 function optionOf(name: string, option: Option): string {

@@ -2,7 +2,7 @@ import type { Option } from '../arguments/options.js'
 import type { Command } from '../command.js'
 
 /** What a shell is told of a command. */
-export type CompletedCommand = Pick<Command, 'name' | 'summary' | 'options' | 'arguments'>
+export type CompletedCommand = Pick<Command, 'name' | 'summary' | 'options' | 'verbs' | 'arguments'>
 
 /** Options of the program itself. */
 export const GLOBAL_FLAGS = ['--help', '--version'] as const

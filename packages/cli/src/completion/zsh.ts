@@ -30,9 +30,10 @@ if [[ $funcstack[1] == _kest ]]; then _kest "$@"; else compdef _kest kest; fi
 `
 }
 
-function caseOf({ name, options, arguments: positionals }: CompletedCommand): string {
+function caseOf({ name, options, verbs = [], arguments: positionals }: CompletedCommand): string {
   const specs = Object.entries(options).flatMap(([option, one]) => specsOf(option, one))
-  const rest = restOf(positionals)
+  const verb = verbs.length === 0 ? [] : [wordSpec(verbs)]
+  const rest = [...verb, ...restOf(positionals)]
   const lines = [...specs, ...rest].map((spec) => `        ${quoted(spec)}`)
   return `    ${name})
       _arguments -S \\
@@ -44,7 +45,11 @@ ${lines.join(' \\\n')}
 function restOf(positionals: CompletedCommand['arguments']): readonly string[] {
   if (positionals === 'files') return ['*:file:_files']
   if (positionals === 'command') return ['(-)1:command: _command_names -e', '*::arguments:_normal']
-  return [`1:word:(${positionals.join(' ')})`]
+  return [wordSpec(positionals)]
+}
+
+function wordSpec(words: readonly string[]): string {
+  return `1:word:(${words.join(' ')})`
 }
 
 function specsOf(name: string, option: Option): string[] {

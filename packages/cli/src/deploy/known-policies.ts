@@ -1,12 +1,13 @@
 import { DEPLOYMENT_TIERS, type Deployment, KestError } from '@kest/core'
+import type { OpaAddress } from '../arguments/opa.js'
 import { InputError } from '../files/input-error.js'
 import type { Warning } from './warning.js'
 
 const TIMEOUT_MS = 5_000
 
-/** Engines that were named: OPAs by URL, and policies that are compiled to WebAssembly, by file. */
+/** Engines that were named: OPAs, and policies that are compiled to WebAssembly, by file. */
 export interface Engines {
-  readonly opa: readonly URL[]
+  readonly opa: readonly OpaAddress[]
   readonly rego: readonly string[]
 }
 
@@ -31,7 +32,7 @@ export async function unknownPolicies(
   const engines: Knowing[] = []
   const warnings: Warning[] = []
   try {
-    for (const url of opa) engines.push(await opaAt(url))
+    for (const address of opa) engines.push(await opaAt(address))
     for (const file of rego) engines.push(await regoIn(file))
     if (engines.length === 0) return []
     for (const [policy, at] of namesIn(deployment, own)) {
@@ -66,10 +67,10 @@ function namesIn(
   return named
 }
 
-async function opaAt(url: URL): Promise<Knowing> {
+async function opaAt(address: OpaAddress): Promise<Knowing> {
   const { OPAPolicyEngine } = await import('@kest/opa')
   return await attempt('--opa: ', async () => {
-    const engine = new OPAPolicyEngine({ url, timeoutMs: TIMEOUT_MS })
+    const engine = new OPAPolicyEngine({ ...address, timeoutMs: TIMEOUT_MS })
     return {
       knows: (policy: string) => attempt('--opa: ', () => engine.knows(policy)),
       close: () => engine.close(),
