@@ -62,6 +62,31 @@ describe('kest audit --listen', () => {
     },
   )
 
+  it('K-OBSERVE shows what observing has shown of what services sent, once it is told to stop and not before', async () => {
+    const running = await listening(['--observed'])
+    const url = await urlOf(running)
+    let shown = ''
+    running.child.stdout.on('data', (data: Buffer) => {
+      shown += data.toString()
+    })
+    const now = { timestamp_ms: Date.now() }
+    const first = entryBy('gateway', [], { ...now, operation: 'edge' })
+    const labels = {
+      'kest.observed': JSON.stringify([{ code: 'ERR_KEST_DENIED', policy: 'b', tier: 'function' }]),
+    }
+    for (const entry of [entryBy('orders', [first], { ...now, labels }), first])
+      expect(await send(url, exported(entry))).toBe(200)
+    expect(shown).toBe('')
+    running.child.kill('SIGINT')
+    const { code, stdout } = await running.ended
+    expect(stdout).toContain('GET /orders/:id of spiffe://kest.test/orders\n')
+    expect(stdout).toMatch(
+      /^ {2}function: b +\| 1 +\| 1 +\| 1 ERR_KEST_DENIED +\| 1 spiffe:\/\/kest\.test\/gateway .*\| no: refused *$/m,
+    )
+    expect(stdout).toContain('1 traces: 1 verified')
+    expect(code).toBe(0)
+  })
+
   it('ends at once when it is told a second time, though somebody still sends, and leaves no file behind', async () => {
     const temporary = await folder({})
     const running = await listening([], { TMPDIR: temporary })
