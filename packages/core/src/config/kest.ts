@@ -309,7 +309,10 @@ export class Kest {
     return listener
   }
 
-  /** Closes identity, engine, cache and trust, and follows the deployment file no longer. Idempotent as far as they are. */
+  /**
+   * Closes identity, engine, cache and trust, also those that another instance was given as well, and follows the deployment file no
+   * longer. Idempotent as far as they are.
+   */
   async close(): Promise<void> {
     const { identity, engine, cache, trust, deployment, outages, refusals } = this.#runtime
     deployment.close()

@@ -50,7 +50,8 @@ export interface IssuerKeysSettings {
  *
  * They are fetched on first use, and again when they are older than `maxAgeMs`. A token that names a key which is not among
  * them has them fetched once more, unless that was in vain within `cooldownMs`: so a rotation fails no request, and 1,000
- * tokens with made-up names cause one fetch. Whoever comes while a fetch is under way waits for that one.
+ * tokens with made-up names cause one fetch. A made-up name just before a rotation that was not announced puts that off for
+ * `cooldownMs`. Whoever comes while a fetch is under way waits for that one.
  *
  * When they cannot be fetched, the last ones serve until they are `maxStaleMs` old. Ages are told by a time that never goes
  * back. An issuer that answers without a key that could be used has none: its earlier ones are dropped.
