@@ -102,6 +102,30 @@ describe('an observed policy that hangs', () => {
     await expect.poll(async () => observedIn(await begin())).toEqual(late)
   })
 
+  it('K-OBSERVE holds no place of an engine that answers or throws at once, and is not late for that', async () => {
+    const { engine, under } = hanging()
+    let atOnce: (() => boolean) | null = () => true
+    const { begin } = setting(
+      { evaluate: (request, options) => atOnce?.() ?? engine.evaluate(request, options) },
+      60_000,
+    )
+    const codesOf = async (count: number): Promise<unknown> =>
+      await Promise.all(Array.from({ length: count }, async () => observedIn(await begin('slow'))))
+    expect(await codesOf(20)).toEqual(Array(20).fill([]))
+    atOnce = () => false
+    expect(await codesOf(20)).toMatchObject(Array(20).fill([{ code: 'ERR_KEST_DENIED' }]))
+    atOnce = () => {
+      throw new Error('down')
+    }
+    expect(await codesOf(20)).toMatchObject(Array(20).fill([{ code: 'ERR_KEST_ENGINE' }]))
+    atOnce = null
+    const waiting = Array.from({ length: 8 }, () => begin('slow'))
+    await expect.poll(() => under.length).toBe(8)
+    expect(observedIn(await begin('slow'))).toEqual(notAsked)
+    for (const { answer } of under) answer(true)
+    for (const one of await Promise.all(waiting)) expect(observedIn(one)).toEqual([])
+  })
+
   it('K-OBSERVE is asked of the aside of an engine that has one, and what is enforced of the engine itself', async () => {
     const asked: string[] = []
     const by = (name: string): PolicyEngine => ({

@@ -114,7 +114,8 @@ export class Attempt {
    */
   begun(recorded: boolean, observed: readonly Question[]): void {
     const { outages } = this.#runtime
-    for (const { engine } of [...this.#questions, ...observed]) outages.works(addressOf(engine))
+    for (const { engine } of this.#questions) outages.works(addressOf(engine))
+    for (const { engine } of observed) outages.works(addressOf(engine))
     outages.works(this.#identity)
     outages.works(AUDIT_TRAIL)
     outages.works(this.#definition.operation)

@@ -14,11 +14,18 @@ export interface ObservedDenial extends ObservedPolicy {
   readonly error: PolicyDeniedError
 }
 
+const NO_DENIALS: readonly ObservedDenial[] = Object.freeze([])
+
+function isRefusal(verdict: PolicyDeniedError | null): boolean {
+  return verdict !== null
+}
+
 /** Those of the observed policies that did not allow. */
 export function denialsIn(
   observed: readonly ObservedPolicy[],
   verdicts: Verdicts,
 ): readonly ObservedDenial[] {
+  if (!verdicts.some(isRefusal)) return NO_DENIALS
   return observed.flatMap((one, place) => {
     const error = verdicts[place]
     return error ? [{ ...one, error }] : []
@@ -27,6 +34,7 @@ export function denialsIn(
 
 /** Those of the observed questions whose engine has decided, whichever way: one that failed may be down. */
 export function decidedIn(questions: readonly Question[], verdicts: Verdicts): readonly Question[] {
+  if (!verdicts.some(isRefusal)) return questions
   return questions.filter((_, place) => (verdicts[place]?.code ?? 'ERR_KEST_DENIED') === 'ERR_KEST_DENIED')
 }
 

@@ -11,7 +11,7 @@ const MAX_LATE = 1_000
  * How much an engine is asked of what is only observed (K-OBSERVE), so that a policy that hangs costs what is enforced nothing: its
  * questions are bounded in number, and once it was late one request at a time waits for it, until the policy answers again.
  */
-class Turns {
+export class Turns {
   readonly #atOnce: number
   #underWay = 0
   readonly #waiting = new Map<string, number>()
@@ -21,12 +21,25 @@ class Turns {
     this.#atOnce = aside === undefined ? AT_ONCE_BESIDE : AT_ONCE
   }
 
-  take(policy: string): Turn | null {
-    const waiting = this.#waiting.get(policy) ?? 0
-    if (this.#underWay >= this.#atOnce || (waiting > 0 && this.#late.has(policy))) return null
+  /** Whether the engine may be asked now, which then holds a place: until it is done, or for as long as a turn has it. */
+  admit(policy: string): boolean {
+    if (this.#underWay >= this.#atOnce) return false
+    if (this.#late.size > 0 && this.#late.has(policy) && this.#waiting.has(policy)) return false
     this.#underWay++
-    this.#waiting.set(policy, waiting + 1)
+    return true
+  }
+
+  /** For whoever was admitted, and has to wait. */
+  turn(policy: string): Turn {
+    this.#waiting.set(policy, (this.#waiting.get(policy) ?? 0) + 1)
     return new Turn(this, policy)
+  }
+
+  /** The engine of whoever was admitted answered at once. */
+  answeredAtOnce(policy: string, late: boolean): void {
+    if (late) this.late(policy)
+    else this.answered(policy)
+    this.done()
   }
 
   left(policy: string): void {
@@ -41,7 +54,7 @@ class Turns {
   }
 
   answered(policy: string): void {
-    this.#late.delete(policy)
+    if (this.#late.size > 0) this.#late.delete(policy)
   }
 
   done(): void {
@@ -49,7 +62,7 @@ class Turns {
   }
 }
 
-/** An observed question that is under way. */
+/** An observed question that is under way, and waited for. */
 export class Turn {
   readonly #turns: Turns
   readonly #policy: string
@@ -78,12 +91,12 @@ export class Turn {
 
 const OF_ENGINES = new WeakMap<PolicyEngine, Turns>()
 
-/** A turn at an engine, whoever asks it; `null` where it is not to be asked now. */
-export function takeTurn(engine: PolicyEngine, policy: string): Turn | null {
+/** Those of an engine, whoever asks it. */
+export function turnsOf(engine: PolicyEngine): Turns {
   let turns = OF_ENGINES.get(engine)
   if (turns === undefined) {
     turns = new Turns(engine)
     OF_ENGINES.set(engine, turns)
   }
-  return turns.take(policy)
+  return turns
 }

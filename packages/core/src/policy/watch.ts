@@ -1,12 +1,12 @@
 import { KestError, type PolicyDeniedError } from '../errors.js'
 import { inTime } from '../in-time.js'
-import { isNativePromise, type MaybePromise } from '../maybe-promise.js'
+import { answered, isNativePromise, type MaybePromise } from '../maybe-promise.js'
 import type { Question } from './ask.js'
 import type { PolicyEngine } from './engine.js'
 import { denied, failed, judge } from './judge.js'
 import { LazyAbort } from './lazy-abort.js'
 import { outcomesOf } from './outcomes.js'
-import { type Turn, takeTurn } from './turns.js'
+import { type Turn, type Turns, turnsOf } from './turns.js'
 
 /** Bounds on the questions whose refusals are observed: time of their own. */
 export interface WatchOptions {
@@ -34,7 +34,8 @@ export class Watch {
   readonly verdicts: MaybePromise<Verdicts>
   readonly #work = new LazyAbort()
   readonly #found: (PolicyDeniedError | null | undefined)[]
-  readonly #underWay = new Set<Asked>()
+  /** Made for the first question that its engine does not answer at once. */
+  #underWay: Set<Asked> | undefined
 
   constructor(questions: readonly Question[], options: WatchOptions) {
     this.#found = questions.map(() => undefined)
@@ -56,37 +57,66 @@ export class Watch {
   /** @returns what must be waited for */
   #ask(questions: readonly Question[]): readonly Promise<void>[] {
     const waiting: Promise<void>[] = []
-    const ask = (engine: PolicyEngine, asked: readonly Asked[]): void => {
-      const requests = Object.freeze(asked.map(({ question }) => question.request))
-      const outcomes = outcomesOf(engine, requests, this.#work)
-      for (const [index, one] of asked.entries()) {
-        const outcome = outcomes[index]
-        if (isNativePromise(outcome)) waiting.push(this.#settled(outcome, one))
-        else this.#answered(one, verdictOn(outcome, one.question))
+    let together: Map<PolicyEngine, Asked[]> | undefined
+    for (let place = 0; place < questions.length; place++) {
+      const question = questions[place] as Question
+      const { engine, request } = question
+      const aside = engine.aside ?? engine
+      const turns = turnsOf(engine)
+      if (!turns.admit(policyOf(question))) {
+        this.#found[place] = denied('ERR_KEST_NOT_ASKED', request, { reason: NOT_ASKED })
+        continue
       }
-    }
-    const together = new Map<PolicyEngine, Asked[]>()
-    for (const [place, question] of questions.entries()) {
-      const asked = this.#admit(question, place)
-      if (asked === null) continue
-      const engine = question.engine.aside ?? question.engine
-      const others = together.get(engine)
-      if (engine.evaluateAll === undefined) ask(engine, [asked])
-      else if (others === undefined) together.set(engine, [asked])
+      if (aside.evaluateAll === undefined) {
+        const settling = this.#askAlone(aside, question, place, turns)
+        if (settling !== undefined) waiting.push(settling)
+        continue
+      }
+      together ??= new Map()
+      const others = together.get(aside)
+      const asked = this.#awaited(question, place, turns)
+      if (others === undefined) together.set(aside, [asked])
       else others.push(asked)
     }
-    for (const [engine, asked] of together) ask(engine, asked)
+    for (const [engine, asked] of together ?? []) waiting.push(...this.#askTogether(engine, asked))
     return waiting
   }
 
-  #admit(question: Question, place: number): Asked | null {
-    const { engine, request } = question
-    const turn = takeTurn(engine, request.policies[0] as string)
-    if (turn === null) {
-      this.#found[place] = denied('ERR_KEST_NOT_ASKED', request, { reason: NOT_ASKED })
-      return null
+  /** An engine that decides in process costs no more than its decision. */
+  #askAlone(
+    engine: PolicyEngine,
+    question: Question,
+    place: number,
+    turns: Turns,
+  ): Promise<void> | undefined {
+    let verdict: PolicyDeniedError | null
+    try {
+      const outcome = answered<unknown>(engine.evaluate(question.request, this.#work))
+      if (isNativePromise(outcome)) return this.#settled(outcome, this.#awaited(question, place, turns))
+      verdict = verdictOn(outcome, question)
+    } catch (cause) {
+      verdict = failed(question.request, cause)
     }
-    const asked = { question, place, turn }
+    this.#found[place] = verdict
+    turns.answeredAtOnce(policyOf(question), isLate(verdict))
+    return undefined
+  }
+
+  #askTogether(engine: PolicyEngine, all: readonly Asked[]): readonly Promise<void>[] {
+    const waiting: Promise<void>[] = []
+    const requests = Object.freeze(all.map(({ question }) => question.request))
+    const outcomes = outcomesOf(engine, requests, this.#work)
+    for (const [index, asked] of all.entries()) {
+      const outcome = outcomes[index]
+      if (isNativePromise(outcome)) waiting.push(this.#settled(outcome, asked))
+      else this.#answered(asked, verdictOn(outcome, asked.question))
+    }
+    return waiting
+  }
+
+  #awaited(question: Question, place: number, turns: Turns): Asked {
+    const asked = { question, place, turn: turns.turn(policyOf(question)) }
+    this.#underWay ??= new Set()
     this.#underWay.add(asked)
     return asked
   }
@@ -96,7 +126,7 @@ export class Watch {
     const late = (ms: number): KestError => {
       // Before the engine is told, which may then answer that it was.
       const reason = `no decision within ${ms} ms`
-      for (const { question, place, turn } of this.#underWay) {
+      for (const { question, place, turn } of this.#underWay ?? []) {
         this.#found[place] = denied('ERR_KEST_ENGINE_TIMEOUT', question.request, { reason })
         turn.giveUp(true)
       }
@@ -131,15 +161,23 @@ export class Watch {
   /** What comes late changes no verdict. */
   #answered(asked: Asked, verdict: PolicyDeniedError | null): void {
     const { place, turn } = asked
-    this.#underWay.delete(asked)
+    this.#underWay?.delete(asked)
     if (this.#found[place] === undefined) this.#found[place] = verdict
-    turn.end(verdict?.code === 'ERR_KEST_ENGINE_TIMEOUT')
+    turn.end(isLate(verdict))
   }
 
   #leave(reason: KestError): void {
-    for (const { turn } of this.#underWay) turn.giveUp(false)
+    for (const { turn } of this.#underWay ?? []) turn.giveUp(false)
     this.#work.abort(reason)
   }
+}
+
+function policyOf({ request }: Question): string {
+  return request.policies[0] as string
+}
+
+function isLate(verdict: PolicyDeniedError | null): boolean {
+  return verdict?.code === 'ERR_KEST_ENGINE_TIMEOUT'
 }
 
 const NOT_ASKED = 'it is late, or too many questions that are only observed are under way'
