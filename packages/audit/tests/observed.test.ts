@@ -145,7 +145,9 @@ describe('ready to be enforced', () => {
     })
     const denied = made(orders, 1, [item('ERR_KEST_DENIED')], { parents: [missing] })
     const { rows } = await observed([made(orders, 8), denied, made(orders, 0)])
-    expect(rows.find(({ tier }) => tier === 'function')).toMatchObject({ why: ['refused'] })
+    expect(rows.find(({ tier }) => tier === 'function')).toMatchObject({
+      why: ['refused', 'records-missing'],
+    })
     const forged = made(stranger, 8, [item('ERR_KEST_DENIED')])
     const report = await observed([forged, made(orders, 8), made(orders, 0)])
     expect(report).toMatchObject({ unproven: 1, rows: [{ workload: orders.getWorkloadId(), ready: true }] })
@@ -156,6 +158,16 @@ describe('ready to be enforced', () => {
     const entries = [made(orders, 8, [], seq(1)), made(orders, 0, [], seq(3))]
     expect(await row(entries)).toMatchObject({ ready: false, why: ['records-missing'] })
     expect(await row([...entries, made(orders, 1, [], seq(2))])).toMatchObject({ ready: true })
+  })
+
+  it('K-OBSERVE is nothing where an entry of these days builds on one that was not exported', async () => {
+    const lost = made(payments, 2, [item('ERR_KEST_DENIED')])
+    const behind = (days: number) => made(orders, days, [], { parents: [lost], operation: 'behind' })
+    const ofPayments = [made(payments, 8), made(payments, 0)]
+    const why = async (entries: readonly MadeEntry[]) =>
+      (await observed(entries, { service: 'payments' })).rows.map((one) => one.why)
+    expect(await why([...ofPayments, behind(1)])).toEqual([['records-missing']])
+    expect(await why([...ofPayments, behind(7.5)])).toEqual([[]])
   })
 
   it('K-OBSERVE is not moved by who dates its entries ahead', async () => {

@@ -48,6 +48,14 @@ describe('kest deploy check', () => {
     )
   })
 
+  it('shows no escape sequence of its own as text', async () => {
+    const cwd = await folder({ 'kest.json': DEPLOYMENT })
+    const env = { FORCE_COLOR: '1' }
+    const { stdout } = await kest(['deploy', 'check', 'kest.json', '--operation', READ], { cwd, env })
+    expect(stdout).toContain('own policies are not in the file: --policy\u001b[22m\n')
+    expect(stdout).not.toContain('\\u{1b}')
+  })
+
   it.each([
     ['a member that is misspelled', { policy: {} }, 'kest.json: document: unknown key "policy"'],
     [

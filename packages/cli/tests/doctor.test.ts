@@ -301,6 +301,15 @@ describe('headers', () => {
     ])
   })
 
+  it.each([400, 431, 494, 502, 503])(
+    'says that it cannot tell by a server that answers %i to anything',
+    async (status) => {
+      const front = await serve((_, response) => response.writeHead(status).end())
+      const { found, code } = await doctor(['--front', front, '--fail-on', 'warning'])
+      expect([codesOf(found, 'headers').at(-1), code]).toEqual(['headers-unclear', 1])
+    },
+  )
+
   it.each([
     [(bytes: number) => bytes < 4_000, 503, 'headers-unclear'],
     [() => false, null, 'headers-front-unreachable'],

@@ -1,4 +1,5 @@
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { userInfo } from 'node:os'
 import { PassThrough, Writable } from 'node:stream'
 import { parseRootsFile } from '@kest/core'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -6,6 +7,11 @@ import { init } from '../src/commands/init.js'
 import { Output } from '../src/terminal/output.js'
 import { StatusLine } from '../src/terminal/status-line.js'
 import { folder } from './support/kest.js'
+
+vi.mock('node:os', async (original) => {
+  const os = await original<typeof import('node:os')>()
+  return { ...os, userInfo: vi.fn(os.userInfo) }
+})
 
 interface Ran {
   readonly code: number
@@ -90,10 +96,23 @@ describe('kest init', () => {
     expect((await run([place, ...IN_PROCESS, '--force'])).code).toBe(0)
     expect(await readFile(`${place}/kest.mjs`, 'utf8')).toContain('configure({')
     const other = await orders()
-    await symlink('nowhere', `${other}/kest.yaml`)
+    await symlink('nowhere', `${other}/kest.mjs`)
+    await mkdir(`${other}/kest.patch`)
     await expect(run([other, ...IN_PROCESS, '--force'])).rejects.toThrow(
-      'it is a link, which is not followed',
+      'kest.mjs, kest.patch: a link, or no regular file: not replaced, and nothing was written',
     )
+    expect(await readdir(other)).toEqual(['kest.mjs', 'kest.patch'])
+  })
+
+  it('asks who observes where the user has no name, as in a container', async () => {
+    vi.mocked(userInfo).mockImplementationOnce(() => {
+      throw new Error('uv_os_get_passwd returned ENOENT')
+    })
+    const place = await orders()
+    await expect(run([place, ...IN_PROCESS])).rejects.toThrow(
+      '--approver: this user has no name; say who observes',
+    )
+    expect(await readdir(place)).toEqual([])
   })
 
   it('says that a folder cannot be written', async () => {

@@ -69,6 +69,8 @@ export class ObservedTally {
   readonly #workloads = new Map<string, Workload>()
   readonly #room = { ...OF_ALL } as { rows: number; characters: number }
   #until: number | null = null
+  /** Of the last entry that hangs on what is missing, or does not hold. */
+  #lastHanging: number | null = null
   #leftOut = 0
   #unproven = 0
 
@@ -97,6 +99,7 @@ export class ObservedTally {
       }
       const time = Math.min(one.timestampMs, this.#now)
       if (one.status === 'verified') this.#until = Math.max(this.#until ?? time, time)
+      else this.#lastHanging = Math.max(this.#lastHanging ?? time, time)
       if (this.#service !== undefined && one.service !== this.#service && one.principal !== this.#service)
         continue
       called ??= callersOf(entries)
@@ -107,8 +110,9 @@ export class ObservedTally {
   /** @param summary of the audit whose reports were added, when its traces have ended: what it misses is ready for nothing */
   report({ findings }: Pick<AuditSummary, 'findings'>): ObservedReport {
     const until = this.#until ?? 0
-    const missing = MISSING.some((code) => findings.has(code))
-    const window = { from: until - this.#days * DAY_MS, until, missing }
+    const from = until - this.#days * DAY_MS
+    const hangs = this.#lastHanging !== null && this.#lastHanging > from
+    const window = { from, until, missing: hangs || MISSING.some((code) => findings.has(code)) }
     const rows = [...this.#workloads].flatMap(([workload, { operations }]) =>
       [...operations].flatMap(([operation, { counts, lastLeftOut }]) =>
         [...counts.values()].map(({ tier, policy, count }) =>

@@ -151,7 +151,16 @@ function observeOf(days: string | undefined, approver: string | undefined): Choi
   // A minute less, so that 90 days are not more by the time that it is read.
   return {
     expires: new Date(Date.now() + whole * DAY_MS - 60_000),
-    approver: approver ?? userInfo().username,
+    approver: approver ?? userName(),
+  }
+}
+
+/** A container may run as a user whom nothing names. */
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    throw new UsageError('--approver: this user has no name; say who observes')
   }
 }
 

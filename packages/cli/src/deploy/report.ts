@@ -39,6 +39,7 @@ export function checkedText({ file, deployment, asked, warnings }: Checked, colo
 function askedLines({ operation, workload, at, inForce }: Asked, colors: Colors): string[] {
   const { enforced, observed, deviations, lineage } = inForce
   const line = (what: string, text: string): string => `  ${what.padEnd(10)}${visible(text)}`
+  const hint = line('', "the operation's own policies are not in the file: --policy")
   const own = [...enforced, ...observed].some(({ tier }) => tier === 'function')
   return [
     `${colors.bold(visible(operation))}${workload === null ? '' : ` of ${visible(workload)}`}, at ${timeText(at)}`,
@@ -48,7 +49,7 @@ function askedLines({ operation, workload, at, inForce }: Asked, colors: Colors)
     ...deviations.map(({ tier, policy, reason, approver }) =>
       line('exempted', `${tier}: ${policy} (${approver}: ${reason})`),
     ),
-    ...(own ? [] : [line('', colors.dim("the operation's own policies are not in the file: --policy"))]),
+    ...(own ? [] : [colors.dim(hint)]),
   ]
 }
 

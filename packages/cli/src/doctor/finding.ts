@@ -96,7 +96,10 @@ const CODES = {
     'failure',
     'let it take 16 KiB of request headers: large_client_header_buffers of nginx, max_request_headers_kb of Envoy, --max-http-header-size of Node',
   ],
-  'headers-unclear': ['warning', 'ask again when it has less to do'],
+  'headers-unclear': [
+    'warning',
+    'ask again when it has less to do, and for what it answers without an error, a health check say',
+  ],
   'propagators-fit': ['ok', null],
   'propagators-not-told': [
     'not-checked',

@@ -9,6 +9,8 @@ const KEST_BYTES = 8_192
 const NODE_BYTES = 16_384
 /** Answers that say nothing of what was asked. */
 const BUSY: readonly number[] = [429, 503]
+/** Refusals of a request as such, of which one more, because of its size, could not be told: 494 is nginx's. */
+const OF_REQUESTS: readonly number[] = [400, 413, 431, 494]
 /** Bytes of `baggage` that are tried, one after the other. */
 const TRIED = [1_024, 2_048, 4_096, 6_144, KEST_BYTES, 12_288, 15_360, 24_576, 32_768] as const
 
@@ -34,6 +36,8 @@ async function ofFront(front: URL, signal: AbortSignal): Promise<Finding> {
   const plain = await statusOf(front, 0, signal)
   if (typeof plain === 'string')
     return finding('headers', 'headers-front-unreachable', `${name} does not answer: ${plain}`)
+  if (plain >= 500 || [...BUSY, ...OF_REQUESTS].includes(plain))
+    return finding('headers', 'headers-unclear', `${name} answers ${plain}, without any baggage`)
   let passed = 0
   for (const bytes of TRIED) {
     const status = await statusOf(front, bytes, signal)

@@ -1,5 +1,5 @@
 /** A user and password, and a query, of a URL. */
-const USER = /(?<=\/\/)[^/?#\s@]*:?[^/?#\s]*@/g
+const USER = /(?<=\/\/)[^/?#\s]*@/g
 const QUERY = /(?<=[a-z][a-z\d+.-]*:\/\/[^\s?]*)\?[^\s"]*/gi
 
 /**

@@ -19,6 +19,8 @@ describe('policyCombinations', () => {
     ])
     expect(combinations(null, [['f/a'], ['f/a']])).toEqual([[['f/a']]])
     expect(combinations(text, [])).toEqual([])
+    // As an operation with this list asks it.
+    expect(combinations(null, [['f/a', 'f/b', 'f/a']])).toEqual([[['f/a', 'f/b']]])
   })
 
   it('has each state of deviations and observations, in force and expired, whatever the time is', () => {

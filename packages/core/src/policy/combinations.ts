@@ -20,7 +20,7 @@ export interface PolicyCombinationsOptions {
 
 /**
  * Which policies operations ask together: for each list of policies of an operation's own, those of the deployment's tiers before
- * it, one list for each question (K-ASK). Deviations and observations may or may not be for an operation, and expire: each of
+ * it, one list for each question (K-ASK), each policy once as an operation asks it. Deviations and observations may or may not be for an operation, and expire: each of
  * their states is among it, whatever the time is. What is only observed is asked by itself, and is not.
  *
  * @throws {KestConfigError} for an option that is unknown, a deployment file that does not hold, and for more than 10,000 states of it
@@ -40,7 +40,7 @@ export function policyCombinations(
   for (const moment of moments) {
     for (const operation of operations) {
       for (const own of policies) {
-        const planner = new PolicyPlanner(deployment, operation, own)
+        const planner = new PolicyPlanner(deployment, operation, [...new Set(own)])
         for (const workload of workloads) {
           const asked = planner.plan(workload, moment).tiers.map((tier) => tier.policies)
           found.set(JSON.stringify(asked), asked)
