@@ -130,6 +130,24 @@ it('inject sets what axios was told not to send', async () => {
   expect(String(withdrawn.get('baggage'))).toContain('kest.passport')
 })
 
+it.each<[string, (token: string) => unknown]>([
+  ['an object', (token) => ({ 'Txn-Token': token })],
+  ['Headers', (token) => new Headers({ 'Txn-Token': token })],
+  ['what is known by its methods', (token) => Object.assign(new Own(), { get: () => token })],
+])('extract reads a token out of the header of its own in %s', async (_, make) => {
+  const options = {
+    origin: 'internet',
+    token: {
+      jwks: { keys: [identity.getPublicJwk()] },
+      issuer: 'https://i.test',
+      audience: 'a',
+      header: 'Txn-Token',
+    },
+  }
+  const extracted = receiver.extract(make('a.b.c') as never, options)
+  await expect(extracted).rejects.toMatchObject({ code: 'ERR_KEST_TOKEN' })
+})
+
 function thrower(): never {
   throw new TypeError('not these')
 }

@@ -243,7 +243,8 @@ export class Kest {
    *   a value that is no text
    */
   async extract(headers: CarrierHeaders, options: ListenerOptions = INTERNAL): Promise<KestState> {
-    return this.#listenerFor(options).receive({ headers: inboundHeaders('extract', headers) })
+    const listener = this.#listenerFor(options)
+    return listener.receive({ headers: inboundHeaders('extract', headers, listener.reads) })
   }
 
   /**

@@ -1,7 +1,8 @@
 // Within a string a quote is escaped: what these find is a member, though not always of the object that is meant.
 const LABELS = /[{,]"labels":\{/g
 const PRINCIPAL = /[{,]"principal":"([^"\\]*)"/g
-const PARENTS = /[{,]"parent_ids":\[([^\]]*)\]/g
+// No bracket in it: where many lists begin and none ends, each is left at the next.
+const PARENTS = /[{,]"parent_ids":\[([^[\]]*)\]/g
 const ENTRY_ID = /[{,]"entry_id":"([0-9a-f-]{36})"/
 
 /** What a payload says of itself before it is parsed. Nothing of it is verified, and none of it has been judged. */

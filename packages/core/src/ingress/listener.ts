@@ -23,7 +23,7 @@ import type { Logger } from '../telemetry/logger.js'
 import type { Outages } from '../telemetry/outages.js'
 import type { Refusals } from '../telemetry/refusals.js'
 import { remedyOf } from '../telemetry/remedy.js'
-import { assertOneAuthorization } from '../tokens/bearer.js'
+import { AUTHORIZATION, assertOneAuthorization } from '../tokens/bearer.js'
 import {
   createTokenVerifier,
   expectedOfToken,
@@ -88,6 +88,8 @@ export interface Listener {
   readonly binding: 'none' | 'mtls' | 'hop'
   /** Whether requests may bring lineage. Their answers depend on it, and must say so: `varyByBaggage`. */
   readonly takesLineage: boolean
+  /** The headers that lineage and token are in, in lower case. */
+  readonly reads: readonly string[]
   /**
    * Judges a request, before anything else runs. The state is the request's: run the rest in it, and end it when the
    * request is over (`RequestTerm`, or `kest.end(state)`). It is good for `maxStateMs`, and no longer than its token.
@@ -158,7 +160,7 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
   if (origin !== null) assertKnownOrigin('listener.origin', origin, deps.origins)
   const lineage = createInterceptor(deps, resolved)
   const verifyToken = resolved.token === null ? null : createTokenVerifier(resolved.token, tokenDeps(deps))
-  const header = resolved.token === null ? '' : tokenHeader(resolved.token)
+  const header = resolved.token === null ? AUTHORIZATION : tokenHeader(resolved.token)
   const expected = resolved.token === null ? undefined : expectedOfToken(resolved.token)
 
   async function lineageOf(request: InboundRequest, asking: Asking): Promise<InboundLineage> {
@@ -203,6 +205,7 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
     origin,
     binding: resolved.binding.kind,
     takesLineage: origin === null || resolved.acceptLineage,
+    reads: Object.freeze([BAGGAGE_HEADER, header]),
     receive: (request: InboundRequest) =>
       logged(deps, { about: request.about, expected }, async (asking): Promise<KestState> => {
         const { switchIdentity = false, signal = null, about } = request

@@ -31,9 +31,6 @@ export type InjectableHeaders =
   | (readonly [name: string, value: HeaderValue])[]
   | string[]
 
-/** What a listener looks at. */
-const READ = [BAGGAGE_HEADER, 'authorization'] as const
-
 type Pair = readonly [name: unknown, value: unknown]
 
 /** Known by what they do: classes of headers are many. A `Map` has the methods as well, and tells cases apart. */
@@ -73,13 +70,15 @@ function listed(where: string, headers: unknown, names: readonly string[]): read
 
 /**
  * What a listener looks at, as `node:http` gives it: names in lower case, text, what was there twice as a list.
+ *
+ * @param names in lower case
  * @throws {KestConfigError} for headers of another form; {@link KestError} `ERR_KEST_BAGGAGE`, `ERR_KEST_TOKEN` for a value
  *   that is no text
  */
-export function inboundHeaders(where: string, headers: unknown): HeaderRecord {
-  const pairs = pairsOf(where, headers, READ)
+export function inboundHeaders(where: string, headers: unknown, names: readonly string[]): HeaderRecord {
+  const pairs = pairsOf(where, headers, names)
   const record: HeaderRecord = {}
-  for (const name of READ) {
+  for (const name of names) {
     const values = valuesOf(pairs, name)
     if (values.length > 0) record[name] = values
   }

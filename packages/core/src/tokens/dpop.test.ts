@@ -179,6 +179,16 @@ describe('F-IC-05 a token that is bound to a key (DPoP)', () => {
     }
   })
 
+  it.each(['/../v2/pay', '/%2e%2E/v2/pay', '/a/.%2e/../../v2/pay?x', '/..\\v2\\pay'])(
+    'is refused at %s, which is the path of a neighbour behind the same proxy',
+    async (url) => {
+      const behind = verifier({ origins: `${ORIGIN}/v1` })
+      const jwt = await token()
+      const given = { method: 'POST', url, proof: await proof(jwt, { claims: { htu: `${ORIGIN}/v2/pay` } }) }
+      await expect(behind(`DPoP ${jwt}`, given)).rejects.toMatchObject(refused)
+    },
+  )
+
   it('needs to know what the request is', async () => {
     const jwt = await token()
     const proven = await proof(jwt)

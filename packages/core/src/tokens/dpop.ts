@@ -10,6 +10,8 @@ import type { ResolvedDpop } from './dpop-options.js'
 const MAX_PROOF_LENGTH = 4096
 const MAX_JTI_LENGTH = 256
 const MAX_WHY = 200
+/** Clients take them out. Whoever leaves one in leaves the path that this service has behind a proxy. */
+const DOT_SEGMENT = /^[^?#]*[/\\](?:\.|%2e){1,2}(?:[/\\?#]|$)/i
 /** Times of proofs are in seconds. */
 const SECOND_MS = 1000
 
@@ -101,6 +103,7 @@ function assertAbout(
 ): void {
   if (htm !== method) throw refused('it is for another method')
   const called = typeof htu === 'string' ? withoutQuery(htu) : null
+  if (DOT_SEGMENT.test(pathOf(url))) throw refused('the request is for a URL with dot segments')
   if (called === null || !origins.some((origin) => withoutQuery(origin + pathOf(url)) === called))
     throw refused('it is for another URL')
   if (ath !== hash('sha256', token, 'base64url')) throw refused('it is for another token')

@@ -10,7 +10,7 @@ export interface IntrospectionOptions {
   readonly clientId: string
   /** Or what gets it, asked before each question: for secrets that change. */
   readonly clientSecret: string | (() => string | Promise<string>)
-  /** Longest wait for an answer. Default 5000. */
+  /** Longest wait for an answer, and for a secret. Default 5000. */
   readonly timeoutMs?: number | undefined
   /** How long an answer is used without asking again, never beyond the token's `exp`. Default 10,000; 0 for not at all. */
   readonly maxAgeMs?: number | undefined

@@ -17,7 +17,7 @@ let clock: FakeClock
 let server: Server
 let issuer: string
 let status: number
-/** What is said of the token that was asked about. */
+/** What is said of the token that was asked about; text as it is. */
 let say: (token: string) => unknown
 let questions: { readonly authorization: string | undefined; readonly token: string }[]
 let held: Promise<void>
@@ -42,7 +42,8 @@ beforeEach(async () => {
     const token = new URLSearchParams(await text(request)).get('token') ?? ''
     questions.push({ authorization: request.headers.authorization, token })
     await held
-    response.writeHead(status).end(JSON.stringify(say(token)))
+    const said = say(token)
+    response.writeHead(status).end(typeof said === 'string' ? said : JSON.stringify(said))
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -145,6 +146,29 @@ describe('F-IC-05 tokens that an issuer is asked about', () => {
     release()
     expect((await Promise.all(waiting)).every((token) => token?.identity.user === 'alice')).toBe(true)
     expect(await verify('Bearer good-3')).not.toBeNull()
+  })
+
+  it.each<[string, () => string | Promise<string>]>([
+    ['never comes', () => new Promise<string>(() => {})],
+    ['fails', () => Promise.reject(new Error('gone'))],
+    ['is no text', () => undefined as unknown as string],
+  ])('cannot be judged with a secret that %s, and hold nobody up by that', async (_, clientSecret) => {
+    const verify = verifier({ clientSecret, timeoutMs: 50, maxConcurrent: 1 })
+    for (const token of ['good-1', 'good-2'])
+      await expect(verify(`Bearer ${token}`)).rejects.toMatchObject({
+        ...unavailable,
+        message: 'the issuer could not be asked about a token',
+      })
+    expect(questions).toEqual([])
+  })
+
+  it('are refused where claims nest without end', async () => {
+    const nested = (depth: number): string =>
+      `{"active":true,"aud":"${AUDIENCE}","details":${'['.repeat(depth)}${']'.repeat(depth)}}`
+    say = (token) => nested(token === 'good-1' ? 30_000 : 60)
+    const verify = verifier()
+    await expect(verify('Bearer good-1')).rejects.toMatchObject(refused)
+    expect(await verify('Bearer good-2')).not.toBeNull()
   })
 
   it('are not shown to an issuer that they do not name', async () => {

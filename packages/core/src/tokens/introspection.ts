@@ -2,6 +2,7 @@ import type { JWTPayload } from 'jose'
 import { ageClock, type Clock } from '../clock.js'
 import { KestError } from '../errors.js'
 import { fetchJson } from '../identity/fetch-json.js'
+import { inTime } from '../in-time.js'
 import type { ResolvedIntrospection } from './introspection-options.js'
 import { fetchIssuerMetadata } from './issuer-metadata.js'
 import { nameOfToken, type TokenName } from './remembered-tokens.js'
@@ -79,7 +80,7 @@ export class Introspection {
   }
 
   async #ask(token: string): Promise<Answer> {
-    const { clientId, clientSecret, timeoutMs } = this.#options
+    const { clientId, timeoutMs } = this.#options
     // What was true when it was asked.
     const at = this.#clock.now()
     try {
@@ -88,7 +89,7 @@ export class Introspection {
         method: 'POST',
         headers: {
           accept: 'application/json',
-          authorization: basic(clientId, await clientSecret()),
+          authorization: basic(clientId, await this.#secret()),
           'content-type': 'application/x-www-form-urlencoded',
         },
         body: new URLSearchParams({ token, token_type_hint: 'access_token' }).toString(),
@@ -100,6 +101,15 @@ export class Introspection {
     } catch (cause) {
       throw unavailable('the issuer could not be asked about a token', cause)
     }
+  }
+
+  /** Another's function: it may never answer, while the questions that wait for it are counted. */
+  async #secret(): Promise<string> {
+    const { clientSecret, timeoutMs } = this.#options
+    const late = (ms: number) => unavailable(`no client secret within ${ms} ms`)
+    const secret: unknown = await inTime((async () => clientSecret())(), { ms: timeoutMs, late })
+    if (typeof secret === 'string' && secret !== '') return secret
+    throw new Error('the client secret is no text')
   }
 
   #where(now: number): Promise<URL> {

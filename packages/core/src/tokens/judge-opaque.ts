@@ -2,7 +2,7 @@ import { decodeJwt, type JWTPayload } from 'jose'
 import { KestError } from '../errors.js'
 import { Introspection } from './introspection.js'
 import type { ResolvedIntrospection } from './introspection-options.js'
-import { contentOf, type JudgeDeps, type JudgeToken } from './judgement.js'
+import { assertNesting, contentOf, type JudgeDeps, type JudgeToken } from './judgement.js'
 import type { ResolvedTokenOptions, ResolvedVerification } from './token-options.js'
 
 /**
@@ -32,6 +32,7 @@ export function createOpaqueJudge(
     assertInForce(claims, clockToleranceMs, clock.now())
     const { exp } = claims
     const validUntil = exp === undefined ? null : exp * 1000 + clockToleranceMs
+    assertNesting(claims)
     // The answer is one for all requests with the token: what is read of it is a copy.
     return { ...contentOf(structuredClone(claims), options), validUntil, options }
   }

@@ -1,5 +1,7 @@
 import type { JWTPayload } from 'jose'
 import type { Clock } from '../clock.js'
+import { countParsedMembers } from '../entry/json-members.js'
+import { KestError } from '../errors.js'
 import type { MaybePromise } from '../maybe-promise.js'
 import type { Logger } from '../telemetry/logger.js'
 import { identityOf } from './claims.js'
@@ -23,15 +25,28 @@ export interface JudgeDeps {
   readonly logger: Logger
 }
 
-/** What claims say that were found to hold; they are frozen. */
+/** Claims have a few levels; what nests without end would exhaust the stack of whoever reads it. */
+const MAX_NESTING = 64
+
+/**
+ * What claims say that were found to hold; they are frozen.
+ * @throws {KestError} `ERR_KEST_TOKEN` as {@link identityOf}, and for claims that nest more than 64 deep
+ */
 export function contentOf(
   claims: JWTPayload,
   { claims: mappings, delegation }: ResolvedTokenOptions,
 ): TokenContent {
+  assertNesting(claims)
   return { ...identityOf(claims, mappings, delegation), claims: deepFreeze(claims) }
 }
 
-/** Of JSON that was just parsed: a tree, as deep as a token of a few kilobytes can be. */
+/** @throws {KestError} `ERR_KEST_TOKEN` for claims that nest more than 64 deep */
+export function assertNesting(claims: JWTPayload): void {
+  if (countParsedMembers(claims, MAX_NESTING) !== undefined) return
+  throw new KestError('ERR_KEST_TOKEN', `the claims of a token nest at most ${MAX_NESTING} deep`)
+}
+
+/** Of JSON that was just parsed: a tree. */
 function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value
   for (const member of Object.values(value)) deepFreeze(member)
