@@ -4,15 +4,13 @@ import { createServer, type RequestListener, type ServerOptions } from 'node:htt
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable, Writable } from 'node:stream'
 import { createDevAuthority, type DevAuthority } from '@kest/spiffe/dev'
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { doctor as command } from '../src/commands/doctor.js'
 import { CHECKS } from '../src/doctor/finding.js'
 import { checkPropagators } from '../src/doctor/propagators.js'
-import { Output } from '../src/terminal/output.js'
-import { StatusLine } from '../src/terminal/status-line.js'
 import { folder, kest, lines, type Run } from './support/kest.js'
+import { runWithin } from './support/within.js'
 
 let authority: DevAuthority
 beforeAll(async () => {
@@ -44,25 +42,7 @@ async function doctor(
   for (const name of Object.keys(process.env)) if (/^(SPIFFE|OTEL)_/.test(name)) vi.stubEnv(name, undefined)
   for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value)
   onTestFinished(() => void vi.unstubAllEnvs())
-  const written = { stdout: '', stderr: '' }
-  const into = (name: 'stdout' | 'stderr') =>
-    new Output(
-      new Writable({
-        write(chunk, _, done) {
-          written[name] += chunk
-          done()
-        },
-      }),
-      { colors: false },
-    )
-  const io = {
-    stdin: Readable.from([]),
-    stdout: into('stdout'),
-    stderr: into('stderr'),
-    status: new StatusLine(null),
-  }
-  const code = await command.run(['--json', '--timeout', '60', ...args], io)
-  const run = { code, ...written }
+  const run = await runWithin(command, ['--json', '--timeout', '60', ...args])
   return { ...run, found: lines(run).slice(0, -1) as unknown as Found[] }
 }
 

@@ -1,42 +1,23 @@
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
-import { PassThrough, Writable } from 'node:stream'
+import { PassThrough } from 'node:stream'
 import { parseRootsFile } from '@kest/core'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { init } from '../src/commands/init.js'
-import { Output } from '../src/terminal/output.js'
-import { StatusLine } from '../src/terminal/status-line.js'
-import { folder } from './support/kest.js'
+import { folder, type Run } from './support/kest.js'
+import { runWithin } from './support/within.js'
 
 vi.mock('node:os', async (original) => {
   const os = await original<typeof import('node:os')>()
   return { ...os, userInfo: vi.fn(os.userInfo) }
 })
 
-interface Ran {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
 /** Runs the command in this process; `answers` are typed at a terminal. */
-async function run(args: readonly string[], answers?: readonly string[]): Promise<Ran> {
-  const written = { stdout: '', stderr: '' }
-  const into = (name: 'stdout' | 'stderr') =>
-    new Output(
-      new Writable({
-        write(chunk, _, done) {
-          written[name] += chunk
-          done()
-        },
-      }),
-      { colors: false },
-    )
+async function run(args: readonly string[], answers?: readonly string[]): Promise<Run> {
   const stdin = new PassThrough()
   stdin.end((answers ?? []).map((line) => `${line}\n`).join(''))
   if (answers !== undefined) Object.assign(stdin, { isTTY: true })
-  const io = { stdin, stdout: into('stdout'), stderr: into('stderr'), status: new StatusLine(null) }
-  return { code: await init.run(args, io), ...written }
+  return await runWithin(init, args, stdin)
 }
 
 async function orders(): Promise<string> {

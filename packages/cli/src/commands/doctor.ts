@@ -2,6 +2,7 @@ import { oneOf } from '../arguments/choice.js'
 import { listOf } from '../arguments/list.js'
 import { httpUrl, OPA_OPTIONS, opasOf } from '../arguments/opa.js'
 import type { Options } from '../arguments/options.js'
+import type { parseArguments } from '../arguments/parse.js'
 import { parseSeconds } from '../arguments/seconds.js'
 import { UsageError } from '../arguments/usage-error.js'
 import { type About, type Command, defineCommand } from '../command.js'
@@ -78,13 +79,7 @@ what to do. What it was not told of is not checked, and it says so. It changes n
 names was not made, 2 the command was used wrongly.`,
 }
 
-type Values = {
-  readonly [Name in keyof typeof OPTIONS]?: (typeof OPTIONS)[Name] extends { readonly multiple: true }
-    ? string[]
-    : (typeof OPTIONS)[Name]['type'] extends 'boolean'
-      ? boolean
-      : string
-}
+type Values = ReturnType<typeof parseArguments<typeof OPTIONS>>['values']
 
 export const doctor: Command = defineCommand(ABOUT, OPTIONS, async ({ values, positionals }, io) => {
   if (positionals.length > 0) throw new UsageError(`it takes no argument, got "${positionals[0]}"`)

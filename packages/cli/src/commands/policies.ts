@@ -60,18 +60,10 @@ operation. It is made of the names of policies alone, and decides nothing by its
 input cannot be read or the command was used wrongly.`,
 }
 
-type Values = {
-  readonly config?: string | undefined
-  readonly policies?: readonly string[] | undefined
-  readonly combinations?: readonly string[] | undefined
-  readonly output?: string | undefined
-  readonly check?: boolean | undefined
-}
-
 export const policies: Command = defineCommand(ABOUT, OPTIONS, async ({ values, positionals }, io) => {
   const [what, ...others] = positionals
   if (what !== 'plan' || others.length > 0) throw new UsageError('what of policies? kest policies plan')
-  const { config, policies: lists = [], combinations = [], output, check = false }: Values = values
+  const { config, policies: lists = [], combinations = [], output, check = false } = values
   if (lists.length + combinations.length === 0)
     throw new UsageError('of which policies? --policies orders/read, once for each operation')
   if (lists.some((list) => listOf(list).length === 0))

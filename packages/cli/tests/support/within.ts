@@ -1,0 +1,26 @@
+import { Readable, Writable } from 'node:stream'
+import type { Command } from '../../src/command.js'
+import { Output } from '../../src/terminal/output.js'
+import { StatusLine } from '../../src/terminal/status-line.js'
+import type { Run } from './kest.js'
+
+/** Runs a command within this process, where its environment can be another. Standard input is empty unless it is given. */
+export async function runWithin(
+  command: Command,
+  args: readonly string[],
+  stdin: Readable = Readable.from([]),
+): Promise<Run> {
+  const written = { stdout: '', stderr: '' }
+  const into = (name: 'stdout' | 'stderr') =>
+    new Output(
+      new Writable({
+        write(chunk, _, done) {
+          written[name] += chunk
+          done()
+        },
+      }),
+      { colors: false },
+    )
+  const io = { stdin, stdout: into('stdout'), stderr: into('stderr'), status: new StatusLine(null) }
+  return { code: await command.run(args, io), ...written }
+}
