@@ -1,9 +1,7 @@
-import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { generateKeyPair, SignJWT } from 'jose'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type Issuer, startIssuer } from '../../tests/support/issuer.js'
 import { FakeClock } from '../testing/fake-clock.js'
 import type { IntrospectionOptions } from './introspection-options.js'
 import { createTokenVerifier, type TokenVerifier } from './token.js'
@@ -14,7 +12,7 @@ const refused = { code: 'ERR_KEST_TOKEN', statusCode: 401 }
 const unavailable = { code: 'ERR_KEST_KEYS_UNAVAILABLE', statusCode: 503 }
 
 let clock: FakeClock
-let server: Server
+let server: Issuer
 let issuer: string
 let status: number
 /** What is said of the token that was asked about; text as it is. */
@@ -34,7 +32,7 @@ beforeEach(async () => {
     scope: 'read',
     aud: AUDIENCE,
   })
-  server = createServer(async (request, response) => {
+  server = await startIssuer(async (request, response) => {
     if (request.method === 'GET') {
       response.end(JSON.stringify({ issuer, introspection_endpoint: `${issuer}/introspect` }))
       return
@@ -45,16 +43,10 @@ beforeEach(async () => {
     const said = say(token)
     response.writeHead(status).end(typeof said === 'string' ? said : JSON.stringify(said))
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  issuer = server.url
 })
 
-afterEach(async () => {
-  server.closeAllConnections()
-  server.close()
-  if (server.listening) await once(server, 'close')
-})
+afterEach(() => server.close())
 
 function verifier(options: Partial<IntrospectionOptions> = {}, more: object = {}): TokenVerifier {
   const introspection = { clientId: 'orders', clientSecret: 'a secret:é', ...options }

@@ -1,9 +1,8 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer, type RequestListener, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { RequestListener } from 'node:http'
 import { type JWK, SignJWT } from 'jose'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type Issuer, startIssuer } from '../../tests/support/issuer.js'
 import { FakeClock } from '../testing/fake-clock.js'
 import { RecordingLogger } from '../testing/recording-logger.js'
 import { createTokenVerifier, type TokenVerifier } from './token.js'
@@ -32,7 +31,7 @@ const second = keyPair('k2')
 
 let clock: FakeClock
 let logger: RecordingLogger
-let server: Server
+let server: Issuer
 let issuer: string
 /** What is published at present, and what was asked for. */
 let keys: unknown[]
@@ -50,20 +49,14 @@ beforeEach(async () => {
       response.end(JSON.stringify({ issuer, jwks_uri: `${issuer}/keys` }))
     else response.end(JSON.stringify({ keys }))
   }
-  server = createServer((request, response) => {
+  server = await startIssuer((request, response) => {
     asked.push(request.url ?? '')
     answer(request, response)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  issuer = server.url
 })
 
-afterEach(async () => {
-  server.closeAllConnections()
-  server.close()
-  if (server.listening) await once(server, 'close')
-})
+afterEach(() => server.close())
 
 function verifier(options: Partial<VerifiedTokenOptions> = {}): TokenVerifier {
   return createTokenVerifier({ issuer, audience: AUDIENCE, ...options }, { clock, logger })
