@@ -1,8 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { beforeAll, expect, it } from 'vitest'
 import {
   type Choices,
   ENGINES,
@@ -12,32 +10,18 @@ import {
 } from '../packages/cli/dist/init/choices.js'
 import { filesOf } from '../packages/cli/dist/init/files.js'
 import { packagesOf } from '../packages/cli/dist/init/next-steps.js'
-import { createDevAuthority, type DevAuthority } from '../packages/spiffe/dist/dev-authority/index.js'
+import type { DevAuthority } from '../packages/spiffe/dist/dev-authority/index.js'
 import { root } from '../scripts/workspace.mjs'
 import { linkWorkspaceModules } from './readmes/workspace-modules.js'
-import { begin, ordersIn } from './support/begun-service.js'
+import { begin, ordersIn, startAuthority, temporary } from './support/begun-service.js'
 import { run } from './support/run.js'
 
 let authority: DevAuthority
-let sockets: string
 beforeAll(async () => {
-  sockets = await mkdtemp(join(tmpdir(), 'kest-init-'))
-  authority = await createDevAuthority({
-    trustDomain: 'example.org',
-    workloads: { orders: {} },
-    socketDirectory: sockets,
-  })
+  const started = await startAuthority()
+  authority = started.authority
+  return started.close
 })
-afterAll(async () => {
-  await authority.close()
-  await rm(sockets, { recursive: true })
-})
-
-async function temporary(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'kest-init-'))
-  onTestFinished(() => rm(folder, { recursive: true }))
-  return folder
-}
 
 /** Each framework with each engine that needs nothing beside it; OPA's are in the live suite. */
 const RUN: readonly (readonly [string, string, string, string, ...string[]])[] = [

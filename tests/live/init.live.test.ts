@@ -1,35 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { beforeAll, expect, it, onTestFinished } from 'vitest'
 import { Ports } from '../../lab/dist/supervisor/ports.js'
 import { OPAPolicyEngine } from '../../packages/opa/dist/index.js'
-import { createDevAuthority, type DevAuthority } from '../../packages/spiffe/dist/dev-authority/index.js'
-import { begin, ordersIn } from '../support/begun-service.js'
+import type { DevAuthority } from '../../packages/spiffe/dist/dev-authority/index.js'
+import { begin, ordersIn, startAuthority, temporary } from '../support/begun-service.js'
 
 const UP_MS = 60_000
 let authority: DevAuthority
-let sockets: string
 beforeAll(async () => {
-  sockets = await mkdtemp(join(tmpdir(), 'kest-init-'))
-  authority = await createDevAuthority({
-    trustDomain: 'example.org',
-    workloads: { orders: {} },
-    socketDirectory: sockets,
-  })
+  const started = await startAuthority()
+  authority = started.authority
+  return started.close
 })
-afterAll(async () => {
-  await authority.close()
-  await rm(sockets, { recursive: true })
-})
-
-async function folder(): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'kest-init-'))
-  onTestFinished(() => rm(path, { recursive: true }))
-  return path
-}
 
 /** As the compose file starts it, once its policies are there. */
 async function startOpa(port: number, policies: string): Promise<ChildProcess> {
@@ -61,7 +45,7 @@ async function startOpa(port: number, policies: string): Promise<ChildProcess> {
 const TEST = ['opa', 'test', 'policies'] as const
 
 it('what `kest init` writes runs with Rego in the process, by Fastify: its policy holds its test, is compiled as printed, and a request leaves a passport', async () => {
-  const begun = await begin(ordersIn(await folder()), {
+  const begun = await begin(ordersIn(await temporary()), {
     args: ['--engine', 'rego', '--exporter', 'file', '--edge', '--observe', '0'],
     authority,
     before: [
@@ -86,7 +70,7 @@ it('what `kest init` writes runs with Rego in the process, by Fastify: its polic
 it('what `kest init` writes runs with an OPA, by Express: its policy holds its test, and a request leaves a passport', async () => {
   await using ports = await Ports.reserve(1)
   const port = ports.take()
-  const place = ordersIn(await folder())
+  const place = ordersIn(await temporary())
   const begun = await begin(place, {
     args: ['--framework', 'express', '--engine', 'opa', '--exporter', 'file', '--edge', '--observe', '0'],
     authority,

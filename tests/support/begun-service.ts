@@ -1,16 +1,19 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
+import { onTestFinished } from 'vitest'
 import { run } from '../../packages/cli/dist/run.js'
 import { Output } from '../../packages/cli/dist/terminal/output.js'
 import { StatusLine } from '../../packages/cli/dist/terminal/status-line.js'
-import type { DevAuthority } from '../../packages/spiffe/dist/dev-authority/index.js'
+import { createDevAuthority, type DevAuthority } from '../../packages/spiffe/dist/dev-authority/index.js'
 import { packageManagerEnv } from '../../scripts/workspace.mjs'
 import { linkWorkspaceModules } from '../readmes/workspace-modules.js'
 
@@ -152,6 +155,33 @@ async function kest(args: readonly string[]): Promise<string> {
   if (code !== 0)
     throw new Error(`kest ${args.join(' ')} ends with ${code}\n${printed.stdout}${printed.stderr}`)
   return printed.stdout
+}
+
+/** An authority that has the service as its workload. */
+export async function startAuthority(): Promise<{
+  readonly authority: DevAuthority
+  close(): Promise<void>
+}> {
+  const sockets = await mkdtemp(join(tmpdir(), 'kest-init-'))
+  const authority = await createDevAuthority({
+    trustDomain: 'example.org',
+    workloads: { orders: {} },
+    socketDirectory: sockets,
+  })
+  return {
+    authority,
+    async close() {
+      await authority.close()
+      await rm(sockets, { recursive: true })
+    },
+  }
+}
+
+/** An empty folder for one test. */
+export async function temporary(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'kest-init-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  return folder
 }
 
 /** An empty folder with the name of the service. */
