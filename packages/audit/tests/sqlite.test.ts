@@ -1,5 +1,6 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,6 +10,21 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { readSqlite } from '../src/index.js'
 import { makeEntry } from '../src/testing/make-entry.js'
 import { otlpLine, spanOf } from '../src/testing/make-span.js'
+
+const PRINT = `
+import { readSqlite } from '@kest/audit'
+for await (const { spans } of readSqlite(process.argv[1])) console.log(spans.length)
+`
+/** Has the file alone for a moment, and says so. */
+const HOLDER = `
+import Database from 'libsql'
+const database = new Database(process.argv[1])
+database.exec('PRAGMA locking_mode = EXCLUSIVE')
+database.exec('BEGIN EXCLUSIVE')
+console.log('alone')
+setTimeout(() => process.exit(0), 500)
+`
+const HERE = fileURLToPath(new URL('..', import.meta.url))
 
 const TABLE = 'CREATE TABLE spans (id INTEGER PRIMARY KEY, otlp TEXT)'
 
@@ -29,6 +45,11 @@ function row(id: string): string {
   return `INSERT INTO spans (id, otlp) VALUES (${id}, '${otlpLine('any', [spanOf(made)])}')`
 }
 
+/** Arguments of Node. */
+function run(program: string, ...args: readonly string[]): string[] {
+  return ['--input-type=module', '--eval', program, ...args]
+}
+
 async function linesOf(file: string): Promise<(number | null | undefined)[]> {
   const lines: (number | null | undefined)[] = []
   for await (const { spans, findings } of readSqlite(file)) {
@@ -46,6 +67,34 @@ describe('an SQLite file', () => {
     const lines = await linesOf(file)
     expect(lines).toHaveLength(156)
     expect(new Set(lines).size).toBe(156)
+  })
+
+  it('K-AUDIT is evidence, which is not changed by reading it, nor its log', async () => {
+    const file = await database(TABLE)
+    const writer = new Database(file)
+    onTestFinished(() => void writer.close())
+    writer.exec('PRAGMA journal_mode = WAL')
+    writer.exec(row('1'))
+    const copy = `${file} ?#%41.copy`
+    const parts = ['', '-wal']
+    await Promise.all(parts.map((part) => copyFile(file + part, copy + part)))
+    const bytes = () => Promise.all(parts.map((part) => readFile(copy + part)))
+    const before = await bytes()
+    // SQLite moves the log into the file when the last one closes it, at the latest as the process ends.
+    expect(String(execFileSync(process.execPath, run(PRINT, copy), { cwd: HERE }))).toBe('1\n')
+    expect(await bytes()).toEqual(before)
+  })
+
+  it('K-AUDIT is waited for while somebody who closes it has it alone', async () => {
+    const file = await database(TABLE, row('1'))
+    const holder = spawn(process.execPath, run(HOLDER, file), {
+      cwd: HERE,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const ended = once(holder, 'close')
+    await once(holder.stdout, 'data')
+    expect(await linesOf(file)).toEqual([1])
+    expect(await ended).toEqual([0, null])
   })
 
   it.each([

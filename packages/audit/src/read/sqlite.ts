@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { KestConfigError, KestError } from '@kest/core'
 import type DatabaseClass from 'libsql'
 import { type FindingCode, finding } from '../finding.js'
@@ -12,6 +12,8 @@ import { faultBatch, type SpanBatch } from './batch.js'
 /** "KEST": what `@kest/telemetry` writes into the header of its files. */
 const APPLICATION_ID = 0x4b455354
 const VERSION = 1
+/** How long whoever closes the file, and holds it alone meanwhile, is waited for, milliseconds. */
+const BUSY_MS = 30_000
 /** Bytes of a row that are read; a span with a passport of the greatest size has fewer. */
 const MAX_ROW = 2_097_152
 
@@ -36,7 +38,7 @@ interface Row {
 /**
  * Spans in an SQLite file of `@kest/telemetry`, read-only, a page of rows at a time. Its columns are an index, and are not
  * believed: only the export that each row holds is read. Whoever made the file could make it anything, so what is read must be a plain
- * table, whose rows end. Needs `libsql`, which is loaded when the first such file is read.
+ * table, whose rows end. Who has the file alone is waited for, 30 s at most. Needs `libsql`, which is loaded when the first such file is read.
  *
  * @throws {KestError} `ERR_KEST_CONFIG` when `libsql` is not installed; `ERR_KEST_EVIDENCE` when the file is not one of
  *   `@kest/telemetry`, or is damaged
@@ -97,8 +99,9 @@ function batchOf({ type, otlp, size }: Row, place: Place): SpanBatch {
 async function openDatabase(file: string): Promise<DatabaseClass.Database> {
   const Database = await load(file)
   return attempt(file, () => {
-    // As a path, whatever it looks like: an address would be connected to.
-    const database = new Database(resolve(file), { readonly: true })
+    // As a path, whatever it looks like: an address would be connected to. Evidence is not changed: whoever may write, moves the log
+    // into the file on closing it. Of libsql's options none says so.
+    const database = new Database(`${pathToFileURL(file).href}?mode=ro`, { timeout: BUSY_MS })
     const application = numberOf(database, 'application_id')
     const version = numberOf(database, 'user_version')
     const strange =

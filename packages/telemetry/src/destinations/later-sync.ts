@@ -8,6 +8,7 @@ export class LaterSync {
   readonly #sync: () => Promise<void>
   readonly #told: { readonly file: string; readonly logger: Logger }
   #timer: NodeJS.Timeout | undefined
+  #underWay: Promise<void> = Promise.resolve()
 
   /**
    * @param sync - forces to the disk; that it fails is logged, since what was written already counts as exported
@@ -21,15 +22,23 @@ export class LaterSync {
   request(): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
-      this.#sync().catch((error: Error) => {
-        const { file, logger } = this.#told
-        logger.error({ file, err: error.message }, 'audit file not forced to disk')
-      })
+      this.#underWay = this.#underWay.then(() => this.#force())
     }, INTERVAL_MS).unref()
   }
 
-  cancel(): void {
+  /** What is asked for is not begun any more; resolves when what was begun has ended, and never rejects. */
+  async cancel(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
+    await this.#underWay
+  }
+
+  async #force(): Promise<void> {
+    try {
+      await this.#sync()
+    } catch (error) {
+      const { file, logger } = this.#told
+      logger.error({ file, err: (error as Error).message }, 'audit file not forced to disk')
+    }
   }
 }

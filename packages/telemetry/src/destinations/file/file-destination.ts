@@ -75,7 +75,7 @@ export class FileDestination implements Destination {
   async #closeFile(): Promise<void> {
     const file = this.#file
     this.#file = null
-    this.#laterSync.cancel()
+    await this.#laterSync.cancel()
     if (file === null) return
     try {
       if (!file.broken && this.#options.fsync !== 'never') await file.sync()

@@ -86,7 +86,7 @@ export class SqliteDestination implements Destination {
   }
 
   async close(): Promise<void> {
-    this.#laterSync.cancel()
+    await this.#laterSync.cancel()
     this.#opened.database.close()
   }
 
