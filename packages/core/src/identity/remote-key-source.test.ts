@@ -146,6 +146,24 @@ describe('createRemoteKeySource', () => {
     expect(await kids(trust)).toEqual([kidOf('hop1')])
   })
 
+  it('lets nobody wait while it tries again after that failed, but who asks for a key that it lacks', async () => {
+    const trust = source({ timeoutMs: 60_000 })
+    await kids(trust)
+    answer = serving('', 500)
+    clock.advance(700_000)
+    await kids(trust)
+    const again = new Promise<() => void>((resolve) => {
+      answer = (request, response) => resolve(() => serving(jwksOf(mock('other')))(request, response))
+    })
+    clock.advance(60_000)
+    expect(await kids(trust)).toEqual([kidOf('hop1')])
+    const other = kids(trust, kidOf('other'))
+    const answerIt = await again
+    answerIt()
+    expect(await other).toEqual([kidOf('other')])
+    expect(requests).toHaveLength(3)
+  })
+
   it('K-CACHE takes no key for younger because the clock was set back', async () => {
     const trust = source()
     expect(await kids(trust)).toEqual([kidOf('hop1')])

@@ -69,7 +69,8 @@ const NONE: readonly VerificationKey[] = Object.freeze([])
  *
  * A set is fetched when its principal is first met, and again when it is older than `maxAgeMs` or a header names a
  * `kid` that it lacks, but not more often than `minRefreshMs`; several that wait share one request. When fetching fails,
- * the last keys serve until they are `maxStaleMs` old, with a warning; then nothing can be said.
+ * the last keys serve until they are `maxStaleMs` old, with a warning, and nobody who asks for one of them waits while it is
+ * tried again; then nothing can be said.
  *
  * @param urls principal → https URL; http only to a loopback address. Own members of an object, or a `Map`.
  * @throws {KestConfigError} for another URL, for options that are unknown, wrong, or contradict each other. `find` rejects with `ERR_KEST_KEYS_UNAVAILABLE`.
@@ -167,6 +168,7 @@ class Publisher {
   keys(kid: string | undefined): MaybePromise<readonly VerificationKey[]> {
     if (!this.#isDue(kid)) return this.#present()
     this.#flight ??= this.#refresh()
+    if (this.#failure !== undefined && this.#areUsable() && !this.#lacks(kid)) return this.#present()
     return this.#flight.then(() => this.#present())
   }
 
@@ -174,14 +176,21 @@ class Publisher {
     const { clock, maxAgeMs, minRefreshMs, retryMs } = this.#settings
     const now = clock.now()
     if (this.#keys === undefined) return this.#flight !== undefined || now - this.#triedAt >= retryMs
-    const wanted =
-      now - this.#fetchedAt > maxAgeMs || (kid !== undefined && !this.#keys.some((key) => key.kid === kid))
+    const wanted = now - this.#fetchedAt > maxAgeMs || this.#lacks(kid)
     return wanted && (this.#flight !== undefined || now - this.#triedAt >= minRefreshMs)
   }
 
-  #present(): readonly VerificationKey[] {
+  #lacks(kid: string | undefined): boolean {
+    return kid !== undefined && this.#keys?.some((key) => key.kid === kid) !== true
+  }
+
+  #areUsable(): boolean {
     const { clock, maxStaleMs } = this.#settings
-    if (this.#keys !== undefined && clock.now() - this.#fetchedAt <= maxStaleMs) return this.#keys
+    return this.#keys !== undefined && clock.now() - this.#fetchedAt <= maxStaleMs
+  }
+
+  #present(): readonly VerificationKey[] {
+    if (this.#keys !== undefined && this.#areUsable()) return this.#keys
     throw new KestError(
       'ERR_KEST_KEYS_UNAVAILABLE',
       `the keys of ${JSON.stringify(this.#principal)} cannot be had from ${this.#url.href}`,

@@ -208,6 +208,28 @@ describe('F-IC-05 keys that an issuer publishes', () => {
     await expect(verify(await bearer(first))).rejects.toMatchObject(unavailable)
   })
 
+  it('are not waited for while they are tried again after that failed, by tokens that need no other', async () => {
+    const verify = verifier({ jwksTimeoutMs: 60_000 })
+    const token = await bearer(first)
+    await verify(token)
+    const usual = answer
+    answer = (_, response) => response.writeHead(500).end()
+    clock.advance(20 * MINUTE)
+    await verify(token)
+    const again = new Promise<() => void>((resolve) => {
+      answer = (request, response) => resolve(() => usual(request, response))
+    })
+    clock.advance(20 * MINUTE)
+    expect(await verify(token)).not.toBeNull()
+    expect(await verify(await bearer(first, { sub: 'bob' }))).not.toBeNull()
+    const other = verify(await bearer(second))
+    keys = [first.jwk, second.jwk]
+    const answerIt = await again
+    answer = usual
+    answerIt()
+    expect(await other).not.toBeNull()
+  })
+
   it('are made no younger by a clock that is set back', async () => {
     const verify = verifier()
     const token = await bearer(first)

@@ -53,7 +53,8 @@ export interface IssuerKeysSettings {
  * tokens with made-up names cause one fetch. A made-up name just before a rotation that was not announced puts that off for
  * `cooldownMs`. Whoever comes while a fetch is under way waits for that one.
  *
- * When they cannot be fetched, the last ones serve until they are `maxStaleMs` old. Ages are told by a time that never goes
+ * When they cannot be fetched, the last ones serve until they are `maxStaleMs` old, and who comes while that is tried again
+ * does not wait for it. Ages are told by a time that never goes
  * back. An issuer that answers without a key that could be used has none: its earlier ones are dropped.
  */
 export class IssuerKeys implements TokenKeys {
@@ -88,9 +89,13 @@ export class IssuerKeys implements TokenKeys {
   }
 
   settle(): Promise<void> | undefined {
-    if (this.#isDue()) return this.#fetch().then(() => void this.#present())
-    this.#present()
-    return undefined
+    if (!this.#isDue()) {
+      this.#present()
+      return undefined
+    }
+    const flight = this.#fetch()
+    if (this.#failure !== undefined && this.#areUsable()) return undefined
+    return flight.then(() => void this.#present())
   }
 
   async find(...asked: Parameters<JWTVerifyGetKey>): Promise<FoundKey> {
@@ -140,9 +145,12 @@ export class IssuerKeys implements TokenKeys {
     return this.#failure === undefined || now - this.#triedAt >= pause
   }
 
+  #areUsable(): boolean {
+    return this.#keys !== undefined && this.#clock.now() - this.#fetchedAt <= this.#settings.maxStaleMs
+  }
+
   #present(): JWTVerifyGetKey {
-    if (this.#keys !== undefined && this.#clock.now() - this.#fetchedAt <= this.#settings.maxStaleMs)
-      return this.#keys
+    if (this.#keys !== undefined && this.#areUsable()) return this.#keys
     throw new KestError('ERR_KEST_KEYS_UNAVAILABLE', `no usable JWKS from ${this.#name}`, {
       cause: this.#failure,
     })
