@@ -11,7 +11,7 @@ export interface Destination {
    *   {@link NotNowError} says when
    */
   write(spans: readonly ReadableSpan[]): Promise<void>
-  /** Nothing is written after it. */
+  /** Nothing is written after it. Settles when nothing of it is under way any more, of a `write` that was given up as well. */
   close(): Promise<void>
 }
 

@@ -86,7 +86,7 @@ export class ExportLoop {
   /** Flushes, gives up what is left then, and closes the destination. */
   async close(timeoutMs: number): Promise<void> {
     const { queue, report, destination } = this.#parts
-    const deadline = Date.now() + timeoutMs
+    const deadline = performance.now() + timeoutMs
     try {
       await this.flush(timeoutMs)
     } catch (error) {
@@ -98,7 +98,7 @@ export class ExportLoop {
       this.#abandoned = true
       this.#alarm.ring()
       report.close()
-      const slow = after(Math.max(100, deadline - Date.now()), undefined, { ref: false })
+      const slow = after(Math.max(100, deadline - performance.now()), undefined, { ref: false })
       await Promise.race([destination.close(), slow])
     }
   }

@@ -47,9 +47,10 @@ export class AppendFile {
    * @param sync whether it shall be on disk before this resolves
    */
   async append(lines: Buffer, sync: boolean): Promise<void> {
-    this.#unsynced = true
     try {
       await this.#handle.appendFile(lines)
+      // Now, not before: what is forced to the disk meanwhile may be without it.
+      this.#unsynced = true
       if (sync) await this.sync()
       await this.#assertLinked()
       this.#size += lines.length

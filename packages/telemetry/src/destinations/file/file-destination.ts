@@ -29,6 +29,8 @@ export class FileDestination implements Destination {
   readonly #nextName: () => string
   readonly #laterSync: LaterSync
   #file: AppendFile | null = null
+  /** What is under way; settles also where it failed. */
+  #writing: Promise<unknown> = Promise.resolve()
 
   /** @throws {KestConfigError} when the folder cannot be made or written */
   constructor(options: FileOptions) {
@@ -46,15 +48,22 @@ export class FileDestination implements Destination {
     this.name = `files in ${folder}`
   }
 
-  async write(spans: readonly ReadableSpan[]): Promise<void> {
+  write(spans: readonly ReadableSpan[]): Promise<void> {
+    const written = this.#write(spans)
+    this.#writing = written.catch(() => undefined)
+    return written
+  }
+
+  async close(): Promise<void> {
+    await this.#writing
+    await this.#closeFile()
+  }
+
+  async #write(spans: readonly ReadableSpan[]): Promise<void> {
     const lines = serialized(() => Buffer.from(spans.map((span) => `${otlpLine(span)}\n`).join('')))
     const file = await this.#fileFor(lines.length)
     await file.append(lines, this.#options.fsync === 'always')
     if (this.#options.fsync === 'interval') this.#laterSync.request()
-  }
-
-  async close(): Promise<void> {
-    await this.#closeFile()
   }
 
   async #fileFor(length: number): Promise<AppendFile> {

@@ -214,7 +214,7 @@ describe('a receiver', () => {
     const receiver = await Receiver.listen()
     receiver.answer = () => ({ status: 503, body: 'upstream', headers: { 'retry-after': '1' } })
     const { meterProvider, read } = readableMetrics()
-    const { telemetry, kest, logger } = setUp({ endpoint: receiver.origin, timeoutMs: 10_000, meterProvider })
+    const { telemetry, kest, logger } = setUp({ endpoint: receiver.origin, timeoutMs: 60_000, meterProvider })
     await kest.begin(root)
     await expect.poll(() => logger.records.length).toBe(1)
     expect(receiver.received).toHaveLength(1)
@@ -241,7 +241,7 @@ describe('a receiver', () => {
       times.push(performance.now())
       return times.length > 1 ? { status: 200 } : { status, headers: { 'retry-after': retryAfter() } }
     }
-    const { telemetry, kest } = setUp({ endpoint: receiver.origin, timeoutMs: 10_000 })
+    const { telemetry, kest } = setUp({ endpoint: receiver.origin, timeoutMs: 60_000 })
     await kest.begin(root)
     await expect.poll(() => times.length).toBe(1)
     // Neither what comes meanwhile nor a flush that has the time comes before.
@@ -255,7 +255,7 @@ describe('a receiver', () => {
   it('that asks to be left alone for longer than a flush may take is asked within it', async () => {
     const receiver = await Receiver.listen()
     receiver.answer = () => ({ status: 503, headers: { 'retry-after': '3600' } })
-    const { telemetry, kest, logger } = setUp({ endpoint: receiver.origin, timeoutMs: 10_000 })
+    const { telemetry, kest, logger } = setUp({ endpoint: receiver.origin, timeoutMs: 60_000 })
     await kest.begin(root)
     await expect.poll(() => logger.records.length).toBe(1)
     receiver.answer = () => ({ status: 200 })

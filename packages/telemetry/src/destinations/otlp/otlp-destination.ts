@@ -29,6 +29,9 @@ export class OtlpDestination implements Destination {
   readonly #settings: OtlpSettings
   readonly #url: URL
   readonly #agent: HttpAgent | HttpsAgent
+  readonly #closing = new AbortController()
+  /** What is under way; settles also where it failed. */
+  #writing: Promise<unknown> = Promise.resolve()
 
   constructor(settings: OtlpSettings) {
     this.#settings = settings
@@ -40,7 +43,20 @@ export class OtlpDestination implements Destination {
     this.name = `OTLP ${this.#url.origin}${this.#url.pathname}`
   }
 
-  async write(spans: readonly ReadableSpan[]): Promise<void> {
+  write(spans: readonly ReadableSpan[]): Promise<void> {
+    const written = this.#write(spans)
+    this.#writing = written.catch(() => undefined)
+    return written
+  }
+
+  /** What is under way fails, and is not asked again. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    this.#agent.destroy()
+    await this.#writing
+  }
+
+  async #write(spans: readonly ReadableSpan[]): Promise<void> {
     const { protocol, timeoutMs, headers, compressed } = this.#settings
     const message = serialized(() => bytesOf(spans, protocol))
     const answer = await post({
@@ -54,13 +70,10 @@ export class OtlpDestination implements Destination {
       body: compressed ? await promisify(gzip)(message) : message,
       agent: this.#agent,
       timeoutMs,
+      signal: this.#closing.signal,
     })
     if (answer.status >= 200 && answer.status <= 299) assertTaken(answer)
     else throw this.#notTaken(answer, message.length)
-  }
-
-  async close(): Promise<void> {
-    this.#agent.destroy()
   }
 
   #notTaken(answer: Answer, length: number): Error {

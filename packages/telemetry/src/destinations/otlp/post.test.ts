@@ -20,7 +20,14 @@ async function posted(answer: RequestListener): Promise<Answer> {
   })
   await once(server, 'listening')
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/traces`)
-  return post({ url, headers: {}, body: Buffer.from('{}'), agent, timeoutMs: 60_000 })
+  return post({
+    url,
+    headers: {},
+    body: Buffer.from('{}'),
+    agent,
+    timeoutMs: 60_000,
+    signal: new AbortController().signal,
+  })
 }
 
 it('answers what came, whole', async () => {

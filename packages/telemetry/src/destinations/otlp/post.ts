@@ -12,6 +12,8 @@ export interface Post {
   readonly agent: HttpAgent | HttpsAgent
   /** From the connection to the end of the answer, milliseconds. */
   readonly timeoutMs: number
+  /** Nobody waits for an answer any more. */
+  readonly signal: AbortSignal
 }
 
 /** What came. */
@@ -35,17 +37,18 @@ export async function post(asked: Post): Promise<Answer> {
   try {
     return await attempt(asked)
   } catch (error) {
-    if (error instanceof IdleConnectionClosed) return attempt(asked)
+    if (error instanceof IdleConnectionClosed && !asked.signal.aborted) return attempt(asked)
     throw error
   }
 }
 
 class IdleConnectionClosed extends Error {}
 
-function attempt({ url, headers, body, agent, timeoutMs }: Post): Promise<Answer> {
+function attempt({ url, headers, body, agent, timeoutMs, signal }: Post): Promise<Answer> {
   return new Promise((resolve, reject) => {
+    signal.throwIfAborted()
     const send = url.protocol === 'https:' ? httpsRequest : request
-    const options = { method: 'POST', agent, headers: { ...headers, 'content-length': body.length } }
+    const options = { method: 'POST', agent, signal, headers: { ...headers, 'content-length': body.length } }
     let answered = false
     const call: ClientRequest = send(url, options, (response) => {
       answered = true

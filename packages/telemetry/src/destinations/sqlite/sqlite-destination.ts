@@ -56,6 +56,8 @@ export class SqliteDestination implements Destination {
   readonly #laterSync: LaterSync
   #opened: Opened
   #ready: Promise<void> | null = null
+  /** What is under way; settles also where it failed. */
+  #writing: Promise<unknown> = Promise.resolve()
 
   /** @throws {KestConfigError} without libsql, and for a file that cannot be written or is somebody else's */
   constructor(options: SqliteOptions) {
@@ -70,7 +72,19 @@ export class SqliteDestination implements Destination {
     this.name = `SQLite ${file}`
   }
 
-  async write(spans: readonly ReadableSpan[]): Promise<void> {
+  write(spans: readonly ReadableSpan[]): Promise<void> {
+    const written = this.#write(spans)
+    this.#writing = written.catch(() => undefined)
+    return written
+  }
+
+  async close(): Promise<void> {
+    await this.#writing
+    await this.#laterSync.cancel()
+    this.#opened.database.close()
+  }
+
+  async #write(spans: readonly ReadableSpan[]): Promise<void> {
     if (await this.#isGone()) this.#reopen()
     this.#ready ??= this.#execute(`PRAGMA synchronous = ${SYNCHRONOUS[this.#fsync]}`)
     await this.#ready
@@ -83,11 +97,6 @@ export class SqliteDestination implements Destination {
     await this.#insert(insert)
     if (await this.#isGone()) throw new Error(`${this.#file} was deleted meanwhile`)
     if (this.#fsync === 'interval') this.#laterSync.request()
-  }
-
-  async close(): Promise<void> {
-    await this.#laterSync.cancel()
-    this.#opened.database.close()
   }
 
   async #insert(sql: string): Promise<void> {
