@@ -22,7 +22,14 @@ it.each(['always', 'interval', 'never'] as const)(
   'K-AUDIT what was written to SQLite, forced to the disk %s, is proven from it',
   async (fsync) => {
     const file = join(temporaryFolder(), 'audit.db')
-    const telemetry = setupTelemetry({ serviceName: 'orders', exporter: 'sqlite', endpoint: file, fsync })
+    const telemetry = setupTelemetry({
+      serviceName: 'orders',
+      exporter: 'sqlite',
+      endpoint: file,
+      fsync,
+      waitTimeoutMs: 60_000,
+      flushTimeoutMs: 60_000,
+    })
     const kest = kestWith(telemetry)
     for (let i = 0; i < 100; i++) await kest.begin(root)
     await expect(kest.begin(refused)).rejects.toThrow()

@@ -48,13 +48,24 @@ describe('a full disk', () => {
       logger,
       ...options,
     })
-    return { disk, logger, telemetry, kest: kestWith(telemetry) }
+    /** Another service that writes there, and waits as long as it takes. */
+    const patient = () =>
+      setupTelemetry({
+        serviceName: 'patient',
+        exporter: 'file',
+        endpoint: disk.folder,
+        logger,
+        fsync: 'always',
+        waitTimeoutMs: 60_000,
+      })
+    return { disk, logger, telemetry, kest: kestWith(telemetry), patient }
   }
 
   it('refuses operations that wait for their record, until there is room on it', async (test) => {
-    const it = setUp({ fsync: 'always', waitTimeoutMs: 5_000 })
+    const it = setUp({ fsync: 'always', waitTimeoutMs: 1_000, flushTimeoutMs: 60_000 })
     if (it === null) return test.skip('a disk cannot be mounted here')
     await expect(it.kest.begin(root)).rejects.toMatchObject({ code: 'ERR_KEST_AUDIT_UNAVAILABLE' })
+    await expect.poll(() => it.logger.records.length).toBeGreaterThan(0)
     expect(it.logger.records[0]).toMatchObject({
       level: 'error',
       message: 'audit spans cannot be exported; they are kept and tried again',
@@ -62,9 +73,10 @@ describe('a full disk', () => {
     })
     it.disk.free()
     await it.telemetry.forceFlush()
-    await it.kest.begin(root)
-    await it.telemetry.shutdown()
-    expect(filesIn(it.disk.folder)).toHaveLength(1)
+    const patient = it.patient()
+    await kestWith(patient).begin(root)
+    await Promise.all([it.telemetry.shutdown(), patient.shutdown()])
+    expect(filesIn(it.disk.folder)).toHaveLength(2)
     expect(signaturesOf(spansIn(it.disk.folder))).toHaveLength(2)
     expect(it.telemetry.counts.dropped).toEqual({
       overflow: 0,

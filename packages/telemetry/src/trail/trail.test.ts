@@ -269,14 +269,17 @@ describe('a destination that fails', () => {
   })
 
   it('is tried again often while a flush waits, however long it has failed', async () => {
-    const it = setUp({ flushTimeoutMs: 6_000 })
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const it = setUp()
     await it.kest.begin(root)
     await expect.poll(() => it.exporter.underWay).toBe(1)
     const ended = it.telemetry.shutdown()
-    // Pauses that double would take eight seconds.
+    // Pauses that double would be of eight seconds by then.
     for (let attempt = 1; attempt <= 6; attempt += 1) {
-      await expect.poll(() => it.exporter.underWay).toBe(1)
       it.exporter.fail('down')
+      await vi.advanceTimersByTimeAsync(500)
+      await expect.poll(() => it.exporter.underWay).toBe(1)
     }
     it.exporter.open()
     await ended
@@ -284,8 +287,13 @@ describe('a destination that fails', () => {
   })
 
   it('an exporter that throws is one that fails, and keeps no process up', async () => {
-    const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
-    const before = timers()
+    const [setting, clearing] = [vi.spyOn(globalThis, 'setTimeout'), vi.spyOn(globalThis, 'clearTimeout')]
+    onTestFinished(() => {
+      setting.mockRestore()
+      clearing.mockRestore()
+    })
+    /** How long an exporter may take. */
+    const timeoutMs = 30_000
     const logger = new RecordingLogger()
     const exporter = {
       export: () => {
@@ -303,7 +311,9 @@ describe('a destination that fails', () => {
     await kestWith(telemetry).begin(root)
     await expect(telemetry.shutdown()).rejects.toEqual(unavailable)
     expect(logger.records.map(({ details }) => details['err'])).toContain('bug')
-    expect(timers()).toBe(before)
+    const timers = setting.mock.results.filter((_, n) => setting.mock.calls[n]?.[1] === timeoutMs)
+    expect(timers.length).toBeGreaterThan(0)
+    for (const { value } of timers) expect(clearing).toHaveBeenCalledWith(value)
   })
 
   it('is tried again also where logger and meter throw; what was to be logged is on stderr', async () => {

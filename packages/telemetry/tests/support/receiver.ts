@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 
 export interface Received {
   readonly path: string
@@ -25,7 +25,10 @@ export class Receiver {
 
   private constructor() {
     const onRequest: RequestListener = async (request, response) => {
-      const received = { path: request.url ?? '', headers: request.headers, body: await buffer(request) }
+      // Whoever leaves before his request is whole is not answered.
+      const body = await buffer(request).catch(() => null)
+      if (body === null) return
+      const received = { path: request.url ?? '', headers: request.headers, body }
       this.received.push(received)
       const answer = this.answer(received)
       if (answer === null) return
@@ -36,10 +39,15 @@ export class Receiver {
     this.#server = createServer(onRequest)
   }
 
+  /** @param port of one that was there before; whoever has it meanwhile, for a connection say, is waited for */
   static async listen(port = 0): Promise<Receiver> {
     const receiver = new Receiver()
-    receiver.#server.listen(port, '127.0.0.1')
-    await once(receiver.#server, 'listening')
+    await expect
+      .poll(async () => {
+        receiver.#server.listen(port, '127.0.0.1')
+        return await once(receiver.#server, 'listening').catch((error: NodeJS.ErrnoException) => error.code)
+      })
+      .not.toBe('EADDRINUSE')
     onTestFinished(() => receiver.close())
     return receiver
   }
