@@ -506,7 +506,6 @@ describe.each(MAJORS)('protect on Express $major', ({ express, major }) => {
           await once(signal, 'abort')
           return true
         }),
-        { policyTimeoutMs: 5000 },
       )
       const handler = vi.fn()
       app.get('/x', protect({ policy: 'p' }), handler)

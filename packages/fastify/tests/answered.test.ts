@@ -9,6 +9,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { kestFastify } from '../src/index.js'
 import { deferred } from './support/deferred.js'
 import { connected, rawRequest, sendRaw } from './support/raw.js'
+import { handlerTimeout, heldTimeLimit } from './support/time-limit.js'
 import { createApp, lineage, World } from './support/world.js'
 
 const policy = { config: { kest: { policy: 'test' } } }
@@ -285,7 +286,7 @@ describe('a time limit', () => {
   it('K-ORDER lets a request with a body through, whose signal Fastify aborts when the body was read', async () => {
     const world = new World(() => wait(10, true))
     const app = await world.app()
-    app.post('/x', { ...policy, handlerTimeout: 5_000 }, async () => 'ran')
+    app.post('/x', { ...policy, handlerTimeout }, async () => 'ran')
     const response = await fetch(`${await listen(app)}/x`, {
       method: 'POST',
       body: '{"a":1}',
@@ -295,6 +296,8 @@ describe('a time limit', () => {
   })
 
   it('K-EDGE that ends while lineage is judged, and leads to a 404: it is judged once, as it came', async () => {
+    const limit = heldTimeLimit()
+    const sought = deferred()
     const found = deferred()
     const { headers, trust: keys } = await buildPassport([
       { by: 'gateway', origin: 'user_input', user: 'alice', addedTaints: ['pii'] },
@@ -304,6 +307,7 @@ describe('a time limit', () => {
       kind: 'keys',
       generation: 0,
       find: async (query) => {
+        sought.resolve()
         await found.promise
         return keys.find(query)
       },
@@ -315,8 +319,11 @@ describe('a time limit', () => {
     })
     app.setNotFoundHandler(async (request, reply) => reply.code(404).send(`user ${request.kest?.user}`))
     const run = vi.fn(async () => 'ran')
-    app.post('/x', { ...policy, handlerTimeout: 30 }, run)
-    const response = await fetch(`${await listen(app)}/x`, { method: 'POST', headers })
+    app.post('/x', { ...policy, handlerTimeout }, run)
+    const asked = fetch(`${await listen(app)}/x`, { method: 'POST', headers })
+    await sought.promise
+    limit.over()
+    const response = await asked
     expect([response.status, await response.text()]).toEqual([404, 'user alice'])
     expect(run).not.toHaveBeenCalled()
   })

@@ -8,6 +8,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { kestFastify } from '../src/index.js'
 import { deferred } from './support/deferred.js'
 import { connected, rawRequest } from './support/raw.js'
+import { handlerTimeout, heldTimeLimit } from './support/time-limit.js'
 import { createApp, World } from './support/world.js'
 
 const policy = { config: { kest: { policy: 'test' } } }
@@ -158,16 +159,18 @@ describe('a client that leaves', () => {
 })
 
 it('a request that timed out while its operation was being decided runs no handler, signs nothing, answers once', async () => {
+  const limit = heldTimeLimit()
   const { world, asked, decide } = hesitant()
   const log: string[] = []
   const logger = { level: 'warn', stream: { write: (line: string) => void log.push(line) } }
   const app = await world.app({ origin: 'user_input' }, { logger })
   app.setErrorHandler((_error, _request, reply) => reply.code(503).send('timed out'))
   const run = vi.fn(async () => 'ran')
-  app.get('/x', { ...policy, handlerTimeout: 30 }, run)
+  app.get('/x', { ...policy, handlerTimeout }, run)
   const address = await app.listen({ host: '127.0.0.1', port: 0 })
   const response = fetch(`${address}/x`)
   await asked
+  limit.over()
   expect(await (await response).text()).toBe('timed out')
   await wait(5)
   decide()
@@ -185,6 +188,7 @@ it.each([
 ])(
   'K-ORDER a request whose time is over %s runs no handler, though others hold the answer back',
   async (_, decision, who) => {
+    const limit = heldTimeLimit()
     const { world, asked, decide } = hesitant()
     const app = await world.app()
     const held = deferred()
@@ -205,10 +209,11 @@ it.each([
       })
     }
     const run = vi.fn(async () => 'ran')
-    app.post('/x', { ...policy, handlerTimeout: 30 }, run)
+    app.post('/x', { ...policy, handlerTimeout }, run)
     const address = await app.listen({ host: '127.0.0.1', port: 0 })
     const response = fetch(`${address}/x`, { method: 'POST' })
     await asked
+    limit.over()
     await answering.promise
     decide(decision)
     await expect.poll(() => world.denied()).toEqual(['POST /x'])
@@ -223,6 +228,8 @@ it.each([
 )
 
 it('K-ORDER a request whose time is over while its lineage is judged runs no handler, though its answer is held back', async () => {
+  const limit = heldTimeLimit()
+  const sought = deferred()
   const found = deferred()
   const { headers, trust: keys } = await buildPassport([{ by: 'gateway', origin: 'user_input' }])
   const slow: KeySource = {
@@ -230,6 +237,7 @@ it('K-ORDER a request whose time is over while its lineage is judged runs no han
     kind: 'keys',
     generation: 0,
     find: async (query) => {
+      sought.resolve()
       await found.promise
       return await keys.find(query)
     },
@@ -244,9 +252,11 @@ it('K-ORDER a request whose time is over while its lineage is judged runs no han
     return payload
   })
   const run = vi.fn(async () => 'ran')
-  app.post('/x', { ...policy, handlerTimeout: 30 }, run)
+  app.post('/x', { ...policy, handlerTimeout }, run)
   const address = await app.listen({ host: '127.0.0.1', port: 0 })
   const response = fetch(`${address}/x`, { method: 'POST', headers })
+  await sought.promise
+  limit.over()
   await answering.promise
   found.resolve()
   await wait(20)

@@ -3,6 +3,7 @@
 //
 //   node service.mjs <address of a third party> [sdk] [http] [undici] [fastify-first | fastify-last] [no-kest]
 
+import { once } from 'node:events'
 import { setTimeout as wait } from 'node:timers/promises'
 import { propagation, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
@@ -119,11 +120,12 @@ app.get('/failing', {
     await call('errorHandler')
     return reply.code(error.statusCode).send({})
   },
-  handler: () => wait(500),
+  handler: (_request, reply) => once(reply.raw, 'close'),
 })
-app.get('/slow', { config: { kest: { policy: 'test' } } }, async () => {
+app.get('/slow', { config: { kest: { policy: 'test' } } }, async (_request, reply) => {
   await call('slow')
-  await wait(100)
+  // Until the client has left.
+  await once(reply.raw, 'close')
   return {}
 })
 app.setNotFoundHandler(async (_request, reply) => {

@@ -45,6 +45,8 @@ export class World {
       trust,
       logger: this.logger,
       telemetry: { tracerProvider },
+      // Engines here answer when a test tells them to, on machines that are busy.
+      policyTimeoutMs: 3_600_000,
       ...options,
     })
   }

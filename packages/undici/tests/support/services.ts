@@ -9,9 +9,15 @@ export const cache = new MemoryCache()
 
 type Options = Omit<Parameters<typeof createKest>[0], 'identity' | 'engine'>
 
-/** A calling service. */
-export function caller(options: Options = {}): Kest {
-  return createKest({ identity, engine: new MockPolicyEngine(), logger: new RecordingLogger(), ...options })
+/** A calling service. No cache is late: they answer when a test tells them to, on machines that are busy. */
+export function caller({ propagation, ...options }: Options = {}): Kest {
+  return createKest({
+    identity,
+    engine: new MockPolicyEngine(),
+    logger: new RecordingLogger(),
+    propagation: { cacheTimeoutMs: 3_600_000, ...propagation },
+    ...options,
+  })
 }
 
 /** The one that most tests use. */
