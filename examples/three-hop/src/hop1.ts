@@ -18,7 +18,7 @@ patchGlobalFetch({ propagateTo: [next] })
 
 const nextHop = new NextHop({
   service: 'hop1',
-  timeoutMs: 6_000,
+  timeoutMs: 20_000,
   async send(path, signal) {
     const response = await fetch(next + path, { signal })
     return { status: response.status, text: () => response.text() }

@@ -25,7 +25,7 @@ const dispatcher = withKest(new Agent(), { propagateTo: [next] })
 
 const nextHop = new NextHop({
   service: 'hop2',
-  timeoutMs: 3_000,
+  timeoutMs: 10_000,
   async send(path, signal) {
     const { statusCode, body } = await request(next + path, { dispatcher, signal })
     return { status: statusCode, text: () => body.text() }

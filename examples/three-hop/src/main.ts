@@ -24,7 +24,7 @@ import { Watch } from './operator/watch.js'
 
 /** Where everything is written, unless somebody says otherwise: spans, logs, evidence. */
 const OUT = fileURLToPath(new URL('../out', import.meta.url))
-const DEADLINE_MS = 60_000
+const DEADLINE_MS = 180_000
 const RESULT = {
   service: 'hop1',
   next: { service: 'hop2', next: { service: 'hop3', status: 'end_of_chain' } },

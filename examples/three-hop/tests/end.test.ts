@@ -17,6 +17,8 @@ import { runMain, runs } from './support/run-main.js'
 const HOPS: readonly HopProgram[] = CHAIN.map((name) => ({ name, program: path(`../dist/${name}.js`) }))
 
 const PROGRAMS = ['authority', ...CHAIN] as const
+/** The demonstration goes no further than to where all programs run. */
+const HELD = { NODE_OPTIONS: `--import=${new URL('./fixtures/no-request.mjs', import.meta.url)}` }
 
 let folder: string
 let sockets: string
@@ -36,7 +38,7 @@ describe('a demonstration that goes wrong', () => {
   it.each(['authority', 'hop2'] as const)(
     'exits 1 when %s is killed, says so, and leaves nothing behind',
     async (name) => {
-      const run = runMain([folder], { TMPDIR: sockets })
+      const run = runMain([folder], { ...HELD, TMPDIR: sockets })
       const started = await until('all programs run', () => programsOf(run.pid))
       process.kill(started[name], 'SIGKILL')
       const { code, stdout, stderr } = await run.ended
@@ -51,7 +53,7 @@ describe('a demonstration that goes wrong', () => {
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const)('exits by the convention on %s, and leaves nothing behind', async (signal, exitCode) => {
-    const run = runMain([folder], { TMPDIR: sockets })
+    const run = runMain([folder], { ...HELD, TMPDIR: sockets })
     const started = await until('all programs run', () => programsOf(run.pid))
     process.kill(run.pid, signal)
     const { code, stderr } = await run.ended
@@ -85,7 +87,7 @@ describe('a demonstration that goes wrong', () => {
   )
 
   it('leaves nothing behind when the operator is killed before the services have their places', async () => {
-    const run = runMain([folder], { TMPDIR: sockets })
+    const run = runMain([folder], { ...HELD, TMPDIR: sockets })
     const started = await until('all programs run', () => programsOf(run.pid))
     process.kill(run.pid, 'SIGKILL')
     await run.ended
@@ -93,7 +95,7 @@ describe('a demonstration that goes wrong', () => {
   })
 
   it('leaves nothing behind when the operator is killed while the authority begins', async () => {
-    const run = runMain([folder], { TMPDIR: sockets })
+    const run = runMain([folder], { ...HELD, TMPDIR: sockets })
     const [authority] = await until('it has begun', () => first(childrenOf(run.pid)))
     process.kill(run.pid, 'SIGKILL')
     await run.ended
@@ -106,7 +108,7 @@ describe('a deployment', () => {
   let deployment: Deployment
 
   beforeEach(() => {
-    watch = new Watch(60_000)
+    watch = new Watch(600_000)
     deployment = new Deployment(folder, localKeys, watch)
   })
 

@@ -3,7 +3,7 @@ import type { TrustDocument } from '@kest/core'
 import { type Audited, auditSpans } from './audit.js'
 
 /** A Collector writes what it has taken within this time, or it is lost. */
-const WRITTEN_MS = 5_000
+const WRITTEN_MS = 30_000
 const AGAIN_MS = 200
 
 /**

@@ -9,7 +9,8 @@ import type { Telemetry } from '@kest/telemetry'
 import type { Assignment } from './messages.js'
 import { tell } from './tell.js'
 
-const SHUTDOWN_MS = 2_000
+/** Longer than the audit trail takes to write what is left, or to say that it cannot. */
+const SHUTDOWN_MS = 30_000
 
 if (!process.connected) throw new Error('a hop is started by the operator: npm start')
 // Whatever it waits for: without the operator nobody needs it.

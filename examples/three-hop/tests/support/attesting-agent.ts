@@ -33,7 +33,8 @@ export async function startAttestingAgent(
   })
   const open = new Set<Socket>()
   const server = createServer((socket) => {
-    const name = registered(peerOf(socket))
+    const peer = peerOf(socket)
+    const name = peer === undefined ? undefined : registered(peer)
     const address = authority.sockets[name ?? '']
     if (address === undefined) {
       socket.destroy()
@@ -61,13 +62,16 @@ export async function startAttestingAgent(
   }
 }
 
-/** proc(5): the line of `/proc/net/tcp` whose local port is the peer's has its user, and the inode of its socket. */
-function peerOf({ remotePort, localPort }: Socket): Peer {
+/**
+ * proc(5): the line of `/proc/net/tcp` whose local port is the peer's has its user, and the inode of its socket. There is none
+ * of a peer that was killed before anybody looked.
+ */
+function peerOf({ remotePort, localPort }: Socket): Peer | undefined {
   const lines = readFileSync('/proc/net/tcp', 'utf8').split('\n').slice(1)
   const fields = lines
     .map((line) => line.trim().split(/\s+/))
     .find(([, local, remote]) => portOf(local) === remotePort && portOf(remote) === localPort)
-  if (fields === undefined) throw new Error('it is not a connection of this machine')
+  if (fields === undefined) return undefined
   const [, , , , , , , uid, , inode] = fields
   return { uid: Number(uid), command: commandOf(`socket:[${inode}]`) }
 }
