@@ -1,15 +1,19 @@
 // Adds up the test results (vitest's JSON) in a folder, names what was skipped and, last, what failed and how, and fails
-// when something did or there are no results.
+// when something did or there are no results. A file names the steps that failed, `NAME<tab>WHY` a line: one whose results
+// have no failure counts as one.
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join, relative } from 'node:path'
 
-const [folder] = process.argv.slice(2)
+const [folder, failedSteps] = process.argv.slice(2)
 const totals = { passed: 0, failed: 0, skipped: 0 }
 const failures = []
+const failing = new Set()
 for (const file of readdirSync(folder)) {
   const result = JSON.parse(readFileSync(join(folder, file), 'utf8'))
   totals.passed += result.numPassedTests
-  totals.failed += result.numFailedTests + result.testResults.filter(didNotLoad).length
+  const failed = result.numFailedTests + result.testResults.filter(didNotLoad).length
+  totals.failed += failed
+  if (failed > 0) failing.add(basename(file, '.json'))
   totals.skipped += result.numPendingTests + result.numTodoTests
   for (const suite of result.testResults) {
     const where = `(${basename(file, '.json')}): ${relative('.', suite.name)}`
@@ -21,6 +25,11 @@ for (const file of readdirSync(folder)) {
       else console.log(`skipped ${test}`)
     }
   }
+}
+for (const line of readFileSync(failedSteps, 'utf8').split('\n').filter(Boolean)) {
+  const [name, why] = line.split('\t')
+  failures.push(`failed (${name}): ${why}`)
+  if (!failing.has(name)) totals.failed++
 }
 for (const failure of failures) console.log(failure)
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`)
