@@ -1,9 +1,11 @@
 import { readdir } from 'node:fs/promises'
 import { request } from 'node:http'
 import { createServer } from 'node:net'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { audit } from '../src/commands/audit.js'
 import { folder, kest, type Running, start } from './support/kest.js'
 import { entryBy, exported, KEYS } from './support/spans.js'
+import { startWithin } from './support/within.js'
 
 /** Where the command listens, once it does. */
 async function urlOf({ child, ended }: Running): Promise<string> {
@@ -117,11 +119,17 @@ describe('kest audit --listen', () => {
   })
 
   it('stops when nothing comes any more, and takes files beside', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
     const [first, second, third] = chainOfNow()
-    const path = await folder({ 'spans.jsonl': exported(first, second) })
-    const running = await listening(['--idle', '1', '--json', `${path}/spans.jsonl`])
-    expect(await send(await urlOf(running), exported(third))).toBe(200)
-    const { code, stdout } = await running.ended
+    const path = await folder({ 'keys.json': KEYS, 'spans.jsonl': exported(first, second) })
+    const options = ['--listen', '127.0.0.1:0', '--keys', `${path}/keys.json`, '--idle', '86400', '--json']
+    const { written, ended } = startWithin(audit, [...options, `${path}/spans.jsonl`])
+    await expect.poll(() => written.stderr).toMatch(/^listening on \S+\n/)
+    const url = written.stderr.split(/\s/)[2] as string
+    expect(await send(url, exported(third))).toBe(200)
+    vi.advanceTimersByTime(86_400_000)
+    const { code, stdout } = await ended
     expect(JSON.parse(stdout.split('\n')[0] as string)).toMatchObject({ verdict: 'verified' })
     expect(code).toBe(0)
   })

@@ -6,7 +6,7 @@ import { InputError } from '../files/input-error.js'
 const SIGNALS = ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP'] as const
 /** As shells have it: a command that was ended by a signal. */
 const SIGNALLED = 128
-/** How long what a command leaves behind may take to end. */
+/** How long what a command leaves behind may take to end: counted by looks, so that time in which this process does not run is none. */
 const LATE_MS = 5_000
 const LOOK_MS = 20
 
@@ -51,13 +51,17 @@ export async function runChild(
 /** Whoever was signalled is on its way, or took it for something else. */
 async function end(group: number, signalled: boolean): Promise<void> {
   if (signalled && (await gone(group))) return
-  if (send(group, 'SIGTERM') && !(await gone(group))) send(group, 'SIGKILL')
+  if (!send(group, 'SIGTERM') || (await gone(group))) return
+  // Nobody can refuse it, but it takes a moment.
+  if (send(group, 'SIGKILL')) await gone(group)
 }
 
 /** Whether a group has no member any more, or soon has none. */
 async function gone(group: number): Promise<boolean> {
-  for (const late = performance.now() + LATE_MS; performance.now() < late; await sleep(LOOK_MS))
+  for (let looks = LATE_MS / LOOK_MS; looks > 0; looks--) {
     if (!send(group, 0)) return true
+    await sleep(LOOK_MS)
+  }
   return false
 }
 

@@ -10,6 +10,15 @@ export async function runWithin(
   args: readonly string[],
   stdin: Readable = Readable.from([]),
 ): Promise<Run> {
+  return startWithin(command, args, stdin).ended
+}
+
+/** The same, and what it has written so far. */
+export function startWithin(
+  command: Command,
+  args: readonly string[],
+  stdin: Readable = Readable.from([]),
+): { readonly written: Pick<Run, 'stdout' | 'stderr'>; readonly ended: Promise<Run> } {
   const written = { stdout: '', stderr: '' }
   const into = (name: 'stdout' | 'stderr') =>
     new Output(
@@ -22,5 +31,5 @@ export async function runWithin(
       { colors: false },
     )
   const io = { stdin, stdout: into('stdout'), stderr: into('stderr'), status: new StatusLine(null) }
-  return { code: await command.run(args, io), ...written }
+  return { written, ended: command.run(args, io).then((code) => ({ code, ...written })) }
 }
