@@ -60,6 +60,8 @@ const CALLS: Record<string, (options: never) => unknown> = {
   '@kest/core.createKeySource 1': (options) => core.createKeySource({}, options),
   'new @kest/core.LocalEd25519Provider 0': (options) => new core.LocalEd25519Provider(options),
   '@kest/core.createRemoteKeySource 1': (options) => core.createRemoteKeySource({}, options),
+  '@kest/core.OIDCIdentity.create 0': (options) => core.OIDCIdentity.create(options),
+  '@kest/core.createOIDCKeySource 1': (options) => core.createOIDCKeySource({}, options),
   '@kest/core.createTokenVerifier 0': (options) => core.createTokenVerifier(options),
   '@kest/core.createTokenVerifier 1': (options) =>
     core.createTokenVerifier({ insecureDecode: true }, options),

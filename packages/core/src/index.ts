@@ -79,6 +79,15 @@ export { keyAlgorithms } from './jws/key-algorithms.js'
 export { createKeySigner, type KeySigner } from './jws/key-signer.js'
 export { DEFAULT_LIMITS, type Limits, resolveLimits } from './limits.js'
 export { isPromise, type MaybePromise } from './maybe-promise.js'
+export { keyAudience } from './oidc/key-audience.js'
+export { OIDCIdentity, type OIDCIdentityOptions } from './oidc/oidc-identity.js'
+export {
+  createOIDCKeySource,
+  type OIDCIssuerOptions,
+  type OIDCKeyOptions,
+  type OIDCPrincipals,
+} from './oidc/oidc-key-source.js'
+export type { OIDCToken, TokenRequest } from './oidc/token-source.js'
 export { onAbort } from './on-abort.js'
 export {
   createEvidence,

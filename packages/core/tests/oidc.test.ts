@@ -1,6 +1,12 @@
-import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto'
+import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto'
 import { type JWK, SignJWT } from 'jose'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { createKest } from '../src/config/kest.js'
+import { jwksOf } from '../src/identity/jwks.js'
+import { OIDCIdentity } from '../src/oidc/oidc-identity.js'
+import { createOIDCKeySource } from '../src/oidc/oidc-key-source.js'
+import { MockPolicyEngine } from '../src/testing/mock-engine.js'
+import { RecordingLogger } from '../src/testing/recording-logger.js'
 import { createTokenVerifier, type TokenVerifier } from '../src/tokens/token.js'
 import {
   AUDIENCE,
@@ -12,6 +18,7 @@ import {
   tokenOf,
   tokenOfLogin,
 } from './support/openid-provider.js'
+import { answering, startServer } from './support/vouching-issuer.js'
 
 const refused = { code: 'ERR_KEST_TOKEN', statusCode: 401 }
 
@@ -122,4 +129,56 @@ describe('tokens of a real OpenID provider', () => {
       provider.rotate()
     }
   })
+})
+
+describe('identities by tokens of a real OpenID provider', () => {
+  it.each<[string, (audience: string) => Promise<string>]>([
+    ['whose audience is the key', (resource) => ask({ resource })],
+    ['that is bound to the key (DPoP)', () => ask({}, true)],
+  ])('K-OIDCID a workload is let in by a token %s, through a rotation of the issuer', async (_, token) => {
+    const logger = new RecordingLogger()
+    const options = { engine: new MockPolicyEngine(), logger }
+    const workload = await startServer((request, response) => answering(jwksOf(identity))(request, response))
+    onTestFinished(() => workload.close())
+    const principal = `${issuer}#${CLIENT.client_id}`
+    const trust = createOIDCKeySource({ [principal]: workload.origin })
+    const callee = createKest({
+      identity: await identityOf((resource) => ask({ resource })),
+      trust,
+      ...options,
+    })
+    let identity = await identityOf(token)
+    for (let rotations = 0; rotations < 3; rotations++) {
+      const caller = createKest({ identity, ...options })
+      const operation = await caller.begin({ operation: 'sell', policy: 'sell', origin: 'system' })
+      const headers = await operation.run(() => caller.inject({}, 'https://callee.example.org'))
+      const state = await callee.extract(headers)
+      const { passport } = await callee.run(state, () => callee.begin({ operation: 'buy', policy: 'buy' }))
+      expect(passport.entries).toHaveLength(2)
+      provider.rotate()
+      identity = await identityOf(token)
+    }
+  })
+
+  async function identityOf(token: (audience: string) => Promise<string>): Promise<OIDCIdentity> {
+    const identity = await OIDCIdentity.create({ token, privateKey: key, logger: new RecordingLogger() })
+    onTestFinished(() => identity.close())
+    return identity
+  }
+
+  let key: KeyObject
+  beforeEach(() => {
+    key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+  })
+
+  async function ask(parameters: Record<string, string>, bound = false): Promise<string> {
+    const jwk = createPublicKey(key).export({ format: 'jwk' }) as JWK
+    const proof = (): Promise<string> =>
+      new SignJWT({ htm: 'POST', htu: `${issuer}/token`, jti: randomUUID() })
+        .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk })
+        .setIssuedAt()
+        .sign(key)
+    const headers = bound ? { dpop: await proof() } : {}
+    return tokenOf(issuer, { grant_type: 'client_credentials', ...parameters }, { headers })
+  }
 })

@@ -49,6 +49,15 @@ function assertLabels(labels: Readonly<Record<string, string>>): void {
     throw violation('labels.trace_id', '32 lowercase hex digits, not all zero', traceId)
   }
   if (identity !== undefined) parseIdentityLabel(identity)
+  assertSubject(labels, principal)
+}
+
+/** Who reads the two labels reads the principal that the signature was checked for (K-OIDCID). */
+function assertSubject(labels: Readonly<Record<string, string>>, principal: string): void {
+  const { [LABEL.iss]: iss, [LABEL.sub]: sub } = labels
+  if (iss === undefined && sub === undefined) return
+  if (iss === undefined || sub === undefined || iss.includes('#') || `${iss}#${sub}` !== principal)
+    throw violation('labels.principal', '"<kest.iss>#<kest.sub>"', principal)
 }
 
 function isRuntime(value: JsonValue): boolean {

@@ -97,6 +97,7 @@ export async function begin(
       origin,
       unproven,
       principal: signer.workloadId,
+      subject: signer.subject,
       ...identityOf(values, state),
       txn: state?.txn,
       policies: plan.record,

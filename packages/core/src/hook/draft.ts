@@ -35,6 +35,8 @@ export interface EntryFacts {
   /** Whether the request came without lineage (K-OPTIONAL). */
   readonly unproven: boolean
   readonly principal: string
+  /** The same, as an issuer of tokens has it. */
+  readonly subject: { readonly iss: string; readonly sub: string } | undefined
   readonly identity: IdentityContext | null
   /** Whether the call, or a token, has stated every part of it (K-SWITCH). */
   readonly identityStated: boolean
@@ -62,6 +64,10 @@ export function draftEntry(
 
   const labels: Record<string, string> = { ...values.labels }
   labels[LABEL.principal] = facts.principal
+  if (facts.subject !== undefined) {
+    labels[LABEL.iss] = facts.subject.iss
+    labels[LABEL.sub] = facts.subject.sub
+  }
   labels[LABEL.traceId] = facts.traceId
   if (identity !== null) {
     labels[LABEL.identity] = formatIdentityLabel(identity)

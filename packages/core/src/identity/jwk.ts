@@ -20,6 +20,8 @@ export interface PublicJwk extends JsonWebKey {
   readonly kid: string
   readonly alg: JwsAlgorithm
   readonly use: 'sig'
+  /** Tokens by which an issuer vouches for this key (K-OIDCID), compact. */
+  readonly vouched_by?: readonly string[]
 }
 
 /**

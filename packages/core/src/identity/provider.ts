@@ -11,6 +11,8 @@ export interface Signer {
   readonly workloadId: string
   /** What tells a verifier which key this is: `kid` (RFC 7638 thumbprint) or `x5c` (K-X5C); `alg` fits the key. */
   readonly header: { readonly alg: SigningAlgorithm; readonly kid?: string; readonly x5c?: readonly string[] }
+  /** The principal as an issuer of tokens calls it: `workloadId` is `<iss>#<sub>` then. Signed as labels `kest.iss` and `kest.sub`. */
+  readonly subject?: { readonly iss: string; readonly sub: string }
   /** Whether the key is in this process; a remote key (KMS) costs a round trip. */
   readonly local: boolean
   /**

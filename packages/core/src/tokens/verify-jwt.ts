@@ -30,14 +30,19 @@ export interface VerifiedJwt {
 /** A JWT → its claims, all of it checked. */
 export type VerifyJwt = (jwt: string) => Promise<VerifiedJwt>
 
+/** How JWTs are verified. `audience: null` leaves it to whoever reads the claims. */
+type JwtRules = Pick<ResolvedVerification, 'issuer' | 'algorithms' | 'types' | 'clockToleranceMs'> & {
+  readonly audience: string[] | null
+}
+
 /**
  * Checks signature, algorithm, `typ`, issuer, audience, `exp`, which is required, and `nbf`. Rejects with `ERR_KEST_TOKEN`,
  * or `ERR_KEST_KEYS_UNAVAILABLE` when nothing can be said.
  */
-export function createJwtVerifier(options: ResolvedVerification, keys: TokenKeys, clock: Clock): VerifyJwt {
+export function createJwtVerifier(options: JwtRules, keys: TokenKeys, clock: Clock): VerifyJwt {
   const checks = {
     issuer: options.issuer,
-    audience: options.audience,
+    ...(options.audience !== null && { audience: options.audience }),
     algorithms: options.algorithms,
     clockTolerance: options.clockToleranceMs / 1000,
     requiredClaims: ['exp'],

@@ -1,0 +1,295 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { failure } from '../../tests/support/signed.js'
+import { VouchingIssuer } from '../../tests/support/vouching-issuer.js'
+import { createKest } from '../config/kest.js'
+import { parseEntry } from '../entry/parse.js'
+import { KestError } from '../errors.js'
+import { jwksOf } from '../identity/jwks.js'
+import { DEFAULT_LIMITS } from '../limits.js'
+import { FakeClock } from '../testing/fake-clock.js'
+import { MockPolicyEngine } from '../testing/mock-engine.js'
+import { RecordingLogger } from '../testing/recording-logger.js'
+import { keyAudience } from './key-audience.js'
+import { OIDCIdentity, type OIDCIdentityOptions } from './oidc-identity.js'
+
+const patient = { timeout: 30_000, interval: 5 }
+
+let clock: FakeClock
+let logger: RecordingLogger
+let issuer: VouchingIssuer
+let folder: string
+
+beforeEach(async () => {
+  clock = new FakeClock(Date.UTC(2030, 0, 1))
+  logger = new RecordingLogger()
+  issuer = await VouchingIssuer.start(clock)
+  folder = mkdtempSync(join(tmpdir(), 'kest-oidc-'))
+})
+
+afterEach(async () => {
+  rmSync(folder, { recursive: true })
+  await issuer.close()
+})
+
+async function create(options: OIDCIdentityOptions): Promise<OIDCIdentity> {
+  const identity = await OIDCIdentity.create({ clock, logger, ...options })
+  onTestFinished(() => identity.close())
+  return identity
+}
+
+/** At once, as platforms do: whoever reads sees one or the other. */
+function replace(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text)
+  renameSync(`${file}.new`, file)
+}
+
+const asking: OIDCIdentityOptions = { token: (audience) => issuer.token(audience) }
+
+describe('OIDCIdentity', () => {
+  it('K-OIDCID is <iss>#<sub>, and publishes its key with the token that vouches for it', async () => {
+    let given = ''
+    const identity = await create({
+      token: async (audience) => {
+        given = await issuer.token(audience)
+        return given
+      },
+    })
+    expect(identity.getWorkloadId()).toBe(`${issuer.url}#orders`)
+    const [jwk] = jwksOf(identity).keys
+    expect(jwk).toMatchObject({ kty: 'OKP', crv: 'Ed25519', kid: identity.current().header.kid })
+    expect(jwk).not.toHaveProperty('d')
+    expect(jwk?.vouched_by).toEqual([given])
+    expect(identity.current()).toBe(identity.current())
+  })
+
+  it('K-OIDCID has issuer and subject in the labels of each entry', async () => {
+    const identity = await create(asking)
+    const kest = createKest({ identity, engine: new MockPolicyEngine(), clock, logger })
+    const { passport } = await kest.begin({ operation: 'read', policy: 'read', origin: 'system' })
+    const { entry } = parseEntry(passport.entries[0], { limits: DEFAULT_LIMITS })
+    expect(entry.labels).toMatchObject({
+      principal: `${issuer.url}#orders`,
+      'kest.iss': issuer.url,
+      'kest.sub': 'orders',
+    })
+  })
+
+  it('K-OIDCID makes another key in each process, and none that is written anywhere', async () => {
+    const [one, another] = [await create(asking), await create(asking)]
+    expect(one.getPublicJwk().kid).not.toBe(another.getPublicJwk().kid)
+    expect(JSON.stringify(one)).toBe('{}')
+  })
+
+  it('K-OIDCID reads the token of a key that was mounted from a file, or a variable', async () => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const token = await issuer.token(keyAudience(privateKey))
+    const file = join(folder, 'token')
+    replace(file, `${token}\n`)
+    vi.stubEnv('KEST_TEST_OIDC_TOKEN', token)
+    vi.stubEnv('KEST_OIDC_TOKEN_PATH', file)
+    onTestFinished(() => {
+      vi.unstubAllEnvs()
+    })
+    for (const options of [{ token: { file } }, { token: { env: 'KEST_TEST_OIDC_TOKEN' } }, {}]) {
+      const identity = await create({ privateKey, ...options })
+      expect(identity.getPublicJwk().vouched_by).toEqual([token])
+      expect(identity.current().header.alg).toBe('ES256')
+    }
+  })
+
+  it('K-OIDCID takes a token that is bound to the key by cnf.jkt', async () => {
+    const identity = await create({
+      token: (audience) => issuer.token('urn:any', { cnf: { jkt: audience.slice('urn:kest:key:'.length) } }),
+    })
+    expect(identity.getPublicJwk().vouched_by).toHaveLength(1)
+  })
+
+  const another = `urn:kest:key:${'A'.repeat(43)}`
+  it.each<[string, (audience: string) => [aud: unknown, changes?: Record<string, unknown>], string]>([
+    ['a bearer token for a service', () => ['https://vault.example.org'], 'no key is signed into it'],
+    ['a token without audience', () => [undefined], 'no key is signed into it'],
+    ['a token for another key', () => [another], 'it is for the key'],
+    ['a token that others take, too', (aud) => [[aud, 'vault']], 'one of several audiences'],
+    ['a token for two keys', (aud) => [[aud, another]], 'one of several audiences'],
+    [
+      'a token whose cnf is another key',
+      (aud) => [aud, { cnf: { jkt: 'A'.repeat(43) } }],
+      'it is for the key',
+    ],
+    ['a token whose cnf is no key', (aud) => [aud, { cnf: { jkt: 1 } }], 'names no key'],
+    ['a token that does not say from when', (aud) => [aud, { iat: undefined }], 'from when it holds'],
+    ['a token without end', (aud) => [aud, { exp: undefined }], 'until when it holds'],
+    ['a token that ends in no time', (aud) => [aud, { exp: 1e300 }], 'until when it holds'],
+    ['a token that has expired', (aud) => [aud, { iat: 1, exp: 2 }], 'it ended at 1970'],
+    [
+      'a token that ends before it begins',
+      (aud) => [aud, { nbf: 4e9, exp: 3e9 }],
+      'it ends before it begins',
+    ],
+    ['a token without subject', (aud) => [aud, { sub: undefined }], '"sub"'],
+    ['a token of a subject that is no name', (aud) => [aud, { sub: 'a b' }], '"sub"'],
+    ['a token of an issuer with a fragment', (aud) => [aud, { iss: 'https://a.b#c' }], '"iss"'],
+  ])('K-OIDCID refuses %s at the start, says why and what to do', async (_, claims, why) => {
+    let token = ''
+    let asked = ''
+    const error = await failure(() =>
+      create({
+        token: async (audience) => {
+          asked = audience
+          token = await issuer.token(...claims(audience))
+          return token
+        },
+      }),
+    )
+    expect(error.code).toBe('ERR_KEST_IDENTITY')
+    expect(error.message).toContain(why)
+    expect(error.message).toContain(`sole audience is ${asked}`)
+    for (const platform of ['Kubernetes', 'GitHub Actions', 'GCP']) expect(error.message).toContain(platform)
+    expect(`${error.stack} ${(error.cause as Error).stack}`).not.toContain(token)
+  })
+
+  it.each<[string, OIDCIdentityOptions['token']]>([
+    ['what is no token', async () => 'secret-but-no-token'],
+    ['nothing', async () => ' '],
+    ['too much', async () => 'secret'.repeat(10_000)],
+    ['a file that is not there', { file: '/nonexistent/token' }],
+    ['a variable that is not set', { env: 'KEST_TEST_NOT_SET' }],
+  ])('K-OIDCID refuses %s at the start', async (_, token) => {
+    const error = await failure(() => create({ token: token as never }))
+    expect(error.code).toBe('ERR_KEST_IDENTITY')
+    expect(`${error.stack}`).not.toContain('secret')
+  })
+
+  it('K-OIDCID waits for a token that is asked for no longer than it was told', async () => {
+    let aborted: AbortSignal | undefined
+    const token = (_: string, { signal }: { signal: AbortSignal }): Promise<string> => {
+      aborted = signal
+      return new Promise(() => {})
+    }
+    const error = await failure(() => create({ token, timeoutMs: 20 }))
+    expect(error.message).toContain('no token within 20 ms')
+    await vi.waitFor(() => expect(aborted?.aborted).toBe(true), patient)
+  })
+
+  it('K-OIDCID follows a file: the new token is published beside the one before, until that ends', async () => {
+    const { privateKey } = generateKeyPairSync('ed25519')
+    const file = join(folder, 'token')
+    const first = await issuer.token(keyAudience(privateKey))
+    replace(file, first)
+    const identity = await create({ privateKey, token: { file }, pollMs: 5 })
+    const signer = identity.current()
+    clock.advance(300_000)
+    const second = await issuer.token(keyAudience(privateKey))
+    replace(file, second)
+    await vi.waitFor(() => expect(identity.getPublicJwk().vouched_by).toEqual([first, second]), patient)
+    clock.advance(300_000)
+    expect(identity.getPublicJwk().vouched_by).toEqual([second])
+    expect(identity.current()).toBe(signer)
+    identity.close()
+    identity.close()
+  })
+
+  it('K-OIDCID publishes a token that is not in force yet only when it is, and goes on with the one before', async () => {
+    const now = clock.now() / 1000
+    const given: string[] = []
+    const token = async (audience: string): Promise<string> => {
+      const times = given.length === 0 ? { exp: now + 2 } : { nbf: now + 1, exp: now + 2.5 }
+      given.push(await issuer.token(audience, times))
+      return given.at(-1) as string
+    }
+    const identity = await create({ token })
+    // Whoever asks for a third has taken the second.
+    await vi.waitFor(() => expect(given.length).toBeGreaterThan(2), patient)
+    expect(identity.getPublicJwk().vouched_by).toEqual([given[0]])
+    clock.advance(1000)
+    expect(identity.getPublicJwk().vouched_by?.slice(0, 2)).toEqual(given.slice(0, 2))
+    clock.advance(1000)
+    expect(identity.getPublicJwk().vouched_by).not.toContain(given[0])
+  })
+
+  it('K-OIDCID asks for another token when half of the life of the one it has is over', async () => {
+    const asked: string[] = []
+    const token = async (audience: string): Promise<string> => {
+      asked.push(audience)
+      const now = clock.now() / 1000
+      return issuer.token(audience, { exp: now + 2, jti: String(asked.length) })
+    }
+    const identity = await create({ token })
+    await vi.waitFor(() => expect(asked.length).toBeGreaterThan(1), patient)
+    expect(new Set(asked).size).toBe(1)
+    await vi.waitFor(() => expect(identity.getPublicJwk().vouched_by?.length).toBeGreaterThan(1), patient)
+  })
+
+  it.each<[string, string, (aud: string) => [aud: unknown, changes?: Record<string, unknown>]]>([
+    ['of another subject', 'another principal', (aud) => [aud, { sub: 'payments' }]],
+    ['for another key', 'it is for the key', () => [another]],
+    ['for a service', 'no key is signed into it', () => ['vault']],
+    ['that has expired', 'it ended at', (aud) => [aud, { iat: 1, exp: 2 }]],
+  ])(
+    'K-OIDCID does not use a later token %s: the one before goes on until it ends',
+    async (_, why, claims) => {
+      const { privateKey } = generateKeyPairSync('ed25519')
+      const file = join(folder, 'token')
+      const first = await issuer.token(keyAudience(privateKey))
+      replace(file, first)
+      const identity = await create({ privateKey, token: { file }, pollMs: 5 })
+      const wrong = await issuer.token(...claims(keyAudience(privateKey)))
+      replace(file, wrong)
+      await vi.waitFor(() => expect(JSON.stringify(logger.records)).toContain(why), patient)
+      expect(JSON.stringify(logger.records)).not.toContain(wrong)
+      expect(identity.getPublicJwk().vouched_by).toEqual([first])
+      clock.advance(600_000)
+      expect(() => identity.current()).toThrow(KestError)
+      const error = await failure(async () => identity.getPublicJwk())
+      expect(error).toMatchObject({
+        code: 'ERR_KEST_IDENTITY',
+        cause: { message: expect.stringContaining(why) },
+      })
+    },
+  )
+
+  it('K-OIDCID signs nothing while no token is in force', async () => {
+    const from = clock.now() / 1000 + 60
+    const identity = await create({ token: (audience) => issuer.token(audience, { nbf: from }) })
+    const kest = createKest({ identity, engine: new MockPolicyEngine(), clock, logger })
+    const begin = () => kest.begin({ operation: 'read', policy: 'read', origin: 'system' })
+    expect(await failure(begin)).toMatchObject({
+      code: 'ERR_KEST_IDENTITY',
+      message: expect.stringContaining('in force from'),
+    })
+    clock.advance(60_000)
+    expect((await begin()).passport.entries).toHaveLength(1)
+    clock.advance(540_000)
+    expect(await failure(begin)).toMatchObject({
+      code: 'ERR_KEST_IDENTITY',
+      message: expect.stringContaining('ended at'),
+    })
+  })
+
+  it.each<[string, unknown, string]>([
+    ['no token at all', {}, 'KEST_OIDC_TOKEN_PATH'],
+    ['a token as text', { token: 'eyJ' }, 'expected an object'],
+    ['two places', { token: { file: 'a', env: 'b' } }, 'expected { file'],
+    ['an unknown place', { token: { path: 'a' } }, 'unknown option "path"'],
+    ['an unknown option', { ...asking, poll: 1 }, 'unknown option "poll"'],
+    ['no time', { ...asking, pollMs: 0 }, 'pollMs'],
+    ['too long a time', { ...asking, timeoutMs: 2 ** 31 }, 'timeoutMs'],
+    ['a key that is none', { ...asking, privateKey: { kty: 'OKP' } }, 'cannot be read'],
+  ])('refuses %s in its options', async (_, options, message) => {
+    const error = await failure(() => OIDCIdentity.create(options as OIDCIdentityOptions))
+    expect(error).toMatchObject({ code: 'ERR_KEST_CONFIG', message: expect.stringContaining(message) })
+  })
+
+  it('names the audience of private and public keys alike, and of no other', () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+    const audience = keyAudience(publicKey)
+    expect(audience).toMatch(/^urn:kest:key:[A-Za-z0-9_-]{43}$/)
+    expect(keyAudience(privateKey)).toBe(audience)
+    expect(keyAudience(privateKey.export({ format: 'jwk' }))).toBe(audience)
+    expect(() => keyAudience({ kty: 'oct', k: 'c2VjcmV0' })).toThrow('expected a private or public key')
+  })
+})

@@ -1,0 +1,256 @@
+import { AsyncResource } from 'node:async_hooks'
+import { generateKeyPairSync, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { decodeJwt } from 'jose'
+import { assertOptions } from '../assert-options.js'
+import { type Clock, systemClock } from '../clock.js'
+import { KestConfigError, KestError } from '../errors.js'
+import type { PublicJwk } from '../identity/jwk.js'
+import { createKeyIdentity, type KeyIdentity } from '../identity/key-identity.js'
+import type { Signer } from '../identity/provider.js'
+import { type Logger, stderrLogger } from '../telemetry/logger.js'
+import { OnceAWhile } from '../telemetry/once-a-while.js'
+import { oneLine } from '../telemetry/one-line.js'
+import { remedyFor } from './remedy.js'
+import { createTokenSource, type OIDCToken, type TokenSource } from './token-source.js'
+import { KEY_AUDIENCE, principalOf, type Vouching, vouchingOf } from './vouching.js'
+
+/** How an {@link OIDCIdentity} is made. Times are milliseconds. */
+export interface OIDCIdentityOptions {
+  /** Where the token is. Default: `{ file: process.env.KEST_OIDC_TOKEN_PATH }`. */
+  readonly token?: OIDCToken
+  /** Ed25519, P-256, P-384 or RSA. Default: an Ed25519 key made here, in memory, that ends with the process. */
+  readonly privateKey?: KeyObject | JsonWebKey
+  /** How often a file or variable is read; how long after a failure a token is asked for again. Default 10,000. */
+  readonly pollMs?: number
+  /** How long a function is waited for. Default 10,000. */
+  readonly timeoutMs?: number
+  readonly logger?: Logger
+  readonly clock?: Clock
+}
+
+const KNOWN: ReadonlySet<string> = new Set<keyof OIDCIdentityOptions>([
+  'token',
+  'privateKey',
+  'pollMs',
+  'timeoutMs',
+  'logger',
+  'clock',
+])
+
+/** Tokens that are held at once: around a renewal two, and one that is not in force yet. */
+const MAX_HELD = 4
+/** A token that holds for longer is asked for anew after this time. */
+const MAX_WAIT_MS = 12 * 3_600_000
+const MIN_WAIT_MS = 1000
+
+interface HeldToken extends Vouching {
+  readonly token: string
+}
+
+/**
+ * The identity of a workload that its platform gives tokens to (K-OIDCID): Kubernetes, GitHub Actions, GCP, or any other issuer
+ * of OpenID Connect. The principal is `<iss>#<sub>`, and entries have both as the labels `kest.iss` and `kest.sub`.
+ *
+ * Entries are signed with a key of this process, and {@link getPublicJwk} has that key together with the tokens that vouch for
+ * it, for `/.well-known/kest/jwks.json`; who verifies reads it with `createOIDCKeySource`. Only a token into which the issuer
+ * signed this key is used, for any other would be good for whoever reads it there: `cnf.jkt`, or the sole audience
+ * `urn:kest:key:<thumbprint>` ({@link keyAudience}).
+ *
+ * The token is followed: a file and a variable are read each `pollMs`, a function is asked when half of a token's life is over. A
+ * token that cannot be read, vouches for another key or names another principal is not used, with a warning, and the one before
+ * goes on until it ends. Without one that is in force nothing is signed (`ERR_KEST_IDENTITY`).
+ *
+ * Signatures of tokens are not checked here: who verifies entries does that. No token is in an error or a log.
+ *
+ * @example
+ * ```ts
+ * const identity = await OIDCIdentity.create({ token: (audience) => requestToken(audience) })
+ * configure({ identity, engine })
+ * ```
+ */
+export class OIDCIdentity implements KeyIdentity {
+  readonly #identity: KeyIdentity
+  readonly #signer: Signer
+  readonly #source: TokenSource
+  readonly #settings: Required<Pick<OIDCIdentityOptions, 'pollMs' | 'clock' | 'logger'>>
+  readonly #untold = new OnceAWhile()
+  readonly #refresh: () => void
+  #held: readonly HeldToken[]
+  #failure: unknown
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+
+  /**
+   * Makes the key, has the token, and follows it from then on.
+   *
+   * @throws {KestConfigError} by rejecting, for options that are unknown or wrong.
+   * @throws {KestError} `ERR_KEST_IDENTITY` when there is no token, when it has expired, or does not vouch for the key: with the
+   *   reason, and what to do about it.
+   */
+  static async create(options: OIDCIdentityOptions = {}): Promise<OIDCIdentity> {
+    assertOptions('OIDCIdentity', options, KNOWN)
+    const {
+      clock = systemClock,
+      logger = stderrLogger,
+      privateKey = generateKeyPairSync('ed25519').privateKey,
+    } = options
+    const pollMs = positive(options, 'pollMs', 10_000)
+    const source = createTokenSource(
+      options.token ?? tokenOfEnvironment(),
+      positive(options, 'timeoutMs', 10_000),
+    )
+    const { kid } = createKeyIdentity('urn:kest:key', privateKey).getPublicJwk()
+    const first = await firstToken(source, kid, clock)
+    return new OIDCIdentity(createKeyIdentity(principalOf(first), privateKey), source, first, {
+      pollMs,
+      clock,
+      logger,
+    })
+  }
+
+  private constructor(
+    identity: KeyIdentity,
+    source: TokenSource,
+    first: HeldToken,
+    settings: Required<Pick<OIDCIdentityOptions, 'pollMs' | 'clock' | 'logger'>>,
+  ) {
+    this.#identity = identity
+    this.#source = source
+    this.#settings = settings
+    this.#held = [first]
+    const { iss, sub } = first
+    this.#signer = Object.freeze({ ...identity.current(), subject: Object.freeze({ iss, sub }) })
+    // What follows the token belongs to nobody's request.
+    this.#refresh = AsyncResource.bind(() => void this.#follow())
+    this.#wait(this.#pauseAfter(first))
+  }
+
+  getWorkloadId(): string {
+    return this.#identity.getWorkloadId()
+  }
+
+  /** @throws {KestError} `ERR_KEST_IDENTITY` while no token is in force */
+  current(): Signer {
+    this.#inForce()
+    return this.#signer
+  }
+
+  /**
+   * The public key, and in `vouched_by` the tokens for it that are in force, the latest last.
+   * @throws {KestError} `ERR_KEST_IDENTITY` while there is none
+   */
+  getPublicJwk(): PublicJwk {
+    const tokens = this.#inForce().map(({ token }) => token)
+    return { ...this.#identity.getPublicJwk(), vouched_by: tokens }
+  }
+
+  /** Follows the token no longer. The one that is held goes on until it ends. Idempotent. */
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+  }
+
+  #inForce(): readonly HeldToken[] {
+    const now = this.#settings.clock.now()
+    const held = this.#held.filter(({ from, until }) => from <= now && now < until)
+    if (held.length > 0) return held
+    const last = this.#held.at(-1) as HeldToken
+    const when = now < last.from ? `is in force from ${at(last.from)}` : `ended at ${at(last.until)}`
+    throw new KestError(
+      'ERR_KEST_IDENTITY',
+      `no token vouches for the key now: ${this.#source.name} ${when}`,
+      {
+        cause: this.#failure,
+      },
+    )
+  }
+
+  #wait(ms: number): void {
+    if (!this.#closed) this.#timer = setTimeout(this.#refresh, ms).unref()
+  }
+
+  #pauseAfter({ until }: HeldToken): number {
+    const { pollMs, clock } = this.#settings
+    if (!this.#source.asks) return pollMs
+    return Math.min(Math.max((until - clock.now()) / 2, MIN_WAIT_MS), MAX_WAIT_MS)
+  }
+
+  /** Never rejects: what there was before goes on. */
+  async #follow(): Promise<void> {
+    const { clock, pollMs, logger } = this.#settings
+    let pause = pollMs
+    try {
+      const next = await readToken(this.#source, this.#identity.getPublicJwk().kid, clock)
+      if (principalOf(next) !== this.getWorkloadId())
+        throw new KestError('ERR_KEST_TOKEN', 'it names another principal than before: start anew for that')
+      if (!this.#held.some(({ token }) => token === next.token))
+        this.#held = [...this.#held.filter(({ until }) => until > clock.now()), next].slice(-MAX_HELD)
+      this.#failure = undefined
+      pause = this.#pauseAfter(next)
+    } catch (error) {
+      this.#failure = error
+      const count = this.#untold.count()
+      const err = oneLine(String((error as Error)?.message), MAX_WHY)
+      if (count > 0 && !this.#closed)
+        logger.warn(
+          { workload_id: this.getWorkloadId(), token: this.#source.name, err, count },
+          'the token could not be renewed: the one before goes on until it ends',
+        )
+    }
+    this.#wait(pause)
+  }
+}
+
+const MAX_WHY = 300
+
+async function firstToken(source: TokenSource, kid: string, clock: Clock): Promise<HeldToken> {
+  try {
+    return await readToken(source, kid, clock)
+  } catch (cause) {
+    const why = oneLine(String((cause as Error)?.message), MAX_WHY)
+    throw new KestError(
+      'ERR_KEST_IDENTITY',
+      `OIDCIdentity: ${source.name} is not used: ${why}. ${remedyFor(kid)}`,
+      {
+        cause,
+      },
+    )
+  }
+}
+
+async function readToken(source: TokenSource, kid: string, clock: Clock): Promise<HeldToken> {
+  const token = await source.read(`${KEY_AUDIENCE}${kid}`)
+  const vouching = vouchingOf(claimsOf(token), kid)
+  if (vouching.until <= clock.now())
+    throw new KestError('ERR_KEST_TOKEN', `it ended at ${at(vouching.until)}`)
+  return Object.freeze({ ...vouching, token })
+}
+
+function claimsOf(token: string): ReturnType<typeof decodeJwt> {
+  try {
+    return decodeJwt(token)
+  } catch {
+    // The cause may show what is in it.
+    throw new KestError('ERR_KEST_TOKEN', 'it is no JWT')
+  }
+}
+
+function at(time: number): string {
+  return Math.abs(time) <= 8.64e15 ? new Date(time).toISOString() : `${time} ms`
+}
+
+function tokenOfEnvironment(): OIDCToken {
+  const file = process.env['KEST_OIDC_TOKEN_PATH']
+  if (file === undefined || file === '')
+    throw new KestConfigError('OIDCIdentity: token: missing, and KEST_OIDC_TOKEN_PATH is not set')
+  return { file }
+}
+
+function positive(options: OIDCIdentityOptions, name: 'pollMs' | 'timeoutMs', fallback: number): number {
+  const value = options[name] ?? fallback
+  // Longer timers end at once.
+  if (Number.isSafeInteger(value) && value >= 1 && value < 2 ** 31) return value
+  throw new KestConfigError(
+    `OIDCIdentity: ${name}: expected a positive integer below 2^31, got ${String(value)}`,
+  )
+}
