@@ -156,6 +156,7 @@ describe('identities by tokens of a real OpenID provider', () => {
       const { passport } = await callee.run(state, () => callee.begin({ operation: 'buy', policy: 'buy' }))
       expect(passport.entries).toHaveLength(2)
       provider.rotate()
+      key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
       identity = await identityOf(token)
     }
   })

@@ -197,19 +197,20 @@ describe('OIDCIdentity', () => {
     const now = clock.now() / 1000
     const given: string[] = []
     const token = async (audience: string): Promise<string> => {
-      const times = given.length === 0 ? { exp: now + 2 } : { nbf: now + 1, exp: now + 2.5 }
+      const times = given.length === 0 ? { exp: now + 1.5 } : { nbf: now + 1, exp: now + 2 }
       given.push(await issuer.token(audience, times))
       return given.at(-1) as string
     }
     const identity = await create({ token })
-    // Whoever asks for a third has taken the second.
-    await vi.waitFor(() => expect(given.length).toBeGreaterThan(2), patient)
+    // As many as are held, and whoever asks for another has taken them.
+    await vi.waitFor(() => expect(given.length).toBeGreaterThan(6), patient)
     expect(identity.getPublicJwk().vouched_by).toEqual([given[0]])
     clock.advance(1000)
-    expect(identity.getPublicJwk().vouched_by?.slice(0, 2)).toEqual(given.slice(0, 2))
-    clock.advance(1000)
+    expect(identity.getPublicJwk().vouched_by).toContain(given[0])
+    expect(identity.getPublicJwk().vouched_by).toHaveLength(4)
+    clock.advance(500)
     expect(identity.getPublicJwk().vouched_by).not.toContain(given[0])
-  })
+  }, 60_000)
 
   it('K-OIDCID asks for another token when half of the life of the one it has is over', async () => {
     const asked: string[] = []

@@ -7,6 +7,7 @@ import { KestConfigError, KestError } from '../errors.js'
 import type { PublicJwk } from '../identity/jwk.js'
 import { createKeyIdentity, type KeyIdentity } from '../identity/key-identity.js'
 import type { Signer } from '../identity/provider.js'
+import { boundedLogger } from '../telemetry/bounded-logger.js'
 import { type Logger, stderrLogger } from '../telemetry/logger.js'
 import { OnceAWhile } from '../telemetry/once-a-while.js'
 import { oneLine } from '../telemetry/one-line.js'
@@ -60,7 +61,7 @@ interface HeldToken extends Vouching {
  * token that cannot be read, vouches for another key or names another principal is not used, with a warning, and the one before
  * goes on until it ends. Without one that is in force nothing is signed (`ERR_KEST_IDENTITY`).
  *
- * Signatures of tokens are not checked here: who verifies entries does that. No token is in an error or a log.
+ * Signatures of tokens are not checked here: who verifies entries does that. No token is in an error or a log of this class.
  *
  * @example
  * ```ts
@@ -116,7 +117,7 @@ export class OIDCIdentity implements KeyIdentity {
   ) {
     this.#identity = identity
     this.#source = source
-    this.#settings = settings
+    this.#settings = { ...settings, logger: boundedLogger(settings.logger) }
     this.#held = [first]
     const { iss, sub } = first
     this.#signer = Object.freeze({ ...identity.current(), subject: Object.freeze({ iss, sub }) })
@@ -183,8 +184,7 @@ export class OIDCIdentity implements KeyIdentity {
       const next = await readToken(this.#source, this.#identity.getPublicJwk().kid, clock)
       if (principalOf(next) !== this.getWorkloadId())
         throw new KestError('ERR_KEST_TOKEN', 'it names another principal than before: start anew for that')
-      if (!this.#held.some(({ token }) => token === next.token))
-        this.#held = [...this.#held.filter(({ until }) => until > clock.now()), next].slice(-MAX_HELD)
+      this.#held = withToken(this.#held, next, clock.now())
       this.#failure = undefined
       pause = this.#pauseAfter(next)
     } catch (error) {
@@ -202,6 +202,14 @@ export class OIDCIdentity implements KeyIdentity {
 }
 
 const MAX_WHY = 300
+
+/** What is not in force yet displaces none that is. */
+function withToken(held: readonly HeldToken[], next: HeldToken, now: number): readonly HeldToken[] {
+  if (held.some(({ token }) => token === next.token)) return held
+  const all = [...held.filter(({ until }) => until > now), next]
+  const inForce = all.findLast(({ from }) => from <= now)
+  return all.filter((one, i) => one === inForce || i > all.length - MAX_HELD)
+}
 
 async function firstToken(source: TokenSource, kid: string, clock: Clock): Promise<HeldToken> {
   try {

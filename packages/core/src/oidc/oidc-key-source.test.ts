@@ -238,18 +238,28 @@ describe('createOIDCKeySource', () => {
     const identity = await replica()
     publish(identity)
     const from = source()
-    const made = await Promise.all(
-      Array.from({ length: 1000 }, (_, i) => failure(() => kids(from, `made-up-${i}`))),
-    )
-    expect(new Set(made.map(({ code }) => code))).toEqual(new Set(['ERR_KEST_KEY_UNKNOWN']))
+    const sought = Array.from({ length: 1000 }, (_, i) => failure(() => kids(from, `made-up-${i}`)))
+    const codes = (await Promise.all(sought)).map(({ code }) => code)
+    expect(new Set(codes)).toEqual(new Set(['ERR_KEST_KEY_UNKNOWN']))
     expect(workload.asked).toHaveLength(1)
     clock.advance(4999)
     expect(await kids(from, kidOf(identity))).toEqual([kidOf(identity)])
     expect(await failure(() => kids(from, 'made-up'))).toMatchObject(unknown)
     expect(workload.asked).toHaveLength(1)
     clock.advance(1)
-    expect(await failure(() => kids(from, 'made-up'))).toMatchObject(unknown)
-    expect(workload.asked).toHaveLength(2)
+    for (let i = 0; i < 20; i++)
+      expect(await failure(() => kids(from, `made-up-${i}`))).toMatchObject(unknown)
+    expect(workload.asked).toHaveLength(9)
+  })
+
+  it('K-OIDCID finds a new key while another is sought in vain again and again', async () => {
+    const [first, second] = [await replica(), await replica()]
+    publish(first)
+    const from = source()
+    for (let i = 0; i < 20; i++) expect(await failure(() => kids(from, 'made-up'))).toMatchObject(unknown)
+    expect(workload.asked).toHaveLength(1)
+    publish(second)
+    expect(await kids(from, kidOf(second))).toEqual([kidOf(second)])
   })
 
   it('K-OIDCID fails no request when the token, and then the key, is replaced', async () => {

@@ -33,9 +33,9 @@ export interface OIDCKeyOptions {
   readonly name?: string
   /** Issuer → how its tokens are verified. Default, for each: by the keys that its metadata name (discovery). */
   readonly issuers?: Readonly<Record<string, OIDCIssuerOptions>>
-  /** After which time the URLs are asked again, and tokens verified again, for a principal whose key is known. Default 600,000. */
+  /** When the URLs are asked again, and tokens verified again, for a principal whose key is known; nobody waits for it. Default 600,000. */
   readonly maxAgeMs?: number
-  /** The least time between two requests for a principal's keys that were in vain. Default 5,000. */
+  /** The least time between two requests for one key that were in vain; and no more than eight keys of a principal are sought in vain within it. Default 5,000. */
   readonly cooldownMs?: number
   /** How long after a token's end its key is known, for what was signed before. Default 3,600,000, as `maxAgeMs` of listeners. */
   readonly keepMs?: number
@@ -96,8 +96,8 @@ export type OIDCPrincipals =
  * which this key is signed, for entries that are dated within the token's validity and name the key (`kid`). So whoever serves
  * the keys can withhold some, and add none.
  *
- * Keys of replicas add up. A key that is not known has the URLs asked, of which one request is made for all who wait, and none
- * within `cooldownMs` of one that was in vain. While the URLs or the issuer cannot be asked, keys that were proven go on until
+ * Keys of replicas add up. A key that is not known has the URLs asked: one request for all who wait, and at most eight within
+ * `cooldownMs` in vain, each for another key. While the URLs or the issuer cannot be asked, keys that were proven go on until
  * their tokens end. An issuer that no longer has the key which a token was signed with ends it within `maxAgeMs`, when it can be asked.
  *
  * Not checked: whether a token was revoked otherwise. A principal that is withdrawn is taken out of the list.

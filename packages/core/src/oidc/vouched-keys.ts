@@ -8,6 +8,7 @@ import type { VerificationKey } from '../identity/key-source.js'
 import type { Limits } from '../limits.js'
 import type { MaybePromise } from '../maybe-promise.js'
 import { shown } from '../shown.js'
+import { boundedLogger } from '../telemetry/bounded-logger.js'
 import type { Logger } from '../telemetry/logger.js'
 import { OnceAWhile } from '../telemetry/once-a-while.js'
 import { oneLine } from '../telemetry/one-line.js'
@@ -17,6 +18,8 @@ import { MAX_TOKEN_BYTES, principalOf, type Vouching, vouchingOf } from './vouch
 /** Keys of one JWK Set that are looked at, and tokens of each. */
 const MAX_KEYS = 64
 const MAX_TOKENS = 4
+/** How often a principal's URLs are asked in vain within `cooldownMs`. */
+const MAX_IN_VAIN = 8
 /** Tokens that are remembered for one principal. */
 const MAX_HELD = 64
 const MAX_WHY = 300
@@ -51,7 +54,8 @@ interface HeldKey extends Vouching {
  *
  * Keys add up, so that replicas behind one URL know nothing of each other; each is forgotten `keepMs` after its token's end,
  * by a time that never goes back, and earlier when the issuer no longer stands by the token. A key that is not there has the
- * URLs asked, unless that was in vain within `cooldownMs`; whoever comes while they are being asked waits for that.
+ * URLs asked, unless that was in vain within `cooldownMs`, or was so for eight others; whoever comes while they are being asked
+ * waits for that.
  */
 export class VouchedKeys {
   readonly #principal: string
@@ -66,7 +70,8 @@ export class VouchedKeys {
   readonly #held = new Map<string, HeldKey>()
   #triedAt = Number.NEGATIVE_INFINITY
   #freshAt = Number.NEGATIVE_INFINITY
-  #inVainAt = Number.NEGATIVE_INFINITY
+  /** Thumbprints that were sought in vain, and when. */
+  readonly #inVain = new Map<string, number>()
   /** Why nothing can be said of keys that are not there. */
   #failure: unknown
   #flight: Promise<void> | undefined
@@ -75,7 +80,7 @@ export class VouchedKeys {
     this.#principal = principal
     this.#urls = urls
     this.#verify = verify
-    this.#settings = settings
+    this.#settings = { ...settings, logger: boundedLogger(settings.logger) }
     this.#ages = ageClock(settings.clock)
     // Several wait for one answer: it is asked for in nobody's request.
     this.#ask = AsyncResource.bind(() => this.#askAll())
@@ -96,7 +101,7 @@ export class VouchedKeys {
       if (now - this.#freshAt > maxAgeMs && now - this.#triedAt >= cooldownMs) void this.#refresh()
       return found
     }
-    if (this.#flight === undefined && now - this.#inVainAt < cooldownMs) throw this.#missing(kid)
+    if (this.#flight === undefined && !this.#maySeek(kid, now - cooldownMs)) throw this.#missing(kid)
     return this.#seek(kid, time)
   }
 
@@ -104,8 +109,14 @@ export class VouchedKeys {
     await this.#refresh()
     const found = this.#find(kid, time)
     if (found !== undefined) return found
-    this.#inVainAt = this.#ages.now()
+    if (this.#inVain.size < MAX_IN_VAIN) this.#inVain.set(kid, this.#ages.now())
     throw this.#missing(kid)
+  }
+
+  /** One that is sought again and again, as another sender's is for a hop token, does not hide a new one. */
+  #maySeek(kid: string, since: number): boolean {
+    for (const [sought, at] of this.#inVain) if (at <= since) this.#inVain.delete(sought)
+    return !this.#inVain.has(kid) && this.#inVain.size < MAX_IN_VAIN
   }
 
   #find(kid: string, time: number): readonly VerificationKey[] | undefined {
