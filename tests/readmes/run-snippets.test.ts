@@ -18,7 +18,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   'packages/audit/README.md: Receiving':
     'it listens until it is told to stop: packages/audit/tests/receiver.test.ts',
   'packages/core/README.md: An identity by tokens':
-    'it asks GitHub for a token: packages/core/src/oidc/oidc-identity.test.ts',
+    'it asks GCP for a token: packages/core/src/oidc/oidc-identity.test.ts',
   'packages/redis/README.md: @kest/redis': 'it wants a Redis: packages/redis/tests/redis-cache.test.ts',
   'packages/redis/README.md: Options of `RedisCache.connect`': 'the same',
   'packages/spiffe/README.md: Bundles and federation':

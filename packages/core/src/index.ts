@@ -87,7 +87,7 @@ export {
   type OIDCKeyOptions,
   type OIDCPrincipals,
 } from './oidc/oidc-key-source.js'
-export type { OIDCToken, TokenRequest } from './oidc/token-source.js'
+export type { OIDCToken, TokenFile, TokenRequest } from './oidc/token-source.js'
 export { onAbort } from './on-abort.js'
 export {
   createEvidence,

@@ -1,10 +1,10 @@
-import { generateKeyPairSync } from 'node:crypto'
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { failure } from '../../tests/support/signed.js'
-import { VouchingIssuer } from '../../tests/support/vouching-issuer.js'
+import { answering, startServer, VouchingIssuer } from '../../tests/support/vouching-issuer.js'
 import { createKest } from '../config/kest.js'
 import { parseEntry } from '../entry/parse.js'
 import { KestError } from '../errors.js'
@@ -15,6 +15,7 @@ import { MockPolicyEngine } from '../testing/mock-engine.js'
 import { RecordingLogger } from '../testing/recording-logger.js'
 import { keyAudience } from './key-audience.js'
 import { OIDCIdentity, type OIDCIdentityOptions } from './oidc-identity.js'
+import type { OIDCToken } from './token-source.js'
 
 const patient = { timeout: 30_000, interval: 5 }
 
@@ -60,7 +61,7 @@ describe('OIDCIdentity', () => {
     })
     expect(identity.getWorkloadId()).toBe(`${issuer.url}#orders`)
     const [jwk] = jwksOf(identity).keys
-    expect(jwk).toMatchObject({ kty: 'OKP', crv: 'Ed25519', kid: identity.current().header.kid })
+    expect(jwk).toMatchObject({ kty: 'OKP', crv: 'Ed25519', kid: (await identity.current()).header.kid })
     expect(jwk).not.toHaveProperty('d')
     expect(jwk?.vouched_by).toEqual([given])
     expect(identity.current()).toBe(identity.current())
@@ -97,7 +98,7 @@ describe('OIDCIdentity', () => {
     for (const options of [{ token: { file } }, { token: { env: 'KEST_TEST_OIDC_TOKEN' } }, {}]) {
       const identity = await create({ privateKey, ...options })
       expect(identity.getPublicJwk().vouched_by).toEqual([token])
-      expect(identity.current().header.alg).toBe('ES256')
+      expect((await identity.current()).header.alg).toBe('ES256')
     }
   })
 
@@ -193,36 +194,218 @@ describe('OIDCIdentity', () => {
     identity.close()
   })
 
-  it('K-OIDCID publishes a token that is not in force yet only when it is, and goes on with the one before', async () => {
-    const now = clock.now() / 1000
-    const given: string[] = []
-    const token = async (audience: string): Promise<string> => {
-      const times = given.length === 0 ? { exp: now + 1.5 } : { nbf: now + 1, exp: now + 2 }
-      given.push(await issuer.token(audience, times))
-      return given.at(-1) as string
+  const SECOND = 1000
+  const MINUTE = 60 * SECOND
+
+  /** Timers go by the clock of the test from here on. */
+  function timersStandStill(): (milliseconds: number) => Promise<unknown> {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => {
+      vi.useRealTimers()
+    })
+    return (milliseconds) => {
+      clock.advance(milliseconds)
+      return vi.advanceTimersByTimeAsync(milliseconds)
     }
-    const identity = await create({ token })
-    // As many as are held, and whoever asks for another has taken them.
-    await vi.waitFor(() => expect(given.length).toBeGreaterThan(6), patient)
-    expect(identity.getPublicJwk().vouched_by).toEqual([given[0]])
-    clock.advance(1000)
-    expect(identity.getPublicJwk().vouched_by).toContain(given[0])
+  }
+
+  /** Tokens that were issued beforehand, each `minutes` long, so that nothing is waited for when one is asked for. */
+  async function issuedTokens(privateKey: KeyObject, ...times: readonly [from: number, until: number][]) {
+    const begin = clock.now() / SECOND
+    const audience = keyAudience(privateKey)
+    const issue = ([from, until]: [number, number], i: number): Promise<string> =>
+      issuer.token(audience, { nbf: begin + from * 60, exp: begin + until * 60, jti: String(i) })
+    return Promise.all(times.map(issue))
+  }
+
+  /** Gives one after the other, then fails. */
+  function giving(tokens: readonly string[], asked: string[] = []): OIDCToken {
+    return async (audience) => {
+      const token = tokens[asked.push(audience) - 1]
+      if (token === undefined) throw new Error('there are no more')
+      return token
+    }
+  }
+
+  it('K-OIDCID publishes a token that is not in force yet only when it is, and goes on with the one before', async () => {
+    const { privateKey } = generateKeyPairSync('ed25519')
+    const later: [number, number] = [20, 40]
+    const tokens = await issuedTokens(privateKey, [0, 30], later, later, later, later, later, later)
+    const pass = timersStandStill()
+    const asked: string[] = []
+    const identity = await create({ privateKey, token: giving(tokens, asked) })
+    await pass(15 * MINUTE)
+    // As many as are held, and more: each is asked for when half of the life of the one before is over.
+    for (let i = 0; i < 5; i++) await vi.advanceTimersByTimeAsync(10 * MINUTE)
+    expect(asked).toHaveLength(7)
+    expect(identity.getPublicJwk().vouched_by).toEqual([tokens[0]])
+    await pass(5 * MINUTE)
+    expect(identity.getPublicJwk().vouched_by).toContain(tokens[0])
     expect(identity.getPublicJwk().vouched_by).toHaveLength(4)
-    clock.advance(500)
-    expect(identity.getPublicJwk().vouched_by).not.toContain(given[0])
-  }, 60_000)
+    clock.advance(10 * MINUTE)
+    expect(identity.getPublicJwk().vouched_by).toEqual(tokens.slice(4))
+  })
 
   it('K-OIDCID asks for another token when half of the life of the one it has is over', async () => {
+    const { privateKey } = generateKeyPairSync('ed25519')
+    const tokens = await issuedTokens(privateKey, [0, 10], [5, 15], [10, 20])
+    const pass = timersStandStill()
     const asked: string[] = []
-    const token = async (audience: string): Promise<string> => {
-      asked.push(audience)
-      const now = clock.now() / 1000
-      return issuer.token(audience, { exp: now + 2, jti: String(asked.length) })
+    const identity = await create({ privateKey, token: giving(tokens, asked), pollMs: SECOND })
+    await pass(5 * MINUTE - 1)
+    expect(asked).toEqual([keyAudience(privateKey)])
+    await pass(1)
+    expect(identity.getPublicJwk().vouched_by).toEqual(tokens.slice(0, 2))
+    await pass(5 * MINUTE)
+    expect(identity.getPublicJwk().vouched_by).toEqual(tokens.slice(1, 3))
+    await pass(5 * MINUTE)
+    expect(logger.records).toMatchObject([{ level: 'warn', details: { err: 'there are no more' } }])
+    expect(asked).toHaveLength(4)
+    await pass(SECOND)
+    expect(asked).toHaveLength(5)
+    identity.close()
+    await pass(MINUTE)
+    expect(asked).toHaveLength(5)
+    expect(new Set(asked)).toEqual(new Set([keyAudience(privateKey)]))
+  })
+
+  it('K-OIDCID asks for another token within half of its life, although the clock was set back', async () => {
+    const { privateKey } = generateKeyPairSync('ed25519')
+    const tokens = await issuedTokens(privateKey, [0, 10], [5, 15], [10, 20])
+    const pass = timersStandStill()
+    const asked: string[] = []
+    const identity = await create({ privateKey, token: giving(tokens, asked) })
+    clock.advance(-24 * 60 * MINUTE)
+    expect(() => identity.current()).toThrow('is in force from')
+    await pass(5 * MINUTE)
+    expect(asked).toHaveLength(2)
+    await pass(5 * MINUTE)
+    expect(asked).toHaveLength(3)
+    clock.advance(24 * 60 * MINUTE)
+    expect(identity.getPublicJwk().vouched_by).toEqual(tokens.slice(1, 3))
+  })
+
+  it('K-OIDCID asks at once when a process signs that was suspended: once for all who wait', async () => {
+    const { privateKey } = generateKeyPairSync('ed25519')
+    const tokens = await issuedTokens(privateKey, [0, 10], [60, 70])
+    const pass = timersStandStill()
+    const asked: string[] = []
+    const identity = await create({ privateKey, token: giving(tokens, asked) })
+    const before = identity.current()
+    clock.advance(60 * MINUTE)
+    const signers = await Promise.all(Array.from({ length: 100 }, () => identity.current()))
+    expect(new Set(signers)).toEqual(new Set([before]))
+    expect(asked).toHaveLength(2)
+    clock.advance(60 * MINUTE)
+    const inVain = await Promise.all(
+      Array.from({ length: 100 }, () => failure(async () => identity.current())),
+    )
+    for (const error of inVain)
+      expect(error).toMatchObject({ code: 'ERR_KEST_IDENTITY', cause: { message: 'there are no more' } })
+    expect(asked).toHaveLength(3)
+    expect(() => identity.current()).toThrow(KestError)
+    clock.advance(SECOND)
+    expect((await failure(async () => identity.current())).code).toBe('ERR_KEST_IDENTITY')
+    expect(asked).toHaveLength(4)
+    identity.close()
+    await pass(60 * MINUTE)
+    expect(() => identity.current()).toThrow(KestError)
+    expect(asked).toHaveLength(4)
+  })
+
+  it('K-OIDCID does not use a token that was read while it was being written', async () => {
+    const { privateKey } = generateKeyPairSync('ed25519')
+    const file = join(folder, 'token')
+    const whole = await issuer.token(keyAudience(privateKey))
+    for (let length = 0; length < whole.length; length++) {
+      if (length > 0 && length < whole.length - 100 && length % 50 !== 0) continue
+      writeFileSync(file, whole.slice(0, length))
+      const error = await failure(() => create({ privateKey, token: { file } }))
+      expect(error.code).toBe('ERR_KEST_IDENTITY')
     }
-    const identity = await create({ token })
-    await vi.waitFor(() => expect(asked.length).toBeGreaterThan(1), patient)
-    expect(new Set(asked).size).toBe(1)
-    await vi.waitFor(() => expect(identity.getPublicJwk().vouched_by?.length).toBeGreaterThan(1), patient)
+    writeFileSync(file, whole)
+    expect((await create({ privateKey, token: { file } })).getPublicJwk().vouched_by).toEqual([whole])
+  })
+
+  it('K-OIDCID refuses a token that nobody can verify by a public key', async () => {
+    const encoded = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+    for (const [alg, signature] of [
+      ['none', ''],
+      ['HS256', 'A'.repeat(43)],
+      ['RS256', 'A'.repeat(171)],
+      ['ES512', 'A'.repeat(86)],
+    ]) {
+      const token = async (audience: string): Promise<string> => {
+        const [, payload] = (await issuer.token(audience)).split('.')
+        return `${encoded({ alg })}.${payload}.${signature}`
+      }
+      expect((await failure(() => create({ token }))).message).toMatch(/verify that by a public key|cut off/)
+    }
+  })
+
+  it('K-OIDCID has a sidecar ask for the token of a key that the process made', async () => {
+    const [file, audienceFile] = [join(folder, 'token'), join(folder, 'audience')]
+    // What the process before has left.
+    replace(file, await issuer.token(another))
+    writeFileSync(`${audienceFile}.new`, 'unfinished')
+    const created = create({ token: { file, audienceFile }, pollMs: 5, timeoutMs: 60_000 })
+    const audience = await vi.waitFor(() => readFileSync(audienceFile, 'utf8').trim(), patient)
+    const first = await issuer.token(audience)
+    replace(file, first)
+    const identity = await created
+    expect(audience).toBe(keyAudience(identity.getPublicJwk()))
+    expect(identity.getPublicJwk().vouched_by).toEqual([first])
+    const second = await issuer.token(audience)
+    replace(file, second)
+    await vi.waitFor(() => expect(identity.getPublicJwk().vouched_by).toEqual([first, second]), patient)
+  })
+
+  it('K-OIDCID waits for a sidecar no longer than it was told, and says what the sidecar wrote', async () => {
+    const [file, audienceFile] = [join(folder, 'token'), join(folder, 'audience')]
+    replace(file, await issuer.token(another))
+    const error = await failure(() => create({ token: { file, audienceFile }, pollMs: 5, timeoutMs: 20 }))
+    expect(error).toMatchObject({
+      code: 'ERR_KEST_IDENTITY',
+      message: expect.stringContaining('it is for the key'),
+    })
+    vi.stubEnv('KEST_OIDC_TOKEN_PATH', file)
+    vi.stubEnv('KEST_OIDC_AUDIENCE_PATH', join(folder, 'nonexistent', 'audience'))
+    onTestFinished(() => {
+      vi.unstubAllEnvs()
+    })
+    const unwritten = await failure(() => create({ pollMs: 5, timeoutMs: 20 }))
+    expect(unwritten.message).toContain('nonexistent')
+    vi.stubEnv('KEST_OIDC_TOKEN_PATH', '')
+    expect((await failure(() => create({}))).code).toBe('ERR_KEST_CONFIG')
+  })
+
+  it('K-OIDCID asks GitHub Actions in a job that may have tokens', async () => {
+    const asked: unknown[] = []
+    const github = await startServer((request, response) => {
+      const { searchParams } = new URL(request.url ?? '', 'http://github.test')
+      asked.push([searchParams.get('api-version'), request.headers.authorization])
+      void issuer
+        .token(searchParams.get('audience'))
+        .then((value) => answering({ count: 1, value })(request, response))
+    })
+    onTestFinished(() => github.close())
+    vi.stubEnv('KEST_OIDC_TOKEN_PATH', '')
+    vi.stubEnv('ACTIONS_ID_TOKEN_REQUEST_URL', `${github.origin}/token?api-version=2.0`)
+    vi.stubEnv('ACTIONS_ID_TOKEN_REQUEST_TOKEN', 'a-secret')
+    onTestFinished(() => {
+      vi.unstubAllEnvs()
+    })
+    const identity = await create({})
+    expect(identity.getPublicJwk().vouched_by).toHaveLength(1)
+    expect(asked).toEqual([['2.0', 'Bearer a-secret']])
+    for (const answer of [answering({}, 500), answering({}), answering(null), answering({ value: 1 })]) {
+      github.answer = answer
+      const error = await failure(() => create({}))
+      expect(error.code).toBe('ERR_KEST_IDENTITY')
+      expect(`${error.stack} ${(error.cause as Error).stack}`).not.toContain('a-secret')
+    }
+    vi.stubEnv('ACTIONS_ID_TOKEN_REQUEST_URL', 'http://github.example.org/token')
+    expect((await failure(() => create({}))).code).toBe('ERR_KEST_CONFIG')
   })
 
   it.each<[string, string, (aud: string) => [aud: unknown, changes?: Record<string, unknown>]]>([
@@ -238,13 +421,14 @@ describe('OIDCIdentity', () => {
       const first = await issuer.token(keyAudience(privateKey))
       replace(file, first)
       const identity = await create({ privateKey, token: { file }, pollMs: 5 })
-      const wrong = await issuer.token(...claims(keyAudience(privateKey)))
+      const [aud, changes] = claims(keyAudience(privateKey))
+      const wrong = await issuer.token(aud, { exp: clock.now() / SECOND + 3600, ...changes })
       replace(file, wrong)
       await vi.waitFor(() => expect(JSON.stringify(logger.records)).toContain(why), patient)
       expect(JSON.stringify(logger.records)).not.toContain(wrong)
       expect(identity.getPublicJwk().vouched_by).toEqual([first])
       clock.advance(600_000)
-      expect(() => identity.current()).toThrow(KestError)
+      expect(await failure(async () => identity.current())).toBeInstanceOf(KestError)
       const error = await failure(async () => identity.getPublicJwk())
       expect(error).toMatchObject({
         code: 'ERR_KEST_IDENTITY',
@@ -255,7 +439,12 @@ describe('OIDCIdentity', () => {
 
   it('K-OIDCID signs nothing while no token is in force', async () => {
     const from = clock.now() / 1000 + 60
-    const identity = await create({ token: (audience) => issuer.token(audience, { nbf: from }) })
+    let only: Promise<string> | undefined
+    const token = (audience: string): Promise<string> => {
+      only ??= issuer.token(audience, { nbf: from })
+      return only
+    }
+    const identity = await create({ token })
     const kest = createKest({ identity, engine: new MockPolicyEngine(), clock, logger })
     const begin = () => kest.begin({ operation: 'read', policy: 'read', origin: 'system' })
     expect(await failure(begin)).toMatchObject({
@@ -272,9 +461,11 @@ describe('OIDCIdentity', () => {
   })
 
   it.each<[string, unknown, string]>([
-    ['no token at all', {}, 'KEST_OIDC_TOKEN_PATH'],
+    ['no token at all', {}, 'neither KEST_OIDC_TOKEN_PATH is set'],
     ['a token as text', { token: 'eyJ' }, 'expected an object'],
     ['two places', { token: { file: 'a', env: 'b' } }, 'expected { file'],
+    ['an audience for a variable', { token: { env: 'a', audienceFile: 'b' } }, 'expected { file'],
+    ['a place that is no path', { token: { file: 'a', audienceFile: 1 } }, 'expected { file'],
     ['an unknown place', { token: { path: 'a' } }, 'unknown option "path"'],
     ['an unknown option', { ...asking, poll: 1 }, 'unknown option "poll"'],
     ['no time', { ...asking, pollMs: 0 }, 'pollMs'],

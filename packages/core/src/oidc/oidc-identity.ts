@@ -1,29 +1,32 @@
 import { AsyncResource } from 'node:async_hooks'
 import { generateKeyPairSync, type JsonWebKey, type KeyObject } from 'node:crypto'
-import { decodeJwt } from 'jose'
 import { assertOptions } from '../assert-options.js'
-import { type Clock, systemClock } from '../clock.js'
+import { ageClock, type Clock, systemClock } from '../clock.js'
 import { KestConfigError, KestError } from '../errors.js'
 import type { PublicJwk } from '../identity/jwk.js'
 import { createKeyIdentity, type KeyIdentity } from '../identity/key-identity.js'
-import type { Signer } from '../identity/provider.js'
+import type { IdentityProvider, Signer } from '../identity/provider.js'
+import type { MaybePromise } from '../maybe-promise.js'
 import { boundedLogger } from '../telemetry/bounded-logger.js'
 import { type Logger, stderrLogger } from '../telemetry/logger.js'
 import { OnceAWhile } from '../telemetry/once-a-while.js'
-import { oneLine } from '../telemetry/one-line.js'
-import { remedyFor } from './remedy.js'
+import { type HeldToken, readFirstToken, readToken, timeText, whyNot } from './read-token.js'
+import { tokenOfEnvironment } from './token-of-environment.js'
 import { createTokenSource, type OIDCToken, type TokenSource } from './token-source.js'
-import { KEY_AUDIENCE, principalOf, type Vouching, vouchingOf } from './vouching.js'
+import { principalOf } from './vouching.js'
 
 /** How an {@link OIDCIdentity} is made. Times are milliseconds. */
 export interface OIDCIdentityOptions {
-  /** Where the token is. Default: `{ file: process.env.KEST_OIDC_TOKEN_PATH }`. */
+  /**
+   * Where the token is. Default, as the environment says: the file in `KEST_OIDC_TOKEN_PATH`, with the `audienceFile` in
+   * `KEST_OIDC_AUDIENCE_PATH`; else GitHub Actions, in a job with `permissions: { id-token: write }`.
+   */
   readonly token?: OIDCToken
   /** Ed25519, P-256, P-384 or RSA. Default: an Ed25519 key made here, in memory, that ends with the process. */
   readonly privateKey?: KeyObject | JsonWebKey
   /** How often a file or variable is read; how long after a failure a token is asked for again. Default 10,000. */
   readonly pollMs?: number
-  /** How long a function is waited for. Default 10,000. */
+  /** How long a function is waited for; at the start a sidecar, too. Default 10,000. */
   readonly timeoutMs?: number
   readonly logger?: Logger
   readonly clock?: Clock
@@ -44,9 +47,7 @@ const MAX_HELD = 4
 const MAX_WAIT_MS = 12 * 3_600_000
 const MIN_WAIT_MS = 1000
 
-interface HeldToken extends Vouching {
-  readonly token: string
-}
+type Settings = Required<Pick<OIDCIdentityOptions, 'pollMs' | 'clock' | 'logger'>>
 
 /**
  * The identity of a workload that its platform gives tokens to (K-OIDCID): Kubernetes, GitHub Actions, GCP, or any other issuer
@@ -59,7 +60,8 @@ interface HeldToken extends Vouching {
  *
  * The token is followed: a file and a variable are read each `pollMs`, a function is asked when half of a token's life is over. A
  * token that cannot be read, vouches for another key or names another principal is not used, with a warning, and the one before
- * goes on until it ends. Without one that is in force nothing is signed (`ERR_KEST_IDENTITY`).
+ * goes on until it ends. Without one that is in force nothing is signed (`ERR_KEST_IDENTITY`): whoever is to sign then has it looked
+ * for once more, as after a process was suspended, and waits for that.
  *
  * Signatures of tokens are not checked here: who verifies entries does that. No token is in an error or a log of this class.
  *
@@ -69,15 +71,19 @@ interface HeldToken extends Vouching {
  * configure({ identity, engine })
  * ```
  */
-export class OIDCIdentity implements KeyIdentity {
+export class OIDCIdentity implements IdentityProvider {
   readonly #identity: KeyIdentity
   readonly #signer: Signer
   readonly #source: TokenSource
-  readonly #settings: Required<Pick<OIDCIdentityOptions, 'pollMs' | 'clock' | 'logger'>>
+  readonly #settings: Settings
   readonly #untold = new OnceAWhile()
-  readonly #refresh: () => void
+  readonly #follow: () => Promise<void>
+  /** A clock that was set back must not hold it up. */
+  readonly #ages: Clock
   #held: readonly HeldToken[]
   #failure: unknown
+  #triedAt: number
+  #flight: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
@@ -96,33 +102,25 @@ export class OIDCIdentity implements KeyIdentity {
       privateKey = generateKeyPairSync('ed25519').privateKey,
     } = options
     const pollMs = positive(options, 'pollMs', 10_000)
-    const source = createTokenSource(
-      options.token ?? tokenOfEnvironment(),
-      positive(options, 'timeoutMs', 10_000),
-    )
+    const timeoutMs = positive(options, 'timeoutMs', 10_000)
+    const source = createTokenSource(options.token ?? tokenOfEnvironment(timeoutMs), timeoutMs)
     const { kid } = createKeyIdentity('urn:kest:key', privateKey).getPublicJwk()
-    const first = await firstToken(source, kid, clock)
-    return new OIDCIdentity(createKeyIdentity(principalOf(first), privateKey), source, first, {
-      pollMs,
-      clock,
-      logger,
-    })
+    const first = await readFirstToken(source, kid, { clock, pollMs, timeoutMs })
+    const identity = createKeyIdentity(principalOf(first), privateKey)
+    return new OIDCIdentity(identity, source, first, { pollMs, clock, logger })
   }
 
-  private constructor(
-    identity: KeyIdentity,
-    source: TokenSource,
-    first: HeldToken,
-    settings: Required<Pick<OIDCIdentityOptions, 'pollMs' | 'clock' | 'logger'>>,
-  ) {
+  private constructor(identity: KeyIdentity, source: TokenSource, first: HeldToken, settings: Settings) {
     this.#identity = identity
     this.#source = source
     this.#settings = { ...settings, logger: boundedLogger(settings.logger) }
     this.#held = [first]
+    this.#ages = ageClock(settings.clock)
+    this.#triedAt = this.#ages.now()
     const { iss, sub } = first
     this.#signer = Object.freeze({ ...identity.current(), subject: Object.freeze({ iss, sub }) })
     // What follows the token belongs to nobody's request.
-    this.#refresh = AsyncResource.bind(() => void this.#follow())
+    this.#follow = AsyncResource.bind(() => this.#readNext())
     this.#wait(this.#pauseAfter(first))
   }
 
@@ -130,10 +128,16 @@ export class OIDCIdentity implements KeyIdentity {
     return this.#identity.getWorkloadId()
   }
 
-  /** @throws {KestError} `ERR_KEST_IDENTITY` while no token is in force */
-  current(): Signer {
-    this.#inForce()
-    return this.#signer
+  /** @throws {KestError} `ERR_KEST_IDENTITY` while no token is in force, by rejecting when it was looked for in vain */
+  current(): MaybePromise<Signer> {
+    if (this.#inForce().length > 0) return this.#signer
+    const { clock } = this.#settings
+    const isDue = !this.#closed && this.#ages.now() - this.#triedAt >= MIN_WAIT_MS
+    if (this.#flight === undefined && !isDue) throw this.#unvouched(clock.now())
+    return this.#renew().then(() => {
+      if (this.#inForce().length > 0) return this.#signer
+      throw this.#unvouched(clock.now())
+    })
   }
 
   /**
@@ -142,6 +146,7 @@ export class OIDCIdentity implements KeyIdentity {
    */
   getPublicJwk(): PublicJwk {
     const tokens = this.#inForce().map(({ token }) => token)
+    if (tokens.length === 0) throw this.#unvouched(this.#settings.clock.now())
     return { ...this.#identity.getPublicJwk(), vouched_by: tokens }
   }
 
@@ -153,31 +158,40 @@ export class OIDCIdentity implements KeyIdentity {
 
   #inForce(): readonly HeldToken[] {
     const now = this.#settings.clock.now()
-    const held = this.#held.filter(({ from, until }) => from <= now && now < until)
-    if (held.length > 0) return held
-    const last = this.#held.at(-1) as HeldToken
-    const when = now < last.from ? `is in force from ${at(last.from)}` : `ended at ${at(last.until)}`
-    throw new KestError(
+    return this.#held.filter(({ from, until }) => from <= now && now < until)
+  }
+
+  #unvouched(now: number): KestError {
+    const { from, until } = this.#held.at(-1) as HeldToken
+    const when = now < from ? `is in force from ${timeText(from)}` : `ended at ${timeText(until)}`
+    return new KestError(
       'ERR_KEST_IDENTITY',
       `no token vouches for the key now: ${this.#source.name} ${when}`,
-      {
-        cause: this.#failure,
-      },
+      { cause: this.#failure },
     )
   }
 
   #wait(ms: number): void {
-    if (!this.#closed) this.#timer = setTimeout(this.#refresh, ms).unref()
+    clearTimeout(this.#timer)
+    if (!this.#closed) this.#timer = setTimeout(() => void this.#renew(), ms).unref()
   }
 
-  #pauseAfter({ until }: HeldToken): number {
+  /** However the clock is set, it is asked for again within half of the time that it holds. */
+  #pauseAfter({ from, until }: HeldToken): number {
     const { pollMs, clock } = this.#settings
-    if (!this.#source.asks) return pollMs
-    return Math.min(Math.max((until - clock.now()) / 2, MIN_WAIT_MS), MAX_WAIT_MS)
+    if (this.#source.issues !== 'now') return pollMs
+    return Math.min(Math.max((until - Math.max(clock.now(), from)) / 2, MIN_WAIT_MS), MAX_WAIT_MS)
+  }
+
+  #renew(): Promise<void> {
+    this.#flight ??= this.#follow().finally(() => {
+      this.#flight = undefined
+    })
+    return this.#flight
   }
 
   /** Never rejects: what there was before goes on. */
-  async #follow(): Promise<void> {
+  async #readNext(): Promise<void> {
     const { clock, pollMs, logger } = this.#settings
     let pause = pollMs
     try {
@@ -190,18 +204,16 @@ export class OIDCIdentity implements KeyIdentity {
     } catch (error) {
       this.#failure = error
       const count = this.#untold.count()
-      const err = oneLine(String((error as Error)?.message), MAX_WHY)
       if (count > 0 && !this.#closed)
         logger.warn(
-          { workload_id: this.getWorkloadId(), token: this.#source.name, err, count },
+          { workload_id: this.getWorkloadId(), token: this.#source.name, err: whyNot(error), count },
           'the token could not be renewed: the one before goes on until it ends',
         )
     }
+    this.#triedAt = this.#ages.now()
     this.#wait(pause)
   }
 }
-
-const MAX_WHY = 300
 
 /** What is not in force yet displaces none that is. */
 function withToken(held: readonly HeldToken[], next: HeldToken, now: number): readonly HeldToken[] {
@@ -209,49 +221,6 @@ function withToken(held: readonly HeldToken[], next: HeldToken, now: number): re
   const all = [...held.filter(({ until }) => until > now), next]
   const inForce = all.findLast(({ from }) => from <= now)
   return all.filter((one, i) => one === inForce || i > all.length - MAX_HELD)
-}
-
-async function firstToken(source: TokenSource, kid: string, clock: Clock): Promise<HeldToken> {
-  try {
-    return await readToken(source, kid, clock)
-  } catch (cause) {
-    const why = oneLine(String((cause as Error)?.message), MAX_WHY)
-    throw new KestError(
-      'ERR_KEST_IDENTITY',
-      `OIDCIdentity: ${source.name} is not used: ${why}. ${remedyFor(kid)}`,
-      {
-        cause,
-      },
-    )
-  }
-}
-
-async function readToken(source: TokenSource, kid: string, clock: Clock): Promise<HeldToken> {
-  const token = await source.read(`${KEY_AUDIENCE}${kid}`)
-  const vouching = vouchingOf(claimsOf(token), kid)
-  if (vouching.until <= clock.now())
-    throw new KestError('ERR_KEST_TOKEN', `it ended at ${at(vouching.until)}`)
-  return Object.freeze({ ...vouching, token })
-}
-
-function claimsOf(token: string): ReturnType<typeof decodeJwt> {
-  try {
-    return decodeJwt(token)
-  } catch {
-    // The cause may show what is in it.
-    throw new KestError('ERR_KEST_TOKEN', 'it is no JWT')
-  }
-}
-
-function at(time: number): string {
-  return Math.abs(time) <= 8.64e15 ? new Date(time).toISOString() : `${time} ms`
-}
-
-function tokenOfEnvironment(): OIDCToken {
-  const file = process.env['KEST_OIDC_TOKEN_PATH']
-  if (file === undefined || file === '')
-    throw new KestConfigError('OIDCIdentity: token: missing, and KEST_OIDC_TOKEN_PATH is not set')
-  return { file }
 }
 
 function positive(options: OIDCIdentityOptions, name: 'pollMs' | 'timeoutMs', fallback: number): number {

@@ -12,6 +12,7 @@ import { createKest } from '../config/kest.js'
 import { jwksOf } from '../identity/jwks.js'
 import { createKeyIdentity, type KeyIdentity } from '../identity/key-identity.js'
 import type { KeySource } from '../identity/key-source.js'
+import type { IdentityProvider } from '../identity/provider.js'
 import type { Passport } from '../passport/passport.js'
 import { SignatureCache } from '../passport/signature-cache.js'
 import { verifyPassport } from '../passport/verify.js'
@@ -59,11 +60,11 @@ async function replica(changes: Record<string, unknown> = {}): Promise<OIDCIdent
 }
 
 /** As an adapter does: what is published is what is there when it is asked for. */
-function publish(...identities: readonly KeyIdentity[]): void {
+function publish(...identities: readonly OIDCIdentity[]): void {
   workload.answer = (request, response) => answering(jwksOf(...identities))(request, response)
 }
 
-async function signed(identity: KeyIdentity): Promise<Passport> {
+async function signed(identity: IdentityProvider): Promise<Passport> {
   const kest = createKest({ identity, engine: new MockPolicyEngine(), clock, logger })
   return (await kest.begin({ operation: 'read', policy: 'read', origin: 'system' })).passport
 }
@@ -73,7 +74,7 @@ async function kids(from: KeySource, kid: string | undefined, time = clock.now()
   return (await from.find({ principal, header, time })).map((key) => key.kid)
 }
 
-const kidOf = (identity: KeyIdentity): string => identity.getPublicJwk().kid
+const kidOf = (identity: OIDCIdentity): string => identity.getPublicJwk().kid
 const unknown = { code: 'ERR_KEST_KEY_UNKNOWN' }
 const unavailable = { code: 'ERR_KEST_KEYS_UNAVAILABLE' }
 
@@ -112,9 +113,10 @@ describe('createOIDCKeySource', () => {
   it('K-OIDCID refuses an entry of a principal whose labels name another subject', async () => {
     const identity = await replica()
     publish(identity)
+    const signer = await identity.current()
     const lying: KeyIdentity = {
       ...createKeyIdentity(orders, generateKeyPairSync('ed25519').privateKey),
-      current: () => ({ ...identity.current(), subject: { iss: issuer.url, sub: 'payments' } }),
+      current: () => ({ ...signer, subject: { iss: issuer.url, sub: 'payments' } }),
     }
     const passport = signed(lying).then((it) => verifyPassport(it, { trust: [source()] }))
     expect(await failure(passport)).toMatchObject({ code: 'ERR_KEST_ENTRY_SCHEMA' })
@@ -218,6 +220,7 @@ describe('createOIDCKeySource', () => {
     ['is too large', () => answering({ keys: [], filler: 'x'.repeat(70_000) })],
     ['is no JWK Set', () => answering([])],
     ['is an error', () => answering({ keys: [] }, 500)],
+    ['has no end', () => endless],
     [
       'redirects',
       () => (request, response) => {
@@ -233,6 +236,22 @@ describe('createOIDCKeySource', () => {
     expect(workload.asked).toEqual(['/'])
   })
   let jwks: unknown
+  const endless: TestServer['answer'] = (_, response) => {
+    const more = (): void => {
+      while (response.write(' '.repeat(16_384)));
+    }
+    response.writeHead(200).on('drain', more)
+    more()
+  }
+
+  it.each<[string, TestServer['answer']]>([
+    ['does not come', () => {}],
+    ['never ends', (_, response) => void response.writeHead(200).write('{')],
+  ])('K-OIDCID waits no longer than it was told for an answer that %s', async (_, answer) => {
+    const identity = await replica()
+    workload.answer = answer
+    expect(await failure(() => kids(source({ timeoutMs: 50 }), kidOf(identity)))).toMatchObject(unavailable)
+  })
 
   it('K-OIDCID asks once for many who wait, and not again so soon after it was in vain', async () => {
     const identity = await replica()
@@ -270,7 +289,7 @@ describe('createOIDCKeySource', () => {
       const { entries } = await verifyPassport(await signed(identity), { trust: [from] })
       expect(entries[0]?.principal).toBe(orders)
       clock.advance(9 * MINUTE)
-      const last = identity.current()
+      const last = await identity.current()
       expect(await kids(from, last.header.kid)).toEqual([last.header.kid])
       identity = await replica()
     }
@@ -296,7 +315,7 @@ describe('createOIDCKeySource', () => {
     const replicas = [await replica(), await replica()]
     let turn = 0
     workload.answer = (request, response) =>
-      answering(jwksOf(replicas[turn++ % 2] as KeyIdentity))(request, response)
+      answering(jwksOf(replicas[turn++ % 2] as OIDCIdentity))(request, response)
     const from = source()
     for (const identity of [...replicas, ...replicas])
       expect(await kids(from, kidOf(identity))).toEqual([kidOf(identity)])

@@ -7,8 +7,9 @@ export function remedyFor(kid: string): string {
     `Have a token issued whose sole audience is ${audience} (or whose cnf.jkt is ${kid}).`,
     'Kubernetes: ask the TokenRequest API for it (spec.audiences), or mount a key, give it as privateKey, and set this audience in',
     'serviceAccountToken.audience of the projected volume.',
-    'GitHub Actions: add &audience=<it> to ACTIONS_ID_TOKEN_REQUEST_URL.',
+    'GitHub Actions: leave token out, and give the job permissions: { id-token: write }.',
     'GCP: ask the metadata server, instance/service-accounts/default/identity?audience=<it>.',
-    'A key that this process made has another audience in each process: only a function as token can ask for that.',
+    'A key that this process made has another audience in each process: a function as token asks for that, or a sidecar that reads',
+    'the audience in audienceFile (KEST_OIDC_AUDIENCE_PATH) and writes the token.',
   ].join(' ')
 }

@@ -20,8 +20,8 @@ const MAX_KEYS = 64
 const MAX_TOKENS = 4
 /** How often a principal's URLs are asked in vain within `cooldownMs`. */
 const MAX_IN_VAIN = 8
-/** Tokens that are remembered for one principal. */
-const MAX_HELD = 64
+/** Tokens that are remembered for one principal: what a whole set has. */
+const MAX_HELD = MAX_KEYS * MAX_TOKENS
 const MAX_WHY = 300
 
 /** How the keys of principals are had. Times are milliseconds. */
