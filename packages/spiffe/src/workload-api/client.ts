@@ -85,6 +85,8 @@ export class WorkloadApiClient {
   readonly #outages: Outages
   readonly #options: Required<Pick<WorkloadApiOptions, 'backoff' | 'timeoutMs' | 'logger'>>
   readonly #streams = new Set<End>()
+  /** Calls that answer once, under way. */
+  readonly #calls = new Set<{ cancel(): void }>()
   #closed = false
 
   /** @throws {SpiffeError} `ERR_SPIFFE_ADDRESS`, `ERR_SPIFFE_CONFIG` */
@@ -205,11 +207,12 @@ export class WorkloadApiClient {
     }
   }
 
-  /** Ends every stream, of which whoever watches is told (`ERR_SPIFFE_CLOSED`), and the connection. Idempotent. */
+  /** Ends every stream, of which whoever watches is told, every call (`ERR_SPIFFE_CLOSED`, both), and the connection. Idempotent. */
   close(): void {
     this.#closed = true
     for (const end of this.#streams) end(closed())
     this.#streams.clear()
+    for (const call of this.#calls) call.cancel()
     this.#outages.close()
     this.#client.close()
   }
@@ -253,6 +256,7 @@ export class WorkloadApiClient {
       let leave = (): void => {}
       const answer = (error: ServiceError | null, response?: O): void => {
         leave()
+        this.#calls.delete(running)
         if (signal?.aborted) reject(aborted(call, signal.reason))
         else if (error !== null) reject(this.#closed ? closed() : toSpiffeError(error, call, this.#address))
         else resolve(response as O)
@@ -266,6 +270,7 @@ export class WorkloadApiClient {
         options,
         answer,
       )
+      this.#calls.add(running)
       if (signal) leave = onAbort(signal, () => running.cancel())
     })
   }
