@@ -237,6 +237,17 @@ describe('rotation', () => {
     await authority.start()
     expect(verified(await svids(authority).next())).toBe(HOP1)
   })
+
+  it('leaves no socket behind that was being put back when it was closed', async () => {
+    const socketDirectory = await mkdtemp(join(tmpdir(), 'kest-dev-'))
+    onTestFinished(() => rm(socketDirectory, { recursive: true }))
+    const authority = await start({ socketDirectory })
+    await authority.stop()
+    const starting = authority.start()
+    await authority.close()
+    await starting
+    expect(await readdir(socketDirectory)).toEqual([])
+  })
 })
 
 describe('the Workload API of the development authority', () => {

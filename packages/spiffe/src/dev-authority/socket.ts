@@ -11,6 +11,8 @@ export class WorkloadSocket {
   readonly path: string
   readonly #service: UntypedServiceImplementation
   #server: Server | undefined
+  /** What was begun last; settles also where it failed. */
+  #before: Promise<void> = Promise.resolve()
 
   /** @throws {SpiffeError} `ERR_SPIFFE_CONFIG` */
   constructor(path: string, service: UntypedServiceImplementation) {
@@ -31,7 +33,23 @@ export class WorkloadSocket {
   }
 
   /** @throws {SpiffeError} `ERR_SPIFFE_DEV_AUTHORITY` */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    return this.#inTurn(() => this.#start())
+  }
+
+  /** Breaks off every stream, and takes the socket away. */
+  stop(): Promise<void> {
+    return this.#inTurn(() => this.#stop())
+  }
+
+  /** One after the other: who stops what is starting would find nothing yet. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#before.then(work)
+    this.#before = done.catch(() => undefined)
+    return done
+  }
+
+  async #start(): Promise<void> {
     if (this.#server !== undefined) return
     const server = new Server()
     server.addService(workloadApi, this.#service)
@@ -55,8 +73,7 @@ export class WorkloadSocket {
     this.#server = server
   }
 
-  /** Breaks off every stream, and takes the socket away. */
-  async stop(): Promise<void> {
+  async #stop(): Promise<void> {
     const server = this.#server
     this.#server = undefined
     server?.forceShutdown()

@@ -20,6 +20,7 @@ export class Workload {
   #withdrawn = false
   #timer: NodeJS.Timeout | undefined
   #closed = false
+  #rotating: Promise<void> = Promise.resolve()
 
   /** @param authority the one that signs at the time */
   constructor({ name, ids, ttlMs }: ResolvedWorkload, keyType: KeyType, authority: () => Authority) {
@@ -35,8 +36,14 @@ export class Workload {
     return this.#withdrawn ? [] : this.#svids
   }
 
-  /** New keys, new certificates. */
-  async rotate(): Promise<void> {
+  /** New keys, new certificates. One after the other: what was begun last counts, and not what took longest. */
+  rotate(): Promise<void> {
+    const rotated = this.#rotating.then(() => this.#rotate())
+    this.#rotating = rotated.catch(() => undefined)
+    return rotated
+  }
+
+  async #rotate(): Promise<void> {
     const authority = this.#authority()
     const options = { keyType: this.#keyType, ttlMs: this.#ttlMs }
     const svids = await Promise.all(
