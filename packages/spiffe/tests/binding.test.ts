@@ -9,7 +9,7 @@ import { kestFastify } from '@kest/fastify'
 import { withKest } from '@kest/undici'
 import express from 'express'
 import Fastify from 'fastify'
-import { Agent, request } from 'undici'
+import { Agent, buildConnector, request } from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { createDevAuthority, type DevAuthority } from '../src/dev-authority/index.js'
 import {
@@ -64,21 +64,21 @@ const overHttp: Serve = (handler) => createHttpServer(handler)
 
 /** The service `orders`, by either framework. Its handler answers how many entries there are. */
 const frameworks = {
-  fastify: async (options: ListenerOptions, serve: Serve, port = 0): Promise<number> => {
+  fastify: async (options: ListenerOptions, serve: Serve): Promise<number> => {
     const app = Fastify({ serverFactory: (handler) => serve(handler) as never, forceCloseConnections: true })
     open.push(() => app.close())
     await app.register(kestFastify, { kest: kests.orders, policy: 'allow', ...options })
     app.get('/orders', (req) => String(req.kest?.passport.toJSON().length))
-    await app.listen({ port, host: '127.0.0.1' })
+    await app.listen({ port: 0, host: '127.0.0.1' })
     return (app.server.address() as AddressInfo).port
   },
-  express: async (options: ListenerOptions, serve: Serve, port = 0): Promise<number> => {
+  express: async (options: ListenerOptions, serve: Serve): Promise<number> => {
     const app = express()
     app.use(kestExpress({ kest: kests.orders, ...options }))
     app.get('/orders', protect({ policy: 'allow' }), (req, res) => {
       res.send(String(req.kest?.passport.toJSON().length))
     })
-    const server = serve(app).listen(port, '127.0.0.1')
+    const server = serve(app).listen(0, '127.0.0.1')
     open.push(() => new Promise((resolve) => server.close(resolve)))
     await once(server, 'listening')
     return (server.address() as AddressInfo).port
@@ -98,11 +98,15 @@ interface Answer {
 async function call(
   name: Name,
   url: string,
-  more: { operation?: Operation; hop?: boolean; baggage?: string } = {},
+  more: { operation?: Operation; hop?: boolean; baggage?: string; at?: number } = {},
 ) {
-  const { hop = false, baggage } = more
+  const { hop = false, baggage, at } = more
   const bare = new Agent(
-    url.startsWith('https:') ? { connect: createMtlsConnector(identities[name].source, { authorize }) } : {},
+    url.startsWith('https:')
+      ? { connect: createMtlsConnector(identities[name].source, { authorize }) }
+      : at === undefined
+        ? {}
+        : { connect: leadingTo(at) },
   )
   open.unshift(() => bare.destroy())
   const ask = async (dispatcher: Agent, headers = {}): Promise<Answer> => {
@@ -151,16 +155,15 @@ describe.each(Object.entries(frameworks))('%s with SVIDs', (_, start) => {
 
   it('K-HOP hop: undici signs a token for each request, and for the origin that it calls', async () => {
     const operation = await operationBy('gateway')
-    const port = await freePort()
-    const url = `http://127.0.0.1:${port}`
-    await start({ binding: 'hop', audiences: [url] }, overHttp, port)
-    expect(await call('gateway', url, { operation, hop: true })).toEqual({ status: 200, body: '2' })
-    expect(await call('gateway', url, { operation, hop: true })).toEqual({ status: 200, body: '2' })
-    expect(await call('gateway', url, { operation })).toEqual(refusedBinding)
-    expect(await call('proxy', url, { operation, hop: true })).toEqual(refusedBinding)
+    const url = 'http://orders.test'
+    const at = await start({ binding: 'hop', audiences: [url] }, overHttp)
+    expect(await call('gateway', url, { operation, hop: true, at })).toEqual({ status: 200, body: '2' })
+    expect(await call('gateway', url, { operation, hop: true, at })).toEqual({ status: 200, body: '2' })
+    expect(await call('gateway', url, { operation, at })).toEqual(refusedBinding)
+    expect(await call('proxy', url, { operation, hop: true, at })).toEqual(refusedBinding)
     // The same server by another name, for which the token is not.
-    const byName = `http://localhost:${port}`
-    expect(await call('gateway', byName, { operation, hop: true })).toEqual(refusedBinding)
+    const byName = 'http://invoices.test'
+    expect(await call('gateway', byName, { operation, hop: true, at })).toEqual(refusedBinding)
   })
 
   it('K-HOP K-SIGNER binds through the rotation of SVIDs', async () => {
@@ -174,10 +177,8 @@ describe.each(Object.entries(frameworks))('%s with SVIDs', (_, start) => {
   })
 })
 
-async function freePort(): Promise<number> {
-  const server = createHttpServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
+/** As a name does that leads to a server on this machine. */
+function leadingTo(port: number): buildConnector.connector {
+  const connect = buildConnector({})
+  return (to, connected) => connect({ ...to, hostname: '127.0.0.1', port: String(port) }, connected)
 }

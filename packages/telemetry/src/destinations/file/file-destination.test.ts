@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, readFileSync, statSync } from 'node:fs'
 import fs from 'node:fs/promises'
 import { join } from 'node:path'
 import { RecordingLogger } from '@kest/core/testing'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { temporaryFolder } from '../../../tests/support/folder.js'
 import { kestWith, root } from '../../../tests/support/kest.js'
 import { filesIn, signaturesOf, spansIn } from '../../../tests/support/spans.js'
@@ -143,7 +143,10 @@ describe('fsync', () => {
     const { folder, telemetry, kest, logger } = setUp({ fsync: 'always', waitTimeoutMs: 60_000 })
     await kest.begin(root)
     const probe = await fs.open('/dev/null')
-    vi.spyOn(Object.getPrototypeOf(probe), 'datasync').mockRejectedValueOnce(new Error('EIO'))
+    const datasync = vi
+      .spyOn(Object.getPrototypeOf(probe), 'datasync')
+      .mockRejectedValueOnce(new Error('EIO'))
+    onTestFinished(() => datasync.mockRestore())
     await probe.close()
     await kest.begin(root)
     await telemetry.shutdown()
