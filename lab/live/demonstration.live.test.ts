@@ -76,11 +76,7 @@ describe('npm run lab', { timeout: PATIENCE_MS }, () => {
 
   it('keeps it running until it is interrupted, and leaves nothing behind', async () => {
     const run = runMain(['--out', out, '--identities', 'embedded', '--keep'], env)
-    await until(
-      'it says that it keeps running',
-      () => run.stdout().includes('All of it keeps running'),
-      60_000,
-    )
+    await until('it says that it keeps running', () => run.stdout().includes('All of it keeps running'))
     const [, hop1] = /^hop1: (\S+), process/m.exec(run.stdout()) ?? []
     const response = await fetch(`${hop1}/?item=later`)
     expect([response.status, await response.text()]).toEqual([200, JSON.stringify(JSON.parse(RESULT))])
@@ -98,7 +94,7 @@ describe('npm run lab', { timeout: PATIENCE_MS }, () => {
 
   it('exits 1 when a server dies while it is needed, says so, and leaves nothing behind', async () => {
     const run = runMain(['--out', out, '--identities', 'embedded', '--requests', '100000'], env)
-    await until('it is under load', () => run.stdout().includes('A request to hop3'), 60_000)
+    await until('it is under load', () => run.stdout().includes('A request to hop3'))
     process.kill(pidOf('collector', run.stdout()), 'SIGKILL')
     const { code, stdout, stderr } = await run.ended
     expect(stderr).toContain('lab: collector ended early (SIGKILL)')
@@ -121,11 +117,7 @@ describe('npm run lab', { timeout: PATIENCE_MS }, () => {
 
   it('leaves nothing behind when it is killed', async () => {
     const run = runMain(['--out', out, '--identities', 'embedded', '--keep'], env)
-    await until(
-      'it says that it keeps running',
-      () => run.stdout().includes('All of it keeps running'),
-      60_000,
-    )
+    await until('it says that it keeps running', () => run.stdout().includes('All of it keeps running'))
     const [, hop1] = /^hop1: (\S+), process/m.exec(run.stdout()) ?? []
     process.kill(run.pid, 'SIGKILL')
     await run.ended

@@ -6,7 +6,7 @@ it(
   'loads the chain while SVIDs rotate, watches its memory, and proves every request',
   async () => {
     const out = await temporaryFolder()
-    const words = '--identities embedded --rotate 2 --requests 60 --concurrency 4 --soak 8 --json'
+    const words = '--identities embedded --rotate 10 --requests 60 --concurrency 4 --soak 12 --json'
     const { code, stdout, stderr } = await runMain(['--out', out, ...words.split(' ')]).ended
     const report = JSON.parse(stdout)
     expect(report, stderr).toMatchObject({

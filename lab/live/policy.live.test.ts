@@ -12,7 +12,7 @@ import { Programs } from '../src/supervisor/programs.js'
 import { until } from '../src/supervisor/until.js'
 import { copiedPolicies, endAndAudit, PATIENCE_MS, startLab } from './support/lab.js'
 
-const CHANGE_MS = 20_000
+const CHANGE_MS = 180_000
 
 async function untilAnswered(lab: Lab, status: number): Promise<void> {
   const late = (): string => `it does not answer ${status}`

@@ -6,7 +6,7 @@ import { endAndAudit, PATIENCE_MS, startLab } from './support/lab.js'
 import { Stream } from './support/requests.js'
 
 const MORE = 15
-const LONG_MS = 60_000
+const LONG_MS = 180_000
 
 it.each(['hop2', 'collector'] as const)(
   'proves every request that was answered while %s was restarted',

@@ -18,6 +18,8 @@ import { Supervisor } from './supervisor/supervisor.js'
 import type { Watch } from './supervisor/watch.js'
 
 const PORTS = 6
+/** The machine may be busy: it runs all of it. */
+const PATIENCE = 20
 /** How often it says what it waits for. */
 const WAITING_MS = 5_000
 
@@ -34,6 +36,8 @@ export interface LabOptions {
   readonly inProcessPolicy: boolean
   /** Where spans and logs are written. */
   readonly out: string
+  /** How many times longer than they usually would the services wait for what they ask. Default 20. */
+  readonly patience?: number
   /** Options of Node for the services. Default none. */
   readonly nodeOptions?: readonly string[]
   /** What the deployment asks of every operation. Default `docker/kest/deployment.yaml`. */
@@ -102,7 +106,8 @@ export class Lab {
     }
 
     async function assemble(files: { readonly opa: string; readonly otelcol: string }): Promise<Lab> {
-      const { ttlSeconds, policies, inProcessPolicy, nodeOptions = [], route = direct } = options
+      const { ttlSeconds, policies, inProcessPolicy, nodeOptions = [], patience = PATIENCE } = options
+      const { route = direct } = options
       const url = (): string => `http://127.0.0.1:${ports.take()}`
       const urls = { hop1: url(), hop2: url(), hop3: url(), opa: url(), collector: url() }
       const spansFile = join(options.out, 'spans.jsonl')
@@ -129,6 +134,7 @@ export class Lab {
         env: {
           ...(inProcessPolicy ? { REGO_WASM: regoWasm } : { OPA_URL: route('opa', urls.opa) }),
           OTEL_EXPORTER_OTLP_ENDPOINT: route('collector', urls.collector),
+          PATIENCE: String(patience),
           KEST_CONFIG: options.deployment ?? configurationFile('kest/deployment.yaml'),
         },
       })

@@ -12,7 +12,7 @@ import type { Report } from './report.js'
 import { until } from './supervisor/until.js'
 import type { Watch } from './supervisor/watch.js'
 
-const EXPORT_MS = 60_000
+const EXPORT_MS = 180_000
 
 /** What is to be proved, and by what. */
 export interface Exhibits {

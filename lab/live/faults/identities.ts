@@ -1,10 +1,9 @@
 import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { DEFAULT_LIMITS, parseEntry } from '@kest/core'
-import { CHAIN, principalOf } from '../../src/chain.js'
+import { CHAIN } from '../../src/chain.js'
 import { until } from '../../src/supervisor/until.js'
 import type { Scene } from '../support/scene.js'
+import { leavesIn } from '../support/svids.js'
 import type { Fault } from './fault.js'
 
 const LONG_MS = 120_000
@@ -57,28 +56,18 @@ export const IDENTITY_FAULTS: readonly Fault[] = [
 
 /** Until every service signs by an SVID with most of its life before it. */
 async function untilRenewed({ lab, ttlSeconds }: Scene): Promise<void> {
-  const isFresh = (end: number | undefined): boolean =>
-    end !== undefined && end - Date.now() > ttlSeconds * 750
+  const isFresh = (leaf: string | undefined): boolean =>
+    leaf !== undefined && endOf(leaf) - Date.now() > ttlSeconds * 750
   await until(
     () => {
-      const ends = endsOfSvids(lab.spansFile)
-      return CHAIN.every((name) => isFresh(ends.get(principalOf(name)))) ? true : undefined
+      const leaves = leavesIn(lab.spansFile)
+      return CHAIN.every((name) => isFresh(leaves.get(name))) ? true : undefined
     },
     { timeoutMs: LONG_MS, late: () => 'SVIDs are not renewed' },
     lab.watch,
   )
 }
 
-/** Of those that services signed by last, as their entries show. */
-function endsOfSvids(spansFile: string): ReadonlyMap<string, number> {
-  const ends = new Map<string, number>()
-  const text = readFileSync(spansFile, 'latin1').slice(-200_000)
-  for (const [jws] of text.matchAll(/(?<=")eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+(?=")/g)) {
-    const { header, entry } = parseEntry(jws, { limits: DEFAULT_LIMITS })
-    const [leaf] = header.x5c ?? []
-    const principal = entry.labels['principal']
-    if (leaf !== undefined && principal !== undefined)
-      ends.set(principal, Date.parse(new X509Certificate(Buffer.from(leaf, 'base64')).validTo))
-  }
-  return ends
+function endOf(leaf: string): number {
+  return Date.parse(new X509Certificate(Buffer.from(leaf, 'base64')).validTo)
 }

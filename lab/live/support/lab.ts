@@ -9,7 +9,7 @@ import { Lab, type LabOptions } from '../../src/lab.js'
 import { Watch } from '../../src/supervisor/watch.js'
 
 /** How long a test of the lab may take: servers start, and the machine may be busy. Milliseconds. */
-export const PATIENCE_MS = 180_000
+export const PATIENCE_MS = 600_000
 
 /** A lab of the test's own, gone with it. Where a server is missing the test fails, and says so. */
 export async function startLab(options: Partial<LabOptions> = {}): Promise<Lab> {

@@ -45,6 +45,8 @@ export async function setScene(options: Partial<LabOptions> = {}): Promise<Scene
   const lab = await startLab({
     policies,
     deployment,
+    // What they usually wait is what a fault is seen by.
+    patience: 1,
     nodeOptions: ['--import', probe.href],
     route: (to, url) => proxies[to].leadTo(url),
     ...options,

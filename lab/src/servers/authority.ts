@@ -24,7 +24,8 @@ await authority.close()
 process.exit(0)
 
 async function answer({ ask, service }: AuthorityQuestion): Promise<void> {
-  if (ask === 'rotate-authority') await authority.rotateAuthority()
+  // All have heard of the new one by then, also on a machine that is busy.
+  if (ask === 'rotate-authority') await authority.rotateAuthority({ settleMs: 3_000 })
   if (ask === 'stop') await authority.stop()
   if (ask === 'start') {
     await authority.start()

@@ -10,7 +10,7 @@ import type { Identities } from './identities.js'
 import { spireArguments } from './spire-arguments.js'
 import { type ServiceUsers, userOf } from './users.js'
 
-const COMMAND_MS = 10_000
+const COMMAND_MS = 60_000
 
 export interface SpireOptions {
   /** For its data and its sockets; other users go through it to the agent's socket. */

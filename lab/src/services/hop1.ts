@@ -18,13 +18,13 @@ const identity = await SPIREProvider.connect()
 const engine = await createEngine(settings)
 const telemetry = createTelemetry('hop1', settings)
 
-configure({ identity, engine, telemetry })
+configure({ identity, engine, telemetry, policyTimeoutMs: 1_000 * settings.patience })
 patchGlobalFetch({ propagateTo: [next.origin] })
 
 const nextHop = new NextHop({
   service: 'hop1',
   url: next,
-  timeoutMs: 6_000,
+  timeoutMs: 6_000 * settings.patience,
   async send(url, signal) {
     const response = await fetch(url, { signal })
     return { status: response.status, text: () => response.text() }

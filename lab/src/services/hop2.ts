@@ -25,13 +25,14 @@ configure({
   engine,
   trust: createX509KeySource(identity.source),
   telemetry,
+  policyTimeoutMs: 1_000 * settings.patience,
 })
 const dispatcher = withKest(new Agent(), { propagateTo: [next.origin] })
 
 const nextHop = new NextHop({
   service: 'hop2',
   url: next,
-  timeoutMs: 3_000,
+  timeoutMs: 3_000 * settings.patience,
   async send(url, signal) {
     const { statusCode, body } = await request(url, { dispatcher, signal })
     return { status: statusCode, text: () => body.text() }

@@ -20,6 +20,7 @@ configure({
   engine,
   trust: createX509KeySource(identity.source),
   telemetry,
+  policyTimeoutMs: 1_000 * settings.patience,
 })
 
 const app = fastify()

@@ -11,6 +11,7 @@ it('serves on the loopback, port 8000, and knows of nobody, unless told otherwis
     regoWasm: null,
     collector: null,
     exporter: 'otlp',
+    patience: 1,
   })
 })
 
@@ -38,6 +39,7 @@ it.each([
   [{ NEXT_URL: 'hop2' }, /^NEXT_URL/],
   [{ OPA_PLANS: '1' }, /^OPA_PLANS/],
   [{ OTEL_TRACES_EXPORTER: 'console' }, /^OTEL_TRACES_EXPORTER/],
+  [{ PATIENCE: '0' }, /^PATIENCE/],
 ])('refuses %j, and names the variable', (env, message) => {
   expect(() => readSettings(env)).toThrow(message)
 })

@@ -16,6 +16,8 @@ export interface Settings {
   readonly collector: URL | null
   /** `OTEL_TRACES_EXPORTER`: `otlp`, or `none` for no record at all, to measure what that costs. Default `otlp`. */
   readonly exporter: 'otlp' | 'none'
+  /** `PATIENCE`: how many times longer than it usually would it waits for OPA, the Collector and the next hop. Default 1. */
+  readonly patience: number
 }
 
 /** @throws {Error} that names the variable */
@@ -29,6 +31,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     regoWasm: text(env, 'REGO_WASM'),
     collector: url(env, 'OTEL_EXPORTER_OTLP_ENDPOINT'),
     exporter: exporter(text(env, 'OTEL_TRACES_EXPORTER') ?? 'otlp'),
+    patience: patience(text(env, 'PATIENCE') ?? '1'),
   }
 }
 
@@ -46,6 +49,11 @@ function port(value: string): number {
   const number = Number(value)
   if (/^\d+$/.test(value) && number <= 65_535) return number
   throw new Error(`PORT: expected 0 to 65535, got ${JSON.stringify(value)}`)
+}
+
+function patience(value: string): number {
+  if (/^[1-9]\d{0,2}$/.test(value)) return Number(value)
+  throw new Error(`PATIENCE: expected 1 to 999, got ${JSON.stringify(value)}`)
 }
 
 function flag(env: NodeJS.ProcessEnv, name: string): boolean {

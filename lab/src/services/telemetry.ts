@@ -13,8 +13,12 @@ export type ServiceTelemetry = NonNullable<KestOptions['telemetry']> & {
  * not, so that nothing has run that is not on record. A span shows its own entry: the passport grows with the chain, and is
  * put together from the entries.
  */
-export function createTelemetry(serviceName: string, { collector, exporter }: Settings): ServiceTelemetry {
+export function createTelemetry(
+  serviceName: string,
+  { collector, exporter, patience }: Settings,
+): ServiceTelemetry {
   if (exporter === 'none') return { shutdown: async () => {} }
   required(collector, 'OTEL_EXPORTER_OTLP_ENDPOINT')
-  return setupTelemetry({ serviceName, exporter: 'otlp', confirm: true, passport: false })
+  const waitTimeoutMs = 1_000 * patience
+  return setupTelemetry({ serviceName, exporter: 'otlp', confirm: true, passport: false, waitTimeoutMs })
 }

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { registrationsOf } from './entries.js'
 
 const AGENT = 'spiffe://example.org/agent'
-const COMMAND_MS = 10_000
+const COMMAND_MS = 60_000
 
 const [entriesFile] = process.argv.slice(2)
 if (entriesFile === undefined) throw new Error('usage: register.js ENTRIES.json')

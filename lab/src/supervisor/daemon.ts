@@ -3,7 +3,7 @@ import type { Program, ProgramOptions } from './program.js'
 import type { Supervisor } from './supervisor.js'
 import { until } from './until.js'
 
-const UP_MS = 60_000
+const UP_MS = 180_000
 /** Longer than a service takes to finish requests and to export what is left. */
 const GRACE_MS = 20_000
 
@@ -37,7 +37,7 @@ export class Daemon {
     await this.ready()
   }
 
-  /** @throws {Failure} when it is not ready after a minute */
+  /** @throws {Failure} when it is not ready after three minutes */
   async ready(): Promise<void> {
     const { name, check } = this.#options
     const late = (): string => `${name} is not ready after ${UP_MS / 1000} s`

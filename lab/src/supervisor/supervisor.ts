@@ -66,7 +66,8 @@ export class Supervisor {
     this.#over = true
     await Promise.all([...this.#programs].map((program) => program.kill()))
     if (this.#warden.connected) this.#warden.disconnect()
-    if (this.#warden.exitCode === null && this.#warden.pid !== undefined) await once(this.#warden, 'exit')
+    const { exitCode, signalCode, pid } = this.#warden
+    if (exitCode === null && signalCode === null && pid !== undefined) await once(this.#warden, 'exit')
   }
 
   #tell(message: WardenMessage): void {

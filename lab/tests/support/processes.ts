@@ -15,7 +15,7 @@ export function isAlive(pid: number): boolean {
 export async function until<T>(
   what: string,
   condition: () => T,
-  timeoutMs = 120_000,
+  timeoutMs = 240_000,
 ): Promise<NonNullable<T>> {
   const end = Date.now() + timeoutMs
   for (;;) {
