@@ -20,7 +20,8 @@ export function measureApart({ name }: Figure, plan: Plan): Promise<Measurement>
     const task: Task = { name, plan }
     child.once('message', (measurement) => resolve(measurement as Measurement))
     child.once('error', reject)
-    child.once('exit', () => reject(new Error(`"${name}" could not be measured`)))
+    // Not by its exit, which may be seen before what it has said.
+    child.once('disconnect', () => reject(new Error(`"${name}" could not be measured`)))
     child.send(task)
   })
 }

@@ -14,8 +14,12 @@ export interface Screen {
   readonly scheme?: 'light' | 'dark'
 }
 
+/** What ends by itself on any machine that is only busy. */
+const TIMEOUT_MS = 240_000
+
 export async function launch(): Promise<Browser> {
-  return await chromium.launch({ executablePath: chromiumOnPath(), args: ['--no-sandbox'] })
+  const args = ['--no-sandbox']
+  return await chromium.launch({ executablePath: chromiumOnPath(), args, timeout: TIMEOUT_MS })
 }
 
 export async function open(
@@ -26,6 +30,7 @@ export async function open(
   const requests: string[] = []
   const complaints: string[] = []
   const page = await browser.newPage({ viewport: { width, height: 800 }, colorScheme: scheme })
+  page.setDefaultTimeout(TIMEOUT_MS)
   page.on('request', (request) => requests.push(request.url()))
   page.on('console', (message) => complaints.push(message.text()))
   page.on('pageerror', (error) => complaints.push(error.message))
