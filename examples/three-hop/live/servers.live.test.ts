@@ -11,7 +11,7 @@ import { runMain } from '../tests/support/run-main.js'
 
 const POLICIES = fileURLToPath(new URL('../policies', import.meta.url))
 const COLLECTOR = fileURLToPath(new URL('../../../docker/collector/config.yaml', import.meta.url))
-const UP_MS = 30_000
+const UP_MS = 240_000
 
 it('F-PE-03 NF-OBS-03 runs with a real OPA and a real Collector', async () => {
   const out = await mkdtemp(join(tmpdir(), 'kest-three-hop-'))

@@ -6,14 +6,14 @@ import { patchGlobalFetch } from '@kest/undici'
 import { fastify } from 'fastify'
 import { createAuditTrail } from './hop/audit-trail.js'
 import { enlist, localKey, serve } from './hop/deployment.js'
-import { createEngine } from './hop/engine.js'
+import { createEngine, policyTimeoutMs } from './hop/engine.js'
 import { NextHop } from './hop/next-hop.js'
 
 const identity = localKey('spiffe://example.org/hop1') ?? (await SPIREProvider.connect())
 const { next, spans } = await enlist(identity)
 const auditTrail = createAuditTrail('hop1', spans)
 
-configure({ identity, engine: await createEngine(), telemetry: auditTrail })
+configure({ identity, engine: await createEngine(), telemetry: auditTrail, policyTimeoutMs })
 patchGlobalFetch({ propagateTo: [next] })
 
 const nextHop = new NextHop({

@@ -8,7 +8,7 @@ import express from 'express'
 import { Agent, request } from 'undici'
 import { createAuditTrail } from './hop/audit-trail.js'
 import { enlist, localKey, serve } from './hop/deployment.js'
-import { createEngine } from './hop/engine.js'
+import { createEngine, policyTimeoutMs } from './hop/engine.js'
 import { NextHop } from './hop/next-hop.js'
 
 const identity = localKey('spiffe://example.org/hop2') ?? (await SPIREProvider.connect())
@@ -20,6 +20,7 @@ configure({
   engine: await createEngine(),
   trust: identity instanceof SPIREProvider ? createX509KeySource(identity.source) : createKeySource(keys),
   telemetry: auditTrail,
+  policyTimeoutMs,
 })
 const dispatcher = withKest(new Agent(), { propagateTo: [next] })
 

@@ -5,7 +5,7 @@ import { createX509KeySource, SPIREProvider } from '@kest/spiffe'
 import { fastify } from 'fastify'
 import { createAuditTrail } from './hop/audit-trail.js'
 import { enlist, localKey, serve } from './hop/deployment.js'
-import { createEngine } from './hop/engine.js'
+import { createEngine, policyTimeoutMs } from './hop/engine.js'
 
 const identity = localKey('spiffe://example.org/hop3') ?? (await SPIREProvider.connect())
 const { keys, spans } = await enlist(identity)
@@ -16,6 +16,7 @@ configure({
   engine: await createEngine(),
   trust: identity instanceof SPIREProvider ? createX509KeySource(identity.source) : createKeySource(keys),
   telemetry: auditTrail,
+  policyTimeoutMs,
 })
 
 const app = fastify()
