@@ -6,7 +6,7 @@ import type { Scene } from '../support/scene.js'
 import { leavesIn } from '../support/svids.js'
 import type { Fault } from './fault.js'
 
-const LONG_MS = 120_000
+const LONG_MS = 240_000
 
 export const IDENTITY_FAULTS: readonly Fault[] = [
   {
