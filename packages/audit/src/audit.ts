@@ -110,6 +110,7 @@ export class Audit {
   #entries = 0
   #denials = 0
   #judged = false
+  #closed = false
   #folder: string | undefined
 
   /** @throws {KestConfigError} for options that are unknown or wrong */
@@ -130,12 +131,13 @@ export class Audit {
    *
    * @param progress told of the bytes of each batch
    * @throws what the source throws
-   * @throws {KestError} `ERR_KEST_LIMIT` when temporary files would take more than half of what was free on their disk;
+   * @throws {KestError} `ERR_KEST_CONFIG` when it was judged or closed meanwhile; `ERR_KEST_LIMIT` when temporary files would take more than half of what was free on their disk;
    *   `ERR_KEST_EVIDENCE` when they cannot be written
    */
   async read(source: SpanSource, progress?: (bytes: number) => void): Promise<void> {
     this.#assertReading()
     for await (const { spans, others, findings, bytes } of source) {
+      this.#assertReading()
       this.#spans += spans.length
       this.#otherSpans += others
       for (const one of findings) this.#note(one)
@@ -143,6 +145,7 @@ export class Audit {
         const added = this.#spool.add({ key: lineageKey(span), span })
         if (added === undefined) continue
         await added
+        this.#assertOpen()
         await this.#room.assertLeft()
       }
       progress?.(bytes)
@@ -186,8 +189,9 @@ export class Audit {
     })
   }
 
-  /** Removes temporary files. Idempotent. */
+  /** Removes temporary files: what is being read takes no more of them. Idempotent. */
   async close(): Promise<void> {
+    this.#closed = true
     await this.#spool.close()
     if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true })
     this.#folder = undefined
@@ -197,11 +201,17 @@ export class Audit {
     await this.close()
   }
 
+  #assertOpen(): void {
+    if (this.#closed) throw new KestConfigError('audit: it was closed; make another')
+  }
+
   #assertReading(): void {
+    this.#assertOpen()
     if (this.#judged) throw new KestConfigError('audit: it has been judged; make another')
   }
 
   #createFolder(): string {
+    this.#assertOpen()
     this.#folder ??= mkdtempSync(join(this.#temporary, 'kest-audit-'))
     return this.#folder
   }

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -247,6 +247,33 @@ describe('an audit', () => {
   it('says nothing of witnesses where there is no entry', async () => {
     const [first] = chain()
     expect(await auditSpans(denialOf(first))).toMatchObject({ verdict: 'empty', time: 'self-asserted' })
+  })
+
+  it('leaves no temporary files behind where something is still read when it is closed', async () => {
+    const path = await folder({
+      'spans.jsonl': `${otlpLine(
+        'any',
+        chain().map((made) => spanOf(made)),
+      )}\n`,
+    })
+    const temporary = await folder({})
+    let goOn = (): void => {}
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    async function* source() {
+      yield* readFiles([path])
+      await held
+      yield* readFiles([path])
+    }
+    const one = new Audit({ trust, memory: 1, folder: temporary })
+    const ended = expect(one.read(source())).rejects.toMatchObject({ code: 'ERR_KEST_CONFIG' })
+    await expect.poll(() => readdir(temporary)).toHaveLength(1)
+    await one.close()
+    goOn()
+    await ended
+    await expect(one.traces().next()).rejects.toMatchObject({ code: 'ERR_KEST_CONFIG' })
+    expect(await readdir(temporary)).toEqual([])
   })
 
   it('says what of its temporary files cannot be written, and is closed all the same', async () => {

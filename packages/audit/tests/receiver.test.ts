@@ -322,7 +322,7 @@ describe('OtlpReceiver', () => {
       }
     }
     await Promise.all(Array.from({ length: 20 }, sender))
-    expect(receiver.pending).toBe(0)
+    await expect.poll(() => receiver.pending).toBe(0)
     const { traces, summary } = await end()
     expect(summary.spans).toBe(200)
     expect(traces.filter(({ verdict }) => verdict === 'verified')).toHaveLength(200)
