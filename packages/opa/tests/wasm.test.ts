@@ -6,6 +6,7 @@ import { createKest } from '@kest/core'
 import { MockIdentityProvider, RecordingLogger } from '@kest/core/testing'
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { policyLibrary, RegoWasmEngine, type RegoWasmOptions } from '../src/index.js'
+import { PolicySource } from '../src/wasm/policy-source.js'
 import { requestOf } from './support/context.js'
 
 const LIBRARY = fileURLToPath(policyLibrary())
@@ -163,6 +164,27 @@ describe('files that change', () => {
     await replace(wasm, await readFile(LIBRARY))
     await vi.waitFor(() => expect(engine.evaluate(asked)).toBe(true), 60_000)
     expect(engine.status().error).toBeNull()
+  })
+
+  it.each<[string, () => Promise<never>]>([
+    ['changed', () => Promise.resolve({} as never)],
+    ['gone', () => Promise.reject(new Error('gone'))],
+  ])('that are found to be %s when it was closed meanwhile are nobody’s concern', async (_, found) => {
+    const logger = new RecordingLogger()
+    let goOn = (): void => {}
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    const looking = vi.spyOn(PolicySource.prototype, 'readChange').mockImplementation(() => held.then(found))
+    onTestFinished(() => looking.mockRestore())
+    const engine = await load(wasm, { data, reloadMs: 1, logger })
+    await expect.poll(() => looking.mock.calls.length).toBe(1)
+    engine.close()
+    goOn()
+    // Behind whatever was begun.
+    await engine.reload()
+    expect(engine.generation).toBe(1)
+    expect(logger.records.map(({ level }) => level)).toEqual(['info'])
   })
 
   it('must be there when it is made', async () => {

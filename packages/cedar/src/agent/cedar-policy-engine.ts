@@ -90,8 +90,7 @@ export class CedarPolicyEngine implements PolicyEngine {
 
   /** Ends the connections, and with them what is under way. Idempotent. */
   async close(): Promise<void> {
-    await this.#aside?.close()
-    if (!this.#pool.destroyed) await this.#pool.destroy()
+    await Promise.all([this.#pool.destroy(), this.#aside?.close()])
   }
 
   /** All of a question but the action. */

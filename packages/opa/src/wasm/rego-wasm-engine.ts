@@ -168,12 +168,17 @@ export class RegoWasmEngine implements PolicyEngine {
   #lookAgain(): void {
     const { reloadMs, logger } = this.#options
     if (reloadMs === 0 || this.#closed) return
+    /** What is found when nothing is decided any more changes nothing, and nobody hears of it. */
+    const found = async (): Promise<ReadPolicies | undefined> => {
+      const change = await this.#source.readChange()
+      return this.#closed ? undefined : change
+    }
     const look = (): void => {
       const before = this.#error?.message
-      this.#take(() => this.#source.readChange()).then(
+      this.#take(found).then(
         () => this.#lookAgain(),
         (error: Error) => {
-          if (error.message !== before) {
+          if (error.message !== before && !this.#closed) {
             logger.error({ err: error.message }, 'policies not reloaded: those from before stay in force')
           }
           this.#lookAgain()
