@@ -650,6 +650,8 @@ describe('begin: what it emits', () => {
   })
 
   it('F-PE-03 waits for all tiers together as long as it may take, and no longer', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
     deploy('policies: { enterprise: [a], platform: [b], application: [c] }')
     const asked: string[] = []
     const evaluate: PolicyEngine['evaluate'] = async ({ policies }) => {
@@ -658,7 +660,12 @@ describe('begin: what it emits', () => {
       return true
     }
     const { kest } = setUp({ engine: { evaluate }, policyTimeoutMs: 3_000 })
-    await expect(kest.begin(root)).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE_TIMEOUT' })
+    const refused = expect(kest.begin(root)).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE_TIMEOUT' })
+    await expect.poll(() => asked).toEqual(['a'])
+    await vi.advanceTimersByTimeAsync(2_000)
+    await expect.poll(() => asked).toEqual(['a', 'b'])
+    await vi.advanceTimersByTimeAsync(1_000)
+    await refused
     expect(asked).toEqual(['a', 'b'])
     await kest.close()
   })

@@ -173,12 +173,18 @@ describe('K-FLOW lineage follows the data', () => {
 
   it('K-FLOW an abandoned child is nobody’s parent while it runs, and joins those who are still there when it ends', async () => {
     const graph = new Graph()
-    const slow = graph.leaf('slow', 25)
+    const [running, ending] = [new EventEmitter(), new EventEmitter()]
+    const slow = graph.op('slow', async () => {
+      running.emit('now')
+      await once(ending, 'now')
+    })
     const [earlier, later] = [graph.leaf('earlier'), graph.leaf('later')]
     await within(graph, async () => {
+      const runs = once(running, 'now')
       const abandoned = slow()
-      await sleep(5)
+      await runs
       await earlier()
+      ending.emit('now')
       await abandoned
       await later()
     })

@@ -32,7 +32,7 @@ export async function scriptedOpa(
         if (!response.writableFinished) resolve()
       })
     })
-    void textOf(request).then((text) => {
+    const come = (text: string): void => {
       const question = {
         method: request.method ?? '',
         path: request.url ?? '',
@@ -43,7 +43,9 @@ export async function scriptedOpa(
       asked.push(question)
       onAsked?.()
       answer(response, question)
-    })
+    }
+    // Whoever leaves before his question is whole is not answered.
+    textOf(request).then(come, () => {})
   })
   await new Promise<void>((resolve) => {
     if (where.socketPath === undefined) server.listen(0, '127.0.0.1', resolve)
