@@ -246,6 +246,24 @@ describe('OIDCIdentity', () => {
     expect(identity.getPublicJwk().vouched_by).toEqual(tokens.slice(4))
   })
 
+  it('K-OIDCID signs as soon as its first token is in force where the clock is behind the issuer, however often it is to sign before', async () => {
+    const issue = clock.now() + 30 * SECOND
+    let asked = 0
+    const identity = await create({
+      token: (audience) => {
+        const iat = issue / 1000 + asked++
+        return issuer.token(audience, { iat, exp: iat + 600 })
+      },
+    })
+    for (let i = 0; i < 29; i++) {
+      clock.advance(SECOND)
+      await expect(failure(async () => identity.current())).resolves.toMatchObject({ code: 'ERR_KEST_IDENTITY' })
+    }
+    expect(asked).toBe(30)
+    clock.advance(SECOND)
+    expect(await identity.current()).toMatchObject({ workloadId: `${issuer.url}#orders` })
+  })
+
   it('K-OIDCID asks for another token when half of the life of the one it has is over', async () => {
     const { privateKey } = generateKeyPairSync('ed25519')
     const tokens = await issuedTokens(privateKey, [0, 10], [5, 15], [10, 20])

@@ -215,12 +215,15 @@ export class OIDCIdentity implements IdentityProvider {
   }
 }
 
-/** What is not in force yet displaces none that is. */
+/**
+ * What is not in force yet displaces none that is, nor, where none is, the one that will be first: by a clock that is behind the
+ * issuer's each is issued in the future, and whoever is to sign has another asked for.
+ */
 function withToken(held: readonly HeldToken[], next: HeldToken, now: number): readonly HeldToken[] {
   if (held.some(({ token }) => token === next.token)) return held
   const all = [...held.filter(({ until }) => until > now), next]
-  const inForce = all.findLast(({ from }) => from <= now)
-  return all.filter((one, i) => one === inForce || i > all.length - MAX_HELD)
+  const first = all.findLast(({ from }) => from <= now) ?? all.reduce((a, b) => (b.from < a.from ? b : a))
+  return all.filter((one, i) => one === first || i > all.length - MAX_HELD)
 }
 
 function positive(options: OIDCIdentityOptions, name: 'pollMs' | 'timeoutMs', fallback: number): number {
