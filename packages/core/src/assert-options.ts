@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { KestConfigError } from './errors.js'
 
 /**
@@ -17,7 +18,7 @@ export function assertOptions(
   options: unknown,
   known: readonly string[] | ReadonlySet<string>,
 ): asserts options is object {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+  if (!isRecord(options)) {
     throw new KestConfigError(`${where}: expected an object of options, got ${kindOf(options)}`)
   }
   for (const name of Object.keys(options)) {
@@ -26,6 +27,14 @@ export function assertOptions(
   }
 }
 
+/** An object that has what it says as members: of a map, or of a promise that nobody awaited, none would be read. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  return !types.isMap(value) && !types.isSet(value) && !types.isPromise(value)
+}
+
 function kindOf(value: unknown): string {
-  return value === null ? 'null' : Array.isArray(value) ? 'an array' : typeof value
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'an array'
+  return typeof value === 'object' ? 'a map, a set or a promise' : typeof value
 }

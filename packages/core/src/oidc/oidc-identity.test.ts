@@ -257,7 +257,9 @@ describe('OIDCIdentity', () => {
     })
     for (let i = 0; i < 29; i++) {
       clock.advance(SECOND)
-      await expect(failure(async () => identity.current())).resolves.toMatchObject({ code: 'ERR_KEST_IDENTITY' })
+      await expect(failure(async () => identity.current())).resolves.toMatchObject({
+        code: 'ERR_KEST_IDENTITY',
+      })
     }
     expect(asked).toBe(30)
     clock.advance(SECOND)

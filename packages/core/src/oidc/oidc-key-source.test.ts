@@ -208,12 +208,17 @@ describe('createOIDCKeySource', () => {
     expect(await kids(from, kidOf(identity))).toEqual([kidOf(identity)])
   })
 
-  it('K-OIDCID looks at 64 keys of a set, and says that there are more', async () => {
-    const identity = await replica()
-    const junk = Array.from({ length: 64 }, () => ({ kty: 'OKP' }))
-    workload.answer = answering({ keys: [...junk, ...jwksOf(identity).keys] })
-    expect(await failure(() => kids(source(), kidOf(identity)))).toMatchObject(unknown)
-    expect(logger.records).toMatchObject([{ details: { count: 64, unread: 1 } }])
+  it('K-OIDCID looks at 64 keys of a set, and of one that may be among the others nothing can be said', async () => {
+    const [first, last] = [await replica(), await replica()]
+    const junk = Array.from({ length: 63 }, () => ({ kty: 'OKP' }))
+    workload.answer = answering({ keys: [...jwksOf(first).keys, ...junk, ...jwksOf(last).keys] })
+    const from = source()
+    expect(await failure(() => kids(from, kidOf(last)))).toMatchObject({
+      ...unavailable,
+      cause: { message: `at ${workload.origin}/ are more than 64 keys: 1 were not looked at` },
+    })
+    expect(logger.records).toMatchObject([{ details: { count: 63, unread: 1 } }, { level: 'warn' }])
+    expect(await kids(from, kidOf(first))).toEqual([kidOf(first)])
   })
 
   it.each<[string, () => TestServer['answer']]>([
@@ -404,6 +409,13 @@ describe('createOIDCKeySource', () => {
     ['an unknown option', {}, { maxAge: 1 }, 'unknown option "maxAge"'],
     ['no time', {}, { cooldownMs: 0 }, 'cooldownMs'],
     ['a fetch that is none', {}, { fetch: 1 }, 'fetch'],
+    ['issuers of which none would be read', {}, { issuers: new Map([['https://a.b', {}]]) }, 'issuers'],
+    [
+      'nothing of an issuer',
+      { 'https://a.b#c': 'https://a.b' },
+      { issuers: { 'https://a.b': undefined } },
+      'expected an object of options, got undefined',
+    ],
     ['an issuer of no principal', {}, { issuers: { 'https://a.b': {} } }, 'issuer of no principal'],
     [
       'an unknown option of an issuer',

@@ -1,5 +1,5 @@
 import { types } from 'node:util'
-import { assertOptions } from '../assert-options.js'
+import { assertOptions, isRecord } from '../assert-options.js'
 import { type Clock, systemClock } from '../clock.js'
 import { KestConfigError } from '../errors.js'
 import type { KeyQuery, KeySource, VerificationKey } from '../identity/key-source.js'
@@ -98,7 +98,8 @@ export type OIDCPrincipals =
  *
  * Keys of replicas add up. A key that is not known has the URLs asked: one request for all who wait, and at most eight within
  * `cooldownMs` in vain, each for another key. While the URLs or the issuer cannot be asked, keys that were proven go on until
- * their tokens end. An issuer that no longer has the key which a token was signed with ends it within `maxAgeMs`, when it can be asked.
+ * their tokens end. An issuer that no longer has the key which a token was signed with ends it, when that is looked at: at the first
+ * request after `maxAgeMs`, which still has the key, by the issuer's keys as they were up to `jwksMaxAgeMs` ago.
  *
  * Not checked: whether a token was revoked otherwise. A principal that is withdrawn is taken out of the list.
  *
@@ -131,6 +132,8 @@ class OIDCKeySource implements KeySource {
       )
     if (options.fetch !== undefined && typeof options.fetch !== 'function')
       throw invalid('fetch: expected a function')
+    if (options.issuers !== undefined && !isRecord(options.issuers))
+      throw invalid('issuers: expected an object, issuer → options')
     this.name = options.name ?? 'oidc'
     const { logger = stderrLogger, clock = systemClock, issuers = {} } = options
     const settings: VouchedKeysSettings = {
@@ -146,7 +149,8 @@ class OIDCKeySource implements KeySource {
     const verifiers = new Map<string, VerifyJwt>()
     for (const [principal, urls] of types.isMap(principals) ? principals : Object.entries(principals)) {
       const iss = issuerOf(principal)
-      const verify = verifiers.get(iss) ?? createVerifier(iss, issuers[iss] ?? {}, { clock, logger })
+      const own = Object.hasOwn(issuers, iss) ? issuers[iss] : {}
+      const verify = verifiers.get(iss) ?? createVerifier(iss, own, { clock, logger })
       verifiers.set(iss, verify)
       this.#principals.set(principal, new VouchedKeys(principal, urlsOf(principal, urls), verify, settings))
     }
@@ -169,7 +173,7 @@ class OIDCKeySource implements KeySource {
 
 function createVerifier(
   iss: string,
-  options: OIDCIssuerOptions,
+  options: OIDCIssuerOptions | undefined,
   deps: { readonly clock: Clock; readonly logger: Logger },
 ): VerifyJwt {
   assertOptions(`createOIDCKeySource: issuers[${JSON.stringify(iss)}]`, options, OF_ISSUER)

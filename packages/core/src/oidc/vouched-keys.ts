@@ -177,6 +177,7 @@ export class VouchedKeys {
       }
     }
     const unread = Math.max(jwks.length - MAX_KEYS, 0)
+    if (unread > 0) doubts.push(unreadAt(url, unread))
     if ((refused.length > 0 || unread > 0) && this.#unused.count() > 0)
       this.#settings.logger.warn(
         {
@@ -290,6 +291,14 @@ function claimsOf(token: string): ReturnType<typeof decodeJwt> {
 /** Whether something could not be said, rather than was refused. */
 function isDoubt(error: unknown): boolean {
   return error instanceof KestError && error.code === 'ERR_KEST_KEYS_UNAVAILABLE'
+}
+
+/** A key that is sought may be one that nobody looked at. */
+function unreadAt(url: URL, unread: number): KestError {
+  return new KestError(
+    'ERR_KEST_KEYS_UNAVAILABLE',
+    `at ${url.origin}${url.pathname} are more than ${MAX_KEYS} keys: ${unread} were not looked at`,
+  )
 }
 
 function unvouched(why: string): KestError {
