@@ -101,7 +101,8 @@ describe('a full disk', () => {
 it('a file that may not grow: what does not fit is cut off, and what was acknowledged is whole', () => {
   const endpoint = join(temporaryFolder(), 'audit')
   mkdirSync(endpoint)
-  const options = JSON.stringify({ exporter: 'file', endpoint, fsync: 'always', waitTimeoutMs: 10_000 })
+  const times = { waitTimeoutMs: 10_000, flushTimeoutMs: 1 }
+  const options = JSON.stringify({ exporter: 'file', endpoint, fsync: 'always', ...times })
   const { stdout, stderr, status } = spawnSync(
     'sh',
     ['-c', 'ulimit -f 128; exec "$0" "$@"', process.execPath, WRITING_SERVICE, options],
