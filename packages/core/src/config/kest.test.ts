@@ -313,6 +313,29 @@ describe('other clients, consumers and jobs', () => {
     })
   })
 
+  it.each<[string, () => void | Promise<void>]>([
+    [
+      'throws',
+      () => {
+        throw new Error('down')
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('down'))],
+  ])('has closed all that it was given before it says that one %s', async (_, close) => {
+    const ended: string[] = []
+    const slowly = (name: string) => async () => {
+      await new Promise(setImmediate)
+      ended.push(name)
+    }
+    const kest = createKest({
+      identity: Object.assign(new MockIdentityProvider('x'), { close }),
+      engine: Object.assign(new MockPolicyEngine(), { close: slowly('engine') }),
+      cache: Object.assign(new MemoryCache(), { close: slowly('cache') }),
+    })
+    await expect(kest.close()).rejects.toThrow('down')
+    expect(ended).toEqual(['engine', 'cache'])
+  })
+
   it('closes what it was given', async () => {
     const close = vi.fn()
     const kest = createKest({

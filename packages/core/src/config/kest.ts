@@ -312,14 +312,17 @@ export class Kest {
 
   /**
    * Closes identity, engine, cache and trust, also those that another instance was given as well, and follows the deployment file no
-   * longer. Idempotent as far as they are.
+   * longer. Idempotent as far as they are. Settles when all have ended.
+   * @throws what the first of them throws that fails; the others are closed all the same
    */
   async close(): Promise<void> {
     const { identity, engine, cache, trust, deployment, outages, refusals } = this.#runtime
     deployment.close()
     outages.close()
     refusals.close()
-    await Promise.all([identity, engine, cache, ...trust].map((part) => part?.close?.()))
+    const parts = [identity, engine, cache, ...trust]
+    const ended = await Promise.allSettled(parts.map(async (part) => part?.close?.()))
+    for (const one of ended) if (one.status === 'rejected') throw one.reason
   }
 }
 
