@@ -108,6 +108,8 @@ async function receive(file: string): Promise<{ readonly url: string; close(): P
     appendFileSync(file, `${await text(request)}\n`)
     response.end('{}')
   })
+  // Clients close what is idle. Were it the server, it might be while one of them sends.
+  server.keepAliveTimeout = 0
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {

@@ -43,5 +43,7 @@ for (const path of ['/', '/confidential']) {
 }
 
 const server = app.listen(0, '127.0.0.1')
+// As Fastify has it: longer than callers keep a connection, which may send on it when it is being closed here.
+server.keepAliveTimeout = 72_000
 await once(server, 'listening')
 serve(server, auditTrail)

@@ -86,6 +86,8 @@ beforeAll(async () => {
     res.status(statusCode).json({ here: seen(req.kest?.state as KestState), next })
   })
   const server2 = hop2.listen(0, '127.0.0.1')
+  // Clients close what is idle. Were it the server, it might be while one of them sends.
+  server2.keepAliveTimeout = 0
   await new Promise((resolve) => server2.once('listening', resolve))
   const url2 = `http://127.0.0.1:${(server2.address() as AddressInfo).port}`
   closing.push(async () => {

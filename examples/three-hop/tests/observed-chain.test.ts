@@ -45,6 +45,8 @@ async function opa(): Promise<{ readonly url: string; down: boolean }> {
     response.setHeader('content-type', 'application/json')
     response.end(JSON.stringify({ result: Number(object.id) % 3 !== 0 }))
   })
+  // Clients close what is idle. Were it the server, it might be while one of them sends.
+  server.keepAliveTimeout = 0
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   onTestFinished(() => void server.close())
   const engine = { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, down: false }

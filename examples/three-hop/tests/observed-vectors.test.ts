@@ -116,6 +116,8 @@ const adapters: Readonly<Record<string, Serve>> = {
       response.json(request.kest?.operation?.entry)
     })
     const server = createServer(app)
+    // Clients close what is idle. Were it the server, it might be while one of them sends.
+    server.keepAliveTimeout = 0
     onTestFinished(() => void server.close())
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`

@@ -10,6 +10,8 @@ const RIGHT = JSON.stringify(RESULT)
 
 async function serve(listener: RequestListener): Promise<string> {
   const server = createServer(listener).listen(0, '127.0.0.1')
+  // Clients close what is idle. Were it the server, it might be while one of them sends.
+  server.keepAliveTimeout = 0
   onTestFinished(() => {
     server.closeAllConnections()
     server.close()

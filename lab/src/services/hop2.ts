@@ -60,6 +60,8 @@ app.get(
 )
 
 const server = app.listen(settings.port, settings.host)
+// As Fastify has it: longer than callers keep a connection, which may send on it when it is being closed here.
+server.keepAliveTimeout = 72_000
 await once(server, 'listening')
 endInGoodOrder(server, async () => {
   await telemetry.shutdown()

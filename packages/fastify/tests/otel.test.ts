@@ -46,6 +46,8 @@ async function service(setup: string): Promise<Service> {
     calls.push({ place: request.url?.slice(1) ?? '', headers: request.headers })
     response.end('thanks')
   })
+  // Clients close what is idle. Were it the server, it might be while one of them sends.
+  strangers.keepAliveTimeout = 0
   strangers.listen(0, '127.0.0.1')
   await once(strangers, 'listening')
   const { port } = strangers.address() as AddressInfo

@@ -34,6 +34,7 @@ beforeEach(async () => {
   })
   const sockets = new Set<Socket>()
   server.on('connection', (socket) => sockets.add(socket))
+  server.keepAliveTimeout = 0
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`

@@ -11,6 +11,8 @@ export interface TestServer {
 /** A real server on a real port, closed with the test. */
 export async function serve(listener: RequestListener): Promise<TestServer> {
   const server = createServer(listener)
+  // Clients close what is idle. Were it the server, it might be while one of them sends.
+  server.keepAliveTimeout = 0
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   onTestFinished(async () => {
     server.closeAllConnections()

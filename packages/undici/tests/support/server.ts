@@ -32,6 +32,8 @@ export async function startServer(answer: Answer = echo): Promise<TestServer> {
     received.push({ method, url, headers, body })
     answer({ method, url, headers, body }, response)
   })
+  // Clients close what is idle. Were it the server, it might be while one of them sends.
+  server.keepAliveTimeout = 0
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

@@ -241,6 +241,8 @@ export class House {
       ? createMtlsServer(source, { authorize }, (tls) => createHttpsServer(tls, handler))
       : createHttpServer(handler)
     if (overTls) server.on('tlsClientError', () => this.turnedAway++)
+    // Clients close what is idle. Were it the server, it might be while one of them sends.
+    server.keepAliveTimeout = 0
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     this.#open.push(() => {
