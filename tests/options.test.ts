@@ -19,6 +19,8 @@ const identity = new MockIdentityProvider('service')
 const kest = core.createKest({ identity, engine: new MockPolicyEngine(), logger: silent() })
 const operation = { operation: 'read', policy: 'read', origin: 'system' } as const
 const passport = new core.Passport([])
+const pseudonyms = new core.MemoryPseudonymKeys()
+const owner = { tenant: null }
 const mtls = { authorize: () => true }
 
 /** What is public and takes options → how it is called with these, as its last or only optional argument. */
@@ -33,6 +35,17 @@ const CALLS: Record<string, (options: never) => unknown> = {
   'new @kest/cedar.CedarPolicyEngine 0': (options) => new cedar.CedarPolicyEngine(options),
   '@kest/cedar.CedarWasmEngine.load 0': (options) => cedar.CedarWasmEngine.load(options),
   'new @kest/core.MemoryReplayStore 0': (options) => new core.MemoryReplayStore(options),
+  'new @kest/core.MemoryPseudonymKeys 0': (options) => new core.MemoryPseudonymKeys(options),
+  '@kest/core.MemoryPseudonymKeys#all 0': (options) => pseudonyms.all({ ...owner, ...(options as object) }),
+  '@kest/core.MemoryPseudonymKeys#current 0': (options) =>
+    pseudonyms.current({ ...owner, ...(options as object) }),
+  '@kest/core.MemoryPseudonymKeys#destroy 0': (options) =>
+    pseudonyms.destroy({ ...owner, ...(options as object) }),
+  '@kest/core.MemoryPseudonymKeys#find 1': (options) =>
+    pseudonyms.find('k1', { ...owner, ...(options as object) }),
+  '@kest/core.MemoryPseudonymKeys#rotate 0': (options) =>
+    pseudonyms.rotate({ ...owner, ...(options as object) }),
+  '@kest/core.PseudonymKeyFile.open 1': (options) => core.PseudonymKeyFile.open('keys.json', options),
   '@kest/core.configure 0': (options) => core.configure(options),
   '@kest/core.verified 0': (options) => core.verified({ ...operation, ...(options as object) }, () => 1),
   '@kest/core.createKest 0': (options) => core.createKest(options),
@@ -149,6 +162,7 @@ const EXEMPT: Record<string, string> = {
   'new @kest/core.Kest 0': 'as createKest, which is how it is made',
   '@kest/core.parseEntry 1': 'for the audit: called for each entry, with an object that is made once',
   'new @kest/core.Operation 1': 'made by begin alone',
+  '@kest/core.actingIn 0': 'a state, which Kest made',
   '@kest/core.Kest#run 0': 'a state, which Kest made',
   '@kest/core.deploymentInForce 0': 'a deployment, which the reader of its file made',
   '@kest/core.Kest#end 0': 'a state, which Kest made',

@@ -30,7 +30,7 @@ const STATUS = {
   ERR_KEST_NOT_ASKED: 503,
   /** The cache failed: of claim checks, or of the hop tokens that were used. */
   ERR_KEST_CACHE: 503,
-  /** A key source (JWKS, bundle) could not be reached, so that nothing can be said about a signature or token. */
+  /** A key source (JWKS, bundle, keys for pseudonyms) could not be reached, so that nothing can be said about a signature or token. */
   ERR_KEST_KEYS_UNAVAILABLE: 503,
   /** The audit trail cannot keep the record of the operation, and is set up to refuse it rather than lose it. */
   ERR_KEST_AUDIT_UNAVAILABLE: 503,
@@ -81,7 +81,10 @@ const STATUS = {
   ERR_KEST_FRESHNESS: 403,
   /** Two trace ids in one passport (K-TRACE). */
   ERR_KEST_TRACE: 403,
-  /** Tips, baggage or token disagree on who acts, or a principal may not say so (K-IDENT, K-SWITCH). */
+  /**
+   * Tips, baggage or token disagree on who acts, or a principal may not say so (K-IDENT, K-SWITCH); or there is no key to name or
+   * compare somebody by (K-PSEUDONYM).
+   */
   ERR_KEST_IDENTITY_CONFLICT: 403,
   /** The sender does not show that the passport is his to send (K-HOP). */
   ERR_KEST_BINDING: 403,

@@ -29,7 +29,7 @@ export {
   type RequestFacts,
   requestFacts,
 } from './context/request-facts.js'
-export { currentState, type KestState, type StatedIdentity } from './context/state.js'
+export { actingIn, currentState, type KestState, type StatedIdentity } from './context/state.js'
 export { canonicalize } from './entry/canonicalize.js'
 export {
   type DeviationRecord,
@@ -145,6 +145,12 @@ export { MemoryCache } from './propagation/memory-cache.js'
 export { createOutbound, type Outbound } from './propagation/outbound.js'
 export { filterKestBaggage, withoutKestBaggage } from './propagation/propagator.js'
 export type { PropagateTo } from './propagation/scope.js'
+export { type KeyOwner, MemoryPseudonymKeys } from './pseudonyms/memory-pseudonym-keys.js'
+export type { Names } from './pseudonyms/names.js'
+export { pseudonymOf } from './pseudonyms/pseudonym.js'
+export { PseudonymKeyFile } from './pseudonyms/pseudonym-key-file.js'
+export type { PseudonymKey, PseudonymKeys, PseudonymSubject } from './pseudonyms/pseudonym-keys.js'
+export type { SubjectOptions } from './pseudonyms/subject-options.js'
 export {
   openRegularFile,
   type ReadRegularFileOptions,

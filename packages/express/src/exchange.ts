@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
+  actingIn,
   currentState,
   type KeptState,
   type Kest,
@@ -113,15 +114,15 @@ export class Exchange implements RequestKest {
   }
 
   get user(): string | null {
-    return this.state.identity?.context.user ?? null
+    return actingIn(this.state)?.user ?? null
   }
 
   get agent(): string | null {
-    return this.state.identity?.context.agent ?? null
+    return actingIn(this.state)?.agent ?? null
   }
 
   get task(): string | null {
-    return this.state.identity?.context.task ?? null
+    return actingIn(this.state)?.task ?? null
   }
 
   get passport(): Passport {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
+  actingIn,
   currentState,
   hasLeft,
   type KeptState,
@@ -97,15 +98,15 @@ export class Exchange implements KestRequest {
   }
 
   get user(): string | null {
-    return this.state.identity?.context.user ?? null
+    return actingIn(this.state)?.user ?? null
   }
 
   get agent(): string | null {
-    return this.state.identity?.context.agent ?? null
+    return actingIn(this.state)?.agent ?? null
   }
 
   get task(): string | null {
-    return this.state.identity?.context.task ?? null
+    return actingIn(this.state)?.task ?? null
   }
 
   get passport(): Passport {

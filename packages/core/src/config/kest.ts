@@ -171,6 +171,7 @@ export class Kest {
       {
         identity: runtime.identity,
         trust: runtime.trust,
+        pseudonyms: runtime.pseudonyms,
         roots: runtime.roots,
         observations: runtime.observations,
         propagation: runtime.propagation,

@@ -5,6 +5,7 @@ import type { IdentityProvider } from '../identity/provider.js'
 import type { Limits } from '../limits.js'
 import type { PolicyEngine } from '../policy/engine.js'
 import type { CacheProvider } from '../propagation/cache.js'
+import type { SubjectOptions } from '../pseudonyms/subject-options.js'
 import type { AuditTrail } from '../telemetry/audit-trail.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { TrustEvaluator } from '../trust/evaluator.js'
@@ -16,6 +17,12 @@ import type { TrustEvaluator } from '../trust/evaluator.js'
 export interface KestOptions {
   /** Who signs. Without it no operation begins, unless it brings its own. */
   readonly identity?: IdentityProvider
+  /**
+   * Names those who act by pseudonyms in all that is signed, exported and sent (K-PSEUDONYM). Policies and the application see the
+   * clear name where a request begins, and only there. Services behind need the same keys and the same `tenant` to compare a token
+   * of their own with the lineage. Default: names are signed as they are.
+   */
+  readonly subject?: SubjectOptions
   /** Who decides. Without it no operation begins, unless it brings its own and no upper tier has a policy. */
   readonly engine?: PolicyEngine
   /** What inbound passports are checked against. Without it every inbound passport is refused. */

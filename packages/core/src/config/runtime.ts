@@ -14,6 +14,7 @@ import { PolicyPlanners } from '../policy/planners.js'
 import { RootsInForce } from '../policy/roots-in-force.js'
 import type { CacheProvider } from '../propagation/cache.js'
 import { type ResolvedPropagation, resolvePropagation } from '../propagation/options.js'
+import { Pseudonymizer } from '../pseudonyms/pseudonymizer.js'
 import { stderrLogger } from '../telemetry/logger.js'
 import { KestMetrics } from '../telemetry/metrics.js'
 import { Outages } from '../telemetry/outages.js'
@@ -30,6 +31,7 @@ import { warnOfTelemetry } from './telemetry-warnings.js'
 /** Names of the options there are; others are refused. */
 const KNOWN: ReadonlySet<string> = new Set<keyof KestOptions>([
   'identity',
+  'subject',
   'engine',
   'trust',
   'cache',
@@ -71,6 +73,7 @@ export function createRuntime(options: KestOptions): Runtime {
   assertPart('trustEvaluator', options.trustEvaluator, ['calculate'])
   const telemetry = resolveTelemetry(options.telemetry)
   const raisers = toPrincipals('raisers', options.raisers)
+  const pseudonyms = options.subject === undefined ? null : new Pseudonymizer(options.subject)
   const trust = options.trust === undefined ? [] : toKeySources('trust', options.trust)
   const policyTimeoutMs = toDelay('policyTimeoutMs', options.policyTimeoutMs ?? 1_000)
   const identityTimeoutMs = toDelay('identityTimeoutMs', options.identityTimeoutMs ?? 5_000)
@@ -97,6 +100,7 @@ export function createRuntime(options: KestOptions): Runtime {
   return Object.freeze({
     identity: options.identity ?? null,
     engine: options.engine ?? null,
+    pseudonyms,
     plannerOf: (definition: OperationDefinition) => planners.of(definition),
     policyTimeoutMs,
     identityTimeoutMs,

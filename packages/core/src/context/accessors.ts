@@ -1,19 +1,22 @@
 import { Passport } from '../passport/passport.js'
-import { currentState } from './state.js'
+import { actingIn, currentState } from './state.js'
 
-/** The user that the current operation acts for; `null` outside a request, or when nobody stated one (F-CP-06). */
+/**
+ * The user that the current operation acts for; `null` outside a request, or when nobody stated one (F-CP-06). Where pseudonyms
+ * are on, it is the clear name where the request begins, and the pseudonym in all services behind (K-PSEUDONYM).
+ */
 export function getCurrentUser(): string | null {
-  return currentState()?.identity?.context.user ?? null
+  return actingIn(currentState())?.user ?? null
 }
 
 /** The agent that acts; `null` as for {@link getCurrentUser}. */
 export function getCurrentAgent(): string | null {
-  return currentState()?.identity?.context.agent ?? null
+  return actingIn(currentState())?.agent ?? null
 }
 
 /** The task it acts in; `null` as for {@link getCurrentUser}. */
 export function getCurrentTask(): string | null {
-  return currentState()?.identity?.context.task ?? null
+  return actingIn(currentState())?.task ?? null
 }
 
 /** The raw bearer token that was verified for this request. It is never propagated by itself (K-JWT). */

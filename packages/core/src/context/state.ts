@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { context } from '@opentelemetry/api'
 import type { ObservedRefusal } from '../entry/observed-label.js'
 import type { IdentityContext } from '../passport/verified.js'
+import type { Names } from '../pseudonyms/names.js'
 import type { Frame } from './frame.js'
 import type { Lifetime } from './lifetime.js'
 import { stateOf, withState } from './otel-context.js'
@@ -21,7 +22,10 @@ export interface KestState {
   readonly frame: Frame
   /** The origin of a request that began here, `kest.unproven` where it should have brought lineage; `null` where it did (K-ROOT). */
   readonly origin: string | null
+  /** As it is signed: with pseudonyms by these (K-PSEUDONYM). {@link actingIn} has it as the application sees it. */
   readonly identity: StatedIdentity | null
+  /** Whom the pseudonyms stand for, where the request begins and there are some. */
+  readonly names?: Names
   /**
    * Whether every part of `identity` is out of a token that was validated here, and none is inherited: then an entry states it
    * (K-SWITCH). Default `false`.
@@ -58,6 +62,12 @@ const storage = processStorage()
  */
 export function runWithState<T>(state: KestState, fn: () => T): T {
   return storage.run(state, () => context.with(withState(context.active(), state), fn))
+}
+
+/** Who acts, as the application sees it: in clear where the request begins, behind that as it is signed (K-PSEUDONYM). */
+export function actingIn(state: KestState | null): IdentityContext | null {
+  const identity = state?.identity?.context ?? null
+  return identity === null ? null : (state?.names?.reveal(identity) ?? identity)
 }
 
 /** The ambient state; what an OpenTelemetry context kept of it where the process' own was lost. */

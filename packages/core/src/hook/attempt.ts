@@ -1,9 +1,10 @@
 import type { AboutRequest } from '../context/request-facts.js'
 import { type KestEntry, LABEL } from '../entry/entry.js'
-import { PolicyDeniedError } from '../errors.js'
+import { KestError, PolicyDeniedError } from '../errors.js'
 import type { Question } from '../policy/ask.js'
 import type { PolicyEngine, PolicyTier } from '../policy/engine.js'
 import { joinReasons, toReason } from '../policy/reason.js'
+import type { Names } from '../pseudonyms/names.js'
 import type { AuditSlot } from '../telemetry/audit-trail.js'
 import { describeError } from '../telemetry/describe-error.js'
 import { codeOf, failingPart, refusalLevel } from '../telemetry/failing.js'
@@ -18,6 +19,9 @@ const IDENTITY = 'identity'
 const AUDIT_TRAIL = 'audit trail'
 const AUDIT_SPAN = 'audit span'
 
+/** What is told instead of words that name somebody by no pseudonym. */
+const WITHHELD = 'withheld: it names whom a pseudonym stands for (K-PSEUDONYM)'
+
 /** What is said of a policy that is only observed. */
 const WOULD_BE_DENIED = 'operation would be denied, which is only observed (K-OBSERVE)'
 const NOT_ASKED = 'a policy that is only observed was not asked: nobody knows whether it allows (K-OBSERVE)'
@@ -31,6 +35,7 @@ export class Attempt {
   #draft: KestEntry | undefined
   #slot: AuditSlot | null = null
   #reason: string | undefined
+  #names: Names | undefined
   #questions: readonly Question[] = []
   /** How many of them were allowed. They are judged in their order. */
   #allowed = 0
@@ -44,6 +49,11 @@ export class Attempt {
   start(): AuditSpan {
     this.#span = this.#runtime.spans.start(this.#definition.operation)
     return this.#span
+  }
+
+  /** None of these is told on (K-PSEUDONYM). */
+  knows(names: Names | undefined): void {
+    this.#names = names
   }
 
   drafted(draft: KestEntry): void {
@@ -67,7 +77,7 @@ export class Attempt {
   /** The policies of one tier allow, and their engine may say why. */
   allowed(tier: PolicyTier, policies: readonly string[], words: string | undefined): void {
     this.#allowed++
-    const reason = toReason(words)
+    const reason = this.#reasonIn(words)
     if (reason === undefined) return
     this.#reason = joinReasons(this.#reason, reason)
     this.#runtime.logger.debug({ ...this.#details(), tier, policies, reason }, 'policies allowed')
@@ -85,8 +95,8 @@ export class Attempt {
         ...this.#details(),
         tier,
         policies,
-        reason: toReason(error.reason),
-        err: describeError(error),
+        reason: this.#reasonIn(error.reason),
+        err: describeError(this.#tellable(error)),
         remedy: remedyOf(error),
       }))
     }
@@ -122,13 +132,18 @@ export class Attempt {
     if (recorded) outages.works(AUDIT_SPAN)
   }
 
-  /** Ends the span, if there is one that has not ended, as a denial. */
-  denied(error: unknown): void {
+  /**
+   * Ends the span, if there is one that has not ended, as a denial.
+   *
+   * @returns what to throw: an engine's words go no further than it may be told, for who catches them may log them
+   */
+  denied(thrown: unknown): unknown {
     this.#slot?.release()
+    const error = this.#tellable(thrown)
     const { metrics, outages, refusals } = this.#runtime
     const { operation } = this.#definition
     const code = codeOf(error)
-    const reason = error instanceof PolicyDeniedError ? toReason(error.reason) : undefined
+    const reason = error instanceof PolicyDeniedError ? this.#reasonIn(error.reason) : undefined
     metrics.denied(code)
     this.#span?.deny(this.#draft, code, reason)
     const what = failingPart(error)
@@ -144,6 +159,25 @@ export class Attempt {
         remedy: remedyOf(error),
       }))
     } else outages.failed({ what, asked: this.#asked(code), code, error, details })
+    // What the application itself has thrown is its own.
+    return error instanceof KestError ? error : thrown
+  }
+
+  /** An engine's words, unless they have a clear name in them that is not signed (K-PSEUDONYM). */
+  #reasonIn(words: unknown): string | undefined {
+    return typeof words === 'string' && this.#names?.areIn(words) === true ? WITHHELD : toReason(words)
+  }
+
+  /** An error as the log may have it: without its causes, where one of them names somebody (K-PSEUDONYM). */
+  #tellable(error: unknown): unknown {
+    const names = this.#names
+    if (names === undefined) return error
+    if (error instanceof PolicyDeniedError && names.areIn(`${error.reason} ${describeError(error)}`)) {
+      const { code, policies, entryId } = error
+      return new PolicyDeniedError(code, { policies, entryId, reason: WITHHELD })
+    }
+    if (!names.areIn(describeError(error))) return error
+    return error instanceof KestError ? new KestError(error.code, WITHHELD) : new Error(WITHHELD)
   }
 
   /** Where outages are told apart by what was asked, whatever operation needs it. */

@@ -16,13 +16,14 @@ import { ask, type Question } from '../policy/ask.js'
 import type { PolicyEngine, PolicyTier } from '../policy/engine.js'
 import type { PolicyPlan } from '../policy/tiers.js'
 import { type Verdicts, Watch, type WatchOptions } from '../policy/watch.js'
+import type { Names } from '../pseudonyms/names.js'
 import { type EffectiveValues, effectiveOf } from '../trust/effective.js'
 import type { EffectiveRules } from '../trust/effective-rules.js'
-import { IDENTITY_PARTS } from '../trust/identity-authorities.js'
 import { UNPROVEN_ORIGIN } from '../trust/reserved.js'
 import { trustDomainOf } from '../trust/trust-domain.js'
 import { Attempt } from './attempt.js'
-import { draftEntry, type EntryDraft, type EntryFacts } from './draft.js'
+import { draftEntry, type EntryDraft } from './draft.js'
+import { identityOf } from './identity-of.js'
 import { decidedIn, denialsIn, observedText, withObserved } from './observed.js'
 import { Operation } from './operation.js'
 import type { OperationDefinition } from './operation-definition.js'
@@ -75,6 +76,7 @@ export async function begin(
       throw new KestError('ERR_KEST_ABORTED', 'the caller left before the operation began')
   }
   const attempt = new Attempt(runtime, definition, state?.request)
+  attempt.knows(state?.names)
   try {
     assertState()
     definition.assertOrigin(runtime.origins)
@@ -88,6 +90,9 @@ export async function begin(
     const engines = enginesOf(runtime, definition, plan)
     const origin = originOf(lineage, values, state, definition)
     assertRoom(lineage, runtime)
+    const naming = identityOf(values, state, runtime.pseudonyms, signal)
+    const { names, ...acting } = isPromise(naming) ? await naming : naming
+    attempt.knows(names)
 
     const span = attempt.start()
     const spanContext = span.context()
@@ -98,7 +103,7 @@ export async function begin(
       unproven,
       principal: signer.workloadId,
       subject: signer.subject,
-      ...identityOf(values, state),
+      ...acting,
       txn: state?.txn,
       policies: plan.record,
       traceId: frame.traceId(() => spanContext?.traceId ?? randomTraceId()),
@@ -112,6 +117,7 @@ export async function begin(
       entry: draft,
       effective,
       lineage,
+      names,
       source: origin ?? 'internal',
       plan,
     })
@@ -171,10 +177,9 @@ export async function begin(
     }
     attempt.begun(onRecord, decidedIn(observing, verdicts))
     attempt.observed(denials)
-    return new Operation(signed, stateOf(runtime, frame, worth, state, signal))
+    return new Operation(signed, stateOf(runtime, frame, worth, { state, names, signal }))
   } catch (error) {
-    attempt.denied(error)
-    throw error
+    throw attempt.denied(error)
   }
 }
 
@@ -238,28 +243,6 @@ function originOf(
     'ERR_KEST_LINEAGE_MISSING',
     `operation "${definition.operation}": no lineage here, and no origin that would make it a root (K-ROOT)`,
   )
-}
-
-/** Step 4: what the call states, over what is ambient; in a request without lineage only a token says who acts (K-OPTIONAL). */
-function identityOf(
-  { user, agent, task }: OperationValues,
-  state: KestState | null,
-): Pick<EntryFacts, 'identity' | 'identityStated'> {
-  const ambient = state?.identity?.context ?? null
-  const ambientStated = ambient === null || state?.identityStated === true
-  const stated = user !== undefined || agent !== undefined || task !== undefined
-  if (!stated || state?.origin === UNPROVEN_ORIGIN)
-    return { identity: ambient, identityStated: ambientStated }
-  const identity = {
-    user: user ?? ambient?.user ?? null,
-    agent: agent ?? ambient?.agent ?? null,
-    task: task ?? ambient?.task ?? null,
-  }
-  const own = { user, agent, task }
-  return {
-    identity,
-    identityStated: ambientStated || IDENTITY_PARTS.every((part) => (own[part] ?? null) === identity[part]),
-  }
 }
 
 /** K-ROOTS: a process judges what it begins as it judges what others began. */
@@ -362,13 +345,20 @@ function stateOf(
   { clock, maxStateMs }: HookRuntime,
   frame: Frame,
   { identity, identityBy }: EffectiveValues,
-  state: KestState | null,
-  signal: AbortSignal | null,
+  {
+    state,
+    names,
+    signal,
+  }: Pick<KestState, 'signal'> & {
+    readonly state: KestState | null
+    readonly names: Names | undefined
+  },
 ): KestState {
   return {
     frame,
     origin: state?.origin ?? null,
     identity: identity === null ? null : { context: identity, by: identityBy },
+    ...(names !== undefined && { names }),
     jwt: state?.jwt ?? null,
     ...(state?.txn !== undefined && { txn: state.txn }),
     signal,

@@ -4,6 +4,7 @@ import { DEFAULT_LIMITS } from '../limits.js'
 import type { Lineage } from '../passport/lineage.js'
 import type { PolicyContext, PolicyTier } from '../policy/engine.js'
 import type { PolicyPlan } from '../policy/tiers.js'
+import type { Names } from '../pseudonyms/names.js'
 import type { EffectiveValues } from '../trust/effective.js'
 
 const NO_ATTRIBUTES: JsonObject = Object.freeze({})
@@ -15,6 +16,8 @@ export interface PolicyFacts {
   /** Its trust, taints and identity, recomputed (K-EFF). */
   readonly effective: EffectiveValues
   readonly lineage: Lineage
+  /** Whom pseudonyms stand for, where the request begins (K-PSEUDONYM): there policies see the clear name. */
+  readonly names: Names | undefined
   /** `environment.source_type`. */
   readonly source: string
   readonly plan: PolicyPlan
@@ -25,11 +28,14 @@ export function policyContexts({
   entry,
   effective,
   lineage,
+  names,
   source,
   plan,
 }: PolicyFacts): (tier: PolicyTier, policies: readonly string[]) => PolicyContext {
   const workload = entry.labels[LABEL.principal] as string
-  const { identity, identityBy } = effective
+  const { identityBy } = effective
+  const identity =
+    effective.identity === null ? null : (names?.reveal(effective.identity) ?? effective.identity)
   const subject = Object.freeze({
     workload,
     user: identity?.user ?? null,

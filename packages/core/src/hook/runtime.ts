@@ -4,6 +4,7 @@ import type { Limits } from '../limits.js'
 import type { PolicyEngine } from '../policy/engine.js'
 import type { RootsInForce } from '../policy/roots-in-force.js'
 import type { PolicyPlanner } from '../policy/tiers.js'
+import type { Pseudonymizer } from '../pseudonyms/pseudonymizer.js'
 import type { AuditTrail } from '../telemetry/audit-trail.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { KestMetrics } from '../telemetry/metrics.js'
@@ -19,6 +20,8 @@ import type { Sequence } from './sequence.js'
 export interface HookRuntime {
   readonly identity: IdentityProvider | null
   readonly engine: PolicyEngine | null
+  /** Names those who act (K-PSEUDONYM); `null`: in clear. */
+  readonly pseudonyms: Pseudonymizer | null
   /** Lays the deployment's tiers over an operation's policies; one planner per definition. */
   plannerOf(definition: OperationDefinition): PolicyPlanner
   readonly policyTimeoutMs: number

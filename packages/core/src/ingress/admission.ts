@@ -3,8 +3,10 @@ import { type KestErrorCode, PassportVerificationError } from '../errors.js'
 import { isRoot } from '../passport/graph.js'
 import type { VerifiedEntry } from '../passport/verified.js'
 import type { VerifiedPassport } from '../passport/verified-passport.js'
+import { kidOf } from '../pseudonyms/pseudonym.js'
 import { IDENTITY_PARTS } from '../trust/identity-authorities.js'
 import { sameIdentity } from '../trust/identity-label.js'
+import { looksLikePseudonym } from '../trust/reserved.js'
 import type { ResolvedListenerOptions } from './listener-options.js'
 import type { PrincipalRules } from './principals.js'
 
@@ -34,6 +36,7 @@ export function admit(
   if (unlisted !== null && !observesRoots) throw unlisted
   assertNothingClaimed(verified, options)
   assertIdentityAgreed(verified)
+  assertPseudonymsWellFormed(verified)
   assertIdentityAuthorities(verified, rules)
   return unlisted
 }
@@ -134,6 +137,21 @@ function assertIdentityAgreed({ tips, entries }: VerifiedPassport): void {
     if (sameIdentity(tip.identity, agreed)) continue
     refuse('ERR_KEST_IDENTITY_CONFLICT', 'the branches of the passport disagree on who acts', tip, entries)
   }
+}
+
+/** K-PSEUDONYM: what begins as one and is none is a clear name that means to be taken for one. */
+function assertPseudonymsWellFormed({ tips, entries }: VerifiedPassport): void {
+  for (const tip of tips)
+    for (const part of IDENTITY_PARTS) {
+      const name = tip.claimedIdentity?.[part] ?? ''
+      if (!looksLikePseudonym(name) || kidOf(name) !== null) continue
+      refuse(
+        'ERR_KEST_IDENTITY_CONFLICT',
+        `its ${part} begins as a pseudonym does, and is none`,
+        tip,
+        entries,
+      )
+    }
 }
 
 /** K-IDENT, where no list says whose roots may state an identity: the others are refused. */

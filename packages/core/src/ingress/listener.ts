@@ -17,7 +17,9 @@ import { assertText } from '../propagation/baggage.js'
 import { BAGGAGE_HEADER } from '../propagation/baggage-names.js'
 import type { HeaderRecord } from '../propagation/headers.js'
 import type { ResolvedPropagation } from '../propagation/options.js'
-import { describeError } from '../telemetry/describe-error.js'
+import { Names } from '../pseudonyms/names.js'
+import { assertComparable, type Named, type Pseudonymizer } from '../pseudonyms/pseudonymizer.js'
+import { describeError, describeWithoutWords } from '../telemetry/describe-error.js'
 import { codeOf, failingPart, refusalLevel } from '../telemetry/failing.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { Outages } from '../telemetry/outages.js'
@@ -114,6 +116,8 @@ export interface ListenerDeps {
   /** Says which trust domain is one's own; `null`: none is. */
   readonly identity: IdentityProvider | null
   readonly trust: readonly KeySource[]
+  /** Names those who act (K-PSEUDONYM); default: in clear. */
+  readonly pseudonyms?: Pseudonymizer | null
   /** Says who may begin lineage (K-ROOTS); default: whoever is accepted may. */
   readonly roots?: RootsInForce
   /** Says which refusals are only observed (K-OBSERVE); default: none. */
@@ -179,20 +183,41 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
     return verifyToken(headers[header], { method, url, proof: headers['dpop'] })
   }
 
-  /** The lineage, or what goes on instead of it where it and the token do not agree on who acts. */
-  function identified(
+  /** Whom the token names, as it is signed beside this lineage. */
+  async function named(
+    token: VerifiedToken | null,
+    lineage: IdentityContext | null,
+    signal: AbortSignal | undefined,
+    asking: Asking,
+  ): Promise<Partial<Named>> {
+    if (token === null) return {}
+    if (deps.pseudonyms == null) {
+      assertComparable(token.identity, lineage)
+      return { identity: token.identity }
+    }
+    asking.begins('pseudonym keys')
+    const own = await deps.pseudonyms.nameToken(token, { lineage, signal: signal ?? null })
+    asking.answered()
+    return own
+  }
+
+  /** The lineage, or what goes on instead of it where it and the token do not agree on who acts; and whom the token names. */
+  async function identified(
     brought: InboundLineage,
-    token: IdentityContext | null,
-    switchIdentity: boolean,
-  ): InboundLineage {
+    token: VerifiedToken | null,
+    { switchIdentity = false, signal }: InboundRequest,
+    asking: Asking,
+  ): Promise<InboundLineage & { readonly own: Partial<Named> }> {
     const { identity: lineage, claimed, baggage } = brought
     try {
-      return { ...brought, identity: whoActs({ lineage, claimed, token, baggage, switchIdentity }) }
+      const own = await named(token, lineage?.context ?? null, signal, asking)
+      const sources = { lineage, claimed, token: own.identity ?? null, baggage, switchIdentity }
+      return { ...brought, identity: whoActs(sources), own }
     } catch (error) {
-      return {
-        ...insteadOf(error, deps),
-        identity: whoActs({ lineage: null, token, baggage: {}, switchIdentity }),
-      }
+      const instead = insteadOf(error, deps)
+      const own = await named(token, null, signal, asking)
+      const sources = { lineage: null, token: own.identity ?? null, baggage: {}, switchIdentity }
+      return { ...instead, identity: whoActs(sources), own }
     }
   }
 
@@ -208,15 +233,15 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
     reads: Object.freeze([BAGGAGE_HEADER, header]),
     receive: (request: InboundRequest) =>
       logged(deps, { about: request.about, expected }, async (asking): Promise<KestState> => {
-        const { switchIdentity = false, signal = null, about } = request
+        const { signal = null, about } = request
         const brought = await lineageOf(request, asking).catch((error: unknown) => insteadOf(error, deps))
         asking.begins('bearer token')
         const token = await tokenOf(request)
         if (token !== null) asking.answered()
-        const own = token?.identity ?? null
-        const { identity, ...inbound } = identified(brought, own, switchIdentity)
+        const { identity, own, ...inbound } = await identified(brought, token, request, asking)
         const { frame, origin: begun, observed } = inbound
-        const identityStated = own !== null && sameIdentity(identity?.context ?? null, own)
+        const identityStated =
+          own.identity !== undefined && sameIdentity(identity?.context ?? null, own.identity)
         const lifetime = lifetimeOf(token)
         const jwt = token?.jwt ?? null
         if (observed !== null) reportObserved(observed, deps, about)
@@ -224,6 +249,8 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
           frame,
           origin: begun,
           identity,
+          // Behind the edge everybody sees pseudonyms, whoever has a token as well.
+          ...(deps.pseudonyms && begun !== null && { names: own.names ?? Names.NONE }),
           identityStated,
           ...(observed !== null && { observed: [{ code: observed.code, policy: null, tier: 'lineage' }] }),
           jwt,
@@ -264,7 +291,7 @@ interface Known {
 
 /** The client learns a code; the operator, here, what it was. */
 async function logged<T>(
-  { outages, refusals }: ListenerDeps,
+  { outages, refusals, pseudonyms }: ListenerDeps,
   { about, expected }: Known,
   judge: (asking: Asking) => Promise<T>,
 ): Promise<T> {
@@ -282,7 +309,8 @@ async function logged<T>(
     if (what === undefined) {
       refusals.refused({ code, level: refusalLevel(error), message: 'inbound request refused' }, () => ({
         ...details(),
-        err: describeError(error),
+        // A function of the claims may have failed, and say whose they were.
+        err: pseudonyms == null ? describeError(error) : describeWithoutWords(error),
         ...(code === 'ERR_KEST_TOKEN' && { expected }),
         remedy: remedyOf(error),
       }))

@@ -1,6 +1,7 @@
 import type { StatedIdentity } from '../context/state.js'
 import { KestError } from '../errors.js'
 import type { IdentityContext } from '../passport/verified.js'
+import { sameName } from '../pseudonyms/pseudonym.js'
 import { IDENTITY_PARTS as PARTS } from '../trust/identity-authorities.js'
 
 /** User, agent and task as unsigned baggage has them: for peers, and only ever compared. */
@@ -16,7 +17,7 @@ export interface IdentitySources {
   readonly lineage: StatedIdentity | null
   /** As the labels of its tips say, whether or not they count; default: as `lineage`. */
   readonly claimed?: IdentityContext | null
-  /** Out of a token that was validated here. */
+  /** Out of a token that was validated here, by the names that are signed (K-PSEUDONYM). */
   readonly token: IdentityContext | null
   readonly baggage: BaggageIdentity
   /** Whether the token may name somebody else than the lineage does. */
@@ -68,7 +69,7 @@ export function whoActs({
 }
 
 function isDisputed(a: string | null, b: string | null): boolean {
-  return a !== null && b !== null && a !== b
+  return a !== null && b !== null && !sameName(a, b)
 }
 
 function union(a: IdentityContext, b: IdentityContext): IdentityContext {

@@ -6,6 +6,8 @@ const MAX_CAUSES = 8
 /** Failures that one error stands for, as of the addresses of one name. */
 const MAX_ERRORS = 4
 const MAX_FRAMES = 16
+/** The name of a class, or a code: no text of anybody's. */
+const WORD = /^[A-Za-z0-9_]{1,64}$/
 const UNREADABLE = 'an error that cannot be read'
 
 /**
@@ -17,6 +19,20 @@ export function describeError(error: unknown): string {
   // What wraps often repeats what it wraps.
   const news = texts.filter((text, i) => i === 0 || !texts[i - 1]?.endsWith(text.replace(/^\w+: /, '')))
   return news.join('; cause: ')
+}
+
+/**
+ * As {@link describeError}; of errors that are not Kest's no more than class and code: their messages may say whom a pseudonym is to
+ * hide (K-PSEUDONYM).
+ *
+ * @param ours whether messages of Kest's errors are told; not where another's code may have made them
+ */
+export function describeWithoutWords(error: unknown, ours = true): string {
+  const texts = chainOf(error).map(
+    (link) =>
+      readable(() => (ours && link instanceof KestError ? textOf(link) : classOf(link))) ?? UNREADABLE,
+  )
+  return texts.join('; cause: ')
 }
 
 /** Where it was thrown, for debugging: of the innermost error that is not Kest's. `undefined` where there is none. */
@@ -70,6 +86,12 @@ function textOf(error: unknown): string {
   const errors: unknown = (error as AggregateError).errors
   if (!Array.isArray(errors) || errors.length === 0) return String(name)
   return `${name}: ${errors.slice(0, MAX_ERRORS).map(messageOf).join(', ')}`
+}
+
+function classOf(error: unknown): string {
+  if (!isError(error)) return typeof error
+  const { name, code } = error as NodeJS.ErrnoException
+  return [name, code].filter((word) => typeof word === 'string' && WORD.test(word)).join(' ')
 }
 
 function messageOf(error: unknown): string {

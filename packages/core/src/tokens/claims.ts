@@ -1,6 +1,7 @@
 import type { JWTPayload } from 'jose'
 import { KestError } from '../errors.js'
 import type { IdentityContext } from '../passport/verified.js'
+import { looksLikePseudonym } from '../trust/reserved.js'
 
 /**
  * Where one part of an identity comes from: the name of a claim, a function of all claims, or `null` for "not from
@@ -84,6 +85,15 @@ export function identityOf(
   }
 }
 
+/**
+ * One claim, as the parts of an identity are read.
+ * @throws {KestError} `ERR_KEST_TOKEN` for what is no text, and a function that fails
+ */
+export function claimOf(claims: JWTPayload, mapping: ClaimMapping, name: string): string | null {
+  if (mapping === null) return null
+  return typeof mapping === 'function' ? computed(claims, mapping, name) : named(claims, mapping)
+}
+
 /** Scopes are one text (RFC 6749 §3.3) or, as several issuers have it, a list of them. */
 function taskOf(claims: JWTPayload, mapping: ClaimMapping): string | null {
   if (mapping === null) return null
@@ -133,11 +143,19 @@ function computed(
   return text(value ?? null, `claims.${name}`)
 }
 
-/** Strings end up in a signed label, which holds Unicode and no lone surrogates (RFC 8785). */
+/**
+ * Strings end up in a signed label, which holds Unicode and no lone surrogates (RFC 8785). A name that looks like a pseudonym would
+ * be taken for whomever that stands for (K-PSEUDONYM).
+ */
 function text(value: unknown, what: string): string | null {
   if (value === null || value === '') return null
   if (typeof value !== 'string' || LONE_SURROGATE.test(value)) {
     throw new KestError('ERR_KEST_TOKEN', `${what}: expected a string of Unicode, got ${typeof value}`)
   }
+  if (looksLikePseudonym(value))
+    throw new KestError(
+      'ERR_KEST_TOKEN',
+      `${what}: names that begin as pseudonyms do are refused (K-PSEUDONYM)`,
+    )
   return value
 }

@@ -26,6 +26,8 @@ export interface VerifiedToken {
   readonly jwt: string
   /** Frozen: requests with the same token share them. */
   readonly claims: JWTPayload
+  /** Its `iss`, or who was asked about it; `null` with `insecureDecode`, where nobody vouches for one. */
+  readonly issuer: string | null
   /**
    * Until when it is accepted, milliseconds since the epoch: its `exp`, and the tolerance for clocks. `null` with
    * `insecureDecode`, where nothing of it is checked.
@@ -129,7 +131,8 @@ export function createTokenVerifier(
         'the token is bound to a key, and came without a proof (RFC 9449 §7.2)',
       )
     const txn = rules.header === TXN_TOKEN ? txnOf(claims) : null
-    return Object.freeze({ jwt, claims, validUntil, identity, priorActors, txn })
+    const issuer = own.verify === null ? null : (claims.iss ?? own.verify.issuer[0] ?? null)
+    return Object.freeze({ jwt, claims, issuer, validUntil, identity, priorActors, txn })
   }
 }
 

@@ -12,6 +12,14 @@ export const UNPROVEN_TAINT = 'kest.unproven'
 /** In effect where something was let through that would be refused, if it were not only observed (K-OBSERVE). */
 export const OBSERVED_TAINT = 'kest.observed'
 
+/** What stands for somebody begins so, and no clear name (K-PSEUDONYM). */
+export const PSEUDONYM_PREFIX = 'kest-p1.'
+
+/** Whether a text means to be a pseudonym: a clear name that does is refused. */
+export function looksLikePseudonym(text: string): boolean {
+  return text.startsWith(PSEUDONYM_PREFIX)
+}
+
 /** Whether a name is Kest's alone. */
 export function isReserved(name: string): boolean {
   return name.startsWith(RESERVED_PREFIX)

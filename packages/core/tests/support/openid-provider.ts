@@ -77,12 +77,15 @@ function createHandler(issuer: string, kid: string): RequestListener {
     interactions: { url: (_: unknown, { uid }: { uid: string }) => `/interaction/${uid}` },
     // Delegation (RFC 8693 §4.1): who exchanges acts now, and who acted before is nested.
     extraTokenClaims: ({ oidc }: GrantContext) => {
-      const { subject_token: subject, actor } = oidc.params
+      const { subject_token: subject, actor, tenant } = oidc.params
       if (subject !== undefined) {
         const { act } = decodeJwt(subject)
         return { act: { sub: oidc.client.clientId, ...(act !== undefined && { act }) } }
       }
-      return actor === undefined ? undefined : { act: { sub: actor } }
+      return {
+        ...(actor !== undefined && { act: { sub: actor } }),
+        ...(tenant !== undefined && { tid: tenant }),
+      }
     },
     ttl: {
       AccessToken: 600,
@@ -110,7 +113,7 @@ function createHandler(issuer: string, kid: string): RequestListener {
       },
       parameters,
     )
-  grant(PASSWORD, ({ username }) => username as string, ['username', 'actor'])
+  grant(PASSWORD, ({ username }) => username as string, ['username', 'actor', 'tenant'])
   grant(EXCHANGE, (params) => decodeJwt(params['subject_token'] as string).sub as string, ['subject_token'])
   const usual = provider.callback()
   return (request, response) => {
