@@ -193,7 +193,7 @@ describe('pseudonyms where lineage begins', () => {
     const failures = [
       () => ({ allow: true, reason: 'ALICE may' }),
       () => ({ allow: false, reason: 'alice may not' }),
-      () => ({ allow: false, reason: 'GET /users/Alice%20Liddell: 404' }),
+      () => ({ allow: false, reason: 'GET /agents/Dodo%20Bird: 404' }),
       () => {
         throw new Error('no rule for alice', { cause: new TypeError('Dodo') })
       },
@@ -206,9 +206,8 @@ describe('pseudonyms where lineage begins', () => {
         telemetry: { tracerProvider },
         logger,
       })
-      const { state } = await begun(edge, 'alice').catch(async () => ({
-        state: await edge.kest.listener(edgeOptions).receive({ headers: await bearer('alice') }),
-      }))
+      const headers = await bearer('alice', { client_id: 'Dodo Bird' })
+      const state = await edge.kest.listener(edgeOptions).receive({ headers })
       const failure: unknown = await edge.kest.begin(step(), { state }).catch((error) => error)
       expect(
         inspect(failure instanceof Error ? [failure, toProblem(failure)] : [], { depth: 9 }),
@@ -520,6 +519,7 @@ describe('a source of keys', () => {
     ['none', {}],
     ['a list', []],
     ['no source', { pseudonyms: {} }],
+    ['a source of which nobody has waited', { pseudonyms: Promise.resolve(new MemoryPseudonymKeys()) }],
     ['parts that are none', { pseudonyms: new MemoryPseudonymKeys(), parts: ['name'] }],
     ['no parts', { pseudonyms: new MemoryPseudonymKeys(), parts: [] }],
     ['a tenant that is no claim', { pseudonyms: new MemoryPseudonymKeys(), tenant: 7 }],

@@ -1,6 +1,6 @@
 import { assertOptions } from '../assert-options.js'
-import { assertPart } from '../config/assert-part.js'
 import { KestConfigError } from '../errors.js'
+import { isPromise } from '../maybe-promise.js'
 import type { ClaimMapping } from '../tokens/claims.js'
 import { IDENTITY_PARTS, type IdentityPart } from '../trust/identity-authorities.js'
 import type { PseudonymKeys } from './pseudonym-keys.js'
@@ -31,8 +31,9 @@ const DEFAULT_PARTS: readonly IdentityPart[] = ['user', 'agent']
 export function resolveSubject(options: SubjectOptions): ResolvedSubject {
   assertOptions('subject', options, ['pseudonyms', 'parts', 'tenant', 'timeoutMs'])
   const { pseudonyms, parts = DEFAULT_PARTS, tenant = null, timeoutMs = 1_000 } = options
-  if (pseudonyms === undefined) throw invalid('pseudonyms', 'a source of keys')
-  assertPart('subject.pseudonyms', pseudonyms, ['current', 'find'])
+  if (isPromise(pseudonyms)) throw invalid('pseudonyms', 'a source of keys, got a promise: await it')
+  if (typeof pseudonyms?.current !== 'function' || typeof pseudonyms.find !== 'function')
+    throw invalid('pseudonyms', 'a source of keys, an object with the methods current() and find()')
   if (!Array.isArray(parts) || parts.length === 0 || !parts.every((part) => IDENTITY_PARTS.includes(part)))
     throw invalid('parts', `some of ${IDENTITY_PARTS.join(', ')}`)
   if (tenant !== null && typeof tenant !== 'function' && (typeof tenant !== 'string' || tenant === ''))
