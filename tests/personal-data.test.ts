@@ -86,7 +86,7 @@ interface Chain extends Readonly<Record<Hop, Service>> {
 async function startChain(keysOf: () => MaybePromise<PseudonymKeys>): Promise<Chain> {
   const ends: (() => Promise<unknown>)[] = []
   const next = new Map<Hop, string>()
-  const token = { issuer: provider.issuer, audience: AUDIENCE }
+  const token = { issuer: provider.issuer, audience: AUDIENCE, jwksTimeoutMs: 60_000 }
   const start = async (
     name: Hop,
     listen: (
