@@ -31,6 +31,8 @@ beforeEach(async () => {
     requests.push(request.url ?? '')
     answer(request, response)
   })
+  // Clients close what is idle. Were it the server, it might be while one of them sends.
+  server.keepAliveTimeout = 0
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 })

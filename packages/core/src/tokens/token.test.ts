@@ -362,6 +362,8 @@ describe('keys behind a URL', () => {
 
   async function serve(listener: RequestListener): Promise<string> {
     server = createServer(listener)
+    // Clients close what is idle. Were it the server, it might be while one of them sends.
+    server.keepAliveTimeout = 0
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`

@@ -9,7 +9,8 @@ export interface Issuer {
 }
 
 export async function startIssuer(answer: RequestListener): Promise<Issuer> {
-  const server = createServer(answer).listen(0, '127.0.0.1')
+  // Clients close what is idle. Were it the server, it might be while one of them sends.
+  const server = createServer({ keepAliveTimeout: 0 }, answer).listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

@@ -35,6 +35,8 @@ export async function startOpenIdProvider(): Promise<OpenIdProvider> {
     asked.push((request.url ?? '').split('?', 1)[0] as string)
     handle(request, response)
   })
+  // Clients close what is idle. Were it the server, it might be while one of them sends.
+  server.keepAliveTimeout = 0
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`

@@ -19,6 +19,8 @@ export async function startServer(answer: RequestListener): Promise<TestServer> 
     asked.push(request.url ?? '')
     started.answer(request, response)
   })
+  // Clients close what is idle. Were it the server, it might be while one of them sends.
+  server.keepAliveTimeout = 0
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const started: TestServer = {
