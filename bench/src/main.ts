@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { FIGURES } from './figures/index.js'
 import { OPA_FIGURES } from './figures/opa.js'
+import { REDIS_FIGURES } from './figures/redis.js'
 import { measureApart } from './measure-apart.js'
 import { FULL, type Plan, QUICK } from './plan.js'
 import { run, selectFigures } from './run.js'
@@ -41,7 +42,7 @@ async function main(args: readonly string[]): Promise<void> {
     console.log(USAGE)
     return
   }
-  const figures = selectFigures([...FIGURES, ...OPA_FIGURES], values.filter ?? [])
+  const figures = selectFigures([...FIGURES, ...OPA_FIGURES, ...REDIS_FIGURES], values.filter ?? [])
   if (figures.length === 0) {
     refuse('no figure has such a name')
     return

@@ -15,6 +15,7 @@ import { cachedAfter5, cachedAtRoot, cedarInProcess, regoInProcess } from './pol
 import { REFUSALS } from './refusals.js'
 import { sign, signP256 } from './sign.js'
 import { svidFirstSight, svidSign, svidVerify } from './svid.js'
+import { tier2Pack, tier2Unpack } from './tier2.js'
 import { tokenES256, tokenKnownES256, tokenKnownRS256, tokenRS256 } from './token.js'
 import { verified } from './verified.js'
 import { verify1, verify5, verify5Auto, verify100, verify100P256, verify100Pool } from './verify.js'
@@ -57,6 +58,8 @@ export const FIGURES: readonly Figure[] = [
   baggageParse,
   baggageReadJson,
   baggageReadCompressed,
+  tier2Pack,
+  tier2Unpack,
   ingressCold,
   ingressWarm,
   tokenES256,

@@ -1,6 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -9,6 +8,7 @@ import type { PolicyRequest } from '@kest/core'
 import { type Combination, OPAPolicyEngine, policyLibrary, policyPlans } from '@kest/opa'
 import { Agent, request as post } from 'undici'
 import type { TimeFigure } from '../figure.js'
+import { freePort } from '../free-port.js'
 import { createWorkload } from '../workload.js'
 
 const POLICY = 'kest/minimum_trust'
@@ -90,12 +90,4 @@ async function startOpa(): Promise<string> {
     if (Date.now() > late) throw new Error(`OPA is not healthy after ${UP_MS} ms`)
     await delay(50)
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

@@ -199,6 +199,12 @@ describe('encodeMembers', () => {
     expect(cache.stats().entries).toBe(0)
   })
 
+  it.each([['"'], ['\\'], ['é']])('K-RAW packs what is no compact string, such as %j, as it is', (text) => {
+    const strings = ['a.b.c', `d.${text}.f`, text]
+    const packed = encode(lineageOf(strings), { encoding: 'compressed' }).get('kest.passport_z') as string
+    expect(inflateSync(Buffer.from(packed, 'base64url')).toString()).toBe(JSON.stringify(strings))
+  })
+
   it('K-RAW writes tier 2 only when told so, however small the passport', () => {
     expect([...encode(lineageOf(['a.b.c']), { encoding: 'compressed' }).keys()][0]).toBe('kest.passport_z')
   })

@@ -245,8 +245,11 @@ function encodeStrings(strings: readonly string[]): string {
   return `%5B%22${strings.join('%22%2C%22')}%22%5D`
 }
 
+/** JSON. Verified entries have nothing that JSON would escape (K-STRICT); what could end a string is looked for all the same. */
 function wireForm(lineage: Lineage): string {
-  return JSON.stringify(lineage.strings())
+  const strings = lineage.strings()
+  if (strings.some((text) => text.includes('"') || text.includes('\\'))) return JSON.stringify(strings)
+  return `["${strings.join('","')}"]`
 }
 
 /** K-RELAYED: relays re-encode other characters each in its own way, and what the entries say is what counts. */
