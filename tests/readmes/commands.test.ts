@@ -40,7 +40,8 @@ it('what is said to be installed, followed or run by `.ci/run` is', () => {
   for (const { text } of treatedAs('installed')) expect(text).toMatch(/^(npm install .*(\n|$))+$/)
   for (const { section } of treatedAs('followed')) expect(section).toBe('A chain of your own')
   const ci = readFileSync(join(root, '.ci/run'), 'utf8')
-  for (const line of treatedAs('ci').flatMap(linesOf)) expect(ci).toMatch(new RegExp(`^${line}( |$)`, 'm'))
+  for (const line of treatedAs('ci').flatMap(linesOf))
+    expect(ci).toMatch(new RegExp(`^(step .* )?${line}( |$)`, 'm'))
 })
 
 it('what READMEs run in the repository runs, after `npm start`', async () => {
