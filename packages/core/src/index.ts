@@ -30,6 +30,18 @@ export {
   requestFacts,
 } from './context/request-facts.js'
 export { actingIn, currentState, type KestState, type StatedIdentity } from './context/state.js'
+export { contextOfNow, type InContext } from './egress/caller-context.js'
+export { type Installed, ownProperties, patchByRule, type Unpatch } from './egress/patches.js'
+export {
+  isRedirect,
+  parseRedirects,
+  type Redirects,
+  RedirectsSeen,
+  refuseRedirect,
+} from './egress/redirects.js'
+export { replaceMethod } from './egress/replace-method.js'
+export { type BoundRule, createSender, type PropagationRule, type Sender } from './egress/sender.js'
+export { boundMethods, standIn } from './egress/stand-in.js'
 export { canonicalize } from './entry/canonicalize.js'
 export {
   type DeviationRecord,

@@ -1,11 +1,19 @@
-import { isPromise, KestError, type MaybePromise, withoutKestBaggage } from '@kest/core'
+import {
+  contextOfNow,
+  type InContext,
+  isPromise,
+  KestError,
+  type MaybePromise,
+  refuseRedirect,
+  type Sender,
+  withoutKestBaggage,
+} from '@kest/core'
 import { context } from '@opentelemetry/api'
 import { type Dispatch, type DispatchHandler, type DispatchOptions, refuse } from './dispatcher.js'
 import { takeBaggage } from './headers.js'
-import { bodyInOwnContext, contextOfNow, type InContext, inOwnContext } from './own-context.js'
+import { bodyInOwnContext, inOwnContext } from './own-context.js'
 import { guarded } from './passport-guard.js'
-import { currentCall, refuseRedirect, watchRedirects } from './redirects.js'
-import type { Sender } from './sender.js'
+import { currentCall, watchRedirects } from './redirects.js'
 import { targetOf } from './target.js'
 
 /** Ours come first in the header. */

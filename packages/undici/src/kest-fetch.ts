@@ -1,10 +1,18 @@
-import { assertOptions, currentState, isPromise, KestConfigError } from '@kest/core'
+import {
+  assertOptions,
+  type BoundRule,
+  createSender,
+  currentState,
+  isPromise,
+  KestConfigError,
+  ownProperties,
+  type Sender,
+} from '@kest/core'
 import { type Dispatchable, isDispatchable } from './dispatcher.js'
 import type { FetchCall } from './fetch-call.js'
 import { globalDispatcher, withGlobalDispatchers } from './global-dispatcher.js'
 import { asOneCall, currentCall } from './redirects.js'
 import { dispatcherOfRequest } from './request-dispatcher.js'
-import { type BoundRule, createSender, type Sender } from './sender.js'
 import { withSender } from './with-kest.js'
 
 /** A fetch that takes a dispatcher in its init: Node's, or that of the package undici. */
@@ -140,10 +148,4 @@ function withDispatcher(init: unknown, dispatcher: Dispatchable): object {
   return new Proxy(init as object, {
     get: (target, key) => (key === 'dispatcher' ? dispatcher : Reflect.get(target, key)),
   })
-}
-
-/** Name, length, and whatever a library has put on its fetch. */
-function ownProperties(fetch: FetchFunction): PropertyDescriptorMap {
-  const { prototype: _, ...properties } = Object.getOwnPropertyDescriptors(fetch) as PropertyDescriptorMap
-  return properties
 }

@@ -1,23 +1,13 @@
-import { assertOptions, KestConfigError } from '@kest/core'
+import {
+  assertOptions,
+  createSender,
+  type Installed,
+  KestConfigError,
+  type PropagationRule,
+  patchByRule,
+  type Unpatch,
+} from '@kest/core'
 import { fetchThrough } from './kest-fetch.js'
-import { createSender, type PropagationRule } from './sender.js'
-
-/** Undoes a patch. Also for `using`. Idempotent. */
-export type Unpatch = (() => void) & Disposable
-
-/** One patched fetch. It lives as long as somebody who asked for it has not undone it. */
-interface Patch {
-  readonly rule: PropagationRule
-  readonly fetch: typeof globalThis.fetch
-  /** How the property was before; `undefined` where it was inherited. */
-  readonly before: PropertyDescriptor | undefined
-  users: number
-}
-
-const PATCHES = Symbol.for('kest.fetch.1')
-
-/** All that are in force, the newest last: one list per process, whichever copy of this package comes first. */
-const patches = patchesInForce()
 
 /**
  * Lets the global `fetch` carry the passport (F-CP-03), to the origins that are named and to no other (K-SCOPE). For
@@ -44,69 +34,36 @@ const patches = patchesInForce()
 export function patchGlobalFetch(options: PropagationRule): Unpatch {
   assertOptions('patchGlobalFetch', options, ['propagateTo', 'hop', 'kest', 'redirects'])
   const sender = createSender(options)
-  const newest = patches.at(-1)
-  if (newest !== undefined && !sameRule(newest.rule, options)) {
-    throw new KestConfigError(
-      'patchGlobalFetch: the global fetch is patched by another rule; undo that, or name all origins in one',
-    )
-  }
-  if (newest !== undefined && newest.fetch === globalThis.fetch) {
-    newest.users++
-    return undoing(newest)
-  }
+  return patchByRule(['patchGlobalFetch', 'the global fetch'], 'kest.fetch.1', options, (enabled) =>
+    install(fetchThrough(sender, globalFetch(), enabled)),
+  )
+}
 
-  const original: unknown = globalThis.fetch
-  if (typeof original !== 'function') throw new KestConfigError('patchGlobalFetch: there is no global fetch')
-  const patch: Patch = {
-    rule: snapshot(options),
-    fetch: fetchThrough(sender, original as typeof globalThis.fetch, () => patch.users > 0),
-    before: Object.getOwnPropertyDescriptor(globalThis, 'fetch'),
-    users: 1,
+function globalFetch(): typeof globalThis.fetch {
+  if (typeof globalThis.fetch !== 'function')
+    throw new KestConfigError('patchGlobalFetch: there is no global fetch')
+  return globalThis.fetch
+}
+
+function install(fetch: typeof globalThis.fetch): Installed {
+  // There is none where it is inherited.
+  const before = Object.getOwnPropertyDescriptor(globalThis, 'fetch')
+  const property = {
+    value: fetch,
+    writable: true,
+    configurable: true,
+    enumerable: before?.enumerable ?? true,
   }
-  const enumerable = patch.before?.enumerable ?? true
-  const property = { value: patch.fetch, writable: true, configurable: true, enumerable }
   if (!Reflect.defineProperty(globalThis, 'fetch', property)) {
     throw new KestConfigError('patchGlobalFetch: the global fetch cannot be replaced')
   }
-  patches.push(patch)
-  return undoing(patch)
-}
-
-function patchesInForce(): Patch[] {
-  const slot = globalThis as { [key: symbol]: Patch[] | undefined }
-  slot[PATCHES] ??= []
-  return slot[PATCHES]
-}
-
-function undoing(patch: Patch): Unpatch {
-  let done = false
-  function unpatch(): void {
-    if (done) return
-    done = true
-    patch.users--
-    if (patch.users === 0) remove(patch)
+  const inPlace = (): boolean => globalThis.fetch === fetch
+  return {
+    inPlace,
+    remove() {
+      if (!inPlace()) return
+      if (before === undefined) Reflect.deleteProperty(globalThis, 'fetch')
+      else Object.defineProperty(globalThis, 'fetch', before)
+    },
   }
-  return Object.assign(unpatch, { [Symbol.dispose]: unpatch })
-}
-
-function remove(patch: Patch): void {
-  patches.splice(patches.indexOf(patch), 1)
-  if (globalThis.fetch !== patch.fetch) return
-  if (patch.before === undefined) Reflect.deleteProperty(globalThis, 'fetch')
-  else Object.defineProperty(globalThis, 'fetch', patch.before)
-}
-
-/** The same origins in any order, or the same function; and the same instance. */
-function sameRule(a: PropagationRule, b: PropagationRule): boolean {
-  if (a.kest !== b.kest || (a.hop ?? false) !== (b.hop ?? false)) return false
-  if ((a.redirects ?? 'refuse') !== (b.redirects ?? 'refuse')) return false
-  if (typeof a.propagateTo === 'function' || typeof b.propagateTo === 'function') {
-    return a.propagateTo === b.propagateTo
-  }
-  const [ours, theirs] = [new Set(a.propagateTo), new Set(b.propagateTo)]
-  return ours.size === theirs.size && [...ours].every((origin) => theirs.has(origin))
-}
-
-function snapshot({ propagateTo, ...rest }: PropagationRule): PropagationRule {
-  return { propagateTo: typeof propagateTo === 'function' ? propagateTo : [...propagateTo], ...rest }
 }

@@ -1,24 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { currentState, KestConfigError, KestError, type KestState } from '@kest/core'
+import { currentState, type InContext, isRedirect, type KestState, RedirectsSeen } from '@kest/core'
 import { replacing } from './delegate.js'
 import type { DispatchHandler, DispatchOptions } from './dispatcher.js'
 import { FetchCall } from './fetch-call.js'
-import type { InContext } from './own-context.js'
-
-/**
- * What happens to a request that follows a redirect and would carry a passport. Whoever answers a redirect chooses who is
- * called next, with which path and body, in the name of the one who follows; for a receiver it is a call like any other.
- */
-export type Redirects = 'follow' | 'refuse'
-
-/** @throws {KestConfigError} when it is neither */
-export function parseRedirects(value: unknown): Redirects {
-  if (value === undefined) return 'refuse'
-  if (value === 'follow' || value === 'refuse') return value
-  throw new KestConfigError(
-    `redirects: expected "follow" or "refuse", got ${JSON.stringify(value) ?? typeof value}`,
-  )
-}
 
 /** One thing that may dispatch again when it is answered a redirect: a call of fetch, or a handler and what it calls. */
 type Trail = FetchCall | { readonly redirected: true }
@@ -26,8 +10,8 @@ type Trail = FetchCall | { readonly redirected: true }
 const trails = new AsyncLocalStorage<Trail>()
 const REDIRECTED: Trail = Object.freeze({ redirected: true })
 
-/** Where fetches that are not ours were sent, by the state that they were made in. */
-const pointedTo = new WeakMap<KestState, Set<string>>()
+/** Where fetches that are not ours were sent. */
+const seen = new RedirectsSeen()
 
 /** Runs one call of fetch, so that its dispatches are known to be of one call. */
 export function asOneCall<R>(call: (trail: FetchCall) => R): R {
@@ -78,12 +62,11 @@ export function watchRedirects(
     if (location.length === 0) return
     redirected = true
     if (trail !== undefined && !trail.redirected) trail.redirected = true
-    if (state !== null) point(state, url, location)
+    if (state !== null) seen.note(state, url, location)
   }
 
   return {
-    follows:
-      trail?.redirected === true || (state !== null && pointedTo.get(state)?.delete(url.href) === true),
+    follows: trail?.redirected === true || (state !== null && seen.take(state, url)),
     own: (fn) => (redirected ? own(() => trails.run(REDIRECTED, fn)) : own(fn)),
     watched: (handler) =>
       replacing(handler, {
@@ -97,19 +80,6 @@ export function watchRedirects(
         },
       }),
   }
-}
-
-/** @throws {KestError} always */
-export function refuseRedirect(url: URL): never {
-  throw new KestError(
-    'ERR_KEST_OUTBOUND',
-    `a redirect to ${url.origin} would be followed with a passport: take the 3xx as the answer, or say redirects: "follow"`,
-  )
-}
-
-/** 304 has no other place; whoever follows differs about 300. */
-function isRedirect(status: unknown): boolean {
-  return typeof status === 'number' && status >= 300 && status < 400 && status !== 304
 }
 
 function locations(headers: readonly (readonly [name: unknown, value: unknown])[]): string[] {
@@ -127,17 +97,6 @@ function pairs(headers: unknown): [unknown, unknown][] {
 
 function latin1(value: unknown): string {
   return Buffer.isBuffer(value) ? value.toString('latin1') : String(value)
-}
-
-/** fetch takes a Location of bytes for UTF-8. */
-function point(state: KestState, from: URL, texts: readonly string[]): void {
-  const known = pointedTo.get(state) ?? new Set<string>()
-  pointedTo.set(state, known)
-  for (const location of texts.flatMap((text) => [text, Buffer.from(text, 'latin1').toString()])) {
-    if (!URL.canParse(location, from.href)) continue
-    const { origin, pathname, search } = new URL(location, from)
-    known.add(origin + pathname + search)
-  }
 }
 
 /** The options that every fetch of undici gives, in all its versions, and nobody else. */

@@ -1,8 +1,15 @@
-import { assertOptions, KestConfigError } from '@kest/core'
+import {
+  assertOptions,
+  type BoundRule,
+  boundMethods,
+  createSender,
+  KestConfigError,
+  type Sender,
+  standIn,
+} from '@kest/core'
 import { destinationOf } from './destination.js'
 import { propagating } from './dispatch.js'
 import { type Dispatchable, dispatchOf, isDispatchable } from './dispatcher.js'
-import { type BoundRule, createSender, type Sender } from './sender.js'
 import { parseOrigin } from './target.js'
 
 /** Options of {@link withKest} and of {@link kestInterceptor}. */
@@ -60,23 +67,8 @@ export function withSender<D extends Dispatchable>(
   sender: Sender,
   origin: URL | null = null,
 ): D {
-  const own: Readonly<Record<PropertyKey, unknown>> = {
+  return standIn(dispatcher, {
     dispatch: propagating(dispatchOf(dispatcher), sender, origin),
     ...boundMethods(dispatcher, ['close', 'destroy']),
-  }
-  // The target is empty, since a proxy may not answer otherwise than a frozen target does.
-  return new Proxy(Object.create(dispatcher) as D, {
-    get: (_, key) => (Object.hasOwn(own, key) ? own[key] : Reflect.get(dispatcher, key)),
-    set: (_, key, value) => Reflect.set(dispatcher, key, value),
   })
-}
-
-/** They may reach for private members, which a proxy has not. */
-function boundMethods(dispatcher: object, names: readonly string[]): Record<string, unknown> {
-  const methods: Record<string, unknown> = {}
-  for (const name of names) {
-    const method: unknown = Reflect.get(dispatcher, name)
-    if (typeof method === 'function') methods[name] = method.bind(dispatcher)
-  }
-  return methods
 }

@@ -1,12 +1,9 @@
-import {
-  createOutbound,
-  getActiveKest,
-  type Kest,
-  KestConfigError,
-  type KestState,
-  type Outbound,
-  type PropagateTo,
-} from '@kest/core'
+import { getActiveKest } from '../config/active.js'
+import type { Kest } from '../config/kest.js'
+import type { KestState } from '../context/state.js'
+import { KestConfigError } from '../errors.js'
+import { createOutbound, type Outbound } from '../propagation/outbound.js'
+import type { PropagateTo } from '../propagation/scope.js'
 import { parseRedirects, type Redirects } from './redirects.js'
 
 /** Who gets the passport, and whose. */
@@ -49,7 +46,7 @@ export interface Sender {
 const NOWHERE = Object.freeze({ debug() {}, info() {}, warn() {}, error() {} })
 
 /**
- * Checks a rule.
+ * Checks a rule, for a client that asks it of each of its requests.
  * @throws {KestConfigError} when `propagateTo` is missing or wrong, `kest` is not an instance, `state` is no state, or
  *   `redirects` is unknown
  */
