@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { CacheProvider } from '@kest/core'
 import { Agent, fetch, interceptors, request } from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { redirecting, showsKest, startServer, type TestServer } from '../../../tests/outbound/server.js'
+import { cache, caller, deepWithin, gatedCache, operationsIn } from '../../../tests/outbound/services.js'
 import { createKestFetch, withKest } from '../src/index.js'
-import { redirecting, showsKest, startServer, type TestServer } from './support/server.js'
-import { cache, caller, deepWithin, operationsIn } from './support/services.js'
 
 let hop2: TestServer
 let stranger: TestServer
@@ -30,27 +30,6 @@ function remote(ms: number): CacheProvider {
       return cache.setIfAbsent(...entry)
     },
   }
-}
-
-/** The shared cache, which answers when it is told to. */
-function gated() {
-  let open = (): void => {}
-  let tell = (): void => {}
-  const opened = new Promise<void>((resolve) => {
-    open = resolve
-  })
-  const asked = new Promise<void>((resolve) => {
-    tell = resolve
-  })
-  const provider: CacheProvider = {
-    get: (key) => cache.get(key),
-    async setIfAbsent(...entry) {
-      tell()
-      await opened
-      return cache.setIfAbsent(...entry)
-    },
-  }
-  return { provider, asked, open }
 }
 
 const dead: CacheProvider = {
@@ -145,7 +124,7 @@ describe('passports that are too large for a header', () => {
   it('are not sent when the caller leaves while they are stored', async () => {
     const reason = new Error('enough')
     for (const client of ['fetch', 'undici']) {
-      const { provider, asked, open } = gated()
+      const { provider, asked, open } = gatedCache()
       const { kest, rule } = setUp(provider)
       const controller = new AbortController()
       const { signal } = controller
@@ -167,7 +146,7 @@ describe('passports that are too large for a header', () => {
   })
 
   it('are not sent when the dispatcher is destroyed while they are stored', async () => {
-    const { provider, asked, open } = gated()
+    const { provider, asked, open } = gatedCache()
     const { kest, rule } = setUp(provider)
     const dispatcher = withKest(new Agent(), rule)
     const rejected = expect(

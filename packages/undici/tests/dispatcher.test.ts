@@ -14,9 +14,9 @@ import {
   request,
 } from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { redirecting, showsKest, startServer, type TestServer } from '../../../tests/outbound/server.js'
+import { caller, kest, operationsIn, within } from '../../../tests/outbound/services.js'
 import { withKest } from '../src/index.js'
-import { redirecting, showsKest, startServer, type TestServer } from './support/server.js'
-import { caller, kest, operationsIn, within } from './support/services.js'
 
 let hop2: TestServer
 let stranger: TestServer

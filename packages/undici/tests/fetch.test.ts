@@ -1,8 +1,14 @@
 import * as undici from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import {
+  type Answer,
+  redirecting,
+  showsKest,
+  startServer,
+  type TestServer,
+} from '../../../tests/outbound/server.js'
+import { caller, kest, operationsIn, within } from '../../../tests/outbound/services.js'
 import { createKestFetch } from '../src/index.js'
-import { type Answer, redirecting, showsKest, startServer, type TestServer } from './support/server.js'
-import { caller, kest, operationsIn, within } from './support/services.js'
 
 let hop2: TestServer
 let hop3: TestServer

@@ -1,6 +1,6 @@
 import { Headers as UndiciHeaders } from 'undici'
 import { expect, it } from 'vitest'
-import { kest, operationsIn, within } from './support/services.js'
+import { kest, operationsIn, within } from '../../../tests/outbound/services.js'
 
 it('K-SCOPE K-EDGE the Headers of undici get the passport, and lose what a stranger wrote', async () => {
   const headers = new UndiciHeaders({ Baggage: 'kest.user=eve,theirs=1' }) as unknown as Headers

@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, expect, it } from 'vitest'
+import { servedTo, whose } from '../../../tests/outbound/accounts.js'
+import { cache, caller, deepWithin, kest } from '../../../tests/outbound/services.js'
 import { withKest } from '../src/index.js'
-import { servedTo, whose } from './support/accounts.js'
-import { cache, caller, deepWithin, kest } from './support/services.js'
 
 const ORIGIN = 'http://hop2.test'
 const options = { origin: ORIGIN, path: '/', method: 'GET' }

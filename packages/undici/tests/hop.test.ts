@@ -1,5 +1,7 @@
 import { Agent, interceptors, request } from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { redirecting, showsKest, startServer, type TestServer } from '../../../tests/outbound/server.js'
+import { kest, within } from '../../../tests/outbound/services.js'
 import {
   createKestFetch,
   kestInterceptor,
@@ -7,8 +9,6 @@ import {
   patchGlobalFetch,
   withKest,
 } from '../src/index.js'
-import { redirecting, showsKest, startServer, type TestServer } from './support/server.js'
-import { kest, within } from './support/services.js'
 
 let hop2: TestServer
 let hop3: TestServer

@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { showsKest, startServer, type TestServer } from './support/server.js'
-import { operationsIn } from './support/services.js'
+import { showsKest, startServer, type TestServer } from '../../../tests/outbound/server.js'
+import { operationsIn } from '../../../tests/outbound/services.js'
 
 const APP = fileURLToPath(new URL('./support/instrumented-app.mjs', import.meta.url))
 

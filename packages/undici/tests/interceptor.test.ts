@@ -1,8 +1,8 @@
 import { Agent, fetch, interceptors, Pool, request } from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { redirecting, showsKest, startServer, type TestServer } from '../../../tests/outbound/server.js'
+import { kest, operationsIn, within } from '../../../tests/outbound/services.js'
 import { kestInterceptor } from '../src/index.js'
-import { redirecting, showsKest, startServer, type TestServer } from './support/server.js'
-import { kest, operationsIn, within } from './support/services.js'
 
 const { cache, deduplicate, dns, redirect, retry } = interceptors
 

@@ -5,9 +5,9 @@ import type { AddressInfo, Socket } from 'node:net'
 import { Readable, Writable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { NOBODY, servedTo, type User, whose } from '../../../tests/outbound/accounts.js'
+import { kest } from '../../../tests/outbound/services.js'
 import { withKest } from '../src/index.js'
-import { NOBODY, servedTo, type User, whose } from './support/accounts.js'
-import { kest } from './support/services.js'
 import { undicis } from './support/undicis.js'
 
 const USERS: readonly User[] = ['bob', null, 'carol']

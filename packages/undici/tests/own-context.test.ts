@@ -1,4 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { NOBODY, servedTo, startAccounts, type User } from '../../../tests/outbound/accounts.js'
+import type { TestServer } from '../../../tests/outbound/server.js'
+import { kest } from '../../../tests/outbound/services.js'
 import {
   createKestFetch,
   kestInterceptor,
@@ -6,9 +9,6 @@ import {
   patchGlobalFetch,
   withKest,
 } from '../src/index.js'
-import { NOBODY, servedTo, startAccounts, type User } from './support/accounts.js'
-import type { TestServer } from './support/server.js'
-import { kest } from './support/services.js'
 import { undicis } from './support/undicis.js'
 
 type Undici = (typeof undicis)[number][1]

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { showsKest, startServer, type TestServer } from '../../../tests/outbound/server.js'
+import { caller, kest, operationsIn, within } from '../../../tests/outbound/services.js'
 import { patchGlobalFetch, type Unpatch } from '../src/index.js'
-import { showsKest, startServer, type TestServer } from './support/server.js'
-import { caller, kest, operationsIn, within } from './support/services.js'
 
 let hop2: TestServer
 let stranger: TestServer

@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { redirecting, showsKest, startServer, type TestServer } from '../../../tests/outbound/server.js'
+import { kest, operationsIn, within } from '../../../tests/outbound/services.js'
 import {
   createKestFetch,
   kestInterceptor,
@@ -6,8 +8,6 @@ import {
   patchGlobalFetch,
   withKest,
 } from '../src/index.js'
-import { redirecting, showsKest, startServer, type TestServer } from './support/server.js'
-import { kest, operationsIn, within } from './support/services.js'
 import { undicis } from './support/undicis.js'
 
 let hop2: TestServer

@@ -1,10 +1,10 @@
 import { RecordingLogger } from '@kest/core/testing'
 import * as undici from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { showsKest, startServer, type TestServer } from '../../../tests/outbound/server.js'
+import { caller, operationsIn, within } from '../../../tests/outbound/services.js'
 import { createKestFetch, patchGlobalFetch, withKest } from '../src/index.js'
 import { dispatcherOfRequest } from '../src/request-dispatcher.js'
-import { showsKest, startServer, type TestServer } from './support/server.js'
-import { caller, operationsIn, within } from './support/services.js'
 import { undicis } from './support/undicis.js'
 
 let hop2: TestServer

@@ -1,9 +1,9 @@
 import { currentState, type KestState } from '@kest/core'
 import { Agent, interceptors, request } from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { startServer, type TestServer } from '../../../tests/outbound/server.js'
+import { kest, operationsIn, within } from '../../../tests/outbound/services.js'
 import { createKestFetch, kestInterceptor, patchGlobalFetch, withKest } from '../src/index.js'
-import { startServer, type TestServer } from './support/server.js'
-import { kest, operationsIn, within } from './support/services.js'
 
 let hop2: TestServer
 const agent = new Agent()

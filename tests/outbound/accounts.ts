@@ -1,5 +1,5 @@
-import { createKest, currentState, type KestState } from '@kest/core'
-import { MockIdentityProvider, RecordingLogger } from '@kest/core/testing'
+import { createKest, currentState, type KestState } from '../../packages/core/dist/index.js'
+import { MockIdentityProvider, RecordingLogger } from '../../packages/core/dist/testing/index.js'
 import { startServer, type TestServer } from './server.js'
 import { trust, within } from './services.js'
 

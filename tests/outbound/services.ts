@@ -1,5 +1,16 @@
-import { createKest, createKeySource, type Kest, type KestState, MemoryCache } from '@kest/core'
-import { MockIdentityProvider, MockPolicyEngine, RecordingLogger } from '@kest/core/testing'
+import {
+  type CacheProvider,
+  createKest,
+  createKeySource,
+  type Kest,
+  type KestState,
+  MemoryCache,
+} from '../../packages/core/dist/index.js'
+import {
+  MockIdentityProvider,
+  MockPolicyEngine,
+  RecordingLogger,
+} from '../../packages/core/dist/testing/index.js'
 
 const identity = new MockIdentityProvider('hop1')
 export const trust = createKeySource({ [identity.getWorkloadId()]: [identity.getPublicJwk()] })
@@ -52,4 +63,25 @@ export async function deepWithin<T>(entries: number, by: Kest, fn: () => T): Pro
   const metadata = Array.from({ length: 16 }, () => crypto.randomUUID())
   const begun = await by.begin({ operation: `deep${entries}`, policy: 'test', origin: 'system', metadata })
   return (await begun.run(() => (entries > 1 ? deepWithin(entries - 1, by, fn) : fn()))) as Awaited<T>
+}
+
+/** The shared cache, which answers when it is told to. */
+export function gatedCache() {
+  let open = (): void => {}
+  let tell = (): void => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  const asked = new Promise<void>((resolve) => {
+    tell = resolve
+  })
+  const provider: CacheProvider = {
+    get: (key) => cache.get(key),
+    async setIfAbsent(...entry) {
+      tell()
+      await opened
+      return cache.setIfAbsent(...entry)
+    },
+  }
+  return { provider, asked, open }
 }
