@@ -1,3 +1,4 @@
+import { Agent } from 'node:http'
 import { createRequire } from 'node:module'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import * as audit from '../packages/audit/dist/index.js'
@@ -6,6 +7,7 @@ import * as core from '../packages/core/dist/index.js'
 import { buildPassport, MockIdentityProvider, MockPolicyEngine } from '../packages/core/dist/testing/index.js'
 import * as express from '../packages/express/dist/index.js'
 import { kestFastify } from '../packages/fastify/dist/index.js'
+import * as http from '../packages/http/dist/index.js'
 import * as opa from '../packages/opa/dist/index.js'
 import * as redis from '../packages/redis/dist/index.js'
 import { createDevAuthority } from '../packages/spiffe/dist/dev-authority/index.js'
@@ -151,6 +153,8 @@ const CALLS: Record<string, (options: never) => unknown> = {
   '@kest/spiffe/dev.createDevAuthority 0': (options) => createDevAuthority(options),
   '@kest/telemetry.checkOtlp 0': (options) => checkOtlp(options),
   '@kest/telemetry.setupTelemetry 0': (options) => setupTelemetry(options),
+  '@kest/http.createKestAgent 1': (options) => http.createKestAgent(new Agent(), options),
+  '@kest/http.patchHttp 0': (options) => http.patchHttp(options),
   '@kest/undici.kestInterceptor 0': (options) => undici.kestInterceptor(options),
   '@kest/undici.createKestFetch 0': (options) => undici.createKestFetch(options),
   '@kest/undici.patchGlobalFetch 0': (options) => undici.patchGlobalFetch(options),
@@ -164,10 +168,14 @@ const EXEMPT: Record<string, string> = {
   'new @kest/core.Operation 1': 'made by begin alone',
   '@kest/core.actingIn 0': 'a state, which Kest made',
   '@kest/core.Kest#run 0': 'a state, which Kest made',
+  '@kest/core.createSender 0': 'a rule, whose names are checked by the client that takes it',
+  '@kest/core.patchByRule 2': 'the same',
   '@kest/core.deploymentInForce 0': 'a deployment, which the reader of its file made',
   '@kest/core.Kest#end 0': 'a state, which Kest made',
   '@kest/core.Kest#keep 0': 'a state, which Kest made',
   '@kest/core.Kest#fork 0': 'a state, which Kest made',
+  '@kest/core.RedirectsSeen#note 0': 'a state, which Kest made',
+  '@kest/core.RedirectsSeen#take 0': 'the same',
   'new @kest/core.KestError 2': 'an error is made where something went wrong already',
   'new @kest/core.KestConfigError 1': 'an error is made where something went wrong already',
   'new @kest/core.PassportVerificationError 2': 'an error is made where something went wrong already',

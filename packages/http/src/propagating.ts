@@ -1,0 +1,97 @@
+import type { ClientRequest } from 'node:http'
+import {
+  contextOfNow,
+  currentState,
+  isPromise,
+  KestError,
+  type KestState,
+  type MaybePromise,
+  refuseRedirect,
+  type Sender,
+} from '@kest/core'
+import { beforeFirstFlush } from './first-flush.js'
+import { followsRedirect, watchForRedirect } from './redirects.js'
+import { isAbsoluteForm, NO_ORIGIN, type RequestOptions, type Route, routeOf } from './route.js'
+import { checkWritten, writtenHeader } from './written-header.js'
+
+/** On requests that are judged already, by whichever copy of this package. */
+const MARK = Symbol.for('kest.http.request.1')
+/** Ours come first in the header. */
+const CARRIES_PASSPORT = /^kest\./
+
+/**
+ * Puts the `baggage` of its caller on a request, at its first flush (F-CP-03, K-REDIRECT). Where it goes, and in whose
+ * asynchronous context it is made, is looked at now: later, things run in that of whoever had the connection before
+ * (K-AMBIENT). A request is judged once, by whoever comes first.
+ *
+ * @param options that the request was made with
+ * @param agent that it goes through
+ */
+export function propagate(
+  request: ClientRequest,
+  options: RequestOptions,
+  agent: unknown,
+  sender: Sender,
+): void {
+  if (Object.hasOwn(request, MARK)) return
+  Object.defineProperty(request, MARK, { value: true })
+  const route = routeOf(request, options, agent)
+  const { path } = request
+  const own = contextOfNow()
+  const state = sender.state ?? currentState()
+  const watched = sender.redirects === 'refuse' ? state : null
+  if (watched !== null) watchForRedirect(request, watched, route.asks)
+
+  function decide(lines: readonly string[]): MaybePromise<string | undefined> {
+    // What rewrites a path on its way to a proxy did not say that it goes to one.
+    const rewritten = isAbsoluteForm(request.path) && !isAbsoluteForm(path)
+    const follows = watched !== null && followsRedirect(watched, route.asks)
+    const baggage = own(() =>
+      baggageOf(lines, request, rewritten ? { ...route, unclear: true } : route, state, sender),
+    )
+    const judged = (value: string | undefined): string | undefined => {
+      if (follows && value !== undefined && CARRIES_PASSPORT.test(value)) refuseRedirect(route.asks)
+      return value
+    }
+    return isPromise(baggage) ? baggage.then(judged) : judged(baggage)
+  }
+
+  const header = writtenHeader(request)
+  if (header === null) beforeFirstFlush(request, () => putBaggage(request, decide))
+  else checkWritten(request, header, decide)
+}
+
+function putBaggage(
+  request: ClientRequest,
+  decide: (lines: readonly string[]) => MaybePromise<string | undefined>,
+): MaybePromise<void> {
+  const given = request.getHeader('baggage')
+  const lines = given === undefined ? [] : [given].flat().map(String)
+  const put = (baggage: string | undefined): void => {
+    if (baggage !== undefined) request.setHeader('baggage', baggage)
+    else if (given !== undefined) request.removeHeader('baggage')
+  }
+  const baggage = decide(lines)
+  return isPromise(baggage) ? baggage.then(put) : put(baggage)
+}
+
+function baggageOf(
+  lines: readonly string[],
+  { method }: ClientRequest,
+  { to, unclear }: Route,
+  state: KestState | null,
+  sender: Sender,
+): MaybePromise<string | undefined> {
+  const url = to ?? NO_ORIGIN
+  const outbound = sender.outbound(url)
+  // A tunnel is asked of the proxy, which is nobody's next hop.
+  if (method === 'CONNECT') return outbound.baggage(lines, url, null)
+  if (!unclear) return outbound.baggage(lines, url)
+  if (state !== null && state.frame.lineage.length > 0 && outbound.allows(url)) {
+    throw new KestError(
+      'ERR_KEST_OUTBOUND',
+      `request to ${url.origin}: its agent hands it to a proxy, and does not say to which (K-SCOPE)`,
+    )
+  }
+  return outbound.baggage(lines, NO_ORIGIN)
+}

@@ -1,0 +1,229 @@
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import http from 'node:http'
+import https from 'node:https'
+import net, { type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import axios from 'axios'
+import { HttpProxyAgent } from 'http-proxy-agent'
+import { HttpsProxyAgent } from 'https-proxy-agent'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { showsKest, startServer, type TestServer } from '../../../tests/outbound/server.js'
+import { kest, operationsIn, within } from '../../../tests/outbound/services.js'
+import { patchHttp, type Unpatch } from '../src/index.js'
+import { certificate } from './support/certificate.js'
+import { sendRequest } from './support/clients.js'
+
+let hop2: TestServer
+let stranger: TestServer
+let unpatch: Unpatch
+beforeAll(async () => {
+  hop2 = await startServer()
+  stranger = await startServer()
+})
+beforeEach(() => patch(hop2.origin))
+afterEach(() => {
+  unpatch()
+  hop2.received.length = 0
+  stranger.received.length = 0
+})
+afterAll(() => Promise.all([hop2.close(), stranger.close()]))
+
+function patch(...propagateTo: string[]): void {
+  unpatch?.()
+  unpatch = patchHttp({ kest, propagateTo })
+}
+
+const call = (url: string, options: http.RequestOptions) =>
+  within('orders.list', () => sendRequest(url, options as never))
+const port = ({ origin }: TestServer) => Number(new URL(origin).port)
+
+describe('K-SCOPE a request is judged by where it really goes', () => {
+  it('to where the agent was told, whatever it says itself', async () => {
+    const agent = new http.Agent({ port: port(stranger) } as http.AgentOptions)
+    await call(hop2.origin, { agent })
+    expect(stranger.received.map(showsKest)).toEqual([false])
+    await call(stranger.origin, { agent: new http.Agent({ port: port(hop2) } as http.AgentOptions) })
+    expect(hop2.received.map(showsKest)).toEqual([true])
+  })
+
+  it('not to where its header host says', async () => {
+    await call(stranger.origin, { headers: { host: new URL(hop2.origin).host } })
+    expect(stranger.received.map(showsKest)).toEqual([false])
+  })
+
+  it('a socket path is never in scope', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'kest-http-'))
+    const socketPath = join(folder, 's')
+    const heard: unknown[] = []
+    const server = http.createServer(({ headers }, response) => {
+      heard.push(headers['baggage'])
+      response.end()
+    })
+    server.keepAliveTimeout = 0
+    server.listen(socketPath)
+    await once(server, 'listening')
+    const headers = { baggage: 'a=1,kest.user=eve' }
+    await call(hop2.origin, { socketPath, headers })
+    await call(hop2.origin, { agent: new http.Agent({ socketPath } as http.AgentOptions), headers })
+    expect(heard).toEqual(['a=1', 'a=1'])
+    server.close()
+    server.closeAllConnections()
+    await rm(folder, { recursive: true })
+  })
+
+  it('https and http are two', async () => {
+    const identity = await certificate()
+    const heard: http.IncomingHttpHeaders[] = []
+    const server = https.createServer(identity, ({ headers }, response) => {
+      heard.push(headers)
+      response.end()
+    })
+    server.keepAliveTimeout = 0
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+    const get = () =>
+      within(
+        'orders.list',
+        () =>
+          new Promise((resolve, reject) => {
+            const request = https.get(`https://${host}/x`, { ca: identity.cert }, (response) => {
+              response.resume().on('end', resolve)
+            })
+            request.on('error', reject)
+          }),
+      )
+    patch(`http://${host}`)
+    await get()
+    patch(`https://${host}`)
+    await get()
+    expect(heard.map(({ baggage }) => baggage !== undefined)).toEqual([false, true])
+    expect(await operationsIn(heard[1]!)).toEqual(['orders.list'])
+    server.close()
+    server.closeAllConnections()
+  })
+})
+
+describe('K-SCOPE plain HTTP through a proxy is judged by the origin of the proxy', () => {
+  // What is asked for needs no server: a proxy would go there.
+  const ASKED = 'http://hop3.test'
+  const proxied = new http.Agent({ proxyEnv: { HTTP_PROXY: 'http://proxy.test' } } as http.AgentOptions)
+  const nodeProxies = Object.getOwnPropertySymbols(proxied).some(
+    ({ description }) => description === 'kProxyConfig',
+  )
+
+  const ways: Record<string, (url: string, proxy: string) => Promise<unknown>> = {
+    'the proxy of axios': (url, proxy) => {
+      const { hostname: host, port } = new URL(proxy)
+      return within('orders.list', () =>
+        axios.get(url, { proxy: { protocol: 'http', host, port: Number(port) } }),
+      )
+    },
+    'http-proxy-agent': (url, proxy) => call(url, { agent: new HttpProxyAgent(proxy) }),
+    'a path that is a URL': (url, proxy) => call(proxy, { path: url }),
+    ...(nodeProxies && {
+      'a proxy of Node': (url: string, proxy: string) =>
+        call(url, { agent: new http.Agent({ proxyEnv: { HTTP_PROXY: proxy } } as http.AgentOptions) }),
+    }),
+  }
+
+  it.each(Object.entries(ways))('%s', async (_, send) => {
+    patch(ASKED)
+    await send(`${ASKED}/x`, stranger.origin)
+    expect(stranger.received.map(({ url }) => url)).toEqual([`${ASKED}/x`])
+    expect(stranger.received.map(showsKest)).toEqual([false])
+    patch(hop2.origin)
+    await send(`${ASKED}/x`, hop2.origin)
+    expect(await operationsIn(hop2.received[0]!.headers)).toEqual(['orders.list'])
+  })
+
+  it.skipIf(nodeProxies)('a proxy of Node: DOES NOT RUN, agents of this Node take no proxy', () => {
+    expect(Number(process.versions.node.split('.')[0])).toBeLessThan(24)
+  })
+
+  it('a proxy that cannot be named gets nothing that would be in scope, and is refused it', async () => {
+    const agents = [
+      Object.assign(new http.Agent(), { proxy: new URL(stranger.origin.replace('http:', 'socks5:')) }),
+      Object.assign(new http.Agent(), { getProxyForUrl: () => stranger.origin }),
+    ]
+    for (const agent of agents) {
+      await expect(call(hop2.origin, { agent })).rejects.toMatchObject({
+        code: 'ERR_KEST_OUTBOUND',
+        message: expect.stringContaining('proxy'),
+      })
+      await call(stranger.origin, { agent, headers: { baggage: 'kest.user=eve' } })
+    }
+    expect(hop2.received).toEqual([])
+    expect(stranger.received.map(showsKest)).toEqual([false, false])
+    // Without a passport there is nothing to keep.
+    await sendRequest(hop2.origin, { agent: agents[0]! })
+    expect(hop2.received.map(showsKest)).toEqual([false])
+  })
+
+  it('a path that turns into a URL on its way is one of those', async () => {
+    class Rewriting extends http.Agent {
+      addRequest(request: http.ClientRequest, ...rest: unknown[]): void {
+        Reflect.apply(Reflect.get(http.Agent.prototype, 'addRequest') as () => void, this, [
+          request,
+          ...rest,
+        ] as never)
+        request.path = `${ASKED}${request.path}`
+      }
+    }
+    await expect(call(hop2.origin, { agent: new Rewriting() })).rejects.toMatchObject({
+      code: 'ERR_KEST_OUTBOUND',
+    })
+    expect(hop2.received).toEqual([])
+  })
+
+  it('a tunnel shows the proxy nothing, and who is behind it is judged by himself', async () => {
+    const identity = await certificate()
+    const heard: http.IncomingHttpHeaders[] = []
+    const server = https.createServer(identity, ({ headers }, response) => {
+      heard.push(headers)
+      response.end()
+    })
+    server.keepAliveTimeout = 0
+    server.listen(0, '127.0.0.1')
+    const asked: http.IncomingHttpHeaders[] = []
+    const proxy = http.createServer().on('connect', ({ url, headers }, socket) => {
+      asked.push(headers)
+      const { port } = new URL(`http://${url}`)
+      const through = net.connect(Number(port), '127.0.0.1', () => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n')
+        socket.pipe(through).pipe(socket)
+      })
+      for (const end of [through, socket]) end.on('error', () => {})
+    })
+    proxy.listen(0, '127.0.0.1')
+    await Promise.all([once(server, 'listening'), once(proxy, 'listening')])
+    const origin = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const agent = new HttpsProxyAgent(`http://127.0.0.1:${(proxy.address() as AddressInfo).port}`)
+    // The agent tells TLS no name for an address.
+    const checkServerIdentity = () => undefined
+    const get = () =>
+      within(
+        'orders.list',
+        () =>
+          new Promise((resolve, reject) => {
+            const request = https.get(origin, { agent, ca: identity.cert, checkServerIdentity }, (response) =>
+              response.resume().on('end', resolve),
+            )
+            request.on('error', reject)
+          }),
+      )
+    patch(origin)
+    await get()
+    patch(hop2.origin)
+    await get()
+    expect(asked).toHaveLength(2)
+    expect(asked.filter((headers) => /kest/i.test(JSON.stringify(headers)))).toEqual([])
+    expect(await operationsIn(heard[0]!)).toEqual(['orders.list'])
+    expect(heard[1]?.['baggage']).toBeUndefined()
+    server.close()
+    server.closeAllConnections()
+    proxy.close()
+  })
+})
