@@ -39,7 +39,7 @@ async function bearer(sub: string, more: Record<string, unknown> = {}): Promise<
     .setIssuer(ISSUER)
     .setAudience('me')
     .setSubject(sub)
-    .setExpirationTime('1h')
+    .setExpirationTime((more['exp'] as number | undefined) ?? '1h')
     .sign(privateKey)
   return { authorization: `Bearer ${jwt}` }
 }
@@ -62,6 +62,10 @@ async function begun(edge: Service, sub = 'alice', more: Record<string, unknown>
   const sent = await sends(edge, {}, state)
   return { state, sent }
 }
+
+const receivedAtEdge = async (edge: Service, sub: string) => ({
+  state: await edge.kest.listener(edgeOptions).receive({ headers: await bearer(sub) }),
+})
 
 const signedIn = (state: KestState) =>
   parseIdentityLabel(state.frame.lineage.tips[0]?.entry.labels['kest.identity'] as string)
@@ -220,6 +224,44 @@ describe('pseudonyms where lineage begins', () => {
     const told = inspect([spans, logger.records], { depth: 20, maxStringLength: null })
     expect(told).toContain('withheld')
     expect(told).not.toMatch(/alice|Dodo/i)
+  })
+
+  it.each<[string, string, (name: string) => string]>([
+    ['JSON', 'ACME\\alice', (name) => JSON.stringify({ user: name })],
+    ['JSON within JSON', 'ACME\\alice', (name) => JSON.stringify(JSON.stringify({ user: name }))],
+    ['JSON that is ASCII alone', 'Renée', () => '{"user":"Ren\\u00e9e"}'],
+    ['a form', 'Alice Liddell', () => 'user=Alice+Liddell'],
+    ['a URL', 'Renée', () => '/users/REN%C3%89E'],
+    ['another form of Unicode', 'Renée', (name) => name.normalize('NFD')],
+  ])('K-PSEUDONYM: a reason that names somebody as in %s is withheld', async (_, name, spell) => {
+    const engine = { evaluate: () => ({ allow: false, reason: `no rule for ${spell(name)}` }) }
+    const edge = service('edge', undefined, clock, { subject: subjectOf(new MemoryPseudonymKeys()), engine })
+    const { state } = await receivedAtEdge(edge, name)
+    await expect(edge.kest.begin(step(), { state })).rejects.toMatchObject({
+      reason: expect.stringContaining('withheld'),
+    })
+  })
+
+  it('K-PSEUDONYM: what is thrown has no cause that may hold the question or the token', async () => {
+    const engine = {
+      evaluate: (question: unknown) => {
+        throw Object.assign(new Error('no answer', { cause: { question } }), { config: { question } })
+      },
+    }
+    const edge = service('edge', undefined, clock, { subject: subjectOf(new MemoryPseudonymKeys()), engine })
+    const { state } = await receivedAtEdge(edge, 'alice')
+    const failure: unknown = await edge.kest.begin(step(), { state }).catch((error) => error)
+    expect(failure).toMatchObject({ code: 'ERR_KEST_ENGINE' })
+    expect(inspect(edge.logger.records, { depth: 20 })).toContain('no answer')
+    const headers = await bearer('alice', { exp: 1 })
+    const refused: unknown = await edge.kest
+      .listener(edgeOptions)
+      .receive({ headers })
+      .catch((error) => error)
+    expect(refused).toMatchObject({ code: 'ERR_KEST_TOKEN', cause: { code: 'ERR_JWT_EXPIRED' } })
+    expect(inspect([failure, refused, edge.logger.records], { depth: 20, showHidden: true })).not.toContain(
+      'alice',
+    )
   })
 
   it('K-PSEUDONYM: a function of the claims that fails has its words kept from the log', async () => {

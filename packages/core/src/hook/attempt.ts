@@ -4,7 +4,7 @@ import { KestError, PolicyDeniedError } from '../errors.js'
 import type { Question } from '../policy/ask.js'
 import type { PolicyEngine, PolicyTier } from '../policy/engine.js'
 import { joinReasons, toReason } from '../policy/reason.js'
-import type { Names } from '../pseudonyms/names.js'
+import { Names } from '../pseudonyms/names.js'
 import type { AuditSlot } from '../telemetry/audit-trail.js'
 import { describeError } from '../telemetry/describe-error.js'
 import { codeOf, failingPart, refusalLevel } from '../telemetry/failing.js'
@@ -160,7 +160,7 @@ export class Attempt {
       }))
     } else outages.failed({ what, asked: this.#asked(code), code, error, details })
     // What the application itself has thrown is its own.
-    return error instanceof KestError ? error : thrown
+    return error instanceof KestError ? this.#bare(error) : thrown
   }
 
   /** An engine's words, unless they have a clear name in them that is not signed (K-PSEUDONYM). */
@@ -178,6 +178,14 @@ export class Attempt {
     }
     if (!names.areIn(describeError(error))) return error
     return error instanceof KestError ? new KestError(error.code, WITHHELD) : new Error(WITHHELD)
+  }
+
+  /** As it is thrown, where somebody has a clear name: what caused it may hold that as a member, such as the question (K-PSEUDONYM). */
+  #bare(error: KestError): KestError {
+    if (this.#names === undefined || this.#names === Names.NONE || error.cause === undefined) return error
+    if (!(error instanceof PolicyDeniedError)) return new KestError(error.code, error.message)
+    const { code, policies, entryId, reason } = error
+    return new PolicyDeniedError(code, { policies, entryId, ...(reason !== undefined && { reason }) })
   }
 
   /** Where outages are told apart by what was asked, whatever operation needs it. */

@@ -46,13 +46,40 @@ export class Names {
     })
   }
 
-  /** Whether a text has one of the clear names in it, also as in a URL: it must not be told on, then. */
+  /** Whether a text has one of the clear names in it, also as in a URL or in JSON: it must not be told on, then. */
   areIn(text: string): boolean {
-    const told = text.toLowerCase()
-    for (const name of this.#clear.values()) {
-      const low = name.toLowerCase()
-      if (told.includes(low) || told.includes(encodeURIComponent(low).toLowerCase())) return true
-    }
-    return false
+    if (this.#clear.size === 0) return false
+    const told = spellingsOf(text)
+    return [...this.#clear.values()].some((name) => told.some((spelling) => spelling.includes(plain(name))))
   }
+}
+
+/** What is quoted twice, as JSON within a string of JSON, is undone twice. */
+const ROUNDS = 2
+const ESCAPED = /\\(?:u([0-9a-f]{4})|(["'\\/]))/gi
+const PERCENT = /(?:%[0-9a-f]{2})+/gi
+
+function spellingsOf(text: string): readonly string[] {
+  const spellings = [
+    text,
+    text.replace(PERCENT, decoded),
+    text.replaceAll('+', ' ').replace(PERCENT, decoded),
+  ]
+  let undone = text
+  for (let round = 0; round < ROUNDS; round++) {
+    undone = undone.replace(ESCAPED, (_, code?: string, character?: string) =>
+      code === undefined ? (character as string) : String.fromCharCode(Number.parseInt(code, 16)),
+    )
+    spellings.push(undone)
+  }
+  return spellings.map(plain)
+}
+
+/** Without case, and in one form of Unicode. */
+function plain(text: string): string {
+  return text.normalize('NFC').toLowerCase()
+}
+
+function decoded(bytes: string): string {
+  return Buffer.from(bytes.replaceAll('%', ''), 'hex').toString('utf8')
 }

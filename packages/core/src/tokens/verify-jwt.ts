@@ -64,6 +64,7 @@ export function createJwtVerifier(options: JwtRules, keys: TokenKeys, clock: Clo
     } catch (cause) {
       // Ours says which; everything else that stops a verification is a token that was not verified.
       if (cause instanceof KestError) throw cause
+      withoutClaims(cause)
       const why = oneLine((cause as Error).message, MAX_WHY)
       throw new KestError('ERR_KEST_TOKEN', `the bearer token does not hold: ${why}`, { cause })
     }
@@ -105,6 +106,12 @@ async function verifiedByAny(
     }
   }
   throw new joseErrors.JWSSignatureVerificationFailed()
+}
+
+/** What jose says of a claim has all of them beside it: who prints the error would print whose token it was. */
+function withoutClaims(error: unknown): void {
+  if (error instanceof joseErrors.JWTClaimValidationFailed || error instanceof joseErrors.JWTExpired)
+    for (const member of ['payload', 'cause']) Reflect.deleteProperty(error, member)
 }
 
 /** A JWS of another kind (`kest-hop`, `dpop+jwt`, `logout+jwt`) is no bearer token, whoever signed it (RFC 8725 §3.11). */
