@@ -408,6 +408,19 @@ describe('a token behind the edge', () => {
       ).rejects.toMatchObject({ code: 'ERR_KEST_IDENTITY_CONFLICT' })
   })
 
+  it('K-PSEUDONYM is replaced by no clear name that an operation states, where there are no keys to name it by', async () => {
+    const { state: first, sent } = await begun(named('edge', subjectOf(new MemoryPseudonymKeys())))
+    const reader = named('reader', undefined)
+    const state = await reader.kest.listener({}).receive({ headers: { ...sent } })
+    for (const stated of [{ user: 'bob' }, { agent: 'planner' }])
+      await expect(reader.kest.begin(step(stated), { state })).rejects.toMatchObject({
+        code: 'ERR_KEST_IDENTITY_CONFLICT',
+      })
+    const { entry } = await reader.kest.begin(step({ task: 'refund' }), { state })
+    const label = entry.entry.labels['kest.identity'] as string
+    expect(parseIdentityLabel(label)).toEqual({ ...first.identity?.context, task: 'refund' })
+  })
+
   it('K-PSEUDONYM is compared in clear with lineage that was begun in clear', async () => {
     const { sent } = await begun(named('edge', undefined))
     const hop2 = named('hop2', subjectOf(new MemoryPseudonymKeys()))

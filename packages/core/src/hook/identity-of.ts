@@ -24,7 +24,8 @@ type Parts = Record<IdentityPart, string | null>
  * Step 4: what the call states, over what is ambient; in a request without lineage only a token says who acts (K-OPTIONAL). With
  * pseudonyms, what it states is named alike (K-PSEUDONYM).
  *
- * @throws {KestError} `ERR_KEST_IDENTITY_CONFLICT` for a name that looks like a pseudonym, unless it is the ambient one; and what
+ * @throws {KestError} `ERR_KEST_IDENTITY_CONFLICT` for a name that looks like a pseudonym, unless it is the ambient one, and for one
+ *   that would be signed in clear instead of a pseudonym; and what
  *   {@link Pseudonymizer.nameAll} rejects with
  */
 export function identityOf(
@@ -61,6 +62,10 @@ export function identityOf(
     const isWhole = IDENTITY_PARTS.every((part) => stated(part) === identity[part])
     return { identity, identityStated: ambientStated || isWhole, names: all }
   }
+  const replaced = IDENTITY_PARTS.find(
+    (part) => own[part] !== null && looksLikePseudonym(ambient?.[part] ?? ''),
+  )
+  if (pseudonyms === null && replaced !== undefined) throw unnamed(replaced)
   if (pseudonyms === null || IDENTITY_PARTS.every((part) => own[part] === null)) return made(own, names)
   const space = { issuer: null, tenant: names?.tenant() ?? null }
   return pseudonyms
@@ -72,5 +77,12 @@ function pretending(part: IdentityPart): KestError {
   return new KestError(
     'ERR_KEST_IDENTITY_CONFLICT',
     `${part}: names that begin as pseudonyms do are refused (K-PSEUDONYM)`,
+  )
+}
+
+function unnamed(part: IdentityPart): KestError {
+  return new KestError(
+    'ERR_KEST_IDENTITY_CONFLICT',
+    `the lineage names its ${part} by a pseudonym, and there is no key here to name another by: createKest({ subject })`,
   )
 }
