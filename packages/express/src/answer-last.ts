@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http'
-import { KestError, OnceAWhile, stderrLogger, toProblem } from '@kest/core'
-import { aboutRequest } from './about-request.js'
+import { KestError, OnceAWhile, requestFacts, respond, stderrLogger, toProblem } from '@kest/core'
+import { knownOf } from './about-request.js'
 import type { Next, RequestParts } from './middleware.js'
-import { refuseAgain, respond } from './refuse.js'
+import { refuseAgain } from './refuse.js'
 import { type RouterParts, routersAround } from './router-parts.js'
 
 interface Last {
@@ -38,7 +38,7 @@ export function answerLast(req: RequestParts): void {
     const count = process.env['NODE_ENV'] === 'test' ? 0 : unanswered.count()
     if (count > 0) {
       const { code, message: err } = error
-      const known = { ...aboutRequest(req)(), code, err, count }
+      const known = { ...requestFacts(req, () => knownOf(req)), code, err, count }
       stderrLogger.error(known, 'no error handler answered errors of Kest')
     }
     respond(res, toProblem(error))

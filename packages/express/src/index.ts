@@ -1,4 +1,5 @@
-export type { OnError, RequestKest } from './exchange.js'
+export type { RequestKest } from '@kest/core'
+export type { OnError } from './exchange.js'
 export { type KestExpressOptions, kestExpress } from './ingress.js'
 export { type KestJwksOptions, kestJwks } from './jwks.js'
 export type { KestMiddleware, Next } from './middleware.js'

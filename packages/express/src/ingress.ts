@@ -1,19 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import {
-  closeAnsweredUpgrade,
-  getActiveKest,
-  hasLeft,
-  type Kest,
-  KestConfigError,
-  type ListenerOptions,
-  onceOver,
-  peerOf,
-  toStateGraceMs,
-  varyByBaggage,
-} from '@kest/core'
-import { aboutRequest } from './about-request.js'
+import type { IncomingMessage } from 'node:http'
+import { type AdapterOptions, createIngress, KestConfigError, varyByBaggage } from '@kest/core'
+import { knownOf } from './about-request.js'
 import { answerLast } from './answer-last.js'
-import { Exchange, exchangeOf, type OnError } from './exchange.js'
+import { entranceOf, letIn, type OnError } from './exchange.js'
 import type { KestMiddleware } from './middleware.js'
 import { misconfigured, refuse, refuseAgain } from './refuse.js'
 
@@ -21,9 +10,7 @@ const MOUNTED_TWICE =
   'a second kestExpress() on the way of one request, with options that could loosen the first: mount one'
 
 /** How requests come in: where from, what they must bring, and how refused ones are answered. */
-export interface KestExpressOptions<Req extends IncomingMessage = IncomingMessage> extends ListenerOptions {
-  /** Default: the one made by `configure()`, which must have been called before. */
-  readonly kest?: Kest | undefined
+export interface KestExpressOptions<Req extends IncomingMessage = IncomingMessage> extends AdapterOptions {
   /**
    * `respond` (default) answers refused requests with problem+json (RFC 9457). `next` hands the error to the
    * application's error handlers; Kest answers where none does, and where one calls `next()`: nothing behind it runs.
@@ -40,11 +27,6 @@ export interface KestExpressOptions<Req extends IncomingMessage = IncomingMessag
    * no wrapped router has declared (K-STATE). Default 10,000.
    */
   readonly stateGraceMs?: number | undefined
-  /**
-   * What `req.kest.fetch` calls: a `fetch` that carries passports, such as `createKestFetch()` of `@kest/undici` makes.
-   * Default: the global one, as it is at each call.
-   */
-  readonly fetch?: typeof globalThis.fetch | undefined
 }
 
 /**
@@ -70,47 +52,36 @@ export interface KestExpressOptions<Req extends IncomingMessage = IncomingMessag
 export function kestExpress<Req extends IncomingMessage = IncomingMessage>(
   options: KestExpressOptions<Req> = {},
 ): KestMiddleware<Req> {
-  const { kest = getActiveKest(), onError = 'respond', switchIdentity = false, ...others } = options
-  const { stateGraceMs: graceMs, fetch, ...listenerOptions } = others
-  const stateGraceMs = toStateGraceMs('kestExpress', graceMs)
-  if (fetch !== undefined && typeof fetch !== 'function')
-    throw new KestConfigError('kestExpress.fetch: expected a function')
-  if (onError !== 'respond' && onError !== 'next') {
-    throw new KestConfigError(`kestExpress.onError: expected "respond" or "next", got ${String(onError)}`)
-  }
+  const { switchIdentity = false, ...adapterOptions } = options
   if (typeof switchIdentity !== 'boolean' && typeof switchIdentity !== 'function') {
     throw new KestConfigError('kestExpress.switchIdentity: expected a boolean, or a function of the request')
   }
-  if (typeof kest?.begin !== 'function' || typeof kest.listener !== 'function')
-    throw new KestConfigError('kestExpress.kest: expected what createKest or configure answered')
-  const listener = kest.listener(listenerOptions)
+  const ingress = createIngress('kestExpress', adapterOptions)
+  const { listener, onError } = ingress
 
   return function kestIngress(req, res, next) {
     if (refuseAgain(req, res)) return
-    const earlier = exchangeOf(req)
+    const earlier = entranceOf(req)
     if (earlier !== undefined) {
-      if (earlier.ingress === kestIngress) earlier.run(next)
+      if (earlier.ingress === kestIngress) earlier.exchange.run(next)
       else refuse(misconfigured(MOUNTED_TWICE), earlier.onError, req, res, next)
       return
     }
-    closeAnsweredUpgrade(req, res)
     answerLast(req)
     if (listener.takesLineage && !res.headersSent) res.setHeader('Vary', varyByBaggage(res.getHeader('Vary')))
-    const receive = async () => {
-      return listener.receive({
-        headers: req.headers,
-        rawHeaders: req.rawHeaders,
-        method: req.method,
-        url: (req as { readonly originalUrl?: string }).originalUrl ?? req.url,
-        ...(listener.binding === 'mtls' && { peer: peerOf(req.socket) }),
-        signal: departureOf(req, res),
-        about: aboutRequest(req),
+    const receive = async () =>
+      ingress.receive({
+        request: req,
+        response: res,
+        url: (req as { readonly originalUrl?: string }).originalUrl,
+        known: () => knownOf(req),
         switchIdentity: typeof switchIdentity === 'function' ? answerOf(switchIdentity, req) : switchIdentity,
       })
-    }
     receive().then(
-      (state) =>
-        new Exchange({ kest, onError, stateGraceMs, fetch, ingress: kestIngress }, state, req, res).run(next),
+      (exchange) => {
+        letIn(req, { exchange, onError, ingress: kestIngress })
+        exchange.run(next)
+      },
       (error: unknown) => refuse(error, onError, req, res, next),
     )
   }
@@ -126,15 +97,4 @@ function answerOf<Req>(switchIdentity: (req: Req) => unknown, req: Req): boolean
   // A promise, which is truthy, must not become a yes.
   if (typeof answer === 'boolean') return answer
   throw misconfigured('kestExpress.switchIdentity: the function must answer true or false')
-}
-
-/** Aborts when the connection closes before the response was written. */
-function departureOf(req: IncomingMessage, res: ServerResponse): AbortSignal {
-  const controller = new AbortController()
-  const leave = () => {
-    if (!res.writableFinished) controller.abort()
-  }
-  if (hasLeft(req, res)) leave()
-  else onceOver(req, res, leave)
-  return controller.signal
 }

@@ -1,11 +1,4 @@
-import {
-  assertOptions,
-  getActiveKest,
-  type IdentityProvider,
-  jwksOf,
-  type Kest,
-  KestConfigError,
-} from '@kest/core'
+import { assertOptions, getActiveKest, type Kest, KestConfigError, publishedKeys } from '@kest/core'
 import type { KestMiddleware } from './middleware.js'
 import { misconfigured, refuse } from './refuse.js'
 
@@ -15,8 +8,6 @@ export interface KestJwksOptions {
   /** For how long peers may keep the answer, seconds. Default 300. */
   readonly maxAgeSeconds?: number | undefined
 }
-
-type PublishingIdentity = IdentityProvider & Parameters<typeof jwksOf>[0]
 
 /**
  * Serves the public key of this workload's identity as a JWK Set (RFC 7517), for peers that verify what it signed.
@@ -37,31 +28,17 @@ export function kestJwks(options: KestJwksOptions = {}): KestMiddleware {
   if (!Number.isSafeInteger(maxAgeSeconds) || maxAgeSeconds < 0) {
     throw new KestConfigError('kestJwks.maxAgeSeconds: expected an integer of at least 0')
   }
-  const { identity } = kest
-  if (!isPublishing(identity))
-    throw new KestConfigError('kestJwks: the identity has no public key to publish')
+  const keys = publishedKeys('kestJwks', kest, maxAgeSeconds)
 
   return function kestKeys(req, res, next) {
-    let text: string
     try {
-      text = JSON.stringify(jwksOf(identity))
+      const { headers, body } = keys()
+      for (const [name, value] of Object.entries(headers)) res.setHeader(name, value)
+      res.setHeader('content-length', Buffer.byteLength(body))
+      res.end(body)
     } catch (error) {
-      refuse(
-        misconfigured('kestJwks: the identity has no key to publish now', error),
-        'respond',
-        req,
-        res,
-        next,
-      )
-      return
+      const reason = misconfigured('kestJwks: the identity has no key to publish now', error)
+      refuse(reason, 'respond', req, res, next)
     }
-    res.setHeader('content-type', 'application/jwk-set+json')
-    res.setHeader('cache-control', `public, max-age=${maxAgeSeconds}`)
-    res.setHeader('content-length', Buffer.byteLength(text))
-    res.end(text)
   }
-}
-
-function isPublishing(identity: IdentityProvider | null): identity is PublishingIdentity {
-  return identity !== null && 'getPublicJwk' in identity && typeof identity.getPublicJwk === 'function'
 }

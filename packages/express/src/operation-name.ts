@@ -1,18 +1,6 @@
-import { METHODS } from 'node:http'
+import { operationName } from '@kest/core'
 import type { ApplicationParts, RequestParts } from './middleware.js'
 import { misconfigured } from './refuse.js'
-
-const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
-
-/**
- * Name of the operation that a request runs: `GET /orders/:id`. Made of patterns alone: a URL holds ids, and names
- * must be few. The method is the request's, so that a HEAD that Express gives to a GET handler is `HEAD …`.
- */
-export function operationName(method: string | undefined, prefix: string, path: unknown): string {
-  // Servers other than node:http's may let strangers invent methods.
-  const known = method !== undefined && KNOWN_METHODS.has(method) ? method : '_OTHER'
-  return `${known} ${joinPatterns(prefix, path)}`
-}
 
 /**
  * Name by the route that the request is in. Where a router is mounted is not known to it, where an application is
@@ -24,7 +12,7 @@ export function operationNameOf(req: RequestParts): string {
   if (req.route === undefined) {
     throw misconfigured('protect() outside a route cannot name the operation: give it { operation }')
   }
-  return operationName(req.method, applicationPath(req.app), req.route.path)
+  return operationName(req.method, joinPatterns(applicationPath(req.app), req.route.path))
 }
 
 /** A pattern as text: several stand in brackets, a regular expression as it is written. */

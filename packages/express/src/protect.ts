@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { hasLeft, OperationDefinition, type OperationOptions } from '@kest/core'
-import { exchangeOf } from './exchange.js'
+import { type OperationDefinition, type RouteOperationOptions, RouteOperations } from '@kest/core'
+import { entranceOf, notePass } from './exchange.js'
 import type { KestMiddleware, Next, RequestParts } from './middleware.js'
 import { operationNameOf, patternText } from './operation-name.js'
 import { misconfigured, refuse, refuseAgain } from './refuse.js'
@@ -12,10 +12,7 @@ const NOT_RECEIVED =
  * What an operation is, beside its name. Values that may differ from request to request are given as such, or as a
  * function of the request.
  */
-export type RouteOptions<Req extends IncomingMessage = IncomingMessage> = Omit<
-  OperationOptions<[req: Req]>,
-  'operation'
->
+export type RouteOptions<Req extends IncomingMessage = IncomingMessage> = RouteOperationOptions<[req: Req]>
 
 /** {@link RouteOptions}, and the name where it is not the route's. */
 export type ProtectOptions<Req extends IncomingMessage = IncomingMessage> = RouteOptions<Req> & {
@@ -49,35 +46,14 @@ export function protect<Req extends IncomingMessage = IncomingMessage>(
   options: ProtectOptions<Req>,
 ): KestMiddleware<Req> {
   const { operation, ...rest } = options ?? {}
-  const definitions = new Definitions(rest as RouteOptions, 'protect()')
-  if (operation !== undefined) definitions.named(operation)
+  const operations = new RouteOperations('protect()', rest as RouteOptions)
+  if (operation !== undefined) operations.named(operation)
 
   function kestProtect(req: RequestParts, res: ServerResponse, next: Next): void {
-    authorize(req, res, next, () => definitions.named(operation ?? operationNameOf(req)))
+    authorize(req, res, next, () => operations.named(operation ?? operationNameOf(req)))
   }
   protections.add(kestProtect)
   return kestProtect
-}
-
-/** The definitions of one protection by their names, of which there are as many as methods and mount paths. */
-export class Definitions {
-  readonly #options: RouteOptions
-  readonly #byName = new Map<string, OperationDefinition>()
-
-  /** @throws {KestConfigError} for wrong options; `where` says whose they are */
-  constructor(options: RouteOptions, where: string) {
-    new OperationDefinition({ ...options, operation: where } as OperationOptions<never>)
-    this.#options = { ...options }
-  }
-
-  named(operation: string): OperationDefinition {
-    let definition = this.#byName.get(operation)
-    if (definition === undefined) {
-      definition = new OperationDefinition({ ...this.#options, operation } as OperationOptions<never>)
-      this.#byName.set(operation, definition)
-    }
-    return definition
-  }
 }
 
 /** Lets the request go on as the operation, or ends its way. */
@@ -88,19 +64,19 @@ export function authorize(
   definition: () => OperationDefinition,
 ): void {
   if (refuseAgain(req, res)) return
-  const exchange = exchangeOf(req)
-  if (exchange === undefined) {
+  const entrance = entranceOf(req)
+  if (entrance === undefined) {
     const route = patternText(req.route?.path ?? '(none)')
     refuse(misconfigured(`${NOT_RECEIVED}; route: ${route}`), 'respond', req, res, next)
     return
   }
-  const isGone = () => res.headersSent || res.writableEnded || hasLeft(req, res)
-  const begin = async () => exchange.kest.begin(definition(), { state: exchange.state, args: [req], isGone })
-  exchange.run(begin).then(
-    (operation) => {
-      exchange.enter(operation, req)
+  const { exchange, onError } = entrance
+  const begin = async () => exchange.begin(definition(), { args: [req] })
+  begin().then(
+    () => {
+      notePass(exchange, req)
       exchange.run(next)
     },
-    (error: unknown) => refuse(error, exchange.onError, req, res, next),
+    (error: unknown) => refuse(error, onError, req, res, next),
   )
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { inspect, types } from 'node:util'
-import { cutOff, KestConfigError, KestError, type Problem, toProblem } from '@kest/core'
+import { inspect } from 'node:util'
+import { KestConfigError, respond, toError, toProblem } from '@kest/core'
 import type { OnError } from './exchange.js'
 import type { Next } from './middleware.js'
 import { sealLayers } from './seal-layers.js'
@@ -19,7 +19,7 @@ export function refuse(
   res: ServerResponse,
   next: Next,
 ): void {
-  const reason = asError(error)
+  const reason = toError(error)
   refusals.set(req, reason)
   if (res.writableEnded) return
   // Where layers cannot be told, an error handler could let the request go on.
@@ -36,27 +36,6 @@ export function refuseAgain(req: IncomingMessage, res: ServerResponse): boolean 
   if (reason === undefined) return false
   if (!res.writableEnded) respond(res, toProblem(reason))
   return true
-}
-
-/** With nothing, `'route'` or `'router'`, which a function may throw as well, `next` would let the request go on. */
-function asError(error: unknown): Error {
-  if (error instanceof Error || types.isNativeError(error)) return error
-  return new KestError('ERR_KEST_CONFIG', 'a function in the options threw something that is not an Error', {
-    cause: error,
-  })
-}
-
-export function respond(res: ServerResponse, { status, headers, body }: Problem): void {
-  if (res.headersSent || res.destroyed) {
-    // Half of another answer is out, or nobody is there: it must not look complete.
-    cutOff(res)
-    return
-  }
-  const text = JSON.stringify(body)
-  res.statusCode = status
-  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value)
-  res.setHeader('content-length', Buffer.byteLength(text))
-  res.end(text)
 }
 
 const warned = new Set<string>()

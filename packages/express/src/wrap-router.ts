@@ -1,11 +1,11 @@
 import { type IncomingMessage, METHODS } from 'node:http'
-import { KestConfigError } from '@kest/core'
-import { exchangeOf } from './exchange.js'
+import { KestConfigError, operationName, RouteOperations } from '@kest/core'
+import { entranceOf, hasPassed } from './exchange.js'
 import { inState, isErrorHandler } from './in-state.js'
 import type { KestMiddleware, RequestParts } from './middleware.js'
-import { operationName, patternText } from './operation-name.js'
+import { joinPatterns, patternText } from './operation-name.js'
 import { Place, placeOf } from './place.js'
-import { authorize, Definitions, isProtect, type RouteOptions } from './protect.js'
+import { authorize, isProtect, type RouteOptions } from './protect.js'
 import { type Callable, hasRoutes, isRouting, parseUse, type RouterParts, routerOf } from './router-parts.js'
 
 /** How the routes of a router are protected. */
@@ -75,9 +75,7 @@ export function wrapRouter<R extends RouterLike, Req extends IncomingMessage = I
   }
   if (guard !== 'first' && guard !== 'last')
     throw new KestConfigError(`wrapRouter.guard: expected "first" or "last", got ${String(guard)}`)
-  if ('operation' in rest)
-    throw new KestConfigError('wrapRouter: unknown option "operation"; routes have their own')
-  const definitions = new Definitions(rest as RouteOptions, 'wrapRouter()')
+  const operations = new RouteOperations('wrapRouter()', rest as RouteOptions)
   const base = routerOf(router)
   if (placeOf(base) !== undefined) throw new KestConfigError('wrapRouter: this router is wrapped already')
   if (hasRoutes(base)) {
@@ -87,7 +85,7 @@ export function wrapRouter<R extends RouterLike, Req extends IncomingMessage = I
   }
 
   const place = new Place(mount, [base, router])
-  const guardOf = (path: unknown) => (isExcluded(path) ? null : createGuard(definitions, place, path))
+  const guardOf = (path: unknown) => (isExcluded(path) ? null : createGuard(operations, place, path))
   guardRoutes(base, guardOf, guard === 'first' ? inFront : beforeLast)
   // An application hands what it mounts to its router as a plain function: it is looked at before.
   for (const target of new Set([base, router as unknown as RouterParts])) watchUse(target, place, mayMount)
@@ -146,12 +144,15 @@ const beforeLast: PutGuard = (guard, handlers) => {
   return handlers.toSpliced(Math.max(last, 0), 0, guard)
 }
 
-function createGuard(definitions: Definitions, place: Place, path: unknown): Guard {
+function createGuard(operations: RouteOperations<never>, place: Place, path: unknown): Guard {
   return function kestGuard(req, res, next) {
-    const exchange = exchangeOf(req)
+    const exchange = entranceOf(req)?.exchange
     // `route.all(a).get(b)`: both have the guard in front of them, and one request may go through both.
-    if (exchange?.hasPassed(req)) exchange.run(next)
-    else authorize(req, res, next, () => definitions.named(operationName(req.method, place.pattern(), path)))
+    if (exchange !== undefined && hasPassed(exchange, req)) exchange.run(next)
+    else
+      authorize(req, res, next, () =>
+        operations.named(operationName(req.method, joinPatterns(place.pattern(), path))),
+      )
   }
 }
 

@@ -1,12 +1,9 @@
 import {
   closeAnsweredUpgrade,
   cutOff,
-  hasLeft,
+  type Exchange,
   KestConfigError,
-  type KestState,
   type KnownToFramework,
-  peerOf,
-  requestFacts,
   takeLineageOut,
   varyByBaggage,
 } from '@kest/core'
@@ -22,9 +19,9 @@ import { cleanContext } from './clean-context.js'
 import { followed } from './followed.js'
 import { misplacedPlugin } from './order.js'
 import { refusalOf, refuse, warnUnprotected } from './refuse.js'
-import { Caller, Exchange, exchangeOf, leaveAlone } from './request.js'
+import { exchangeOf, leaveAlone, letIn } from './request.js'
 import { isMarked, markConfig, type Protection, type Scope, scopeOf } from './scope.js'
-import { noteAnswer, Turn } from './turn.js'
+import { isHijacked, noteAnswer, Turn } from './turn.js'
 
 /*
  * The hooks take callbacks on purpose: what follows runs in the state in which `done` is called, and an async hook
@@ -95,52 +92,42 @@ function kestReceive(
       done()
       return
     }
-    const { caller, judgement } = judge(scope, protection, request, reply)
-    judgement.then(
-      (state) => {
+    judge(scope, protection, request, reply).then(
+      (exchange) => {
         if (turn.hasStrayHead()) cutOff(reply.raw)
-        else if (!turn.isOvertaken()) new Exchange(scope, request, reply, caller, state).run(done)
+        else if (!turn.isOvertaken()) {
+          letIn(request, exchange)
+          exchange.run(done)
+        }
       },
       (error: unknown) => refuse(error, scope.onError, turn, done),
     )
   })
 }
 
-interface Judged {
-  readonly caller: Caller
-  readonly judgement: Promise<KestState>
-}
-
 /** Once for each request: a 404 that is called for meanwhile finds the lineage taken out of the headers. */
-const judged = new WeakMap<FastifyRequest, Judged>()
+const judged = new WeakMap<FastifyRequest, Promise<Exchange>>()
 
 function judge(
-  { listener }: Scope,
+  { ingress }: Scope,
   protection: Protection | null,
   request: FastifyRequest,
   reply: FastifyReply,
-): Judged {
+): Promise<Exchange> {
   const known = judged.get(request)
   if (known !== undefined) return known
-  const caller = new Caller(request.raw, reply.raw, protection !== null)
-  const { headers, rawHeaders, socket, method } = request.raw
-  const url = request.originalUrl
-  const peer = listener.binding === 'mtls' ? peerOf(socket) : undefined
-  const { switchIdentity = false } = protection ?? {}
-  const about = () => requestFacts(request.raw, () => knownOf(request))
-  const { signal } = caller
-  const judgement = listener.receive({
-    headers,
-    rawHeaders,
-    method,
-    url,
-    peer,
-    switchIdentity,
-    signal,
-    about,
+  const judgement = ingress.receive({
+    request: request.raw,
+    response: reply.raw,
+    url: request.originalUrl,
+    switchIdentity: protection?.switchIdentity,
+    known: () => knownOf(request),
+    // A handler that has hijacked its reply goes on when its promise has settled.
+    isHandedOver: () => isHijacked(reply),
+    context: () => cleanContext(request),
   })
-  judged.set(request, { caller, judgement })
-  return { caller, judgement }
+  judged.set(request, judgement)
+  return judgement
 }
 
 function knownOf({ is404, routeOptions, ip, id }: FastifyRequest): KnownToFramework {
@@ -192,16 +179,11 @@ function kestAuthorize(
     refuse(past, scope.onError, turn, done)
     return
   }
-  exchange.run(() => {
-    const isGone = () => turn.isOvertaken() || turn.hasStrayHead() || hasLeft(request.raw, reply.raw)
-    scope.kest.begin(definition, { state: exchange.state, args: [request], isGone }).then(
-      (operation) => {
-        exchange.enter(operation)
-        exchange.run(done)
-      },
-      (error: unknown) => refuse(error, scope.onError, turn, done),
-    )
-  })
+  const isAnswered = () => turn.isOvertaken() || turn.hasStrayHead()
+  exchange.begin(definition, { args: [request], isAnswered }).then(
+    () => exchange.run(done),
+    (error: unknown) => refuse(error, scope.onError, turn, done),
+  )
 }
 
 /** The first hook of every answer. What it says may depend on the passport that the request came with. */
@@ -213,7 +195,7 @@ function kestAnswer(
   done: (error: null, payload: unknown) => void,
 ): void {
   noteAnswer(reply)
-  if (ownScope(this).listener.takesLineage && exchangeOf(request) !== null)
+  if (ownScope(this).ingress.listener.takesLineage && exchangeOf(request) !== null)
     reply.header('vary', varyByBaggage(reply.getHeader('vary')))
   done(null, payload)
 }

@@ -1,11 +1,4 @@
-import {
-  type Kest,
-  KestConfigError,
-  type ListenerOptions,
-  type OperationOptions,
-  type Policies,
-  toStateGraceMs,
-} from '@kest/core'
+import { type AdapterOptions, KestConfigError, type OperationOptions, type Policies } from '@kest/core'
 import type { FastifyContextConfig, FastifyRequest } from 'fastify'
 
 /** What a policy is chosen by: one route and one of its methods. */
@@ -19,9 +12,9 @@ export interface RouteInfo {
 }
 
 /** How routes are protected. What is not here is a listener's option: `origin`, `mode`, `token`, … */
-export interface KestFastifyOptions extends ListenerOptions {
+export interface KestFastifyOptions extends AdapterOptions {
   /** Default: that of the enclosing registration, else the active one (`configure`), as it is at registration. */
-  readonly kest?: Kest | undefined
+  readonly kest?: AdapterOptions['kest']
   /**
    * The policies of routes that name none in `config.kest`. A function may answer `undefined` for "none", which is
    * an error at start unless the route is excluded.
@@ -46,17 +39,6 @@ export interface KestFastifyOptions extends ListenerOptions {
    * `callNotFound()` for a request whose lineage or token was refused, Kest answers after all.
    */
   readonly onError?: 'respond' | 'next' | undefined
-  /**
-   * How long operations begin and calls leave in a request's state after its response is closed, milliseconds, where the
-   * handler's promise is not there to say that it is done: it takes callbacks, has hijacked the reply, or was declared
-   * before the plugin (K-STATE). Default 10,000.
-   */
-  readonly stateGraceMs?: number | undefined
-  /**
-   * What `request.kest.fetch` calls: a `fetch` that carries passports, such as `createKestFetch()` of `@kest/undici` makes.
-   * Default: the global one, as it is at each call.
-   */
-  readonly fetch?: typeof globalThis.fetch | undefined
 }
 
 /** `config.kest` of a route: what its operation is. Values may be functions of the request. */
@@ -67,42 +49,32 @@ export type KestRouteOptions = Partial<Omit<OperationOptions<[request: FastifyRe
 
 /** Plugin options, checked as far as they are the plugin's own. */
 export interface ResolvedOptions {
-  readonly kest: Kest | undefined
   readonly policy: KestFastifyOptions['policy']
   readonly exclude: readonly string[]
   readonly excludeBelow: readonly string[]
   /** `null`: not published. */
   readonly keysPath: string | null
-  readonly onError: 'respond' | 'next'
-  readonly stateGraceMs: number
-  readonly fetch: typeof globalThis.fetch | undefined
-  readonly listener: ListenerOptions
+  /** Those of every adapter, judged by `createIngress`. */
+  readonly adapter: AdapterOptions
 }
 
 const DEFAULT_KEYS_PATH = '/.well-known/kest/jwks.json'
 
-/** @throws {KestConfigError} for an option of the plugin that is wrong; the others are judged by `Kest.listener` */
+/** @throws {KestConfigError} for an option of the plugin that is wrong; the others are judged by `createIngress` */
 export function resolveOptions(options: KestFastifyOptions): ResolvedOptions {
-  const { kest, policy, publishKeys = false, onError = 'respond', ...others } = options
-  const { exclude, excludeBelow, stateGraceMs, fetch, ...listener } = others
+  const { policy, publishKeys = false, exclude, excludeBelow, ...adapter } = options
   for (const name of ['prefix', 'logLevel', 'logSerializers']) {
-    if (Object.hasOwn(listener, name)) {
+    if (Object.hasOwn(adapter, name)) {
       throw new KestConfigError(
         `kestFastify.${name}: Fastify ignores it here; register the plugin in the scope it is for`,
       )
     }
   }
-  if (kest !== undefined && (typeof kest?.begin !== 'function' || typeof kest.listener !== 'function')) {
-    throw invalid('kest', 'what createKest or configure answered')
-  }
   if (typeof publishKeys !== 'boolean' && (typeof publishKeys !== 'string' || !publishKeys.startsWith('/'))) {
     throw invalid('publishKeys', 'a boolean, or a path')
   }
-  if (onError !== 'respond' && onError !== 'next') throw invalid('onError', '"respond" or "next"')
-  if (fetch !== undefined && typeof fetch !== 'function') throw invalid('fetch', 'a function')
   const keysPath = publishKeys === true ? DEFAULT_KEYS_PATH : publishKeys === false ? null : publishKeys
   return {
-    kest,
     policy,
     exclude: listOf(
       'exclude',
@@ -113,10 +85,7 @@ export function resolveOptions(options: KestFastifyOptions): ResolvedOptions {
     // A wildcard would be another way to say the same, and "/" be every route.
     excludeBelow: listOf('excludeBelow', excludeBelow, /^(?:\/[^/*]+)+$/, 'paths, as "/docs"'),
     keysPath,
-    onError,
-    stateGraceMs: toStateGraceMs('kestFastify', stateGraceMs),
-    fetch,
-    listener,
+    adapter,
   }
 }
 

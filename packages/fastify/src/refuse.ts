@@ -1,5 +1,4 @@
-import { types } from 'node:util'
-import { cutOff, KestError, OnceAWhile, type Problem, toProblem } from '@kest/core'
+import { cutOff, OnceAWhile, type Problem, toError, toProblem } from '@kest/core'
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import type { Turn } from './turn.js'
 
@@ -21,7 +20,7 @@ export function refuse(
   turn: Turn,
   done: HookHandlerDoneFunction,
 ): void {
-  const reason = asError(error)
+  const reason = toError(error)
   refusals.set(turn.request, reason)
   if (turn.isOvertaken()) return
   if (turn.hasStrayHead()) cutOff(turn.reply.raw)
@@ -35,14 +34,6 @@ export function answer(reply: FastifyReply, { status, headers, body }: Problem):
     .code(status)
     .headers(headers)
     .send(Buffer.from(JSON.stringify(body)))
-}
-
-/** A function of the route may have thrown anything, and `done(undefined)` would let the request pass. */
-function asError(error: unknown): Error {
-  if (error instanceof Error || types.isNativeError(error)) return error
-  return new KestError('ERR_KEST_CONFIG', 'a function in the options threw something that is not an Error', {
-    cause: error,
-  })
 }
 
 const warned = new WeakMap<object, OnceAWhile>()

@@ -1,8 +1,8 @@
 import {
-  getActiveKest,
+  createIngress,
+  type Ingress,
   type Kest,
   KestConfigError,
-  type Listener,
   type OperationDefinition,
   type OperationOptions,
   type Policies,
@@ -37,10 +37,8 @@ type RouteConfig = FastifyContextConfig & { [PROTECTION]?: Protection }
 /** One registration of the plugin: the rules of the routes in its scope. */
 export class Scope {
   readonly kest: Kest
-  readonly listener: Listener
+  readonly ingress: Ingress
   readonly onError: 'respond' | 'next'
-  readonly stateGraceMs: number
-  readonly fetch: typeof globalThis.fetch | undefined
   readonly exclusions: Exclusions
   /** Plugins that were there before the outermost registration around this one, and so run before it. */
   readonly before: ReadonlySet<string>
@@ -54,11 +52,10 @@ export class Scope {
 
   /** @throws {KestConfigError} when there is no Kest instance, and for wrong options */
   constructor(options: ResolvedOptions, enclosing: Scope | undefined, before: ReadonlySet<string>) {
-    this.kest = options.kest ?? enclosing?.kest ?? getActiveKest()
-    this.listener = this.kest.listener(options.listener)
-    this.onError = options.onError
-    this.stateGraceMs = options.stateGraceMs
-    this.fetch = options.fetch
+    const { adapter } = options
+    this.ingress = createIngress('kestFastify', { ...adapter, kest: adapter.kest ?? enclosing?.kest })
+    this.kest = this.ingress.kest
+    this.onError = this.ingress.onError
     this.exclusions = new Exclusions(options.exclude, options.excludeBelow)
     this.before = enclosing?.before ?? before
     this.#policy = options.policy

@@ -1,0 +1,26 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { hasLeft, onceOver } from '../ingress/departure.js'
+
+/** Whoever waits for the response, and whether he still does. */
+export class Caller {
+  /** While true, any end of the response means that there is nothing left to decide (a time-out answers, too). */
+  deciding = true
+  readonly #response: ServerResponse
+  readonly #controller = new AbortController()
+
+  constructor(request: IncomingMessage, response: ServerResponse) {
+    this.#response = response
+    // Not the request's `close`: that comes as soon as the body has been read.
+    if (hasLeft(request, response)) this.#controller.abort()
+    else onceOver(request, response, () => this.#gone())
+  }
+
+  /** Aborts when the caller leaves before he has his response. */
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  #gone(): void {
+    if (this.deciding || !this.#response.writableEnded) this.#controller.abort()
+  }
+}

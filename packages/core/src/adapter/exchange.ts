@@ -1,0 +1,199 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type Context, context, trace } from '@opentelemetry/api'
+import type { Kest } from '../config/kest.js'
+import { actingIn } from '../context/state.js'
+import type { KeptState } from '../context/derived-states.js'
+import type { KnownToFramework } from '../context/request-facts.js'
+import { currentState, type KestState } from '../context/state.js'
+import type { Operation } from '../hook/operation.js'
+import type { OperationDefinition } from '../hook/operation-definition.js'
+import { hasLeft } from '../ingress/departure.js'
+import { RequestTerm } from '../ingress/request-term.js'
+import { Passport } from '../passport/passport.js'
+import { withoutKestBaggage } from '../propagation/propagator.js'
+import type { Caller } from './caller.js'
+
+/**
+ * What Kest knows about a request, on the request itself: `request.kest`. The ambient accessors say the same where they are
+ * called in the request's asynchronous execution; this also holds where that was lost.
+ */
+export interface RequestKest {
+  /**
+   * The state of the innermost operation that has begun, else that of the request. It ends with the response and its
+   * handlers (K-STATE): what goes on after that has a state of its own, by {@link keep}.
+   */
+  readonly state: KestState
+  /** The innermost operation that has begun; `null` before that, and for a request that matches no route. */
+  readonly operation: Operation | null
+  readonly user: string | null
+  readonly agent: string | null
+  readonly task: string | null
+  /** The passport at this moment (K-FLOW): a copy. */
+  readonly passport: Passport
+  /** Runs `fn` in the request's state, and what it starts, whatever is ambient where it is called. */
+  run<T>(fn: () => T): T
+  /**
+   * The adapter's `fetch` in the request's state, wherever it is called: in a limiter's task, or in a callback of a shared
+   * resource. May be handed on by itself.
+   */
+  readonly fetch: typeof globalThis.fetch
+  /**
+   * A state for background work, as `kest.keep()`.
+   * @throws {KestError} `ERR_KEST_STATE_ENDED` when the request is over
+   */
+  keep(): KeptState
+  /** A state for one of many things that happen on this connection, as `kest.fork()`: a message of a WebSocket. */
+  fork(): KestState
+}
+
+/** A request as the framework has it. */
+export interface Arrival {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** The URL as in the request line, where the framework changes `request.url` on the way. */
+  readonly url?: string | undefined
+  /** Whether the route lets a token name somebody else than the lineage does (K-IDENT). Default `false`. */
+  readonly switchIdentity?: boolean | undefined
+  /** What the log says of it beyond `node:http`; asked when there is a line to write. */
+  readonly known?: (() => KnownToFramework) | undefined
+  /** Whether somebody else than the handler answers by now, so that a handler that is done says nothing. Default: no. */
+  readonly isHandedOver?: (() => boolean) | undefined
+  /** OpenTelemetry's context for it, where the framework keeps one; default: the active one. */
+  readonly context?: (() => Context) | undefined
+}
+
+/** What an operation is decided for. */
+export interface OperationArrival {
+  /** What the options' functions are given: the request, in the framework's form. */
+  readonly args: readonly unknown[]
+  /** Whether somebody else has answered, or begun to. Default: whether anything was sent or ended. */
+  readonly isAnswered?: (() => boolean) | undefined
+}
+
+/** What a request has of whoever let it in. */
+interface Settings {
+  readonly kest: Kest
+  readonly stateGraceMs: number
+  readonly fetch: typeof globalThis.fetch | undefined
+}
+
+/**
+ * A request that was let in, until its response is over: what the parts of an adapter hand on to each other. Keep it where
+ * the application cannot write: in a `WeakMap`, by the framework's request.
+ */
+export class Exchange implements RequestKest {
+  readonly #settings: Settings
+  readonly #arrival: Arrival
+  readonly #caller: Caller
+  readonly #term: RequestTerm
+  /** The state before there was an operation. */
+  readonly #received: KestState
+  /** The innermost last. */
+  readonly #operations: Operation[] = []
+  /** OpenTelemetry's context of the request, for where the active one was lost. */
+  readonly #context: Context
+
+  /** Made by `Ingress.receive`. */
+  constructor(settings: Settings, arrival: Arrival, caller: Caller, received: KestState) {
+    this.#settings = settings
+    this.#arrival = arrival
+    this.#caller = caller
+    this.#received = received
+    this.#context = contextOf(arrival)
+    caller.deciding = false
+    const { stateGraceMs } = settings
+    this.#term = new RequestTerm(arrival.request, arrival.response, {
+      graceMs: stateGraceMs,
+      end: (graceMs) => this.#end(arrival.isHandedOver?.() ? stateGraceMs : graceMs),
+    })
+  }
+
+  get state(): KestState {
+    return this.operation?.state ?? this.#received
+  }
+
+  get operation(): Operation | null {
+    return this.#operations.at(-1) ?? null
+  }
+
+  get user(): string | null {
+    return actingIn(this.state)?.user ?? null
+  }
+
+  get agent(): string | null {
+    return actingIn(this.state)?.agent ?? null
+  }
+
+  get task(): string | null {
+    return actingIn(this.state)?.task ?? null
+  }
+
+  get passport(): Passport {
+    return new Passport(this.state.frame.lineage.strings())
+  }
+
+  get fetch(): typeof globalThis.fetch {
+    return (...args) => this.run(() => (this.#settings.fetch ?? globalThis.fetch)(...args))
+  }
+
+  keep(): KeptState {
+    return this.#settings.kest.keep(this.state)
+  }
+
+  fork(): KestState {
+    return this.#settings.kest.fork(this.state)
+  }
+
+  /** Continues in the request's state, whatever is ambient, and with no `kest.*` in OpenTelemetry's Baggage. */
+  run<T>(fn: () => T): T {
+    const active = contextOf(this.#arrival)
+    const lost = !this.#isOwn(currentState()) && trace.getSpan(active) === undefined
+    return context.with(lost ? this.#context : active, () => this.#settings.kest.run(this.state, fn))
+  }
+
+  /**
+   * Decides, signs, and lets the request be this operation from here on: `state` is the operation's, and ends with the
+   * response and its handlers. Each is within the one before. Go on by {@link run}.
+   *
+   * @throws {KestError} as `kest.begin`; `ERR_KEST_ABORTED` when nobody waits any more, or somebody else has answered
+   */
+  async begin(definition: OperationDefinition, { args, isAnswered }: OperationArrival): Promise<void> {
+    const { request, response } = this.#arrival
+    const answered = isAnswered ?? (() => response.headersSent || response.writableEnded)
+    const isGone = () => answered() || hasLeft(request, response)
+    this.#caller.deciding = true
+    try {
+      const operation = await this.run(() =>
+        this.#settings.kest.begin(definition, { state: this.state, args, isGone }),
+      )
+      operation.enter()
+      this.#operations.push(operation)
+      if (this.#term.closed) this.#end(this.#settings.stateGraceMs)
+    } finally {
+      this.#caller.deciding = false
+    }
+  }
+
+  /**
+   * Runs a handler in the request's state, and takes note of what it answers, which may be a promise: the state does not end
+   * before that has settled. Answers what to hand on. What parses a body by itself often continues in another context.
+   */
+  handle<T>(handler: () => T): T {
+    return this.#term.handle(() => (currentState() === this.state ? handler() : this.run(handler))) as T
+  }
+
+  #isOwn(state: KestState | null): boolean {
+    return state === this.#received || this.#operations.some((operation) => operation.state === state)
+  }
+
+  /** The innermost first: each joins the one that it ran in. */
+  #end(graceMs: number): void {
+    for (const operation of this.#operations.toReversed()) operation.settle(graceMs)
+    this.#received.lifetime.end(graceMs)
+  }
+}
+
+/** OpenTelemetry's context of a request without `kest.*` in its Baggage, where instrumentation has put it (K-AMBIENT). */
+export function contextOf(arrival: Arrival): Context {
+  return withoutKestBaggage(arrival.context?.() ?? context.active())
+}
