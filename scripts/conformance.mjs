@@ -23,10 +23,13 @@ for (const problem of problems) console.error(problem)
 process.exitCode = problems.length === 0 ? 0 : 1
 
 function testFiles(folder) {
-  return readdirSync(join(root, folder), { recursive: true })
-    .map((path) => join(folder, path))
-    .filter((path) => path.endsWith('.test.ts') && !/(^|\/)(node_modules|dist)\//.test(path))
-    .sort()
+  return (
+    readdirSync(join(root, folder), { recursive: true })
+      .map((path) => join(folder, path))
+      // Suites are declared by the tests of several packages.
+      .filter((path) => /(\.test|-suite)\.ts$/.test(path) && !/(^|\/)(node_modules|dist)\//.test(path))
+      .sort()
+  )
 }
 
 /** Every title of a test or a group in the file that names requirements. Skipped ones show nothing. */

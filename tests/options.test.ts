@@ -1,4 +1,5 @@
 import { Agent } from 'node:http'
+import { ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import * as audit from '../packages/audit/dist/index.js'
@@ -48,6 +49,17 @@ const CALLS: Record<string, (options: never) => unknown> = {
   '@kest/core.MemoryPseudonymKeys#rotate 0': (options) =>
     pseudonyms.rotate({ ...owner, ...(options as object) }),
   '@kest/core.PseudonymKeyFile.open 1': (options) => core.PseudonymKeyFile.open('keys.json', options),
+  '@kest/core.createIngress 1': (options) => core.createIngress('adapter', { kest, ...(options as object) }),
+  'new @kest/core.RouteOperations 1': (options) =>
+    new core.RouteOperations('protect()', { policy: 'read', ...(options as object) }),
+  '@kest/core.Exchange#begin 1': async (options) => {
+    const request = { headers: {}, rawHeaders: [] } as never
+    const response = new ServerResponse(request)
+    const exchange = await core
+      .createIngress('adapter', { kest, origin: 'internet' })
+      .receive({ request, response })
+    await exchange.begin(kest.operation(operation), { args: [], ...(options as object) })
+  },
   '@kest/core.configure 0': (options) => core.configure(options),
   '@kest/core.verified 0': (options) => core.verified({ ...operation, ...(options as object) }, () => 1),
   '@kest/core.createKest 0': (options) => core.createKest(options),
@@ -165,6 +177,8 @@ const CALLS: Record<string, (options: never) => unknown> = {
 const EXEMPT: Record<string, string> = {
   'new @kest/core.Kest 0': 'as createKest, which is how it is made',
   '@kest/core.parseEntry 1': 'for the audit: called for each entry, with an object that is made once',
+  'new @kest/core.Exchange 1': 'made by an ingress alone',
+  'new @kest/core.Exchange 3': 'made by an ingress alone',
   'new @kest/core.Operation 1': 'made by begin alone',
   '@kest/core.actingIn 0': 'a state, which Kest made',
   '@kest/core.Kest#run 0': 'a state, which Kest made',
@@ -182,6 +196,7 @@ const EXEMPT: Record<string, string> = {
   'new @kest/core.PolicyDeniedError 1': 'an error is made where something went wrong already',
   'new @kest/spiffe.SpiffeError 2': 'an error is made where something went wrong already',
   'new @kest/spiffe/verification.SpiffeError 2': 'an error is made where something went wrong already',
+  '@kest/core.Exchange#fetch 1': 'options of fetch',
   '@kest/core.Outages#failed 0': 'what failed is told of where something went wrong already',
   '@kest/core.keySourcesOf 0':
     'a document of others: members that are not of its format are ignored (SPEC §9.1)',

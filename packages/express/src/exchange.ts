@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Exchange, RequestKest } from '@kest/core'
+import type { Exchange, Ingress, RequestKest } from '@kest/core'
 import type { RequestParts } from './middleware.js'
 
 declare global {
@@ -12,26 +12,19 @@ declare global {
 }
 
 /** What a refused request is answered with: by Kest itself, or by the application's error handlers. */
-export type OnError = 'respond' | 'next'
-
-/** A request that was let in, and by which middleware. */
-export interface Entrance {
-  readonly exchange: Exchange
-  readonly onError: OnError
-  readonly ingress: unknown
-}
+export type OnError = Ingress['onError']
 
 /** Requests that were let in. Not a property of the request: nothing else can write it. */
-const entrances = new WeakMap<IncomingMessage, Entrance>()
+const exchanges = new WeakMap<IncomingMessage, Exchange>()
 
-/** How the request was let in; `undefined` when no ingress middleware did. */
-export function entranceOf(req: IncomingMessage): Entrance | undefined {
-  return entrances.get(req)
+/** The request's exchange; `undefined` when no ingress middleware let it in. */
+export function exchangeOf(req: IncomingMessage): Exchange | undefined {
+  return exchanges.get(req)
 }
 
-export function letIn(req: IncomingMessage & { kest?: RequestKest }, entrance: Entrance): void {
-  entrances.set(req, entrance)
-  req.kest = entrance.exchange
+export function letIn(req: IncomingMessage & { kest?: RequestKest }, exchange: Exchange): void {
+  exchanges.set(req, exchange)
+  req.kest = exchange
 }
 
 interface Pass {

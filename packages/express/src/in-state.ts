@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { entranceOf } from './exchange.js'
+import { exchangeOf } from './exchange.js'
 import { isProtect } from './protect.js'
 import type { Callable } from './router-parts.js'
 
@@ -27,6 +27,6 @@ export function inState(handler: unknown): unknown {
 }
 
 function handle(req: unknown, handler: () => unknown): unknown {
-  const entrance = entranceOf(req as IncomingMessage)
-  return entrance === undefined ? handler() : entrance.exchange.handle(handler)
+  const exchange = exchangeOf(req as IncomingMessage)
+  return exchange === undefined ? handler() : exchange.handle(handler)
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { type AdapterOptions, createIngress, KestConfigError, varyByBaggage } from '@kest/core'
 import { knownOf } from './about-request.js'
 import { answerLast } from './answer-last.js'
-import { entranceOf, letIn, type OnError } from './exchange.js'
+import { exchangeOf, letIn, type OnError } from './exchange.js'
 import type { KestMiddleware } from './middleware.js'
 import { misconfigured, refuse, refuseAgain } from './refuse.js'
 
@@ -61,10 +61,10 @@ export function kestExpress<Req extends IncomingMessage = IncomingMessage>(
 
   return function kestIngress(req, res, next) {
     if (refuseAgain(req, res)) return
-    const earlier = entranceOf(req)
+    const earlier = exchangeOf(req)
     if (earlier !== undefined) {
-      if (earlier.ingress === kestIngress) earlier.exchange.run(next)
-      else refuse(misconfigured(MOUNTED_TWICE), earlier.onError, req, res, next)
+      if (earlier.ingress === ingress) earlier.run(next)
+      else refuse(misconfigured(MOUNTED_TWICE), earlier.ingress.onError, req, res, next)
       return
     }
     answerLast(req)
@@ -79,7 +79,7 @@ export function kestExpress<Req extends IncomingMessage = IncomingMessage>(
       })
     receive().then(
       (exchange) => {
-        letIn(req, { exchange, onError, ingress: kestIngress })
+        letIn(req, exchange)
         exchange.run(next)
       },
       (error: unknown) => refuse(error, onError, req, res, next),

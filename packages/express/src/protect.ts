@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type OperationDefinition, type RouteOperationOptions, RouteOperations } from '@kest/core'
-import { entranceOf, notePass } from './exchange.js'
+import { exchangeOf, notePass } from './exchange.js'
 import type { KestMiddleware, Next, RequestParts } from './middleware.js'
 import { operationNameOf, patternText } from './operation-name.js'
 import { misconfigured, refuse, refuseAgain } from './refuse.js'
@@ -64,19 +64,18 @@ export function authorize(
   definition: () => OperationDefinition,
 ): void {
   if (refuseAgain(req, res)) return
-  const entrance = entranceOf(req)
-  if (entrance === undefined) {
+  const exchange = exchangeOf(req)
+  if (exchange === undefined) {
     const route = patternText(req.route?.path ?? '(none)')
     refuse(misconfigured(`${NOT_RECEIVED}; route: ${route}`), 'respond', req, res, next)
     return
   }
-  const { exchange, onError } = entrance
   const begin = async () => exchange.begin(definition(), { args: [req] })
   begin().then(
     () => {
       notePass(exchange, req)
       exchange.run(next)
     },
-    (error: unknown) => refuse(error, onError, req, res, next),
+    (error: unknown) => refuse(error, exchange.ingress.onError, req, res, next),
   )
 }

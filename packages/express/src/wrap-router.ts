@@ -1,6 +1,6 @@
 import { type IncomingMessage, METHODS } from 'node:http'
 import { KestConfigError, operationName, RouteOperations } from '@kest/core'
-import { entranceOf, hasPassed } from './exchange.js'
+import { exchangeOf, hasPassed } from './exchange.js'
 import { inState, isErrorHandler } from './in-state.js'
 import type { KestMiddleware, RequestParts } from './middleware.js'
 import { joinPatterns, patternText } from './operation-name.js'
@@ -146,7 +146,7 @@ const beforeLast: PutGuard = (guard, handlers) => {
 
 function createGuard(operations: RouteOperations<never>, place: Place, path: unknown): Guard {
   return function kestGuard(req, res, next) {
-    const exchange = entranceOf(req)?.exchange
+    const exchange = exchangeOf(req)
     // `route.all(a).get(b)`: both have the guard in front of them, and one request may go through both.
     if (exchange !== undefined && hasPassed(exchange, req)) exchange.run(next)
     else

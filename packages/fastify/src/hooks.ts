@@ -121,6 +121,7 @@ function judge(
     response: reply.raw,
     url: request.originalUrl,
     switchIdentity: protection?.switchIdentity,
+    isProtected: protection !== null,
     known: () => knownOf(request),
     // A handler that has hijacked its reply goes on when its promise has settled.
     isHandedOver: () => isHijacked(reply),

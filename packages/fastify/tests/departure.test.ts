@@ -29,48 +29,6 @@ function hesitant(): {
 }
 
 describe('a client that leaves', () => {
-  it('while its operation is being decided: the handler does not run and nothing is signed', async () => {
-    const { world, asked, decide } = hesitant()
-    const app = await world.app()
-    const run = vi.fn(async () => 'ran')
-    app.get('/x', policy, run)
-    const address = await app.listen({ host: '127.0.0.1', port: 0 })
-    const left = new Promise<void>((resolve) =>
-      app.server.once('connection', (socket) => socket.once('close', () => resolve())),
-    )
-    const socket = await connected(address)
-    socket.write(rawRequest('/x', []))
-    await asked
-    socket.destroy()
-    await left
-    await wait(5)
-    decide()
-    await expect.poll(() => world.denied()).toEqual(['GET /x'])
-    await wait(5)
-    expect(world.signed()).toEqual([])
-    expect(run).not.toHaveBeenCalled()
-    expect(world.spans()[0]?.attributes['error.type']).toBe('ERR_KEST_ABORTED')
-  })
-
-  it('K-ORDER with requests in its pipeline: none of their handlers runs', async () => {
-    const { world, asked, decide } = hesitant()
-    const app = await world.app()
-    const signals: AbortSignal[] = []
-    app.addHook('preHandler', async (request) => void signals.push(request.kest?.state.signal as AbortSignal))
-    const run = vi.fn(async () => 'ran')
-    app.get('/x', policy, run)
-    const socket = await connected(await app.listen({ host: '127.0.0.1', port: 0 }))
-    socket.write('GET /x HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(20))
-    await asked
-    await expect.poll(() => signals.length).toBe(20)
-    socket.resetAndDestroy()
-    await expect.poll(() => signals.filter(({ aborted }) => aborted).length).toBe(20)
-    decide()
-    await expect.poll(() => world.denied().length).toBe(20)
-    expect(world.signed()).toEqual([])
-    expect(run).not.toHaveBeenCalled()
-  })
-
   it('K-ORDER over HTTP/2, before its lineage was judged: the handler does not run', async () => {
     const world = new World()
     const app = createApp({ http2: true } as never)
@@ -111,26 +69,6 @@ describe('a client that leaves', () => {
     await judged.promise
     await expect.poll(() => world.denied()).toEqual(['GET /x'])
     expect(run).not.toHaveBeenCalled()
-  })
-
-  it('while the handler runs: its signal aborts, so that what it calls does not begin', async () => {
-    const world = new World()
-    const app = await world.app()
-    const started = deferred<AbortSignal>()
-    const ended = deferred<unknown>()
-    const charge = world.kest.verified({ operation: 'charge', policy: 'test' }, async () => 'paid')
-    app.get('/x', policy, async (request) => {
-      const signal = request.kest?.state.signal as AbortSignal
-      started.resolve(signal)
-      await once(signal, 'abort')
-      ended.resolve(await charge().catch((error) => error.code))
-      return 'ran'
-    })
-    const socket = await connected(await app.listen({ host: '127.0.0.1', port: 0 }))
-    socket.write(rawRequest('/x', []))
-    expect((await started.promise).aborted).toBe(false)
-    socket.destroy()
-    expect(await ended.promise).toBe('ERR_KEST_ABORTED')
   })
 
   it.each(['/x', '/nothing'])(

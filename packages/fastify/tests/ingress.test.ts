@@ -1,7 +1,6 @@
 import { createHash, generateKeyPairSync, sign } from 'node:crypto'
 import type { Server } from 'node:http'
 import { currentState, getCurrentUser } from '@kest/core'
-import { buildPassport } from '@kest/core/testing'
 import type { FastifyHttpOptions, FastifyInstance } from 'fastify'
 import { describe, expect, it, vi } from 'vitest'
 import type { KestFastifyOptions } from '../src/index.js'
@@ -26,72 +25,7 @@ async function setting(
   return { world, app, handler }
 }
 
-function tampered({ baggage }: { readonly baggage: string }): string {
-  const [, compact = ''] = /kest\.passport=%5B%22([\w.-]+)%22%5D/.exec(baggage) ?? []
-  const other = compact.replace(/.(?=.{60}$)/, (letter) => (letter === 'x' ? 'y' : 'x'))
-  return baggage.replace(compact, other)
-}
-
 describe('an internal listener', () => {
-  it('K-ROOT refuses a request without lineage', async () => {
-    const { app, handler, world } = await setting()
-    const response = await app.inject('/x')
-    expect([response.statusCode, response.json().code]).toEqual([403, 'ERR_KEST_LINEAGE_MISSING'])
-    expect(handler).not.toHaveBeenCalled()
-    expect(world.spans()).toEqual([])
-  })
-
-  it.each([
-    ['an empty passport', 'kest.passport=%5B%5D', 403, 'ERR_KEST_LINEAGE_MISSING'],
-    ['a tip that lost its passport', `kest.chain_tip=${'a'.repeat(64)}`, 403, 'ERR_KEST_TIP'],
-    ['what is no passport', 'kest.passport=%7B%7D', 400, 'ERR_KEST_PASSPORT_MALFORMED'],
-    ['what is no entry', 'kest.passport=%5B%22a.b%22%5D', 400, 'ERR_KEST_ENTRY_MALFORMED'],
-    ['a claim check that names nothing', 'kest.claim_check=6f0f3f0e-8f4e-4c52-9d5d-6d3c1d6c2a11', 403, null],
-  ])('K-INGRESS refuses %s', async (_name, baggage, status, code) => {
-    const { app, handler } = await setting()
-    const response = await app.inject({ url: '/x', headers: { baggage } })
-    expect(response.statusCode).toBe(status)
-    if (code !== null) expect(response.json().code).toBe(code)
-    expect(handler).not.toHaveBeenCalled()
-  })
-
-  it('K-OPTIONAL lets in a request without lineage where it is optional, worth nothing whatever the route says', async () => {
-    const { app, world } = await setting({ lineage: 'optional' })
-    const route = { policy: 'test', origin: 'internal', trustOverride: 100, user: 'admin' }
-    app.get('/raising', { config: { kest: route } }, async ({ kest }) => kest?.operation?.entry.trustScore)
-    const vary = (await app.inject('/x')).headers['vary']
-    expect([(await app.inject('/raising')).json(), vary]).toEqual([0, 'baggage'])
-    expect(world.engine.requests.at(-1)?.context).toMatchObject({
-      trust_score: 0,
-      subject: { taints: ['kest.unproven'], user: null },
-    })
-    expect((await app.inject({ url: '/x', headers: await lineage() })).json().user).toBe('alice')
-    const refused = await app.inject({ url: '/x', headers: { baggage: 'kest.passport=%5B%5D' } })
-    expect([refused.statusCode, refused.json().code]).toEqual([403, 'ERR_KEST_LINEAGE_MISSING'])
-  })
-
-  it('K-INGRESS refuses lineage whose signature does not hold', async () => {
-    const { app, handler } = await setting()
-    const response = await app.inject({ url: '/x', headers: { baggage: tampered(await lineage()) } })
-    expect([response.statusCode, response.json().code]).toEqual([403, 'ERR_KEST_SIGNATURE'])
-    expect(handler).not.toHaveBeenCalled()
-  })
-
-  it('K-BIND refuses lineage of a principal that nobody listed', async () => {
-    const { app, handler } = await setting()
-    const { headers } = await buildPassport([{ by: 'stranger', origin: 'system' }])
-    const response = await app.inject({ url: '/x', headers })
-    expect([response.statusCode, response.json().code]).toEqual([403, 'ERR_KEST_KEY_UNKNOWN'])
-    expect(handler).not.toHaveBeenCalled()
-  })
-
-  it('K-INGRESS verifies what matches no route, and gives it no entry', async () => {
-    const { app, world } = await setting()
-    expect((await app.inject('/nothing')).statusCode).toBe(403)
-    expect((await app.inject({ url: '/nothing', headers: await lineage() })).statusCode).toBe(404)
-    expect(world.spans()).toEqual([])
-  })
-
   it('K-AMBIENT knows who asks in a 404 handler of the application', async () => {
     const { app } = await setting()
     app.setNotFoundHandler(async (request, reply) =>
@@ -99,34 +33,6 @@ describe('an internal listener', () => {
     )
     const response = await app.inject({ url: '/nothing', headers: await lineage('alice') })
     expect(response.json()).toEqual({ user: 'alice', ambient: 'alice' })
-  })
-
-  it('K-SCOPE leaves no lineage in the headers for a proxy to forward, and everything else', async () => {
-    const { app } = await setting()
-    const { baggage } = await lineage()
-    const response = await app.inject({
-      url: '/x',
-      headers: { baggage: `tenant=7,${baggage},region=eu;ttl=1` },
-    })
-    expect(response.json().baggage).toBe('tenant=7,region=eu;ttl=1')
-    const alone = await app.inject({ url: '/x', headers: { baggage } })
-    expect(alone.json().baggage).toBeNull()
-  })
-
-  it('K-ONE joins several baggage lines', async () => {
-    const { app } = await setting()
-    const address = await app.listen({ host: '127.0.0.1', port: 0 })
-    const { baggage } = await lineage('alice')
-    const answer = await sendRaw(address, rawRequest('/x', ['Baggage: tenant=7', `BAGGAGE: ${baggage}`]))
-    expect(parseAnswer(answer)).toEqual({ status: 200, body: { user: 'alice', baggage: 'tenant=7' } })
-  })
-
-  it('K-ONE takes the same lineage twice for what it is', async () => {
-    const { app } = await setting()
-    const address = await app.listen({ host: '127.0.0.1', port: 0 })
-    const { baggage } = await lineage('alice')
-    const answer = await sendRaw(address, rawRequest('/x', [`baggage: ${baggage}`, `baggage: ${baggage}`]))
-    expect(parseAnswer(answer)).toMatchObject({ status: 200, body: { user: 'alice' } })
   })
 
   it.each([
@@ -161,22 +67,6 @@ describe('an internal listener', () => {
 })
 
 describe('an edge', () => {
-  it('K-EDGE removes inbound lineage, also forged, and begins anew', async () => {
-    const { app, world, handler } = await setting({ origin: 'user_input' })
-    const { baggage } = await lineage('mallory')
-    const forged = `${baggage},Kest.User=mallory,kest.jwt=abc,tenant=7`
-    const response = await app.inject({ url: '/x', headers: { baggage: forged } })
-    expect(response.json()).toEqual({ user: null, baggage: 'tenant=7' })
-    expect(handler).toHaveBeenCalledOnce()
-    expect(world.engine.requests[0]?.context).toMatchObject({
-      environment: { is_root: true },
-      trust_score: 40,
-    })
-    expect(world.logger.records).toContainEqual(
-      expect.objectContaining({ level: 'warn', message: expect.stringContaining('K-EDGE') }),
-    )
-  })
-
   it('K-EDGE takes the origin of a route for the trust of its root', async () => {
     const world = new World()
     const app = await world.app({ origin: 'user_input' })
@@ -258,17 +148,6 @@ describe('a bearer token', () => {
       prove('http://localhost/x/7', 'third'),
     ])
       expect((await get(proof)).statusCode).toBe(401)
-  })
-
-  it('F-IC-05 is refused when there are two', async () => {
-    const { app, handler } = await setting({ origin: 'user_input', token })
-    const address = await app.listen({ host: '127.0.0.1', port: 0 })
-    const lines = [bearer({ sub: 'alice' }), bearer({ sub: 'bob' })].map(
-      ({ authorization }) => `Authorization: ${authorization}`,
-    )
-    const { status } = parseAnswer(await sendRaw(address, rawRequest('/x', lines)))
-    expect(status).toBe(401)
-    expect(handler).not.toHaveBeenCalled()
   })
 
   it('K-IDENT may name another only where the route allows it', async () => {

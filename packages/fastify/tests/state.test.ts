@@ -10,7 +10,7 @@ import { describe, expect, it, vi } from 'vitest'
 import WebSocket from 'ws'
 import { kestFastify } from '../src/index.js'
 import { deferred } from './support/deferred.js'
-import { connected, rawRequest } from './support/raw.js'
+import { connected } from './support/raw.js'
 import { createApp, World } from './support/world.js'
 
 const policy = { config: { kest: { policy: 'test' } } }
@@ -30,20 +30,6 @@ async function world(options = {}, server = {}) {
 }
 
 describe('K-STATE the state of a request', () => {
-  it('K-STATE ends when its response is closed and its handler has settled, and that of its ingress with it', async () => {
-    const { app, states, note, listen, ended } = await world()
-    app.addHook('onRequest', async (request) => note(request))
-    app.get('/x', policy, async (request) => {
-      note(request)
-      return 'answered'
-    })
-    const response = await fetch(`${await listen()}/x`)
-    await response.text()
-    await ended(0).toBe(true)
-    await ended(1).toBe(true)
-    expect(states).toHaveLength(2)
-  })
-
   it('K-STATE does not end by finish: an answer that is written may not be closed', async () => {
     const { app, note, states, listen, ended } = await world()
     const atFinish = deferred<boolean>()
@@ -103,39 +89,6 @@ describe('K-STATE the state of a request', () => {
     expect(states[0]!.lifetime.ended).toBe(false)
     clock.advance(1)
     expect(states[0]!.lifetime.ended).toBe(true)
-  })
-
-  it('K-STATE is not ended by a client that leaves: calls of what began go on until the handler settles', async () => {
-    const { world: it, app, states, note, listen, ended } = await world()
-    const left = deferred()
-    const sent = deferred<object>()
-    const go = deferred()
-    app.get('/x', policy, async (request, reply) => {
-      note(request)
-      reply.raw.once('close', () => left.resolve())
-      await left.promise
-      sent.resolve(await it.kest.inject({}, 'http://hop2:8000'))
-      await go.promise
-      return 'too late'
-    })
-    const socket = await connected(await listen())
-    socket.write(rawRequest('/x', []))
-    await expect.poll(() => states.length).toBe(1)
-    socket.destroy()
-    expect(await sent.promise).toHaveProperty('baggage')
-    expect(states[0]!.lifetime.ended).toBe(false)
-    go.resolve()
-    await ended().toBe(true)
-  })
-
-  it('K-STATE ends with a handler that fails, too', async () => {
-    const { app, note, listen, ended } = await world()
-    app.get('/x', policy, async (request) => {
-      note(request)
-      throw new Error('no')
-    })
-    expect((await fetch(`${await listen()}/x`)).status).toBe(500)
-    await ended().toBe(true)
   })
 
   it('K-STATE lasts as long as what it streams', async () => {

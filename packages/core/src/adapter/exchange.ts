@@ -1,10 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Context, context, trace } from '@opentelemetry/api'
-import type { Kest } from '../config/kest.js'
-import { actingIn } from '../context/state.js'
+import { assertOptions } from '../assert-options.js'
 import type { KeptState } from '../context/derived-states.js'
 import type { KnownToFramework } from '../context/request-facts.js'
-import { currentState, type KestState } from '../context/state.js'
+import { actingIn, currentState, type KestState } from '../context/state.js'
 import type { Operation } from '../hook/operation.js'
 import type { OperationDefinition } from '../hook/operation-definition.js'
 import { hasLeft } from '../ingress/departure.js'
@@ -12,6 +11,7 @@ import { RequestTerm } from '../ingress/request-term.js'
 import { Passport } from '../passport/passport.js'
 import { withoutKestBaggage } from '../propagation/propagator.js'
 import type { Caller } from './caller.js'
+import type { Ingress } from './ingress.js'
 
 /**
  * What Kest knows about a request, on the request itself: `request.kest`. The ambient accessors say the same where they are
@@ -54,6 +54,11 @@ export interface Arrival {
   readonly url?: string | undefined
   /** Whether the route lets a token name somebody else than the lineage does (K-IDENT). Default `false`. */
   readonly switchIdentity?: boolean | undefined
+  /**
+   * Whether the route is known to be protected: until its operation has begun any end of the response, also by a time-out, stops
+   * what is asked in between. Default `false`.
+   */
+  readonly isProtected?: boolean | undefined
   /** What the log says of it beyond `node:http`; asked when there is a line to write. */
   readonly known?: (() => KnownToFramework) | undefined
   /** Whether somebody else than the handler answers by now, so that a handler that is done says nothing. Default: no. */
@@ -70,19 +75,15 @@ export interface OperationArrival {
   readonly isAnswered?: (() => boolean) | undefined
 }
 
-/** What a request has of whoever let it in. */
-interface Settings {
-  readonly kest: Kest
-  readonly stateGraceMs: number
-  readonly fetch: typeof globalThis.fetch | undefined
-}
+const BEGIN_OPTIONS: ReadonlySet<string> = new Set<keyof OperationArrival>(['args', 'isAnswered'])
 
 /**
  * A request that was let in, until its response is over: what the parts of an adapter hand on to each other. Keep it where
  * the application cannot write: in a `WeakMap`, by the framework's request.
  */
 export class Exchange implements RequestKest {
-  readonly #settings: Settings
+  /** Who let it in. */
+  readonly ingress: Ingress
   readonly #arrival: Arrival
   readonly #caller: Caller
   readonly #term: RequestTerm
@@ -94,14 +95,14 @@ export class Exchange implements RequestKest {
   readonly #context: Context
 
   /** Made by `Ingress.receive`. */
-  constructor(settings: Settings, arrival: Arrival, caller: Caller, received: KestState) {
-    this.#settings = settings
+  constructor(ingress: Ingress, arrival: Arrival, caller: Caller, received: KestState) {
+    this.ingress = ingress
     this.#arrival = arrival
     this.#caller = caller
     this.#received = received
     this.#context = contextOf(arrival)
-    caller.deciding = false
-    const { stateGraceMs } = settings
+    caller.deciding = arrival.isProtected ?? false
+    const { stateGraceMs } = ingress
     this.#term = new RequestTerm(arrival.request, arrival.response, {
       graceMs: stateGraceMs,
       end: (graceMs) => this.#end(arrival.isHandedOver?.() ? stateGraceMs : graceMs),
@@ -133,22 +134,22 @@ export class Exchange implements RequestKest {
   }
 
   get fetch(): typeof globalThis.fetch {
-    return (...args) => this.run(() => (this.#settings.fetch ?? globalThis.fetch)(...args))
+    return (...args) => this.run(() => (this.ingress.fetch ?? globalThis.fetch)(...args))
   }
 
   keep(): KeptState {
-    return this.#settings.kest.keep(this.state)
+    return this.ingress.kest.keep(this.state)
   }
 
   fork(): KestState {
-    return this.#settings.kest.fork(this.state)
+    return this.ingress.kest.fork(this.state)
   }
 
   /** Continues in the request's state, whatever is ambient, and with no `kest.*` in OpenTelemetry's Baggage. */
   run<T>(fn: () => T): T {
     const active = contextOf(this.#arrival)
     const lost = !this.#isOwn(currentState()) && trace.getSpan(active) === undefined
-    return context.with(lost ? this.#context : active, () => this.#settings.kest.run(this.state, fn))
+    return context.with(lost ? this.#context : active, () => this.ingress.kest.run(this.state, fn))
   }
 
   /**
@@ -157,20 +158,25 @@ export class Exchange implements RequestKest {
    *
    * @throws {KestError} as `kest.begin`; `ERR_KEST_ABORTED` when nobody waits any more, or somebody else has answered
    */
-  async begin(definition: OperationDefinition, { args, isAnswered }: OperationArrival): Promise<void> {
+  async begin(definition: OperationDefinition, arrival: OperationArrival): Promise<void> {
+    assertOptions('exchange.begin', arrival, BEGIN_OPTIONS)
+    const { args, isAnswered } = arrival
     const { request, response } = this.#arrival
     const answered = isAnswered ?? (() => response.headersSent || response.writableEnded)
     const isGone = () => answered() || hasLeft(request, response)
+    const before = this.#caller.deciding
     this.#caller.deciding = true
     try {
       const operation = await this.run(() =>
-        this.#settings.kest.begin(definition, { state: this.state, args, isGone }),
+        this.ingress.kest.begin(definition, { state: this.state, args, isGone }),
       )
       operation.enter()
       this.#operations.push(operation)
-      if (this.#term.closed) this.#end(this.#settings.stateGraceMs)
-    } finally {
+      if (this.#term.closed) this.#end(this.ingress.stateGraceMs)
       this.#caller.deciding = false
+    } catch (error) {
+      this.#caller.deciding = before
+      throw error
     }
   }
 

@@ -1,4 +1,5 @@
 import { context } from '@opentelemetry/api'
+import { assertOptions } from '../assert-options.js'
 import { peerOf } from '../binding/peer.js'
 import { getActiveKest } from '../config/active.js'
 import type { Kest } from '../config/kest.js'
@@ -37,6 +38,8 @@ export interface Ingress {
   readonly kest: Kest
   readonly listener: Listener
   readonly onError: 'respond' | 'next'
+  readonly stateGraceMs: number
+  readonly fetch: typeof globalThis.fetch | undefined
   /**
    * Judges a request, before anything else of the application runs. What reads its headers behind finds no lineage in them.
    *
@@ -44,6 +47,17 @@ export interface Ingress {
    */
   receive(arrival: Arrival): Promise<Exchange>
 }
+
+const ARRIVAL: ReadonlySet<string> = new Set<keyof Arrival>([
+  'request',
+  'response',
+  'url',
+  'switchIdentity',
+  'isProtected',
+  'known',
+  'isHandedOver',
+  'context',
+])
 
 /**
  * For adapters: what they share, with its options checked. `docs/adapters.md` says what an adapter has to do.
@@ -59,8 +73,14 @@ export interface Ingress {
  * ```
  */
 export function createIngress(where: string, options: AdapterOptions): Ingress {
-  const { kest = getActiveKest(), onError = 'respond', stateGraceMs, fetch, ...listenerOptions } = options
-  const settings = { kest, fetch, stateGraceMs: toStateGraceMs(where, stateGraceMs) }
+  const {
+    kest = getActiveKest(),
+    onError = 'respond',
+    stateGraceMs: graceMs,
+    fetch,
+    ...listenerOptions
+  } = options
+  const stateGraceMs = toStateGraceMs(where, graceMs)
   if (fetch !== undefined && typeof fetch !== 'function')
     throw new KestConfigError(`${where}.fetch: expected a function`)
   if (onError !== 'respond' && onError !== 'next')
@@ -70,6 +90,7 @@ export function createIngress(where: string, options: AdapterOptions): Ingress {
   const listener = kest.listener(listenerOptions)
 
   async function receive(arrival: Arrival): Promise<Exchange> {
+    assertOptions('ingress.receive', arrival, ARRIVAL)
     const { request, response, url, switchIdentity, known } = arrival
     closeAnsweredUpgrade(request, response)
     const caller = new Caller(request, response)
@@ -85,8 +106,9 @@ export function createIngress(where: string, options: AdapterOptions): Ingress {
         switchIdentity,
       }),
     )
-    return new Exchange(settings, arrival, caller, state)
+    return new Exchange(ingress, arrival, caller, state)
   }
 
-  return Object.freeze({ kest, listener, onError, receive })
+  const ingress = Object.freeze({ kest, listener, onError, stateGraceMs, fetch, receive })
+  return ingress
 }

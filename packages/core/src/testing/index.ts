@@ -1,5 +1,7 @@
 export { MockIdentityProvider } from '../identity/mock.js'
 export { type BuiltPassport, buildPassport, type PassportStep } from './build-passport.js'
 export { FakeClock } from './fake-clock.js'
+export type { InboundAdapter, SuiteRequest, SuiteRoute } from './inbound-adapter.js'
+export { testInbound } from './inbound-suite.js'
 export { type MockDecisions, MockPolicyEngine } from './mock-engine.js'
 export { type LogRecord, RecordingLogger } from './recording-logger.js'
