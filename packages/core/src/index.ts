@@ -154,6 +154,7 @@ export { deploymentInForce, type InForce, type InForceOptions } from './policy/i
 export type { LineageObservation, Observation, PolicyObservation } from './policy/observation.js'
 export type { Policies } from './policy/policies.js'
 export type { ObservedPolicy, TierPolicies } from './policy/tiers.js'
+export { createPrivateSlot, type PrivateSlot } from './private-slot.js'
 export { BaggageManager } from './propagation/baggage-manager.js'
 export type { CacheProvider } from './propagation/cache.js'
 export type { CarrierHeaders, HeadersLike, HeaderValue, InjectableHeaders } from './propagation/headers.js'

@@ -1,10 +1,12 @@
+import { createPrivateSlot } from './private-slot.js'
+
 interface Waiting {
   readonly who: Set<() => void>
   /** Takes the one listener away. */
   forget(): void
 }
 
-const waiting = new WeakMap<AbortSignal, Waiting>()
+const waiting = createPrivateSlot<AbortSignal, Waiting | undefined>()
 
 /**
  * Calls back once when `signal` aborts, at once if it has; answers how to leave. However many wait for one signal, it has one
@@ -27,7 +29,7 @@ export function onAbort(signal: AbortSignal, listener: () => void): () => void {
 function listenTo(signal: AbortSignal): Waiting {
   const who = new Set<() => void>()
   const tell = (): void => {
-    waiting.delete(signal)
+    waiting.set(signal, undefined)
     const all = [...who]
     who.clear()
     for (const listener of all) listener()
@@ -36,7 +38,7 @@ function listenTo(signal: AbortSignal): Waiting {
   const one = {
     who,
     forget: () => {
-      waiting.delete(signal)
+      waiting.set(signal, undefined)
       signal.removeEventListener('abort', tell)
     },
   }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Exchange, Ingress, RequestKest } from '@kest/core'
+import { createPrivateSlot, type Exchange, type Ingress, type RequestKest } from '@kest/core'
 import type { RequestParts } from './middleware.js'
 
 declare global {
@@ -15,7 +15,7 @@ declare global {
 export type OnError = Ingress['onError']
 
 /** Requests that were let in. Not a property of the request: nothing else can write it. */
-const exchanges = new WeakMap<IncomingMessage, Exchange>()
+const exchanges = createPrivateSlot<IncomingMessage, Exchange>()
 
 /** The request's exchange; `undefined` when no ingress middleware let it in. */
 export function exchangeOf(req: IncomingMessage): Exchange | undefined {

@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { inspect } from 'node:util'
-import { KestConfigError, respond, toError, toProblem } from '@kest/core'
+import { createPrivateSlot, KestConfigError, respond, toError, toProblem } from '@kest/core'
 import type { OnError } from './exchange.js'
 import type { Next } from './middleware.js'
 import { sealLayers } from './seal-layers.js'
 
 /** Why requests were refused. Not a property of the request: nothing else can write it. */
-const refusals = new WeakMap<IncomingMessage, Error>()
+const refusals = createPrivateSlot<IncomingMessage, Error>()
 
 /**
  * Ends the way of a request, so that nothing behind it runs: it is answered here, or with `onError: 'next'` by the

@@ -1,5 +1,6 @@
 import {
   closeAnsweredUpgrade,
+  createPrivateSlot,
   cutOff,
   type Exchange,
   KestConfigError,
@@ -106,7 +107,7 @@ function kestReceive(
 }
 
 /** Once for each request: a 404 that is called for meanwhile finds the lineage taken out of the headers. */
-const judged = new WeakMap<FastifyRequest, Promise<Exchange>>()
+const judged = createPrivateSlot<FastifyRequest, Promise<Exchange>>()
 
 function judge(
   { ingress }: Scope,

@@ -1,9 +1,9 @@
-import { cutOff, OnceAWhile, type Problem, toError, toProblem } from '@kest/core'
+import { createPrivateSlot, cutOff, OnceAWhile, type Problem, toError, toProblem } from '@kest/core'
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import type { Turn } from './turn.js'
 
 /** Why requests were refused. */
-const refusals = new WeakMap<FastifyRequest, Error>()
+const refusals = createPrivateSlot<FastifyRequest, Error>()
 
 /** Why a request was refused; `undefined` when it was not, or not yet. */
 export function refusalOf(request: FastifyRequest): Error | undefined {

@@ -1,4 +1,4 @@
-import type { Exchange, RequestKest } from '@kest/core'
+import { createPrivateSlot, type Exchange, type RequestKest } from '@kest/core'
 import type { FastifyRequest } from 'fastify'
 
 /**
@@ -11,7 +11,7 @@ export type KestRequest = RequestKest
  * Requests that were judged; `null` for those that are left alone. Not on the request, where others could write it; and by
  * Fastify's request, since one of Node's may be routed again as another.
  */
-const exchanges = new WeakMap<FastifyRequest, Exchange | null>()
+const exchanges = createPrivateSlot<FastifyRequest, Exchange | null>()
 
 /** `undefined` for a request that was not judged yet, `null` for one that is left alone. */
 export function exchangeOf(request: FastifyRequest): Exchange | null | undefined {

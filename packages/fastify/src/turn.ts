@@ -1,7 +1,8 @@
+import { createPrivateSlot } from '@kest/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** How many answers a reply was given. More than one: an error in what sends it, or after a time-out. */
-const given = new WeakMap<FastifyReply, number>()
+const given = createPrivateSlot<FastifyReply, number>()
 
 /** Called by the first hooks of an answer, which run at once when it is given; others may hold it back still. */
 export function noteAnswer(reply: FastifyReply): void {
@@ -10,7 +11,7 @@ export function noteAnswer(reply: FastifyReply): void {
 
 /** Whether somebody else than Fastify answers, or has answered. */
 export function isHijacked(reply: FastifyReply): boolean {
-  return reply.sent && !given.has(reply)
+  return reply.sent && given.get(reply) === undefined
 }
 
 /**

@@ -4,6 +4,7 @@ import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { Lineage } from '../passport/lineage.js'
 import { tipsDigest } from '../passport/stated-tips.js'
 import type { IdentityContext } from '../passport/verified.js'
+import { createPrivateSlot } from '../private-slot.js'
 import { type EncodedMember, encodeValue } from './baggage.js'
 import { MEMBER } from './baggage-names.js'
 import { type ClaimStore, storeClaim } from './claim-check.js'
@@ -58,7 +59,7 @@ interface Encoded {
   claim?: { readonly store: ClaimStore; readonly until: number; readonly id: MaybePromise<string> }
 }
 
-const encodings = new WeakMap<Lineage, Encoded>()
+const encodings = createPrivateSlot<Lineage, Encoded>()
 
 /**
  * The `kest.*` members for an outgoing request: the passport in the first tier that fits, its tips, its sender's token, and who acts
