@@ -11,8 +11,8 @@ import {
 import { context } from '@opentelemetry/api'
 import { type Dispatch, type DispatchHandler, type DispatchOptions, refuse } from './dispatcher.js'
 import { takeBaggage } from './headers.js'
-import { bodyInOwnContext, inOwnContext } from './own-context.js'
-import { guarded } from './passport-guard.js'
+import { type Around, bodyInOwnContext, inOwnContext } from './own-context.js'
+import { PASSPORT_GUARD } from './passport-guard.js'
 import { currentCall, watchRedirects } from './redirects.js'
 import { targetOf } from './target.js'
 
@@ -69,11 +69,12 @@ function prepare(
   const finish = (baggage: string | undefined): Prepared => {
     const carriesPassport = baggage !== undefined && CARRIES_PASSPORT.test(baggage)
     if (carriesPassport && watch?.follows === true) refuseRedirect(url)
-    const ours = watch === null ? inOwnContext(handler, own) : watch.watched(inOwnContext(handler, watch.own))
+    const around: Around[] = watch === null ? [] : [watch.around]
+    if (carriesPassport) around.push(PASSPORT_GUARD)
     const [headers, body] = [put(baggage), bodyInOwnContext(options.body, own)]
     return {
       options: headers === options.headers && body === options.body ? options : { ...options, headers, body },
-      handler: carriesPassport ? guarded(ours) : ours,
+      handler: inOwnContext(handler, watch?.own ?? own, around),
     }
   }
   // A tunnel is asked of the proxy, which is nobody's next hop.

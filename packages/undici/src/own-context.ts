@@ -1,5 +1,10 @@
 import type { InContext } from '@kest/core'
 
+type Method = (...args: unknown[]) => unknown
+
+/** What is done around methods of a handler: by their names, made of the method itself. */
+export type Around = Readonly<Record<string, (method: Method) => Method>>
+
 /** Methods that hand a connection over, and which of their arguments it is: undici's first generation, its second. */
 const HANDS_OVER: ReadonlyMap<PropertyKey, number> = new Map([
   ['onUpgrade', 2],
@@ -14,22 +19,60 @@ const HANDS_OVER: ReadonlyMap<PropertyKey, number> = new Map([
  *
  * In all else it is the handler that was given: undici tells generations and abilities of a handler by the methods that
  * it has, and those are called on itself, wherever it has them from.
+ *
+ * @param around what is done around its methods, before they enter that context: the last is the outermost
  */
-export function inOwnContext<Handler extends object>(handler: Handler, own: InContext): Handler {
+export function inOwnContext<Handler extends object>(
+  handler: Handler,
+  own: InContext,
+  around: readonly Around[] = [],
+): Handler {
   // The target is empty, since a proxy may not answer otherwise than a frozen target does.
-  return new Proxy(Object.create(handler) as Handler, {
-    get(_, key) {
-      const method: unknown = Reflect.get(handler, key)
-      if (typeof method !== 'function') return method
-      const connection = HANDS_OVER.get(key)
-      return (...args: unknown[]): unknown => {
-        // It is this dispatch's from here on, and its events would still be those of whoever opened it.
-        if (connection !== undefined) bindMethods(args[connection], ['emit'], own)
-        return own(() => Reflect.apply(method, handler, args))
-      }
-    },
-    set: (_, key, value) => Reflect.set(handler, key, value),
-  })
+  return new Proxy({} as Handler, new InOwnContext(handler, own, around))
+}
+
+/** One for each dispatch: its methods are compiled once. */
+class InOwnContext<Handler extends object> implements ProxyHandler<Handler> {
+  readonly #handler: Handler
+  readonly #own: InContext
+  readonly #around: readonly Around[]
+
+  constructor(handler: Handler, own: InContext, around: readonly Around[]) {
+    this.#handler = handler
+    this.#own = own
+    this.#around = around
+  }
+
+  get(_: Handler, key: PropertyKey): unknown {
+    const method: unknown = Reflect.get(this.#handler, key)
+    if (typeof method !== 'function') return method
+    let made = this.#bound(method as Method, HANDS_OVER.get(key))
+    for (const around of this.#around)
+      if (Object.hasOwn(around, key)) made = (around[key as string] as (method: Method) => Method)(made)
+    return made
+  }
+
+  set(_: Handler, key: PropertyKey, value: unknown): boolean {
+    return Reflect.set(this.#handler, key, value)
+  }
+
+  has(_: Handler, key: PropertyKey): boolean {
+    return Reflect.has(this.#handler, key)
+  }
+
+  getPrototypeOf(): object | null {
+    return Reflect.getPrototypeOf(this.#handler)
+  }
+
+  #bound(method: Method, connection: number | undefined): Method {
+    const handler = this.#handler
+    const own = this.#own
+    return (...args) => {
+      // It is this dispatch's from here on, and its events would still be those of whoever opened it.
+      if (connection !== undefined) bindMethods(args[connection], ['emit'], own)
+      return own(() => Reflect.apply(method, handler, args))
+    }
+  }
 }
 
 /**

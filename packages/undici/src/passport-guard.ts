@@ -1,9 +1,8 @@
 import { KestError } from '@kest/core'
-import { replacing } from './delegate.js'
-import type { DispatchHandler } from './dispatcher.js'
+import type { Around } from './own-context.js'
 
 /**
- * What waits for the response of a request with a passport, guarded against what stands around Kest.
+ * What guards whoever waits for the response of a request with a passport against what stands around Kest.
  *
  * A dispatcher below Kest that follows redirects by itself sends the same headers to wherever it is told, and Kest is
  * not asked again (K-REDIRECT). undici tells the handler of a redirect before anything of the next request is written;
@@ -12,21 +11,18 @@ import type { DispatchHandler } from './dispatcher.js'
  * A cache above Kest does not see the passport, and would give the answer to whoever asks next. `Vary: *` (RFC 9110
  * §12.5.5) says that no other request may have it.
  */
-export function guarded<Handler extends DispatchHandler>(handler: Handler): Handler {
-  return replacing(handler, {
-    onRequestStart(controller, context) {
-      if (wasRedirected(context)) controller.abort(redirectedBelow())
-      else handler.onRequestStart?.(controller, context)
-    },
-    onConnect(abort, context) {
-      if (wasRedirected(context)) abort(redirectedBelow())
-      else handler.onConnect?.(abort, context)
-    },
-    onResponseStart(controller, status, headers, message) {
-      handler.onResponseStart?.(controller, status, { ...headers, vary: '*' }, message)
-    },
-  })
-}
+export const PASSPORT_GUARD: Around = Object.freeze<Around>({
+  onRequestStart: (start) => (controller, context) => {
+    if (wasRedirected(context)) (controller as { abort(reason: Error): void }).abort(redirectedBelow())
+    else start(controller, context)
+  },
+  onConnect: (connect) => (abort, context) => {
+    if (wasRedirected(context)) (abort as (reason: Error) => void)(redirectedBelow())
+    else connect(abort, context)
+  },
+  onResponseStart: (start) => (controller, status, headers, message) =>
+    start(controller, status, { ...(headers as object), vary: '*' }, message),
+})
 
 function wasRedirected(context: unknown): boolean {
   const history = (context as { readonly history?: unknown } | null | undefined)?.history

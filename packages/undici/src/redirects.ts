@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { currentState, type InContext, isRedirect, type KestState, RedirectsSeen } from '@kest/core'
-import { replacing } from './delegate.js'
-import type { DispatchHandler, DispatchOptions } from './dispatcher.js'
+import type { DispatchOptions } from './dispatcher.js'
 import { FetchCall } from './fetch-call.js'
+import type { Around } from './own-context.js'
 
 /** One thing that may dispatch again when it is answered a redirect: a call of fetch, or a handler and what it calls. */
 type Trail = FetchCall | { readonly redirected: true }
@@ -31,8 +31,8 @@ export interface RedirectWatch {
   readonly follows: boolean
   /** Where its handler is to run: what that dispatches after a redirect follows it. */
   readonly own: InContext
-  /** The handler, whose answer is looked at. */
-  watched(handler: DispatchHandler): DispatchHandler
+  /** Looks at the answer. */
+  readonly around: Around
 }
 
 /**
@@ -68,17 +68,20 @@ export function watchRedirects(
   return {
     follows: trail?.redirected === true || (state !== null && seen.take(state, url)),
     own: (fn) => (redirected ? own(() => trails.run(REDIRECTED, fn)) : own(fn)),
-    watched: (handler) =>
-      replacing(handler, {
-        onHeaders(status, headers, ...rest) {
+    around: {
+      onHeaders:
+        (take) =>
+        (status, headers, ...rest) => {
           answered(status, () => pairs(headers))
-          return handler.onHeaders?.(status, headers, ...rest)
+          return take(status, headers, ...rest)
         },
-        onResponseStart(controller, status, headers, ...rest) {
+      onResponseStart:
+        (start) =>
+        (controller, status, headers, ...rest) => {
           answered(status, () => Object.entries(headers ?? {}))
-          return handler.onResponseStart?.(controller, status, headers, ...rest)
+          return start(controller, status, headers, ...rest)
         },
-      }),
+    },
   }
 }
 
