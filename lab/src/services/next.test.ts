@@ -29,6 +29,22 @@ it('asks for the same item, and passes the answer on', async () => {
   expect(lines).toEqual([])
 })
 
+it('hands the headers that it is given to its client, and none of its own', async () => {
+  const given: unknown[] = []
+  const next = new NextHop({
+    service: 'hop2',
+    url: URL_OF_NEXT,
+    timeoutMs: 60_000,
+    send: (_url, _signal, headers) => {
+      given.push(headers)
+      return answers(200, '{"service":"hop3"}')()
+    },
+  })
+  await next.ask('/', { baggage: 'a=1' })
+  await next.ask('/')
+  expect(given).toEqual([{ baggage: 'a=1' }, undefined])
+})
+
 it("passes on the next hop's refusal with its code", async () => {
   const { next } = hop(answers(503, '{"code":"ERR_KEST_ENGINE"}'))
   expect(await next.ask('/')).toEqual({

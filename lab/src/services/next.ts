@@ -44,7 +44,11 @@ export interface NextHopOptions {
    */
   readonly timeoutMs: number
   /** By the client of one's choice. */
-  readonly send: (url: URL, signal: AbortSignal) => Promise<Sent>
+  readonly send: (
+    url: URL,
+    signal: AbortSignal,
+    headers: Readonly<Record<string, string>> | undefined,
+  ) => Promise<Sent>
   /** Default: lines of JSON on standard error. */
   readonly log?: (line: object) => void
 }
@@ -66,16 +70,17 @@ export class NextHop {
 
   /**
    * @param from the path that was asked for, whose query is passed on
+   * @param headers of the request, where the client does not put them there by itself
    * @throws {KestError} when the passport cannot be sent
    */
-  async ask(from: string): Promise<Forwarded> {
+  async ask(from: string, headers?: Readonly<Record<string, string>>): Promise<Forwarded> {
     const { service, url, timeoutMs, send } = this.#options
     // `AbortSignal.timeout` would go off after each answer, too, for nobody.
     const late = new AbortController()
     const timer = setTimeout(() => late.abort(), timeoutMs)
     const { signal } = late
     try {
-      const answer = await send(forward(url, from), signal)
+      const answer = await send(forward(url, from), signal, headers)
       const next = read(await answer.text())
       if (next === null)
         return this.#failed('ERR_NEXT_ANSWER', `it answered ${answer.status}, and no JSON of a service`)

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import express from 'express'
 import { Agent, request } from 'undici'
-import { forward } from '../../services/item.js'
+import { NextHop } from '../../services/next.js'
 import { endInGoodOrder } from '../../services/serve.js'
 import { readSettings, required } from '../../services/settings.js'
 
@@ -10,15 +10,24 @@ const settings = readSettings(process.env)
 const next = required(settings.next, 'NEXT_URL')
 const dispatcher = new Agent()
 
+const nextHop = new NextHop({
+  service: 'hop2',
+  url: next,
+  timeoutMs: 3_000,
+  async send(url, signal) {
+    const { statusCode, body } = await request(url, { dispatcher, signal })
+    return { status: statusCode, text: () => body.text() }
+  },
+})
+
 const app = express()
 app.disable('x-powered-by')
 app.get('/health', (_request, response) => {
   response.json({ status: 'ok' })
 })
 app.get('/', async ({ url }, response) => {
-  const { statusCode, body } = await request(forward(next, url), { dispatcher })
-  if (statusCode !== 200) response.status(502)
-  response.json({ service: 'hop2', next: await body.json() })
+  const { status, body } = await nextHop.ask(url)
+  response.status(status).json(body)
 })
 
 const server = app.listen(settings.port, settings.host)

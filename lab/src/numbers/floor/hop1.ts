@@ -1,6 +1,7 @@
 // hop1 at the floor: signed lineage by plain APIs of Node, and no Kest.
 import { fastify } from 'fastify'
-import { forward, itemOf } from '../../services/item.js'
+import { ITEM_QUERY, itemOf } from '../../services/item.js'
+import { NextHop } from '../../services/next.js'
 import { endInGoodOrder } from '../../services/serve.js'
 import { readSettings, required } from '../../services/settings.js'
 import { createHop } from './hop.js'
@@ -10,13 +11,26 @@ const settings = readSettings(process.env)
 const next = required(settings.next, 'NEXT_URL')
 const pass = await createHop('hop1/users_may_start', settings)
 
+const nextHop = new NextHop({
+  service: 'hop1',
+  url: next,
+  timeoutMs: 6_000,
+  async send(url, signal, headers = {}) {
+    const response = await fetch(url, { signal, headers })
+    return { status: response.status, text: () => response.text() }
+  },
+})
+
 const app = fastify()
 app.get('/health', () => ({ status: 'ok' }))
-app.get('/', async ({ url }, reply) => {
-  const baggage = writeBaggage(await pass(undefined, itemOf(url)))
-  const response = await fetch(forward(next, url), { headers: { baggage } })
-  if (!response.ok) reply.code(502)
-  return { service: 'hop1', next: await response.json() }
+app.get('/', {
+  schema: { querystring: ITEM_QUERY },
+  async handler({ url }, reply) {
+    const baggage = writeBaggage(await pass(undefined, itemOf(url)))
+    const { status, body } = await nextHop.ask(url, { baggage })
+    reply.code(status)
+    return body
+  },
 })
 
 await app.listen({ host: settings.host, port: settings.port })

@@ -2,7 +2,8 @@
 import { once } from 'node:events'
 import express from 'express'
 import { Agent, request } from 'undici'
-import { forward, itemOf } from '../../services/item.js'
+import { itemOf } from '../../services/item.js'
+import { NextHop } from '../../services/next.js'
 import { endInGoodOrder } from '../../services/serve.js'
 import { readSettings, required } from '../../services/settings.js'
 import { createHop } from './hop.js'
@@ -13,6 +14,16 @@ const next = required(settings.next, 'NEXT_URL')
 const pass = await createHop('hop2/from_hop1', settings)
 const dispatcher = new Agent()
 
+const nextHop = new NextHop({
+  service: 'hop2',
+  url: next,
+  timeoutMs: 3_000,
+  async send(url, signal, headers = {}) {
+    const { statusCode, body } = await request(url, { dispatcher, signal, headers })
+    return { status: statusCode, text: () => body.text() }
+  },
+})
+
 const app = express()
 app.disable('x-powered-by')
 app.get('/health', (_request, response) => {
@@ -20,9 +31,8 @@ app.get('/health', (_request, response) => {
 })
 app.get('/', async ({ url, headers }, response) => {
   const baggage = writeBaggage(await pass(headers['baggage'], itemOf(url)))
-  const { statusCode, body } = await request(forward(next, url), { dispatcher, headers: { baggage } })
-  if (statusCode !== 200) response.status(502)
-  response.json({ service: 'hop2', next: await body.json() })
+  const { status, body } = await nextHop.ask(url, { baggage })
+  response.status(status).json(body)
 })
 
 const server = app.listen(settings.port, settings.host)
