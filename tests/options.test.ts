@@ -1,5 +1,4 @@
-import { Agent } from 'node:http'
-import { ServerResponse } from 'node:http'
+import { Agent, ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import * as audit from '../packages/audit/dist/index.js'

@@ -33,7 +33,7 @@ interface Pass {
 }
 
 /** In which pass through a route the innermost operation has begun. */
-const passes = new WeakMap<Exchange, Pass>()
+const passes = createPrivateSlot<Exchange, Pass>()
 
 export function notePass(exchange: Exchange, { route, params }: RequestParts): void {
   passes.set(exchange, { route, params })

@@ -79,7 +79,7 @@ const BEGIN_OPTIONS: ReadonlySet<string> = new Set<keyof OperationArrival>(['arg
 
 /**
  * A request that was let in, until its response is over: what the parts of an adapter hand on to each other. Keep it where
- * the application cannot write: in a `WeakMap`, by the framework's request.
+ * the application cannot write: in a `createPrivateSlot` or a `WeakMap`, by the framework's request.
  */
 export class Exchange implements RequestKest {
   /** Who let it in. */
