@@ -39,6 +39,8 @@ export function createKestAgent<A extends object>(agent: A, options: BoundRule):
     addRequest(...args: Parameters<AddRequest>) {
       propagateThrough(agent, sender, args)
       Reflect.apply(Reflect.get(agent, 'addRequest') as AddRequest, agent, args)
+      // One of a class of its own may have said in the options where else it goes.
+      propagateThrough(agent, sender, args)
     },
     ...boundMethods(agent, ['destroy']),
   })

@@ -2,7 +2,7 @@ import type { ClientRequest } from 'node:http'
 import { urlToHttpOptions } from 'node:url'
 import { type Installed, replaceMethod, type Sender } from '@kest/core'
 import { holdHeaders, isUrl } from './held-headers.js'
-import { propagate } from './propagating.js'
+import { isJudged, propagate } from './propagating.js'
 import type { RequestOptions } from './route.js'
 
 type Args = readonly unknown[]
@@ -18,7 +18,7 @@ export function patchModule(module: Module, sender: Sender, enabled: () => boole
     const request = original(...(held?.args ?? args))
     // What a mock makes may be nothing of the kind.
     if (typeof request?.setHeader !== 'function') return request
-    propagate(request, optionsOf(args), Reflect.get(request, 'agent'), sender)
+    if (!isJudged(request)) propagate(request, optionsOf(args), Reflect.get(request, 'agent'), sender)
     held?.putOn(request)
     return request
   }
@@ -42,10 +42,14 @@ export function patchModule(module: Module, sender: Sender, enabled: () => boole
   ]
 }
 
-/** As Node reads them. It has taken them already, so they can be read. */
+/** As Node reads them: their own, and `hostname` before `host`. It has taken them already, so they can be read. */
 function optionsOf(args: Args): RequestOptions {
-  const [first, second] = args
-  if (typeof first !== 'string' && !isUrl(first)) return (first ?? {}) as RequestOptions
-  const options = typeof second === 'function' ? {} : (second as object | null | undefined)
-  return { ...urlToHttpOptions(new URL(first as string | URL)), ...options } as RequestOptions
+  const options: RequestOptions = { ...givenIn(args) }
+  return { ...options, host: options.hostname || options.host }
+}
+
+function givenIn([first, second]: Args): object {
+  if (typeof first !== 'string' && !isUrl(first)) return (first ?? {}) as object
+  const url = typeof first === 'string' ? new URL(first) : (first as URL)
+  return { ...urlToHttpOptions(url), ...(typeof second === 'function' ? {} : (second as object)) }
 }

@@ -1,6 +1,7 @@
 import type { ClientRequest } from 'node:http'
 import {
   contextOfNow,
+  createPrivateSlot,
   currentState,
   isPromise,
   KestError,
@@ -19,10 +20,18 @@ const MARK = Symbol.for('kest.http.request.1')
 /** Ours come first in the header. */
 const CARRIES_PASSPORT = /^kest\./
 
+/** Told where a request goes that was judged, when an agent hands it on to another. */
+const handedOn = createPrivateSlot<ClientRequest, (next: Route) => void>()
+
+/** Whether somebody has judged it: an agent of Kest's, or the first of Node's that it was handed to. */
+export function isJudged(request: ClientRequest): boolean {
+  return Object.hasOwn(request, MARK)
+}
+
 /**
  * Puts the `baggage` of its caller on a request, at its first flush (F-CP-03, K-REDIRECT). Where it goes, and in whose
  * asynchronous context it is made, is looked at now: later, things run in that of whoever had the connection before
- * (K-AMBIENT). A request is judged once, by whoever comes first.
+ * (K-AMBIENT). A request is judged once, by whoever comes first. If agents hand it on to others, it goes where the last one takes it.
  *
  * @param options that the request was made with
  * @param agent that it goes through
@@ -33,10 +42,14 @@ export function propagate(
   agent: unknown,
   sender: Sender,
 ): void {
-  if (Object.hasOwn(request, MARK)) return
+  if (isJudged(request)) {
+    handedOn.get(request)?.(routeOf(request, options, agent))
+    return
+  }
   Object.defineProperty(request, MARK, { value: true })
-  const route = routeOf(request, options, agent)
-  const { path } = request
+  let route = routeOf(request, options, agent)
+  let { path } = request
+  let carries = false
   const own = contextOfNow()
   const state = sender.state ?? currentState()
   const watched = sender.redirects === 'refuse' ? state : null
@@ -46,19 +59,48 @@ export function propagate(
     // What rewrites a path on its way to a proxy did not say that it goes to one.
     const rewritten = isAbsoluteForm(request.path) && !isAbsoluteForm(path)
     const follows = watched !== null && followsRedirect(watched, route.asks)
+    const to = route
     const baggage = own(() =>
-      baggageOf(lines, request, rewritten ? { ...route, unclear: true } : route, state, sender),
+      baggageOf(lines, request, rewritten ? { ...to, unclear: true } : to, state, sender),
     )
     const judged = (value: string | undefined): string | undefined => {
-      if (follows && value !== undefined && CARRIES_PASSPORT.test(value)) refuseRedirect(route.asks)
+      carries = value !== undefined && CARRIES_PASSPORT.test(value)
+      if (follows && carries) refuseRedirect(to.asks)
+      if (carries && route !== to) own(() => assertReaches(route, sender))
       return value
     }
     return isPromise(baggage) ? baggage.then(judged) : judged(baggage)
   }
 
+  handedOn.set(request, (next) => {
+    if (isSameWay(route, next)) return
+    route = next
+    path = request.path
+    if (!carries) return
+    try {
+      own(() => assertReaches(next, sender))
+    } catch (error) {
+      request.destroy(error as Error)
+    }
+  })
+
   const header = writtenHeader(request)
   if (header === null) beforeFirstFlush(request, () => putBaggage(request, decide))
   else checkWritten(request, header, decide)
+}
+
+function isSameWay(a: Route, b: Route): boolean {
+  return a.to?.origin === b.to?.origin && a.unclear === b.unclear
+}
+
+/** @throws {KestError} `ERR_KEST_OUTBOUND` where a request that has the passport already may not go with it */
+function assertReaches({ to, unclear }: Route, sender: Sender): void {
+  const url = to ?? NO_ORIGIN
+  if (!unclear && sender.outbound(url).allows(url)) return
+  throw new KestError(
+    'ERR_KEST_OUTBOUND',
+    `request to ${url.origin}: its agent handed it on to another, and that goes where no passport may (K-SCOPE)`,
+  )
 }
 
 function putBaggage(

@@ -20,11 +20,11 @@ describe('K-SCOPE where a request goes', () => {
     ['no port', { host: 'hop2' }, 'http://hop2'],
     ['the default port of the caller', { host: 'hop2', defaultPort: 81 }, 'http://hop2:81'],
     ['nothing', {}, 'http://localhost'],
-    ['a hostname, which counts before a host', { host: 'a', hostname: 'b' }, 'http://b'],
+    ['a host, whatever name its caller gave', { host: 'a', hostname: 'b' }, 'http://a'],
     ['capitals', { host: 'HOP2' }, 'http://hop2'],
     ['a name of another script', { host: 'bücher.test' }, 'http://xn--bcher-kva.test'],
     ['an address of IPv6', { host: '::1', port: 81 }, 'http://[::1]:81'],
-    ['an address of IPv6 in brackets', { hostname: '[::1]', port: 81 }, 'http://[::1]:81'],
+    ['an address of IPv6 in brackets', { host: '[::1]', port: 81 }, 'http://[::1]:81'],
     ['a socket path', { host: 'hop2', socketPath: '/run/x.sock' }, null],
     ['a name with a port in it', { host: 'hop2:8000' }, null],
     ['a name with a user in it', { host: 'a@hop2' }, null],
@@ -84,6 +84,20 @@ describe('K-SCOPE where a request goes', () => {
     expect(routeOf({ ...HTTP, path: '*' } as ClientRequest, { host: 'hop2' }, direct).to?.href).toBe(
       'http://hop2/',
     )
+  })
+
+  it('K-REDIRECT asks the one that its caller named, whatever its agent was told', () => {
+    const agent = new http.Agent({ host: 'sidecar', port: 81 } as http.AgentOptions)
+    const { to, asks } = routeOf(HTTP, { host: 'hop2', port: 8000 }, agent)
+    expect([to?.href, asks.href]).toEqual(['http://sidecar:81/x?y=z', 'http://hop2:8000/x?y=z'])
+    expect(routeOf(HTTP, { host: 'sidecar', hostname: 'hop2' }, direct).asks.origin).toBe('http://hop2')
+  })
+
+  it('takes any path that Node takes', () => {
+    for (const path of [5, new URL('http://hop2/x'), { toString: () => '/x' }]) {
+      const { to } = routeOf({ ...HTTP, path } as unknown as ClientRequest, { host: 'hop2', path }, direct)
+      expect(to?.origin).toBe('http://hop2')
+    }
   })
 
   it('is no other name than the one that is looked up, whatever it is', () => {

@@ -2,7 +2,9 @@ import type { ClientRequest } from 'node:http'
 
 /** What a request was told of its way, as far as Kest looks at it. */
 export interface RequestOptions {
+  /** Where it is connected to. */
   readonly host?: unknown
+  /** Where the caller wanted it to go. An agent may have put another `host` beside it. */
   readonly hostname?: unknown
   readonly port?: unknown
   readonly defaultPort?: unknown
@@ -14,7 +16,7 @@ export interface RequestOptions {
 export interface Route {
   /** Who reads it, which is what the rule of K-SCOPE judges; `null` for what cannot be named by an origin. */
   readonly to: URL | null
-  /** Whom it asks, which a redirect in the answer is relative to. */
+  /** Whom it asks, in the caller's words, whatever its agent was told: a redirect in the answer is relative to that. */
   readonly asks: URL
   /** Whether a proxy reads it that does not say who it is. */
   readonly unclear: boolean
@@ -44,11 +46,14 @@ const ABSOLUTE_FORM = /^[a-z][a-z0-9+.-]*:/i
  */
 export function routeOf(request: ClientRequest, options: RequestOptions, agent: unknown): Route {
   const through: Agent = typeof agent === 'object' && agent !== null ? agent : {}
-  const direct = directUrl(request.protocol, options, through)
-  const asks = absolute(request.path) ?? withPath(direct, request.path)
+  // Node takes anything that can be made a text.
+  const path = String(request.path)
+  const { stated, direct } = urlsOf(request.protocol, options, through)
+  const said = withPath(stated, path)
+  const asks = absolute(path) ?? said
   if (direct === null) return { to: null, asks, unclear: false }
   if (request.protocol === 'https:' || !isProxied(request, options, through))
-    return { to: withPath(direct, request.path), asks, unclear: false }
+    return { to: direct === stated ? said : withPath(direct, path), asks, unclear: false }
   const proxy = originOf(through.proxy ?? ownProxy(through))
   return { to: proxy ?? direct, asks, unclear: proxy === null }
 }
@@ -58,16 +63,33 @@ export function isAbsoluteForm(path: unknown): boolean {
   return ABSOLUTE_FORM.test(String(path))
 }
 
-function directUrl(protocol: string, options: RequestOptions, agent: Agent): URL | null {
+/** What the caller said, and where it is connected to; `null` for what has no origin. */
+function urlsOf(
+  protocol: string,
+  options: RequestOptions,
+  agent: Agent,
+): { readonly stated: URL | null; readonly direct: URL | null } {
   // Those of other agents are for themselves. Node's own have a path always, and it is none.
   const own = isObject(agent.options) && Object.hasOwn(agent.options, 'path') ? agent.options : {}
   const told = (name: 'host' | 'port' | 'socketPath', otherwise: unknown): unknown =>
     Object.hasOwn(own, name) ? own[name] : otherwise
-  if (told('socketPath', options.socketPath)) return null
-  const host = String(told('host', options.hostname || options.host) || 'localhost')
-  const port = told('port', options.port || options.defaultPort || agent.defaultPort || 80)
-  const text = `${protocol}//${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`
-  return NO_HOST.test(host) || !URL.canParse(text) ? null : new URL(text)
+  const port = options.port || options.defaultPort || agent.defaultPort || 80
+  const statedText = textOf(protocol, options.hostname || options.host, port)
+  const directText = textOf(protocol, told('host', options.host), told('port', port))
+  const stated = parsed(statedText)
+  if (told('socketPath', options.socketPath)) return { stated, direct: null }
+  return { stated, direct: directText === statedText ? stated : parsed(directText) }
+}
+
+/** `null` for a name that is none. */
+function textOf(protocol: string, name: unknown, port: unknown): string | null {
+  const host = String(name || 'localhost')
+  if (NO_HOST.test(host)) return null
+  return `${protocol}//${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`
+}
+
+function parsed(text: string | null): URL | null {
+  return text !== null && URL.canParse(text) ? new URL(text) : null
 }
 
 /** Whether it is read on its way. Node's own agents write the whole URL into the path before the request is handed over. */

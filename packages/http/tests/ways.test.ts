@@ -9,18 +9,25 @@ import axios from 'axios'
 import { HttpProxyAgent } from 'http-proxy-agent'
 import { HttpsProxyAgent } from 'https-proxy-agent'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { showsKest, startServer, type TestServer } from '../../../tests/outbound/server.js'
+import {
+  redirecting as redirects,
+  showsKest,
+  startServer,
+  type TestServer,
+} from '../../../tests/outbound/server.js'
 import { kest, operationsIn, within } from '../../../tests/outbound/services.js'
-import { patchHttp, type Unpatch } from '../src/index.js'
+import { createKestAgent, patchHttp, type Unpatch } from '../src/index.js'
 import { certificate } from './support/certificate.js'
 import { sendRequest } from './support/clients.js'
 
 let hop2: TestServer
 let stranger: TestServer
+let redirecting: TestServer
 let unpatch: Unpatch
 beforeAll(async () => {
   hop2 = await startServer()
   stranger = await startServer()
+  redirecting = await startServer(redirects())
 })
 beforeEach(() => patch(hop2.origin))
 afterEach(() => {
@@ -28,7 +35,7 @@ afterEach(() => {
   hop2.received.length = 0
   stranger.received.length = 0
 })
-afterAll(() => Promise.all([hop2.close(), stranger.close()]))
+afterAll(() => Promise.all([hop2, stranger, redirecting].map((server) => server.close())))
 
 function patch(...propagateTo: string[]): void {
   unpatch?.()
@@ -37,6 +44,8 @@ function patch(...propagateTo: string[]): void {
 
 const call = (url: string, options: http.RequestOptions) =>
   within('orders.list', () => sendRequest(url, options as never))
+type Handed = [request: http.ClientRequest, options: http.RequestOptions]
+const addRequestOf = (agent: object) => Reflect.get(agent, 'addRequest') as (...args: Handed) => void
 const port = ({ origin }: TestServer) => Number(new URL(origin).port)
 
 describe('K-SCOPE a request is judged by where it really goes', () => {
@@ -46,6 +55,69 @@ describe('K-SCOPE a request is judged by where it really goes', () => {
     expect(stranger.received.map(showsKest)).toEqual([false])
     await call(stranger.origin, { agent: new http.Agent({ port: port(hop2) } as http.AgentOptions) })
     expect(hop2.received.map(showsKest)).toEqual([true])
+  })
+
+  it('to where an agent of a class of its own says that it goes', async () => {
+    const sidecar = () => {
+      const agent = new http.Agent()
+      return Object.assign(agent, {
+        addRequest(request: http.ClientRequest, options: http.RequestOptions) {
+          Object.assign(options, { host: '127.0.0.1', port: port(stranger) })
+          addRequestOf(http.Agent.prototype).call(agent, request, options)
+        },
+      })
+    }
+    const url = `http://localhost:${port(stranger)}`
+    patch(hop2.origin, url)
+    await call(url, { agent: sidecar() })
+    unpatch()
+    const alone = createKestAgent(sidecar(), { kest, propagateTo: [url] })
+    await call(url, { agent: alone })
+    expect(stranger.received.map(showsKest)).toEqual([false, false])
+  })
+
+  it('to where the last of several agents takes it, and not at all once it has the passport', async () => {
+    const handingTo = (other: object, late: boolean) => {
+      const handOn = (...args: Handed) => addRequestOf(other).apply(other, args)
+      return {
+        protocol: 'http:',
+        addRequest: (...args: Handed) => (late ? process.nextTick(handOn, ...args) : handOn(...args)),
+      } as unknown as http.Agent
+    }
+    const elsewhere = () => new http.Agent({ port: port(stranger) } as http.AgentOptions)
+    const proxy = () => new HttpProxyAgent(stranger.origin)
+    for (const other of [elsewhere, proxy]) {
+      await call(hop2.origin, { agent: handingTo(other(), false) })
+      const late = call(hop2.origin, { agent: handingTo(other(), true) })
+      await expect(late).rejects.toMatchObject({ code: 'ERR_KEST_OUTBOUND' })
+    }
+    expect(stranger.received.map(showsKest)).toEqual([false, false])
+    await call(hop2.origin, { agent: handingTo(new http.Agent(), true) })
+    expect(hop2.received.map(showsKest)).toEqual([true])
+  })
+
+  it('to what Node has read of its options, in whichever form they are', async () => {
+    const { href, protocol, hostname, port: at, pathname } = new URL(hop2.origin)
+    await call({ href, protocol, hostname, port: at, pathname, search: '', hash: '' } as never, {})
+    expect(hop2.received.map(showsKest)).toEqual([true])
+    // What is inherited counts for nothing.
+    const inheriting = Object.create({ host: '127.0.0.1', port: at })
+    inheriting.createConnection = () => net.connect(port(stranger), '127.0.0.1')
+    const [response] = await within('orders.list', () => once(http.get(inheriting), 'response'))
+    await once(response.resume(), 'end')
+    expect(stranger.received.map(showsKest)).toEqual([false])
+  })
+
+  it('K-REDIRECT a redirect is relative to what the caller asked, whatever the agent was told', async () => {
+    const agent = new http.Agent({ host: '127.0.0.1', port: port(redirecting) } as http.AgentOptions)
+    patch(redirecting.origin)
+    await within('orders.list', async () => {
+      await sendRequest(`http://orders.test/to?${encodeURIComponent('http://orders.test/x')}`, { agent })
+      const followed = sendRequest('http://orders.test/x', { agent })
+      await expect(followed).rejects.toMatchObject({ code: 'ERR_KEST_OUTBOUND' })
+    })
+    expect(redirecting.received.map(({ url }) => url.split('?')[0])).toEqual(['/to'])
+    redirecting.received.length = 0
   })
 
   it('not to where its header host says', async () => {
