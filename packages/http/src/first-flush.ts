@@ -37,7 +37,7 @@ export function beforeFirstFlush(request: ClientRequest, prepare: () => MaybePro
     phase = 'refused'
     failure = error
     request.destroy(error as Error)
-    for (const { args } of kept.splice(0)) tell(args, error)
+    for (const { args } of kept.splice(0)) process.nextTick(tell, args, error)
   }
 
   function release(): void {
@@ -45,7 +45,8 @@ export function beforeFirstFlush(request: ClientRequest, prepare: () => MaybePro
     phase = 'ready'
     let answer: unknown
     for (const { method, args } of kept.splice(0)) answer = Reflect.apply(method, request, args)
-    if (answer === true) request.emit('drain')
+    // What its listeners throw is not about the request.
+    if (answer === true) process.nextTick(() => request.emit('drain'))
   }
 
   /** @returns what `method` does, or `instead` where it is kept or refused */

@@ -321,6 +321,38 @@ describe('what has to be waited for', () => {
     expect((await arrived())[0]).toHaveLength(12)
   })
 
+  it('K-CLAIM what listeners and callbacks throw is theirs, and no error of the request', async () => {
+    const thrown: unknown[] = []
+    process.setUncaughtExceptionCaptureCallback((error) => thrown.push(error))
+    try {
+      const { deep, asked, open } = slowly()
+      await deep(async () => {
+        const request = http.request(hop2.origin, { method: 'POST' })
+        request.write('a')
+        request.once('drain', () => {
+          request.end('b')
+          throw new Error('of a listener')
+        })
+        await asked
+        open()
+        expect(await outcome(request)).toBe(200)
+        const left = http.request(hop2.origin, { method: 'POST' })
+        const failed = outcome(left)
+        left.write('x', () => {
+          throw new Error('of a callback')
+        })
+        const told = new Promise((resolve) => left.write('y', resolve))
+        left.destroy()
+        expect(await told).toMatchObject({ code: 'ERR_STREAM_DESTROYED' })
+        expect(await failed).toMatchObject({ code: 'ECONNRESET' })
+      })
+    } finally {
+      process.setUncaughtExceptionCaptureCallback(null)
+    }
+    expect(hop2.received.map(({ body }) => body)).toEqual(['ab'])
+    expect(thrown).toMatchObject([{ message: 'of a listener' }, { message: 'of a callback' }])
+  })
+
   it('K-CLAIM a stream that is piped waits, and arrives whole', async () => {
     const { deep, asked, open } = slowly()
     const chunk = Buffer.alloc(64 * 1024, 'x')
