@@ -36,7 +36,9 @@ export function protect(options: core.RouteOperationOptions<[ctx: Context]>): Mi
     const exchange = exchanges.get(ctx)
     if (exchange === undefined) throw new core.KestConfigError('protect(): no kestKoa() let the request in')
     try {
-      const name = core.operationName(ctx.method, String(ctx['_matchedRoute']))
+      const { _matchedRoute: pattern } = ctx
+      if (pattern === undefined) throw new core.KestConfigError('protect(): it stands in no route')
+      const name = core.operationName(ctx.method, String(pattern))
       await exchange.begin(operations.named(name), { args: [ctx] })
     } catch (error) {
       return refuse(ctx, exchange.ingress, error)

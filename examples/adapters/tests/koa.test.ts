@@ -1,9 +1,12 @@
+import { once } from 'node:events'
 import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { testInbound } from '@kest/core/testing'
+import { createKest } from '@kest/core'
+import { MockIdentityProvider, MockPolicyEngine, RecordingLogger, testInbound } from '@kest/core/testing'
 import Router from '@koa/router'
 import Koa from 'koa'
-import { describe, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { kestKoa, protect } from '../src/koa.js'
 
 describe('Koa behaves as every adapter does', () => {
@@ -23,4 +26,19 @@ describe('Koa behaves as every adapter does', () => {
       return createServer(app.callback())
     },
   })
+})
+
+it('protect() outside a route has no name, and lets nothing through', async () => {
+  const identity = new MockIdentityProvider('service')
+  const kest = createKest({ identity, engine: new MockPolicyEngine(), logger: new RecordingLogger() })
+  const app = new Koa()
+  app.use(kestKoa({ kest, origin: 'user_input' }))
+  app.use(protect({ policy: 'any' }))
+  app.use(() => expect.fail('reached'))
+  const server = createServer(app.callback()).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/x`)
+  expect([answer.status, await answer.json()]).toMatchObject([500, { code: 'ERR_KEST_CONFIG' }])
+  server.closeAllConnections()
+  server.close()
 })
