@@ -4,7 +4,8 @@ import { knownOf } from './about-request.js'
 import { answerLast } from './answer-last.js'
 import { exchangeOf, letIn, type OnError } from './exchange.js'
 import type { KestMiddleware } from './middleware.js'
-import { misconfigured, refuse, refuseAgain } from './refuse.js'
+import { hold, misconfigured, refuse, refuseAgain } from './refuse.js'
+import { goOn } from './undecided.js'
 
 const MOUNTED_TWICE =
   'a second kestExpress() on the way of one request, with options that could loosen the first: mount one'
@@ -69,6 +70,7 @@ export function kestExpress<Req extends IncomingMessage = IncomingMessage>(
     }
     answerLast(req)
     if (listener.takesLineage && !res.headersSent) res.setHeader('Vary', varyByBaggage(res.getHeader('Vary')))
+    hold(req)
     const receive = async () =>
       ingress.receive({
         request: req,
@@ -80,7 +82,7 @@ export function kestExpress<Req extends IncomingMessage = IncomingMessage>(
     receive().then(
       (exchange) => {
         letIn(req, exchange)
-        exchange.run(next)
+        exchange.run(() => goOn(req, next))
       },
       (error: unknown) => refuse(error, onError, req, res, next),
     )

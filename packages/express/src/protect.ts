@@ -3,7 +3,8 @@ import { type OperationDefinition, type RouteOperationOptions, RouteOperations }
 import { exchangeOf, notePass } from './exchange.js'
 import type { KestMiddleware, Next, RequestParts } from './middleware.js'
 import { operationNameOf, patternText } from './operation-name.js'
-import { misconfigured, refuse, refuseAgain } from './refuse.js'
+import { hold, misconfigured, refuse, refuseAgain } from './refuse.js'
+import { goOn } from './undecided.js'
 
 const NOT_RECEIVED =
   'protect() was reached by a request that no kestExpress() let in: mount it before, and of one copy of @kest/express'
@@ -70,11 +71,12 @@ export function authorize(
     refuse(misconfigured(`${NOT_RECEIVED}; route: ${route}`), 'respond', req, res, next)
     return
   }
+  hold(req)
   const begin = async () => exchange.begin(definition(), { args: [req] })
   begin().then(
     () => {
       notePass(exchange, req)
-      exchange.run(next)
+      exchange.run(() => goOn(req, next))
     },
     (error: unknown) => refuse(error, exchange.ingress.onError, req, res, next),
   )

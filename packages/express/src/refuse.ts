@@ -2,8 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { inspect } from 'node:util'
 import { createPrivateSlot, KestConfigError, respond, toError, toProblem } from '@kest/core'
 import type { OnError } from './exchange.js'
-import type { Next } from './middleware.js'
+import type { Next, RequestParts } from './middleware.js'
 import { sealLayers } from './seal-layers.js'
+import { beginDeciding, giveUp, keepBack } from './undecided.js'
 
 /** Why requests were refused. Not a property of the request: nothing else can write it. */
 const refusals = createPrivateSlot<IncomingMessage, Error>()
@@ -21,9 +22,10 @@ export function refuse(
 ): void {
   const reason = toError(error)
   refusals.set(req, reason)
+  giveUp(req)
   if (res.writableEnded) return
   // Where layers cannot be told, an error handler could let the request go on.
-  if (onError === 'next' && sealLayers(req, refuseAgain)) next(reason)
+  if (onError === 'next' && sealLayers(req, isStopped)) next(reason)
   else respond(res, toProblem(reason))
 }
 
@@ -36,6 +38,20 @@ export function refuseAgain(req: IncomingMessage, res: ServerResponse): boolean 
   if (reason === undefined) return false
   if (!res.writableEnded) respond(res, toProblem(reason))
   return true
+}
+
+/** Where the layers are known to ask. */
+const asking = new WeakSet<object>()
+
+/** Has what stands behind wait for a decision; {@link refuse}, or `goOn`, ends that. Where layers cannot be told, it does not. */
+export function hold(req: RequestParts): void {
+  beginDeciding(req)
+  const place = req.route ?? req.app
+  if (place !== undefined && !asking.has(place) && sealLayers(req, isStopped)) asking.add(place)
+}
+
+function isStopped(req: IncomingMessage, res: ServerResponse, run: () => unknown): boolean {
+  return refuseAgain(req, res) || keepBack(req, run)
 }
 
 const warned = new Set<string>()

@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { RequestParts } from './middleware.js'
 import { type Callable, type LayerParts, routersAround } from './router-parts.js'
 
-/** Answers a request that may not go on, and says whether it was one. */
-type Stop = (req: IncomingMessage, res: ServerResponse) => boolean
+/** Stops a request that may not go on, or not yet, and says whether it was one. `run` is what it would have gone on to. */
+type Stop = (req: IncomingMessage, res: ServerResponse, run: () => unknown) => boolean
 
 /** What runs the functions of a layer, error handlers aside: `handleRequest` in 5, `handle_request` in 4. */
 const RUNNERS = ['handleRequest', 'handle_request'] as const
@@ -13,7 +13,8 @@ const sealed = new WeakSet<object>()
 /**
  * Has Express ask `stop` before it runs the functions of a route or a `use()`, error handlers aside. Express has no error
  * that is final: an error handler that calls `next()` sends the request on to what stands behind, in a route to the very
- * handler that was refused. So the class of its layers is amended, once, when the first request is refused.
+ * handler that was refused. Nor does it wait for a `next()`: a middleware that calls it twice sends the request past what is
+ * still deciding. So the class of its layers is amended, once.
  *
  * @returns whether there was something to amend: the request is in a router that looks like Express's
  */
@@ -28,10 +29,14 @@ function seal(prototype: Record<string, unknown> & object, stop: Stop): boolean 
   if (name === undefined) return false
   sealed.add(prototype)
   const run = prototype[name] as Callable
-  prototype[name] = function kestLayer(this: LayerParts, ...args: Parameters<Stop>) {
+  prototype[name] = function kestLayer(
+    this: LayerParts,
+    ...args: [IncomingMessage, ServerResponse, ...unknown[]]
+  ) {
     // Express skips what takes four arguments, since there is no error now.
     const skipped = typeof this.handle === 'function' && this.handle.length > 3
-    if (!skipped && stop(...args)) return undefined
+    const [req, res] = args
+    if (!skipped && stop(req, res, () => run.apply(this, args))) return undefined
     return run.apply(this, args)
   }
   return true
