@@ -36,7 +36,8 @@ function seal(prototype: Record<string, unknown> & object, stop: Stop): boolean 
     // Express skips what takes four arguments, since there is no error now.
     const skipped = typeof this.handle === 'function' && this.handle.length > 3
     const [req, res] = args
-    if (!skipped && stop(req, res, () => run.apply(this, args))) return undefined
+    // What was kept back asks again: something else may be deciding by then, or have refused.
+    if (!skipped && stop(req, res, () => kestLayer.apply(this, args))) return undefined
     return run.apply(this, args)
   }
   return true

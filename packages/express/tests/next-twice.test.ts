@@ -64,6 +64,19 @@ describe.each(MAJORS)('a middleware that calls next() twice, on Express $major',
     expect([status, new Set(JSON.parse(body))]).toEqual([200, new Set(['GET /x'])])
   })
 
+  it('K-ORDER before two protections, of which the second denies, reaches no handler, however often it is called', async () => {
+    const handler = vi.fn((_req, res) => res.end('ran'))
+    const often: RequestHandler = (_req, _res, next) => {
+      for (let i = 0; i < 4; i++) next()
+    }
+    const engine = new MockPolicyEngine(({ policies }) => Promise.resolve(!policies.includes('denied')))
+    const { status } = await answerTo(
+      (app) => void app.get('/x', often, protect({ policy: 'p' }), protect({ policy: 'denied' }), handler),
+      engine,
+    )
+    expect([status, handler.mock.calls.length]).toEqual([403, 0])
+  })
+
   it('K-INGRESS before kestExpress() reaches no handler without lineage', async () => {
     const handler = vi.fn((_req, res) => res.end('ran'))
     const { status } = await answerTo((app) => void app.get('/x', handler), new MockPolicyEngine(), false)
