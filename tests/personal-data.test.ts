@@ -37,7 +37,7 @@ import { createKestFetch } from '../packages/undici/dist/index.js'
 import { root } from '../scripts/workspace.mjs'
 import { snippetsOf } from './readmes/snippets.js'
 import { linkWorkspaceModules } from './readmes/workspace-modules.js'
-import { run } from './support/run.js'
+import { run, SCRIPT } from './support/run.js'
 
 const { fastify } = createRequire(new URL('../packages/fastify/package.json', import.meta.url))('fastify')
 const express = createRequire(new URL('../packages/express/package.json', import.meta.url))('express')
@@ -348,7 +348,7 @@ it('K-PSEUDONYM an auditor with the keys finds the entries of a person, as the g
       `kest() { '${process.execPath}' '${join(root, 'packages/cli/bin/kest.js')}' "$@"; }\n${commands?.text}`
         .replace('https://id.example.org acme alice', `'${provider.issuer}' '${TENANT}' '${ALICE}'`)
         .replace('node names.mjs', `'${process.execPath}' names.mjs`)
-    return run('bash', ['-uc', `${script} || true`], folder)
+    return run('bash', [...SCRIPT, `${script} || true`], folder)
   }
   const lines = (await found()).trim().split('\n')
   expect(lines).toHaveLength(2)

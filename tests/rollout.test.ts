@@ -14,7 +14,7 @@ import { setupTelemetry, type Telemetry } from '../packages/telemetry/dist/index
 import { createKestFetch } from '../packages/undici/dist/index.js'
 import { packageManagerEnv, root } from '../scripts/workspace.mjs'
 import { snippetsOf } from './readmes/snippets.js'
-import { run } from './support/run.js'
+import { run, SCRIPT } from './support/run.js'
 
 const { fastify } = createRequire(new URL('../packages/fastify/package.json', import.meta.url))('fastify')
 const PAGE = 'docs/rollout.md'
@@ -84,7 +84,7 @@ async function command(section: string, block?: number): Promise<string> {
     SPIFFE_ENDPOINT_SOCKET: authority.sockets['hop1'],
   }
   const script = chosen.map(({ text }) => text).join('\n')
-  return await run('bash', ['-euc', script], folder, env)
+  return await run('bash', [...SCRIPT, script], folder, env)
 }
 
 /** Lines of blocks that were run. */

@@ -7,7 +7,7 @@ import { followFirstHour } from '../readmes/first-hour.js'
 import { patternOf } from '../readmes/pattern.js'
 import { README_PAGES, type Snippet, snippetsOf } from '../readmes/snippets.js'
 import { writeSnippets } from '../readmes/write-snippets.js'
-import { run } from '../support/run.js'
+import { run, SCRIPT } from '../support/run.js'
 import { type Registry, startRegistry } from './registry.js'
 
 const NODES = ['20.19', '22', '24', '26']
@@ -49,7 +49,7 @@ describe.each(NODES)('on Node %s', (version) => {
     async (place, snippet) => {
       const folder = join(work, version, place)
       await mkdir(folder, { recursive: true })
-      const said = await run('bash', ['-euc', snippet.text], folder, environment(folder))
+      const said = await run('bash', [...SCRIPT, snippet.text], folder, environment(folder))
       expect(complaintsIn(said)).toEqual([])
       for (const name of namesIn(snippet.text)) {
         if (name === '@kest/cli')

@@ -81,7 +81,7 @@ function placeOf({ line }: Snippet): string {
 async function run(command: string): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const listens = command.includes('--listen')
   const script = listens ? `exec ${command.replace('--listen 4318', '--listen 0')}` : command
-  const child = spawn('bash', ['-eu', '-o', 'pipefail', '-c', script], {
+  const child = spawn('bash', ['--norc', '-eu', '-o', 'pipefail', '-c', script], {
     cwd: folder,
     env: { ...packageManagerEnv(), HOME: folder, PATH: [bin, process.env['PATH']].join(delimiter) },
     stdio: ['ignore', 'pipe', 'pipe'],

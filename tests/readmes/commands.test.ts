@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { packageManagerEnv, readJson, root } from '../../scripts/workspace.mjs'
-import { run } from '../support/run.js'
+import { run, SCRIPT } from '../support/run.js'
 import { COMMANDS } from './commands.js'
 import { GUIDES, README_PAGES, type Snippet, snippetsOf } from './snippets.js'
 
@@ -49,7 +49,7 @@ it('what READMEs run in the repository runs, after `npm start`', async () => {
   const lines = treatedAs('run').flatMap(linesOf)
   expect(lines.length).toBeGreaterThanOrEqual(4)
   for (const line of lines.filter((command) => command !== SETUP))
-    await run('bash', ['-euc', line.replaceAll(OUT, out)], root, packageManagerEnv())
+    await run('bash', [...SCRIPT, line.replaceAll(OUT, out)], root, packageManagerEnv())
 })
 
 describe('in every README and guide', () => {

@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { Ports } from '../../lab/dist/supervisor/ports.js'
 import { root } from '../../scripts/workspace.mjs'
-import { run } from '../support/run.js'
+import { run, SCRIPT } from '../support/run.js'
 import { type Snippet, snippetsOf } from './snippets.js'
 
 const SECTION = 'A chain of your own'
@@ -43,7 +43,7 @@ export async function followFirstHour(folder: string, { install, env }: FirstHou
       else if (shown.startsWith('npx kest dev '))
         services = await startServices(shown, PORTS.length, folder, environment)
       else if (!shown.startsWith('npm install ')) printed.push(...(await runEach(shown, folder, environment)))
-      else if (install) await run('bash', ['-euc', shown], folder, environment)
+      else if (install) await run('bash', [...SCRIPT, shown], folder, environment)
     }
     return printed
   } finally {
@@ -62,7 +62,7 @@ async function runEach(block: string, folder: string, env: NodeJS.ProcessEnv): P
   const printed: Printed[] = []
   for (const command of block.replaceAll('\\\n', '').split('\n')) {
     const promised = /\s# (.+)$/.exec(command)?.[1] ?? '…'
-    printed.push({ command, promised, printed: await run('bash', ['-euc', command], folder, env) })
+    printed.push({ command, promised, printed: await run('bash', [...SCRIPT, command], folder, env) })
   }
   return printed
 }
@@ -78,7 +78,7 @@ async function startServices(
   folder: string,
   env: NodeJS.ProcessEnv,
 ): Promise<Services> {
-  const child = spawn('bash', ['-euc', `exec ${command}`], { cwd: folder, env, detached: true })
+  const child = spawn('bash', [...SCRIPT, `exec ${command}`], { cwd: folder, env, detached: true })
   const closed = once(child, 'close')
   const complaints = text(child.stderr)
   let said = ''

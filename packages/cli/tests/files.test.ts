@@ -39,7 +39,7 @@ describe('what kest reads', () => {
     await writeFile(join(path, 'spans.gz'), gzipSync(exported(...chain())))
     const kest = `'${process.execPath}' '${BINARY}'`
     const command = `${kest} audit <(gzip -dc spans.gz) --keys <(cat keys.json)`
-    expect(execFileSync('/bin/bash', ['-c', command], { cwd: path, encoding: 'utf8' })).toContain(
+    expect(execFileSync('/bin/bash', ['--norc', '-c', command], { cwd: path, encoding: 'utf8' })).toContain(
       '1 verified',
     )
   })
