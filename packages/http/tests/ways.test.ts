@@ -48,6 +48,32 @@ type Handed = [request: http.ClientRequest, options: http.RequestOptions]
 const addRequestOf = (agent: object) => Reflect.get(agent, 'addRequest') as (...args: Handed) => void
 const port = ({ origin }: TestServer) => Number(new URL(origin).port)
 
+/** A server of https, what it was asked, and how to ask it within an operation. */
+async function secureServer() {
+  const identity = await certificate()
+  const heard: http.IncomingHttpHeaders[] = []
+  const server = https.createServer(identity, ({ headers }, response) => {
+    heard.push(headers)
+    response.end()
+  })
+  server.keepAliveTimeout = 0
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const origin = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const get = (options: https.RequestOptions = {}) =>
+    within(
+      'orders.list',
+      () =>
+        new Promise((resolve, reject) => {
+          const request = https.get(`${origin}/x`, { ca: identity.cert, ...options }, (response) => {
+            response.resume().on('end', resolve)
+          })
+          request.on('error', reject)
+        }),
+    )
+  return { origin, heard, get, server }
+}
+
 describe('K-SCOPE a request is judged by where it really goes', () => {
   it('to where the agent was told, whatever it says itself', async () => {
     const agent = new http.Agent({ port: port(stranger) } as http.AgentOptions)
@@ -146,30 +172,10 @@ describe('K-SCOPE a request is judged by where it really goes', () => {
   })
 
   it('https and http are two', async () => {
-    const identity = await certificate()
-    const heard: http.IncomingHttpHeaders[] = []
-    const server = https.createServer(identity, ({ headers }, response) => {
-      heard.push(headers)
-      response.end()
-    })
-    server.keepAliveTimeout = 0
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
-    const get = () =>
-      within(
-        'orders.list',
-        () =>
-          new Promise((resolve, reject) => {
-            const request = https.get(`https://${host}/x`, { ca: identity.cert }, (response) => {
-              response.resume().on('end', resolve)
-            })
-            request.on('error', reject)
-          }),
-      )
-    patch(`http://${host}`)
+    const { origin, heard, get, server } = await secureServer()
+    patch(origin.replace('https:', 'http:'))
     await get()
-    patch(`https://${host}`)
+    patch(origin)
     await get()
     expect(heard.map(({ baggage }) => baggage !== undefined)).toEqual([false, true])
     expect(await operationsIn(heard[1]!)).toEqual(['orders.list'])
@@ -251,14 +257,7 @@ describe('K-SCOPE plain HTTP through a proxy is judged by the origin of the prox
   })
 
   it('a tunnel shows the proxy nothing, and who is behind it is judged by himself', async () => {
-    const identity = await certificate()
-    const heard: http.IncomingHttpHeaders[] = []
-    const server = https.createServer(identity, ({ headers }, response) => {
-      heard.push(headers)
-      response.end()
-    })
-    server.keepAliveTimeout = 0
-    server.listen(0, '127.0.0.1')
+    const { origin, heard, get, server } = await secureServer()
     const asked: http.IncomingHttpHeaders[] = []
     const proxy = http.createServer().on('connect', ({ url, headers }, socket) => {
       asked.push(headers)
@@ -270,26 +269,14 @@ describe('K-SCOPE plain HTTP through a proxy is judged by the origin of the prox
       for (const end of [through, socket]) end.on('error', () => {})
     })
     proxy.listen(0, '127.0.0.1')
-    await Promise.all([once(server, 'listening'), once(proxy, 'listening')])
-    const origin = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+    await once(proxy, 'listening')
     const agent = new HttpsProxyAgent(`http://127.0.0.1:${(proxy.address() as AddressInfo).port}`)
     // The agent tells TLS no name for an address.
     const checkServerIdentity = () => undefined
-    const get = () =>
-      within(
-        'orders.list',
-        () =>
-          new Promise((resolve, reject) => {
-            const request = https.get(origin, { agent, ca: identity.cert, checkServerIdentity }, (response) =>
-              response.resume().on('end', resolve),
-            )
-            request.on('error', reject)
-          }),
-      )
     patch(origin)
-    await get()
+    await get({ agent, checkServerIdentity })
     patch(hop2.origin)
-    await get()
+    await get({ agent, checkServerIdentity })
     expect(asked).toHaveLength(2)
     expect(asked.filter((headers) => /kest/i.test(JSON.stringify(headers)))).toEqual([])
     expect(await operationsIn(heard[0]!)).toEqual(['orders.list'])
