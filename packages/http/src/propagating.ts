@@ -1,5 +1,6 @@
 import type { ClientRequest } from 'node:http'
 import {
+  carriesPassport,
   contextOfNow,
   createPrivateSlot,
   currentState,
@@ -17,8 +18,6 @@ import { checkWritten, writtenHeader } from './written-header.js'
 
 /** On requests that are judged already, by whichever copy of this package. */
 const MARK = Symbol.for('kest.http.request.1')
-/** Ours come first in the header. */
-const CARRIES_PASSPORT = /^kest\./
 
 /** Told where a request goes that was judged, when an agent hands it on to another. */
 const handedOn = createPrivateSlot<ClientRequest, (next: Route) => void>()
@@ -64,7 +63,7 @@ export function propagate(
       baggageOf(lines, request, rewritten ? { ...to, unclear: true } : to, state, sender),
     )
     const judged = (value: string | undefined): string | undefined => {
-      carries = value !== undefined && CARRIES_PASSPORT.test(value)
+      carries = carriesPassport(value)
       if (follows && carries) refuseRedirect(to.asks)
       if (carries && route !== to) own(() => assertReaches(route, sender))
       return value

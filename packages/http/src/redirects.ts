@@ -1,10 +1,10 @@
 import { subscribe } from 'node:diagnostics_channel'
 import type { ClientRequest, IncomingMessage } from 'node:http'
-import { isRedirect, type KestState, RedirectsSeen } from '@kest/core'
+import { createPrivateSlot, isRedirect, type KestState, RedirectsSeen } from '@kest/core'
 
 /** Clients on top of node:http follow redirects in a listener of the response, and do not say so. */
 const seen = new RedirectsSeen()
-const watched = new WeakMap<object, { readonly state: KestState; readonly url: URL }>()
+const watched = createPrivateSlot<ClientRequest, { readonly state: KestState; readonly url: URL }>()
 let listening = false
 
 /** Notes where the answer to a request of this state points, before anybody hears of it. */
@@ -13,7 +13,7 @@ export function watchForRedirect(request: ClientRequest, state: KestState, url: 
   if (listening) return
   listening = true
   subscribe('http.client.response.finish', (message) => {
-    const { request, response } = message as { request: object; response: IncomingMessage }
+    const { request, response } = message as { request: ClientRequest; response: IncomingMessage }
     const made = watched.get(request)
     const { location } = response.headers
     if (made === undefined || location === undefined || !isRedirect(response.statusCode)) return

@@ -1,4 +1,5 @@
 import {
+  carriesPassport,
   contextOfNow,
   type InContext,
   isPromise,
@@ -15,9 +16,6 @@ import { type Around, bodyInOwnContext, inOwnContext } from './own-context.js'
 import { PASSPORT_GUARD } from './passport-guard.js'
 import { currentCall, watchRedirects } from './redirects.js'
 import { targetOf } from './target.js'
-
-/** Ours come first in the header. */
-const CARRIES_PASSPORT = /^kest\./
 
 interface Prepared {
   readonly options: DispatchOptions
@@ -67,10 +65,10 @@ function prepare(
   const { lines, put } = takeBaggage(options.headers)
   const watch = sender.redirects === 'refuse' ? watchRedirects(own, options, url, sender.state) : null
   const finish = (baggage: string | undefined): Prepared => {
-    const carriesPassport = baggage !== undefined && CARRIES_PASSPORT.test(baggage)
-    if (carriesPassport && watch?.follows === true) refuseRedirect(url)
+    const carries = carriesPassport(baggage)
+    if (carries && watch?.follows === true) refuseRedirect(url)
     const around: Around[] = watch === null ? [] : [watch.around]
-    if (carriesPassport) around.push(PASSPORT_GUARD)
+    if (carries) around.push(PASSPORT_GUARD)
     const [headers, body] = [put(baggage), bodyInOwnContext(options.body, own)]
     return {
       options: headers === options.headers && body === options.body ? options : { ...options, headers, body },

@@ -4,6 +4,7 @@ import { ageClock, type Clock, systemClock } from '../clock.js'
 import { KestConfigError, KestError } from '../errors.js'
 import { type Limits, resolveLimits } from '../limits.js'
 import type { MaybePromise } from '../maybe-promise.js'
+import { positiveIntegers } from '../positive-integers.js'
 import { type Logger, stderrLogger } from '../telemetry/logger.js'
 import { type FetchJwksOptions, fetchJwks } from './fetch-jwks.js'
 import { toVerificationKey } from './jwk.js'
@@ -260,15 +261,7 @@ function sameKeys(before: readonly VerificationKey[], after: readonly Verificati
 }
 
 function timesOf(options: RemoteKeyOptions): Times {
-  const times: Record<keyof typeof DEFAULTS, number> = { ...DEFAULTS }
-  for (const name of Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[]) {
-    const value = options[name]
-    if (value === undefined) continue
-    if (!Number.isSafeInteger(value) || value < 1) {
-      throw new KestConfigError(`remote keys: ${name}: expected a positive integer, got ${String(value)}`)
-    }
-    times[name] = value
-  }
+  const times = positiveIntegers('remote keys', DEFAULTS, options)
   // What was not given follows what was.
   if (options.maxStaleMs === undefined) times.maxStaleMs = Math.max(times.maxStaleMs, times.maxAgeMs)
   if (options.minRefreshMs === undefined) times.minRefreshMs = Math.min(times.minRefreshMs, times.maxAgeMs)

@@ -10,10 +10,10 @@ import type { MaybePromise } from '../maybe-promise.js'
 import { boundedLogger } from '../telemetry/bounded-logger.js'
 import { type Logger, stderrLogger } from '../telemetry/logger.js'
 import { OnceAWhile } from '../telemetry/once-a-while.js'
-import { type HeldToken, readFirstToken, readToken, timeText, whyNot } from './read-token.js'
+import { type HeldToken, readFirstToken, readToken, timeText } from './read-token.js'
 import { tokenOfEnvironment } from './token-of-environment.js'
 import { createTokenSource, type OIDCToken, type TokenSource } from './token-source.js'
-import { principalOf } from './vouching.js'
+import { principalOf, whyNot } from './vouching.js'
 
 /** How an {@link OIDCIdentity} is made. Times are milliseconds. */
 export interface OIDCIdentityOptions {

@@ -6,6 +6,7 @@ import type { KeyQuery, KeySource, VerificationKey } from '../identity/key-sourc
 import { publishedKeysUrl } from '../identity/published-keys.js'
 import { type Limits, resolveLimits } from '../limits.js'
 import type { MaybePromise } from '../maybe-promise.js'
+import { positiveIntegers } from '../positive-integers.js'
 import { type Logger, stderrLogger } from '../telemetry/logger.js'
 import { issuerUrl } from '../tokens/issuer-metadata.js'
 import { createTokenKeys } from '../tokens/token-keys.js'
@@ -13,19 +14,20 @@ import { resolveTokenOptions, type VerifiedTokenOptions } from '../tokens/token-
 import { createJwtVerifier, type VerifyJwt } from '../tokens/verify-jwt.js'
 import { VouchedKeys, type VouchedKeysSettings } from './vouched-keys.js'
 
+const OF_ISSUER = [
+  'jwks',
+  'algorithms',
+  'types',
+  'clockToleranceMs',
+  'jwksTimeoutMs',
+  'jwksCooldownMs',
+  'jwksMaxAgeMs',
+  'jwksMaxStaleMs',
+  'fetch',
+] as const satisfies readonly (keyof VerifiedTokenOptions)[]
+
 /** How tokens of one issuer are verified; as for bearer tokens, but that `clockToleranceMs` is 60,000 by default. */
-export type OIDCIssuerOptions = Pick<
-  VerifiedTokenOptions,
-  | 'jwks'
-  | 'algorithms'
-  | 'types'
-  | 'clockToleranceMs'
-  | 'jwksTimeoutMs'
-  | 'jwksCooldownMs'
-  | 'jwksMaxAgeMs'
-  | 'jwksMaxStaleMs'
-  | 'fetch'
->
+export type OIDCIssuerOptions = Pick<VerifiedTokenOptions, (typeof OF_ISSUER)[number]>
 
 /** How a {@link createOIDCKeySource} has keys and tokens. Times are milliseconds. */
 export interface OIDCKeyOptions {
@@ -67,18 +69,6 @@ const KNOWN: readonly string[] = [
   'logger',
   'clock',
 ]
-
-const OF_ISSUER: readonly string[] = [
-  'jwks',
-  'algorithms',
-  'types',
-  'clockToleranceMs',
-  'jwksTimeoutMs',
-  'jwksCooldownMs',
-  'jwksMaxAgeMs',
-  'jwksMaxStaleMs',
-  'fetch',
-] satisfies (keyof OIDCIssuerOptions)[]
 
 const MAX_URLS = 16
 const NONE: readonly VerificationKey[] = Object.freeze([])
@@ -137,7 +127,7 @@ class OIDCKeySource implements KeySource {
     this.name = options.name ?? 'oidc'
     const { logger = stderrLogger, clock = systemClock, issuers = {} } = options
     const settings: VouchedKeysSettings = {
-      ...numbersOf(options),
+      ...positiveIntegers('createOIDCKeySource', DEFAULTS, options),
       limits: resolveLimits(options.limits),
       fetch: options.fetch ?? ((...args) => fetch(...args)),
       logger,
@@ -200,18 +190,6 @@ function urlsOf(principal: string, urls: unknown): readonly URL[] {
   const what = `keys of ${JSON.stringify(principal)}`
   if (list.length === 0 || list.length > MAX_URLS) throw invalid(`${what}: expected one to ${MAX_URLS} URLs`)
   return list.map((url) => publishedKeysUrl(url as string | URL, what))
-}
-
-function numbersOf(options: OIDCKeyOptions): Record<keyof typeof DEFAULTS, number> {
-  const numbers: Record<keyof typeof DEFAULTS, number> = { ...DEFAULTS }
-  for (const name of Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[]) {
-    const value = options[name]
-    if (value === undefined) continue
-    if (!Number.isSafeInteger(value) || value < 1)
-      throw invalid(`${name}: expected a positive integer, got ${String(value)}`)
-    numbers[name] = value
-  }
-  return numbers
 }
 
 function invalid(message: string): KestConfigError {

@@ -3,11 +3,10 @@ import { decodeJwt, decodeProtectedHeader } from 'jose'
 import type { Clock } from '../clock.js'
 import { KestError } from '../errors.js'
 import { shown } from '../shown.js'
-import { oneLine } from '../telemetry/one-line.js'
 import { TOKEN_ALGORITHMS } from '../tokens/token-options.js'
 import { remedyFor } from './remedy.js'
 import type { TokenSource } from './token-source.js'
-import { KEY_AUDIENCE, type Vouching, vouchingOf } from './vouching.js'
+import { KEY_AUDIENCE, type Vouching, vouchingOf, whyNot } from './vouching.js'
 
 /** A token that vouches for the key of this process. */
 export interface HeldToken extends Vouching {
@@ -21,8 +20,6 @@ export interface FirstTokenSettings {
   readonly timeoutMs: number
 }
 
-/** As long as a line of a log. */
-const MAX_WHY = 300
 /** How often a token is looked for that somebody else has issued meanwhile. */
 const STEP_MS = 200
 /** Signatures have the length that their algorithm says; those of RSA that of the key, of 2048 bits and more. */
@@ -68,11 +65,6 @@ export async function readFirstToken(
     }
     await delay(Math.min(pollMs, STEP_MS))
   }
-}
-
-/** Why a token was not used, for a log. */
-export function whyNot(error: unknown): string {
-  return oneLine(String((error as Error | null)?.message), MAX_WHY)
 }
 
 /** A time in a message. */

@@ -11,9 +11,8 @@ import { shown } from '../shown.js'
 import { boundedLogger } from '../telemetry/bounded-logger.js'
 import type { Logger } from '../telemetry/logger.js'
 import { OnceAWhile } from '../telemetry/once-a-while.js'
-import { oneLine } from '../telemetry/one-line.js'
 import type { VerifyJwt } from '../tokens/verify-jwt.js'
-import { MAX_TOKEN_BYTES, principalOf, type Vouching, vouchingOf } from './vouching.js'
+import { MAX_TOKEN_BYTES, principalOf, type Vouching, vouchingOf, whyNot } from './vouching.js'
 
 /** Keys of one JWK Set that are looked at, and tokens of each. */
 const MAX_KEYS = 64
@@ -22,7 +21,6 @@ const MAX_TOKENS = 4
 const MAX_IN_VAIN = 8
 /** Tokens that are remembered for one principal: what a whole set has. */
 const MAX_HELD = MAX_KEYS * MAX_TOKENS
-const MAX_WHY = 300
 
 /** How the keys of principals are had. Times are milliseconds. */
 export interface VouchedKeysSettings {
@@ -147,7 +145,7 @@ export class VouchedKeys {
     if (doubts.length === 0) this.#freshAt = triedAt
     else if (this.#stale.count() > 0)
       this.#settings.logger.warn(
-        { principal: this.#principal, err: whyOf(doubts[0]) },
+        { principal: this.#principal, err: whyNot(doubts[0]) },
         'keys that tokens vouch for could not be refreshed: those that there are go on until their tokens end',
       )
   }
@@ -185,7 +183,7 @@ export class VouchedKeys {
           url: url.origin + url.pathname,
           count: refused.length,
           unread,
-          err: whyOf(refused[0]),
+          err: refused.length === 0 ? undefined : whyNot(refused[0]),
         },
         'published keys are not used',
       )
@@ -303,8 +301,4 @@ function unreadAt(url: URL, unread: number): KestError {
 
 function unvouched(why: string): KestError {
   return new KestError('ERR_KEST_TOKEN', `a key: ${why}`)
-}
-
-function whyOf(error: unknown): string | undefined {
-  return error === undefined ? undefined : oneLine(String((error as Error)?.message), MAX_WHY)
 }

@@ -1,6 +1,7 @@
 import type { JWTPayload } from 'jose'
 import { KestError } from '../errors.js'
 import { shown } from '../shown.js'
+import { oneLine } from '../telemetry/one-line.js'
 import { boundKey } from '../tokens/dpop.js'
 
 /** Before the thumbprint, in the audience of a token that vouches for a key (K-OIDCID). */
@@ -9,12 +10,20 @@ export const KEY_AUDIENCE = 'urn:kest:key:'
 /** Longest token that is looked at, bytes. */
 export const MAX_TOKEN_BYTES = 8192
 
+/** As long as a line of a log. */
+const MAX_WHY = 300
+
 /** What a token says about a key: whose it is, and from when until when (milliseconds; the end is not in it). */
 export interface Vouching {
   readonly iss: string
   readonly sub: string
   readonly from: number
   readonly until: number
+}
+
+/** Why a token or a key was not used, for a log. */
+export function whyNot(error: unknown): string {
+  return oneLine(String((error as Error | null)?.message), MAX_WHY)
 }
 
 /** The principal of a subject of an issuer (K-PRINCIPAL). No issuer has a `#`, so it is one subject's alone. */

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { assertOptions } from '../assert-options.js'
+import { assertOptions, isRecord } from '../assert-options.js'
 import { countMembers, countParsedMembers } from '../entry/json-members.js'
 import { KestConfigError } from '../errors.js'
 import { readRegularFile } from '../regular-file.js'
@@ -159,8 +159,4 @@ function keyIn(kid: string, text: unknown, wrong: (why: string) => KestConfigErr
   if (key === undefined || key.length < MIN_KEY_BYTES || key.toString('base64url') !== text)
     throw wrong(`expected each key to be at least ${MIN_KEY_BYTES} bytes, in base64url without padding`)
   return Object.freeze({ kid, key })
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -7,6 +7,7 @@ import { type Destination, serialized } from '../destination.js'
 import type { FsyncPolicy } from '../fsync-policy.js'
 import { LaterSync } from '../later-sync.js'
 import { otlpLine } from '../otlp-json.js'
+import { UnderWay } from '../under-way.js'
 import { AppendFile } from './append-file.js'
 import { fileNames } from './file-name.js'
 
@@ -29,8 +30,7 @@ export class FileDestination implements Destination {
   readonly #nextName: () => string
   readonly #laterSync: LaterSync
   #file: AppendFile | null = null
-  /** What is under way; settles also where it failed. */
-  #writing: Promise<unknown> = Promise.resolve()
+  readonly #writing = new UnderWay()
 
   /** @throws {KestConfigError} when the folder cannot be made or written */
   constructor(options: FileOptions) {
@@ -49,13 +49,11 @@ export class FileDestination implements Destination {
   }
 
   write(spans: readonly ReadableSpan[]): Promise<void> {
-    const written = this.#write(spans)
-    this.#writing = written.catch(() => undefined)
-    return written
+    return this.#writing.begin(this.#write(spans))
   }
 
   async close(): Promise<void> {
-    await this.#writing
+    await this.#writing.ended()
     await this.#closeFile()
   }
 

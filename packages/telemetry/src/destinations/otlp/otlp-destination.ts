@@ -6,6 +6,7 @@ import { VERSION } from '@kest/core'
 import type { ReadableSpan } from '../../spans/readable-span.js'
 import { type Destination, NotNowError, SpansRefusedError, serialized } from '../destination.js'
 import { otlpMessage } from '../otlp-json.js'
+import { UnderWay } from '../under-way.js'
 import { otlpProtobuf } from './otlp-protobuf.js'
 import { type PartialSuccess, parseOtlpResponse, refusalIn } from './otlp-response.js'
 import type { OtlpSettings } from './otlp-settings.js'
@@ -30,8 +31,7 @@ export class OtlpDestination implements Destination {
   readonly #url: URL
   readonly #agent: HttpAgent | HttpsAgent
   readonly #closing = new AbortController()
-  /** What is under way; settles also where it failed. */
-  #writing: Promise<unknown> = Promise.resolve()
+  readonly #writing = new UnderWay()
 
   constructor(settings: OtlpSettings) {
     this.#settings = settings
@@ -44,16 +44,14 @@ export class OtlpDestination implements Destination {
   }
 
   write(spans: readonly ReadableSpan[]): Promise<void> {
-    const written = this.#write(spans)
-    this.#writing = written.catch(() => undefined)
-    return written
+    return this.#writing.begin(this.#write(spans))
   }
 
   /** What is under way fails, and is not asked again. */
   async close(): Promise<void> {
     this.#closing.abort()
     this.#agent.destroy()
-    await this.#writing
+    await this.#writing.ended()
   }
 
   async #write(spans: readonly ReadableSpan[]): Promise<void> {

@@ -7,6 +7,7 @@ import type { ReadableSpan } from '../../spans/readable-span.js'
 import { type Destination, serialized, unwritable } from '../destination.js'
 import type { FsyncPolicy } from '../fsync-policy.js'
 import { LaterSync } from '../later-sync.js'
+import { UnderWay } from '../under-way.js'
 import { rowOf } from './row.js'
 import { APPLICATION_ID, COLUMNS, SCHEMA, SCHEMA_VERSION } from './schema.js'
 
@@ -56,8 +57,7 @@ export class SqliteDestination implements Destination {
   readonly #laterSync: LaterSync
   #opened: Opened
   #ready: Promise<void> | null = null
-  /** What is under way; settles also where it failed. */
-  #writing: Promise<unknown> = Promise.resolve()
+  readonly #writing = new UnderWay()
 
   /** @throws {KestConfigError} without libsql, and for a file that cannot be written or is somebody else's */
   constructor(options: SqliteOptions) {
@@ -73,13 +73,11 @@ export class SqliteDestination implements Destination {
   }
 
   write(spans: readonly ReadableSpan[]): Promise<void> {
-    const written = this.#write(spans)
-    this.#writing = written.catch(() => undefined)
-    return written
+    return this.#writing.begin(this.#write(spans))
   }
 
   async close(): Promise<void> {
-    await this.#writing
+    await this.#writing.ended()
     await this.#laterSync.cancel()
     this.#opened.database.close()
   }
