@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the servers that the live suite and the lab run, unless they are there: `scripts/live-tools.sh FOLDER`, then
-# FOLDER on PATH. OPA and the Collector need Go; with `--all` also SPIRE, some minutes more, and a Cedar Agent, which
-# needs cargo.
+# FOLDER on PATH. OPA and the Collector need Go; with `--all` also SPIRE, some minutes more, a Cedar Agent, which
+# needs cargo, and the brokers: NATS, Kafka (mvn, Java 17), RabbitMQ (Debian's, and its erl) and SQS (moto, Python).
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$1"
@@ -12,6 +12,9 @@ OPA=v1.22.2
 COLLECTOR_BUILDER=v0.159.0
 SPIRE=v1.13.3
 CEDAR_AGENT=0.2.0
+NATS=v2.15.2
+KAFKA=4.1.2
+MOTO=5.2.5
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -43,6 +46,56 @@ if [ "$all" = --all ] && [ ! -x "$bin/cedar-agent" ]; then
   mv "$work/cedar/bin/cedar-agent" "$bin/cedar-agent"
 fi
 
+if [ "$all" = --all ] && [ ! -x "$bin/nats-server" ]; then
+  GOBIN=$bin go install "github.com/nats-io/nats-server/v2@$NATS"
+fi
+
+# program NAME COMMAND…: a program that is COMMAND, with the arguments that it is given.
+program() {
+  local name=$1
+  shift
+  printf '#!/bin/sh\nexec %s "$@"\n' "$*" >"$work/$name"
+  chmod +x "$work/$name"
+  mv "$work/$name" "$bin/$name"
+}
+
+if [ "$all" = --all ] && [ ! -x "$bin/kafka-server-start.sh" ]; then
+  cat >"$work/pom.xml" <<POM
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>dev.kest</groupId>
+  <artifactId>live-tools</artifactId>
+  <version>1</version>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$KAFKA</version></dependency>
+  </dependencies>
+</project>
+POM
+  mvn --batch-mode --quiet --file "$work/pom.xml" "-Dmaven.repo.local=$work/maven" \
+    dependency:copy-dependencies -DincludeScope=runtime "-DoutputDirectory=$bin/kafka"
+  java="java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp '$bin/kafka/*'"
+  program kafka-storage.sh "$java" kafka.tools.StorageTool
+  program kafka-server-start.sh "$java" kafka.Kafka
+fi
+
+# Unpacked and not installed: the package starts a service of the system.
+if [ "$all" = --all ] && [ ! -x "$bin/rabbitmq-server" ]; then
+  (
+    cd "$work"
+    download=(apt-get download -qq -o APT::Sandbox::User=root rabbitmq-server)
+    # What is known of Debian's packages may be nothing, or old.
+    "${download[@]}" || { apt-get update -qq && "${download[@]}"; }
+  )
+  dpkg-deb --extract "$work"/rabbitmq-server_*.deb "$bin/rabbitmq"
+  program rabbitmq-server "$bin/rabbitmq/usr/lib/rabbitmq/bin/rabbitmq-server"
+fi
+
+if [ "$all" = --all ] && [ ! -x "$bin/moto_server" ]; then
+  python3 -m venv "$bin/moto"
+  "$bin/moto/bin/pip" install --quiet "moto==$MOTO" flask flask-cors
+  program moto_server "$bin/moto/bin/moto_server"
+fi
+
 # All of it is read: a reader that ends early would end this script with it.
 "$bin/opa" version | sed -n 1p
 "$bin/otelcol" --version
@@ -50,4 +103,7 @@ if [ "$all" = --all ]; then
   "$bin/spire-server" --version
   "$bin/spire-agent" --version
   "$bin/cedar-agent" --version
+  "$bin/nats-server" --version
+  "$bin/moto/bin/pip" freeze --quiet | grep '^moto='
+  ls "$bin"/kafka/kafka_*.jar "$bin"/rabbitmq/usr/lib/rabbitmq/lib
 fi
