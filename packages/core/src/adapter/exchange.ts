@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Context, context, trace } from '@opentelemetry/api'
 import { assertOptions } from '../assert-options.js'
 import type { KeptState } from '../context/derived-states.js'
@@ -6,6 +5,7 @@ import type { KnownToFramework } from '../context/request-facts.js'
 import { actingIn, currentState, type KestState } from '../context/state.js'
 import type { Operation } from '../hook/operation.js'
 import type { OperationDefinition } from '../hook/operation-definition.js'
+import type { ArrivedRequest, ArrivedResponse } from '../ingress/arrived.js'
 import { hasLeft } from '../ingress/departure.js'
 import { RequestTerm } from '../ingress/request-term.js'
 import { Passport } from '../passport/passport.js'
@@ -48,8 +48,9 @@ export interface RequestKest {
 
 /** A request as the framework has it. */
 export interface Arrival {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
+  /** Node's own, or where there is none what stands for it, for as long as the request lasts. */
+  readonly request: ArrivedRequest
+  readonly response: ArrivedResponse
   /** The URL as in the request line, where the framework changes `request.url` on the way. */
   readonly url?: string | undefined
   /** Whether the route lets a token name somebody else than the lineage does (K-IDENT). Default `false`. */

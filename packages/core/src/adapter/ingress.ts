@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { context } from '@opentelemetry/api'
 import { assertOptions } from '../assert-options.js'
 import { peerOf } from '../binding/peer.js'
@@ -92,7 +93,8 @@ export function createIngress(where: string, options: AdapterOptions): Ingress {
   async function receive(arrival: Arrival): Promise<Exchange> {
     assertOptions('ingress.receive', arrival, ARRIVAL)
     const { request, response, url, switchIdentity, known } = arrival
-    closeAnsweredUpgrade(request, response)
+    // Nothing but Node's own is one.
+    closeAnsweredUpgrade(request as IncomingMessage, response as ServerResponse)
     const caller = new Caller(request, response)
     const state = await context.with(contextOf(arrival), () =>
       listener.receive({

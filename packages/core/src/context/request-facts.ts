@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { ArrivedRequest } from '../ingress/arrived.js'
 import { oneLine } from '../telemetry/one-line.js'
 
 /** What an operator's log says of a request, besides why it was refused. Bounded, and each on one line. */
@@ -40,13 +40,15 @@ const MAX = { method: 32, path: 200, peer: 64, id: 128 } as const
  * ```
  */
 export function requestFacts(
-  request: IncomingMessage & { readonly originalUrl?: unknown },
+  request: ArrivedRequest & { readonly originalUrl?: unknown },
   known: () => KnownToFramework = () => ({}),
 ): RequestFacts {
   const { route, peer, id } = askFramework(known)
   const { method, url, originalUrl, headers, socket } = request
   const where = typeof originalUrl === 'string' ? originalUrl : (url ?? '')
-  const from = textOf(peer, MAX.peer) ?? textOf(socket?.remoteAddress, MAX.peer)
+  const from =
+    textOf(peer, MAX.peer) ??
+    textOf((socket as { readonly remoteAddress?: unknown } | undefined)?.remoteAddress, MAX.peer)
   const name = textOf(id, MAX.id) ?? textOf(headers?.['x-request-id'], MAX.id)
   return {
     method: oneLine(String(method), MAX.method),

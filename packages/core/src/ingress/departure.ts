@@ -1,11 +1,12 @@
 import type { EventEmitter } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
+import type { ArrivedRequest, ArrivedResponse } from './arrived.js'
 
 /** What waits for a connection to close: one listener on each, however many requests are in its pipeline. */
 const waiting = new WeakMap<EventEmitter, Set<() => void>>()
 
 /** Whether nobody is there any more to take the response. */
-export function hasLeft(request: IncomingMessage, response: ServerResponse): boolean {
+export function hasLeft(request: ArrivedRequest, response: ArrivedResponse): boolean {
   const stream = http2StreamOf(response)
   if (stream !== undefined) return stream.destroyed
   return response.destroyed || socketOf(request)?.destroyed === true
@@ -15,7 +16,7 @@ export function hasLeft(request: IncomingMessage, response: ServerResponse): boo
  * Calls back once when a response is over, sent or not: when it closes, or the connection does. Of requests that wait in a
  * pipeline for the response before theirs, Node says neither.
  */
-export function onceOver(request: IncomingMessage, response: ServerResponse, listener: () => void): void {
+export function onceOver(request: ArrivedRequest, response: ArrivedResponse, listener: () => void): void {
   const socket = http2StreamOf(response) === undefined ? socketOf(request) : undefined
   const others = socket === undefined ? undefined : listenersOf(socket)
   let called = false
@@ -52,8 +53,10 @@ function listenersOf(socket: EventEmitter): Set<() => void> {
 }
 
 /** Of HTTP/1; what stands in for a connection where there is none may be no emitter. */
-function socketOf(request: IncomingMessage): (EventEmitter & { readonly destroyed: boolean }) | undefined {
-  return typeof request.socket?.once === 'function' ? request.socket : undefined
+function socketOf({ socket }: ArrivedRequest): (EventEmitter & { readonly destroyed?: boolean }) | undefined {
+  return typeof (socket as Partial<EventEmitter> | undefined)?.once === 'function'
+    ? (socket as EventEmitter)
+    : undefined
 }
 
 /** The response of Node's HTTP/2 has a stream, and does not say whether it was destroyed. */

@@ -1,6 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { types } from 'node:util'
 import { KestConfigError } from '../errors.js'
+import type { ArrivedRequest, ArrivedResponse } from './arrived.js'
 import { hasLeft, onceOver } from './departure.js'
 
 /** How long a request's states are good for after its response is closed, where nobody knows whether its handler is done. */
@@ -34,8 +34,8 @@ export class RequestTerm {
   }
 
   constructor(
-    request: IncomingMessage,
-    response: ServerResponse,
+    request: ArrivedRequest,
+    response: ArrivedResponse,
     { graceMs, end }: { readonly graceMs: number; readonly end: EndStates },
   ) {
     this.#graceMs = graceMs
