@@ -7,6 +7,7 @@ import * as core from '../packages/core/dist/index.js'
 import { buildPassport, MockIdentityProvider, MockPolicyEngine } from '../packages/core/dist/testing/index.js'
 import * as express from '../packages/express/dist/index.js'
 import { kestFastify } from '../packages/fastify/dist/index.js'
+import * as grpc from '../packages/grpc/dist/index.js'
 import * as http from '../packages/http/dist/index.js'
 import * as opa from '../packages/opa/dist/index.js'
 import * as redis from '../packages/redis/dist/index.js'
@@ -164,6 +165,10 @@ const CALLS: Record<string, (options: never) => unknown> = {
   '@kest/spiffe/dev.createDevAuthority 0': (options) => createDevAuthority(options),
   '@kest/telemetry.checkOtlp 0': (options) => checkOtlp(options),
   '@kest/telemetry.setupTelemetry 0': (options) => setupTelemetry(options),
+  '@kest/grpc.createKestInterceptor 0': (options) =>
+    grpc.createKestInterceptor({ target: 'http://orders', propagateTo: [], ...(options as object) }),
+  '@kest/grpc.kestGrpc 0': (options) =>
+    grpc.kestGrpc({ kest, methods: {}, origin: 'internet', ...(options as object) }),
   '@kest/http.createKestAgent 1': (options) => http.createKestAgent(new Agent(), options),
   '@kest/http.patchHttp 0': (options) => http.patchHttp(options),
   '@kest/undici.kestInterceptor 0': (options) => undici.kestInterceptor(options),
@@ -187,6 +192,7 @@ const EXEMPT: Record<string, string> = {
   '@kest/core.Kest#end 0': 'a state, which Kest made',
   '@kest/core.Kest#keep 0': 'a state, which Kest made',
   '@kest/core.Kest#fork 0': 'a state, which Kest made',
+  '@kest/core.requestFacts 0': 'a request of Node, or what stands for it',
   '@kest/core.RedirectsSeen#note 0': 'a state, which Kest made',
   '@kest/core.RedirectsSeen#take 0': 'the same',
   'new @kest/core.KestError 2': 'an error is made where something went wrong already',

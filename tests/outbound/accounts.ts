@@ -1,6 +1,6 @@
 import { createKest, currentState, type KestState } from '../../packages/core/dist/index.js'
 import { MockIdentityProvider, RecordingLogger } from '../../packages/core/dist/testing/index.js'
-import { startServer, type TestServer } from './server.js'
+import { type Answer, startServer, type TestServer } from './server.js'
 import { trust, within } from './services.js'
 
 /** Who is served; `null` is work of the service's own, without a passport. */
@@ -26,9 +26,9 @@ function accountIn(state: KestState | null): string {
  * A backend that answers with whose account it shows: that of the verified passport, and with `hop` only to who may
  * send it. `/flaky/<n>` fails once for each n, `/moved<path>` is at <path>.
  */
-export async function startAccounts(hop: boolean): Promise<TestServer> {
+export async function startAccounts(hop: boolean, start = startServer): Promise<TestServer> {
   const failed = new Set<string>()
-  const server = await startServer(async ({ url, headers }, response) => {
+  const answer: Answer = async ({ url, headers }, response) => {
     const moved = /^\/moved(\/.*)/.exec(url)?.[1]
     if (moved !== undefined) return void response.writeHead(307, { location: moved }).end()
     if (url.startsWith('/flaky/') && !failed.has(url)) {
@@ -40,7 +40,8 @@ export async function startAccounts(hop: boolean): Promise<TestServer> {
     } catch (error) {
       response.writeHead(403).end(String(error))
     }
-  })
+  }
+  const server = await start(answer)
   const listener = createKest({
     identity: new MockIdentityProvider('hop2'),
     trust,

@@ -33,10 +33,12 @@ export interface Way {
   readonly open: (rule: PropagationRule) => Client
   /** Whether it follows redirects by itself. */
   readonly follows: boolean
+  /** Starts what it calls; default: a server of HTTP/1. */
+  readonly serve?: typeof startServer
 }
 
 /** What holds for everything that sends, whatever library it is of. */
-export function describeOutbound(name: string, { open, follows }: Way): void {
+export function describeOutbound(name: string, { open, follows, serve = startServer }: Way): void {
   describe(`outbound: ${name}`, () => {
     let hop2: TestServer
     let hop3: TestServer
@@ -44,9 +46,9 @@ export function describeOutbound(name: string, { open, follows }: Way): void {
     const clients: Client[] = []
 
     beforeAll(async () => {
-      hop2 = await startServer(redirecting(307))
-      hop3 = await startServer()
-      stranger = await startServer(redirecting(307))
+      hop2 = await serve(redirecting(307))
+      hop3 = await serve()
+      stranger = await serve(redirecting(307))
     })
     afterEach(async () => {
       await Promise.all(clients.splice(0).map((client) => client.close()))
@@ -110,7 +112,7 @@ export function describeOutbound(name: string, { open, follows }: Way): void {
     it.each([false, true])(
       'K-AMBIENT two users and nobody, who try again on the same connection, see each their own account (hop: %s)',
       async (hop) => {
-        const accounts = await startAccounts(hop)
+        const accounts = await startAccounts(hop, serve)
         const { send } = client({ propagateTo: [accounts.origin], hop })
         const users: User[] = ['bob', null, 'carol']
         const seen = users.flatMap((user) =>

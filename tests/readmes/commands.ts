@@ -34,6 +34,7 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   'packages/core/README.md: npm install': 'installed',
   'packages/express/README.md: npm install': 'installed',
   'packages/fastify/README.md: npm install': 'installed',
+  'packages/grpc/README.md: npm install': 'installed',
   'packages/http/README.md: npm install': 'installed',
   'packages/opa/README.md: npm install': 'installed',
   'packages/redis/README.md: npm install': 'installed',

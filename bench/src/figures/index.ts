@@ -11,6 +11,7 @@ import { joseVerify } from './jose-verify.js'
 import { memory } from './memory.js'
 import { observing } from './observing.js'
 import { outboundCompressed, outboundJson } from './outbound.js'
+import { fastifyGet, grpcCall } from './over-sockets.js'
 import { cachedAfter5, cachedAtRoot, cedarInProcess, regoInProcess } from './policy.js'
 import { REFUSALS } from './refusals.js'
 import { sign, signP256 } from './sign.js'
@@ -68,6 +69,8 @@ export const FIGURES: readonly Figure[] = [
   tokenKnownRS256,
   fastifyHopCold,
   fastifyHop,
+  grpcCall,
+  fastifyGet,
   ...REFUSALS,
   memory,
   regoDecisions,

@@ -1,0 +1,7 @@
+export type { RequestKest } from '@kest/core'
+export { type Connector, createConnectorCredentials } from './client/channel-credentials.js'
+export { createKestInterceptor, type KestInterceptorOptions } from './client/kest-interceptor.js'
+export { connectionListener } from './server/connections.js'
+export { type KestGrpcOptions, kestGrpc } from './server/kest-grpc.js'
+export type { IncomingCall, MethodOptions, Methods } from './server/methods.js'
+export { kestOf } from './server/protected-call.js'

@@ -1,0 +1,132 @@
+import { type Metadata, ServerInterceptingCall, type ServerInterceptingCallInterface } from '@grpc/grpc-js'
+import { createPrivateSlot, type Exchange, type Ingress, KestConfigError, type RequestKest } from '@kest/core'
+import { context, trace } from '@opentelemetry/api'
+import { refusalOf } from '../status.js'
+import { CallEnds } from './call-ends.js'
+import { connectionOf } from './connections.js'
+import { contextIn, headersOf, keepRestOf } from './metadata.js'
+import type { MethodRules, Protection } from './methods.js'
+import { toldOnce } from './misconfigured.js'
+
+type Listener = Parameters<ServerInterceptingCall['start']>[0]
+type Status = Parameters<ServerInterceptingCall['sendStatus']>[0]
+
+/** Calls that were let in, by their metadata: the object that handlers are given. Nobody else can write it. */
+const exchanges = createPrivateSlot<Metadata, Exchange>()
+
+/**
+ * What Kest knows of a call, for handlers that lost the ambient state: `kestOf(call).run(fn)`.
+ *
+ * @param call as a handler is given it
+ * @throws {KestConfigError} for a call that no `kestGrpc()` has let in, and where an interceptor has replaced its metadata
+ */
+export function kestOf(call: { readonly metadata: Metadata }): RequestKest {
+  const exchange = exchanges.get(call.metadata)
+  if (exchange === undefined) throw new KestConfigError('kestOf(): no kestGrpc() has let this call in')
+  return exchange
+}
+
+/**
+ * A call whose handler waits for a decision: nothing is read before, not even by other interceptors. Once it is let in,
+ * everything that the handler gets comes in the state of its operation.
+ */
+export class ProtectedCall extends ServerInterceptingCall {
+  readonly #call: ServerInterceptingCallInterface
+  readonly #method: string
+  readonly #rules: MethodRules
+  readonly #ingress: Ingress
+  readonly #ends = new CallEnds()
+  #exchange: Exchange | undefined
+  #readingAsked = false
+
+  constructor(call: ServerInterceptingCallInterface, method: string, rules: MethodRules, ingress: Ingress) {
+    super(call)
+    this.#call = call
+    this.#method = method
+    this.#rules = rules
+    this.#ingress = ingress
+  }
+
+  override start(listener: Listener): void {
+    super.start({
+      onReceiveMetadata: (metadata) => {
+        this.#letIn(metadata).then(
+          (exchange) => this.#goOn(exchange, () => listener.onReceiveMetadata(metadata)),
+          (error: unknown) => this.#refuse(error),
+        )
+      },
+      onReceiveMessage: (message) => this.#inState(() => listener.onReceiveMessage(message)),
+      onReceiveHalfClose: () => this.#inState(() => listener.onReceiveHalfClose()),
+      onCancel: () => {
+        this.#ends.over()
+        this.#inState(() => listener.onCancel())
+      },
+    })
+  }
+
+  override startRead(): void {
+    if (this.#exchange === undefined) this.#readingAsked = true
+    else super.startRead()
+  }
+
+  override sendStatus(status: Status): void {
+    this.#ends.writableEnded = true
+    super.sendStatus(status)
+  }
+
+  /** Judges what came, decides, and signs. */
+  async #letIn(metadata: Metadata): Promise<Exchange> {
+    if (exchanges.get(metadata) !== undefined)
+      throw toldOnce(new KestConfigError('kestGrpc: it is used twice for one call'))
+    const method = this.#method
+    const { operations, switchIdentity } = this.#protection()
+    const peer = this.#call.getPeer()
+    const headers = headersOf(metadata, this.#ingress.listener.reads)
+    const parent = contextIn(metadata)
+    const exchange = await this.#ingress.receive({
+      request: { headers, method: 'POST', url: method, socket: connectionOf(this.#call) },
+      response: this.#ends,
+      switchIdentity,
+      isProtected: true,
+      known: () => ({ route: method, peer }),
+      context: () => (trace.getSpan(context.active()) === undefined ? parent : context.active()),
+    })
+    keepRestOf(headers, metadata)
+    exchanges.set(metadata, exchange)
+    await exchange.begin(operations.named(method), {
+      args: [{ method, metadata, peer }],
+      isAnswered: () => this.#isOver(),
+    })
+    return exchange
+  }
+
+  #protection(): Protection {
+    try {
+      return this.#rules.protectionOf(this.#method)
+    } catch (error) {
+      throw toldOnce(error as KestConfigError)
+    }
+  }
+
+  #goOn(exchange: Exchange, next: () => void): void {
+    this.#exchange = exchange
+    if (this.#isOver()) return
+    exchange.run(next)
+    if (this.#readingAsked) super.startRead()
+  }
+
+  #refuse(error: unknown): void {
+    if (!this.#isOver()) this.sendStatus(refusalOf(error))
+  }
+
+  /** Also where the deadline has passed, and gRPC is about to say so. */
+  #isOver(): boolean {
+    const { writableEnded, destroyed } = this.#ends
+    return writableEnded || destroyed || Date.now() >= Number(this.#call.getDeadline())
+  }
+
+  #inState(fn: () => void): void {
+    if (this.#exchange === undefined) fn()
+    else this.#exchange.run(fn)
+  }
+}
