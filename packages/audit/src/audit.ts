@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { assertOptions, KestConfigError, SignatureCache } from '@kest/core'
+import { assertOptions, KestConfigError } from '@kest/core'
 import { type AuditFinding, type FindingCode, finding, type Severity } from './finding.js'
 import { DiskRoom } from './group/disk-room.js'
 import { findForeign, Named, withForeign } from './group/foreign.js'
@@ -15,7 +15,7 @@ import { EntryIds } from './judge/entry-ids.js'
 import { contentOf } from './judge/fold-twins.js'
 import { judgeTrace } from './judge/judge-trace.js'
 import { draftLineage, type LineageDraft } from './judge/lineage-draft.js'
-import { type JudgeOptions, type JudgeRules, resolveJudgeOptions } from './judge/options.js'
+import { type JudgeOptions, type JudgeRules, remembering, resolveJudgeOptions } from './judge/options.js'
 import { isSelected, type TraceSelection } from './judge/selection.js'
 import { Sequences } from './judge/sequences.js'
 import type { SpanSource } from './read/batch.js'
@@ -162,8 +162,7 @@ export class Audit {
     this.#assertReading()
     this.#judged = true
     const named = new Named()
-    // What traces have of each other is verified once.
-    const sharing = { ...this.#rules, verify: { ...this.#rules.verify, cache: new SignatureCache() } }
+    const sharing = remembering(this.#rules)
     yield* this.#judgeAll(this.#whole(selection, named, sharing), selection, this.#rules)
     if (named.links.size > 0) yield* this.#judgeAll(this.#linked(named, sharing), selection, sharing)
     if (named.more)

@@ -50,13 +50,13 @@ export class Named {
 async function signedLinks(
   traceId: string | null,
   { nodes, wanted }: LineageDraft,
-  { verify }: JudgeRules,
+  rules: JudgeRules,
 ): Promise<Set<string>> {
   const links = new Set<string>()
   const linksOf = (node: Node): string[] => node.parents.filter((hash) => wanted.has(hash))
   if (wanted.size === 0) return links
   const linking = [...nodes.values()].filter((node) => node.isOf(traceId) && linksOf(node).length > 0)
-  const verifier = new EntriesVerifier(verify)
+  const verifier = new EntriesVerifier(rules.verifier)
   for (let from = 0; from < linking.length; from += AT_ONCE) {
     const some = linking.slice(from, from + AT_ONCE)
     const verdicts = await verifier.verify(some.map((node) => node.parsed()))

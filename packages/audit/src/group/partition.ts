@@ -5,6 +5,9 @@ import { readKey, readRecord, readSignature } from './record.js'
 import { frameAt, positions, type Records } from './records.js'
 import { splitByLinks } from './split-by-links.js'
 
+/** Spans of a trace that are in memory while it is judged. */
+const FEW = 8
+
 /** The spans of one trace; of those that name none, those of one lineage. */
 export interface Lineage {
   /** That of the trace, or a name that no trace has and that is the same each time. */
@@ -55,8 +58,10 @@ export class Partition {
     }
   }
 
+  /** Of a few, what was read stays: whoever judges a trace looks through its spans more than once. */
   #spansAt(all: readonly number[]): Iterable<ExportedSpan> {
     const read = (at: number): ExportedSpan => readRecord(this.#frame(at), 0).span
+    if (all.length <= FEW) return all.map(read)
     return {
       *[Symbol.iterator]() {
         for (const at of all) yield read(at)

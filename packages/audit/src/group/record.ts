@@ -83,11 +83,9 @@ export function readRecord(bytes: Buffer, at: number): SpanRecord {
   }
   const [json = '', signature, passport] = texts
   const [key, name, traceId, spanId, service, receivedAt, file, line, others] = JSON.parse(json) as Small
-  const claims = {
-    ...others,
-    ...(signature === undefined ? {} : { signature }),
-    ...(passport === undefined ? {} : { passport }),
-  }
+  const claims: { signature?: Claim; passport?: Claim } = others
+  if (signature !== undefined) claims.signature = signature
+  if (passport !== undefined) claims.passport = passport
   return { key, span: { name, traceId, spanId, service, claims, receivedAt, place: { file, line } } }
 }
 

@@ -16,7 +16,7 @@ export async function judgeNodes(
   rules: JudgeRules,
 ): Promise<JudgedNode[]> {
   const ordered = inOrder(nodes)
-  const verifier = new EntriesVerifier(rules.verify)
+  const verifier = new EntriesVerifier(rules.verifier)
   const judged: JudgedNode[] = []
   const worth = new Map<string, Effective | null>()
   for (let from = 0; from < ordered.length; from += AT_ONCE) {

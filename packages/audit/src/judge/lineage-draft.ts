@@ -14,6 +14,8 @@ const NODE_BYTES = 1_024
 const PARSED_BYTES = 4_194_304
 /** Denials that are listed; all are counted. Anybody can cause some. */
 const MAX_DENIALS = 1_000
+/** Entries among which one is found faster by its text than by its hash. */
+const FEW = 8
 /** Words of spans without a valid entry, of one trace, that are held against the others; beyond, it is judged in part. */
 const MAX_CLAIMS = 65_536
 /** Entries that only passports have and spans rest on, each once for each span. */
@@ -116,8 +118,7 @@ class Drafting {
   }
 
   addForeign(jws: string): void {
-    const hash = entryHash(jws)
-    if (!this.#nodes.has(hash)) this.#parse(jws, 'foreign')
+    if (this.#nodeOf(jws) === undefined) this.#parse(jws, 'foreign')
   }
 
   /** Once all entries of spans are known. */
@@ -131,7 +132,7 @@ class Drafting {
       if (tip?.isOf(this.#traceId)) this.#lostTips.push(tip)
       return
     }
-    const own = typeof signature === 'string' ? this.#nodes.get(entryHash(signature)) : undefined
+    const own = typeof signature === 'string' ? this.#nodeOf(signature) : undefined
     if (own === undefined) return
     const differs = (message: string): void =>
       this.#contradict(own, passportFinding(own, placeText(span.place), message))
@@ -183,14 +184,14 @@ class Drafting {
   }
 
   #addEntry(jws: string, span: ExportedSpan): void {
-    const known = this.#nodes.get(entryHash(jws))
+    const known = this.#nodeOf(jws)
     const parsed = known?.parsed() ?? this.#parse(jws, 'span')
     if (parsed === null) return
     if (parsed instanceof KestError) {
       this.#addMalformed(span, parsed)
       return
     }
-    const node = this.#nodes.get(parsed.hash) as Node
+    const node = known ?? (this.#nodes.get(parsed.hash) as Node)
     // A span's names are its exporter's words, and stay with its entry.
     if (node.spans === 0) this.#bytes += span.service?.length ?? 0
     node.see(span)
@@ -215,6 +216,12 @@ class Drafting {
     return parsed
   }
 
+  #nodeOf(jws: string): Node | undefined {
+    if (this.#nodes.size > FEW) return this.#nodes.get(entryHash(jws))
+    for (const node of this.#nodes.values()) if (node.jws === jws) return node
+    return undefined
+  }
+
   #contradict(node: Node, one: AuditFinding): void {
     node.contradict(one, this.#contradictions++ < MAX_CLAIMS)
   }
@@ -228,12 +235,16 @@ class Drafting {
   #recover(entries: readonly string[]): Node[] | undefined {
     const nodes: Node[] = []
     for (const jws of entries) {
-      const hash = entryHash(jws)
-      const parsed = this.#nodes.has(hash) ? undefined : this.#parse(jws, 'passport')
-      if (parsed === null || parsed instanceof KestError) return undefined
-      nodes.push(this.#nodes.get(hash) as Node)
+      const node = this.#nodeOf(jws) ?? this.#parsedNode(jws)
+      if (node === undefined) return undefined
+      nodes.push(node)
     }
     return nodes
+  }
+
+  #parsedNode(jws: string): Node | undefined {
+    const parsed = this.#parse(jws, 'passport')
+    return parsed === null || parsed instanceof KestError ? undefined : this.#nodes.get(parsed.hash)
   }
 
   #hold(own: Node, nodes: readonly Node[], { place }: ExportedSpan): void {

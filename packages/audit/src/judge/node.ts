@@ -67,6 +67,11 @@ export class Node {
     return this.parsed().entry
   }
 
+  /** What is signed, if it stays in memory. */
+  get kept(): KestEntry | undefined {
+    return this.#parsed?.entry
+  }
+
   parsed(): ParsedEntry {
     return this.#parsed ?? parseEntry(this.jws, { limits: this.#limits })
   }

@@ -1,9 +1,12 @@
 import {
+  EntriesVerifier,
   KestConfigError,
   type KeySource,
   type Limits,
   resolveLimits,
+  SignatureCache,
   toRootList,
+  type VerifyEntriesOptions,
   type VerifyOptions,
 } from '@kest/core'
 
@@ -32,10 +35,9 @@ export interface JudgeOptions
 
 /** {@link JudgeOptions}, checked and complete. */
 export interface JudgeRules {
-  readonly verify: Pick<
-    VerifyOptions,
-    'trust' | 'limits' | 'at' | 'raisers' | 'ceilings' | 'roots' | 'identityAuthorities' | 'threads' | 'cache'
-  >
+  readonly verify: VerifyEntriesOptions
+  /** By those; it verifies nothing itself, and is what verifiers of each trace are made of. */
+  readonly verifier: EntriesVerifier
   readonly limits: Limits
   readonly maxDelayMs: number
   readonly now: number
@@ -52,23 +54,31 @@ export function resolveJudgeOptions(options: JudgeOptions, traceBytes: number): 
     if (!Number.isSafeInteger(value) || value < 0)
       throw new KestConfigError(`audit: ${name}: expected milliseconds, got ${String(value)}`)
   }
+  const verify: VerifyEntriesOptions = {
+    trust,
+    threads: 'pool',
+    ...(limits === undefined ? {} : { limits }),
+    ...(at === undefined ? {} : { at }),
+    ...(raisers === undefined ? {} : { raisers }),
+    ...(ceilings === undefined ? {} : { ceilings }),
+    ...(roots === undefined ? {} : { roots: toRootList(roots) }),
+    ...(identityAuthorities === undefined ? {} : { identityAuthorities }),
+  }
   return {
-    verify: {
-      trust,
-      threads: 'pool',
-      ...(limits === undefined ? {} : { limits }),
-      ...(at === undefined ? {} : { at }),
-      ...(raisers === undefined ? {} : { raisers }),
-      ...(ceilings === undefined ? {} : { ceilings }),
-      ...(roots === undefined ? {} : { roots: toRootList(roots) }),
-      ...(identityAuthorities === undefined ? {} : { identityAuthorities }),
-    },
+    verify,
+    verifier: new EntriesVerifier(verify),
     limits: resolveLimits(limits),
     maxDelayMs,
     now,
     shared: groupsOf(shared),
     traceBytes,
   }
+}
+
+/** For traces that have entries of each other: those are verified once. */
+export function remembering(rules: JudgeRules): JudgeRules {
+  const verify = { ...rules.verify, cache: new SignatureCache() }
+  return { ...rules, verify, verifier: new EntriesVerifier(verify) }
 }
 
 function groupsOf(shared: unknown): readonly (readonly string[])[] {

@@ -9,6 +9,11 @@ const BACKSLASH = 0x5c
 const CLOSE_LIST = 0x5d
 const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
+/** Of a text that are looked at one by one. */
+const NEAR_BYTES = 32
+
+/** In `for … in`, V8 knows what this answers, other than of `Object.hasOwn`. */
+const { hasOwnProperty: hasOwn } = Object.prototype
 
 /** What the brackets, colons and quotes of a text are, if it is JSON. */
 interface Shape {
@@ -50,14 +55,12 @@ function shapeOf(bytes: Uint8Array): Shape {
   const parts = new PartCount()
   let members = 0
   let depth = 0
-  let text = false
   for (let i = 0; i < bytes.length; i++) {
     const byte = bytes[i]
-    if (text) {
-      if (byte === BACKSLASH) i++
-      else if (byte === QUOTE) text = false
-    } else if (byte === QUOTE) text = true
-    else if (byte === COLON) members++
+    if (byte === QUOTE) {
+      i = endOfText(bytes, i + 1)
+      if (i === -1) return { members, unfinished: true }
+    } else if (byte === COLON) members++
     else if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
       parts.add()
       depth++
@@ -66,19 +69,49 @@ function shapeOf(bytes: Uint8Array): Shape {
       if (depth < 0) return { members, unfinished: false }
     }
   }
-  return { members, unfinished: text || depth > 0 }
+  return { members, unfinished: depth > 0 }
+}
+
+/**
+ * Where the quote is that ends a text, or -1. Most texts are short; in long ones, entries above all, the system looks many times
+ * as fast.
+ */
+function endOfText(bytes: Uint8Array, start: number): number {
+  for (let at = start; ; ) {
+    const near = Math.min(at + NEAR_BYTES, bytes.length)
+    while (at < near) {
+      const byte = bytes[at]
+      if (byte === QUOTE) return at
+      at += byte === BACKSLASH ? 2 : 1
+    }
+    const quote = bytes.indexOf(QUOTE, at)
+    if (quote === -1 || !isEscaped(bytes, at, quote)) return quote
+    at = quote + 1
+  }
+}
+
+/** @param from where nothing is escaped */
+function isEscaped(bytes: Uint8Array, from: number, quote: number): boolean {
+  let first = quote
+  while (first > from && bytes[first - 1] === BACKSLASH) first--
+  return (quote - first) % 2 === 1
 }
 
 /** At every depth, which has no bound. */
 function membersOf(value: unknown): number {
   let members = 0
-  const left: unknown[] = [value]
-  while (left.length > 0) {
-    const one = left.pop()
-    if (typeof one !== 'object' || one === null) continue
-    const inner = Object.values(one)
-    if (!Array.isArray(one)) members += inner.length
-    for (const item of inner) if (typeof item === 'object') left.push(item)
+  const left: object[] = typeof value === 'object' && value !== null ? [value] : []
+  for (let one = left.pop(); one !== undefined; one = left.pop()) {
+    if (Array.isArray(one)) {
+      for (const item of one) if (typeof item === 'object' && item !== null) left.push(item)
+      continue
+    }
+    for (const name in one) {
+      if (!hasOwn.call(one, name)) continue
+      members++
+      const member = (one as Readonly<Record<string, unknown>>)[name]
+      if (typeof member === 'object' && member !== null) left.push(member)
+    }
   }
   return members
 }

@@ -67,6 +67,19 @@ describe('verifyEntries', () => {
     }
   })
 
+  it('judges entries of its own where it is made of another verifier, by the same options', async () => {
+    const { parsed, trust } = await built()
+    const first = new EntriesVerifier({ trust })
+    expect(await first.verify(parsed)).toMatchObject([
+      { failure: null },
+      { failure: null },
+      { failure: null },
+    ])
+    // What the other has seen is no parent here.
+    const [second] = await new EntriesVerifier(first).verify(parsed.slice(1, 2))
+    expect(second).toMatchObject({ failure: null, verified: null })
+  })
+
   it('refuses options that are about a whole passport', async () => {
     const { parsed, trust } = await built()
     const options = { trust, mode: 'tip' }

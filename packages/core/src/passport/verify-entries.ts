@@ -74,9 +74,12 @@ export class EntriesVerifier {
   readonly #rules: VerifyRules
   readonly #earlier = new Map<string, EarlierEntry>()
 
-  /** @throws {KestError} `ERR_KEST_CONFIG` for wrong options */
-  constructor(options: VerifyEntriesOptions) {
-    this.#rules = rulesOf(options)
+  /**
+   * @param options or another verifier, for other entries that are verified as its own are
+   * @throws {KestError} `ERR_KEST_CONFIG` for wrong options
+   */
+  constructor(options: VerifyEntriesOptions | EntriesVerifier) {
+    this.#rules = options instanceof EntriesVerifier ? options.#rules : rulesOf(options)
   }
 
   /**
