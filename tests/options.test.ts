@@ -68,6 +68,7 @@ const CALLS: Record<string, (options: never) => unknown> = {
   '@kest/core.Kest#begin 1': (options) => kest.begin(operation, options),
   '@kest/core.Kest#verified 0': (options) => kest.verified({ ...operation, ...(options as object) }, () => 1),
   '@kest/core.Kest#listener 0': (options) => kest.listener(options),
+  '@kest/core.Kest#messages 0': (options) => kest.messages(options),
   '@kest/core.Kest#outbound 0': (options) => kest.outbound({ propagateTo: [], ...(options as object) }),
   '@kest/core.Kest#extract 1': (options) => kest.extract({}, options),
   '@kest/core.Kest#resume 0': (options) => kest.resume({ passport, ...(options as object) }, { mode: 'off' }),
@@ -181,6 +182,8 @@ const CALLS: Record<string, (options: never) => unknown> = {
 const EXEMPT: Record<string, string> = {
   'new @kest/core.Kest 0': 'as createKest, which is how it is made',
   '@kest/core.parseEntry 1': 'for the audit: called for each entry, with an object that is made once',
+  'new @kest/core.Delivery 0': 'made by receive alone',
+  'new @kest/core.Delivery 2': 'made by receive alone',
   'new @kest/core.Exchange 1': 'made by an ingress alone',
   'new @kest/core.Exchange 3': 'made by an ingress alone',
   'new @kest/core.Operation 1': 'made by begin alone',

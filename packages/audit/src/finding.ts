@@ -51,6 +51,8 @@ const SEVERITY = {
   'identity-conflict': 'warning',
   /** An entry signs in another than its lineage names, by who is no identity authority (K-SWITCH). */
   'identity-switched': 'warning',
+  /** A message was handled twice, and it is not that its broker delivered it again (K-MESSAGE). */
+  'message-repeated': 'warning',
   /** Lineage was begun by whom the list of roots does not have (K-ROOTS). */
   'unlisted-root': 'warning',
 
@@ -66,6 +68,8 @@ const SEVERITY = {
   'trust-overridden': 'note',
   /** An entry takes taints of its lineage away, as its label says (K-EFF). */
   'taint-removed': 'note',
+  /** A message was handled again because its broker delivered it again (K-MESSAGE). */
+  'message-redelivered': 'note',
   /** The numbering of a process begins before what was exported. */
   'sequence-start': 'note',
   /** A line of a file, or what it begins with, is torn: whoever wrote it died, or had no room. It was never acknowledged. */

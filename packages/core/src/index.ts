@@ -4,7 +4,8 @@ export { type AdapterOptions, createIngress, type Ingress } from './adapter/ingr
 export { type PublishedKeys, publishedKeys } from './adapter/published-keys.js'
 export { operationName, type RouteOperationOptions, RouteOperations } from './adapter/route-operations.js'
 export { assertOptions } from './assert-options.js'
-export type { BindingOptions } from './binding/binding-options.js'
+export type { BindingOptions, MessageBindingOptions } from './binding/binding-options.js'
+export type { MessageReplayStore } from './binding/message-once.js'
 export { authorizePeer, type Peer, peerOf } from './binding/peer.js'
 export { MemoryReplayStore, type ReplayStore } from './binding/replay-store.js'
 export { type Clock, systemClock } from './clock.js'
@@ -87,7 +88,12 @@ export { createRemoteKeySource } from './identity/remote-key-source.js'
 export type { ArrivedRequest, ArrivedResponse } from './ingress/arrived.js'
 export { cutOff } from './ingress/departure.js'
 export type { InboundHeaders, InboundRequest, KeptPassport, Listener } from './ingress/listener.js'
-export type { ListenerOptions, TrustDomainOptions } from './ingress/listener-options.js'
+export type {
+  ListenerOptions,
+  ListenerRules,
+  MessageListenerOptions,
+  TrustDomainOptions,
+} from './ingress/listener-options.js'
 export { type Problem, toProblem } from './ingress/problem.js'
 export { takeLineageOut } from './ingress/take-lineage-out.js'
 export { closeAnsweredUpgrade } from './ingress/upgrade.js'
@@ -97,6 +103,20 @@ export { keyAlgorithms } from './jws/key-algorithms.js'
 export { createKeySigner, type KeySigner } from './jws/key-signer.js'
 export { DEFAULT_LIMITS, type Limits, resolveLimits } from './limits.js'
 export { isPromise, type MaybePromise } from './maybe-promise.js'
+export type { Delivery } from './messages/delivery.js'
+export { type Disposition, dispositionOf } from './messages/disposition.js'
+export type {
+  BrokerDelivery,
+  InboundMessage,
+  MessageBody,
+  MessageEvidence,
+  MessageRecord,
+  OutboundMessage,
+} from './messages/message.js'
+export type { MessageScope } from './messages/message-scope.js'
+export type { BatchReading, Messages } from './messages/messages.js'
+export type { BatchOperation, MessageOperation, MessagesOptions } from './messages/messages-options.js'
+export type { BatchPart, ReceivedBatch, RefusedMessage } from './messages/received-batch.js'
 export { keyAudience } from './oidc/key-audience.js'
 export { OIDCIdentity, type OIDCIdentityOptions } from './oidc/oidc-identity.js'
 export {

@@ -7,6 +7,7 @@ import { FindingList } from './finding-list.js'
 import { foldTwins } from './fold-twins.js'
 import { judgeNodes } from './judge-nodes.js'
 import type { LineageDraft } from './lineage-draft.js'
+import { messageFindings } from './message-findings.js'
 import type { JudgedNode } from './node.js'
 import type { JudgeRules } from './options.js'
 import { shapeFindings, tipsOf } from './shape.js'
@@ -14,7 +15,7 @@ import { heldPassportFinding } from './span-passport.js'
 
 /**
  * Judges one trace. In order: what holds of each entry; twins are one; what is missing; where spans say something else
- * than the entries in them; what shape the lineage has.
+ * than the entries in them; which messages came more than once; what shape the lineage has.
  */
 export async function judgeTrace(
   traceId: string | null,
@@ -31,6 +32,7 @@ export async function judgeTrace(
   for (const one of completeness(draft, judged)) found.add(one)
   for (const one of contradictions(judged)) found.add(one)
   for (const one of twins) found.add(one)
+  for (const one of messageFindings(nodes)) found.add(one)
   for (const one of shapeFindings(traceId, nodes, tips)) found.add(one)
   if (draft.dropped > 0) found.add(finding('limit', tooMany(draft.dropped)))
   const findings = found.list()

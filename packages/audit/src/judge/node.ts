@@ -12,6 +12,7 @@ import type { AuditFinding } from '../finding.js'
 import { type ExportedSpan, placeText } from '../span/exported-span.js'
 import type { EntryStatus } from './audited-entry.js'
 import { FindingList } from './finding-list.js'
+import type { HandledMessage } from './message-findings.js'
 
 /** `span`: it was exported. `passport`: only the `kest.passport` of another has it. `foreign`: another trace has it. */
 export type Source = 'span' | 'passport' | 'foreign'
@@ -34,6 +35,8 @@ export class Node {
   /** Hashes; a root has none. */
   readonly parents: readonly string[]
   readonly source: Source
+  /** Which message it handled; `null` when no sender has named one. */
+  readonly message: HandledMessage | null
   /** In how many it was exported. */
   spans = 0
   /** Of the first of them. */
@@ -59,6 +62,7 @@ export class Node {
     this.timestampMs = timestamp_ms
     this.parents = parent_ids[0] === ROOT_PARENT ? NONE : parent_ids
     this.source = source
+    this.message = messageOf(labels)
     this.#limits = limits
     this.#parsed = stays ? parsed : undefined
   }
@@ -95,6 +99,12 @@ export class Node {
   isOf(traceId: string | null): boolean {
     return this.source === 'span' || this.traceId === traceId
   }
+}
+
+function messageOf(labels: KestEntry['labels']): HandledMessage | null {
+  const id = labels[LABEL.message]
+  if (id === undefined) return null
+  return { id, place: labels[LABEL.place] ?? null, count: Number(labels[LABEL.delivery] ?? 1) }
 }
 
 const NONE: readonly string[] = Object.freeze([])

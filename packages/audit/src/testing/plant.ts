@@ -257,6 +257,9 @@ export const DEFECTS: Readonly<Record<string, Defect>> = {
     const second = payments.make([first], acts('admin'))
     return planted(first, [gateway.span(first), payments.span(second)], ['identity-switched'])
   },
+  'a message written twice': (workloads) => handledTwice(workloads, ['0:17', '0:99'], 'message-repeated'),
+  'a message delivered twice': (workloads) =>
+    handledTwice(workloads, ['0:17', '0:17'], 'message-redelivered'),
   'a root of somebody else': (workloads) => {
     const { orders, payments } = workloads
     const first = orders.make([])
@@ -327,6 +330,18 @@ export const DEFECTS: Readonly<Record<string, Defect>> = {
     const span = denialOf(makeEntry(workloads.payments.signer, [made[2]]))
     return planted(made[0], [...spans, { service: 'payments', span }])
   },
+}
+
+function handledTwice(
+  { gateway, orders }: Workloads,
+  places: readonly [string, string],
+  code: FindingCode,
+): PlantedTrace {
+  const first = gateway.make([])
+  const [one, other] = places.map((place) =>
+    orders.make([first], { labels: { [LABEL.message]: 'a-message', [LABEL.place]: place } }),
+  ) as [MadeEntry, MadeEntry]
+  return planted(first, [gateway.span(first), orders.span(one), orders.span(other)], [code, 'forked'])
 }
 
 function setSignature({ span }: ServiceSpan, jws: string): void {

@@ -1,4 +1,5 @@
 import { KestConfigError } from '../errors.js'
+import type { MessageReplayStore } from './message-once.js'
 import type { ReplayStore } from './replay-store.js'
 
 /** The most that clocks may differ. */
@@ -28,8 +29,30 @@ export interface BindingOptions {
   readonly replayStore?: ReplayStore | undefined
 }
 
-/** {@link BindingOptions}, checked and complete. */
-export type ResolvedBinding =
+/** How a receiver of messages knows their sender (K-MESSAGE). */
+export interface MessageBindingOptions extends Pick<BindingOptions, 'relays' | 'clockSkewMs'> {
+  /**
+   * Who may send a passport. `none` (default): whoever can write to the queue. `message`: each message has a token that the
+   * principal of a tip, or a relay, signed for it: for its body and for the queue or topic. Both ways: what is sent has
+   * one, and what is received needs one.
+   */
+  readonly binding?: 'none' | 'message' | undefined
+  /**
+   * With `message`: URIs by which senders name what arrives here, beside where it is read: of the topics, exchanges or subjects
+   * that a queue is fed from. Default: none.
+   */
+  readonly audiences?: readonly string[] | undefined
+  /**
+   * With `message`: remembers which messages came, so that a repeat that is no redelivery is refused. All who read a queue
+   * need the same. Default: none, and repeats are findings of an audit.
+   */
+  readonly replayStore?: MessageReplayStore | undefined
+}
+
+/** {@link BindingOptions} or {@link MessageBindingOptions}, checked and complete. */
+export type ResolvedBinding = RequestBinding | MessageBinding
+
+export type RequestBinding =
   | { readonly kind: 'none' }
   | { readonly kind: 'mtls'; readonly relays: readonly string[] }
   | {
@@ -39,6 +62,17 @@ export type ResolvedBinding =
       readonly clockSkewMs: number
       /** `null`: the instance's. */
       readonly replayStore: ReplayStore | null
+    }
+
+export type MessageBinding =
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'message'
+      readonly relays: readonly string[]
+      readonly audiences: readonly string[]
+      readonly clockSkewMs: number
+      readonly maxAgeMs: number
+      readonly replayStore: MessageReplayStore | null
     }
 
 /** Names of the options there are. */
@@ -56,23 +90,19 @@ const HOP_ALONE: readonly (keyof BindingOptions)[] = ['audiences', 'clockSkewMs'
 const ORIGIN = /^https?:\/\/[^\s/?#@\\%*]+$/i
 
 /** @throws {KestConfigError} for an option that is wrong, missing, or without meaning beside another */
-export function resolveBinding(options: BindingOptions): ResolvedBinding {
+export function resolveBinding(options: BindingOptions): RequestBinding {
   const { binding = 'none', relays = [], audiences, clockSkewMs = 5000, replayStore = null } = options
   if (binding !== 'none' && binding !== 'mtls' && binding !== 'hop') {
     throw invalid('binding', 'one of none, mtls, hop')
   }
   if (binding === 'none') assertIdle(options, ['relays', ...HOP_ALONE], 'without a binding')
-  if (!Array.isArray(relays) || !relays.every((name) => typeof name === 'string' && name !== '')) {
-    throw invalid('relays', 'a list of principals')
-  }
+  assertNames(relays)
   if (binding === 'none') return Object.freeze({ kind: binding })
   if (binding === 'mtls') {
     assertIdle(options, HOP_ALONE, 'with binding "mtls"')
     return Object.freeze({ kind: binding, relays: [...relays] })
   }
-  if (!Number.isSafeInteger(clockSkewMs) || clockSkewMs < 0 || clockSkewMs > MAX_CLOCK_SKEW_MS) {
-    throw invalid('clockSkewMs', `an integer from 0 to ${MAX_CLOCK_SKEW_MS}`)
-  }
+  assertSkew(clockSkewMs)
   if (replayStore !== null && typeof replayStore?.setIfAbsent !== 'function') {
     throw invalid('replayStore', 'an object with setIfAbsent')
   }
@@ -83,6 +113,51 @@ export function resolveBinding(options: BindingOptions): ResolvedBinding {
     clockSkewMs,
     replayStore,
   })
+}
+
+/**
+ * As {@link resolveBinding}, of messages.
+ * @param maxAgeMs how old a message may get
+ */
+export function resolveMessageBinding(options: MessageBindingOptions, maxAgeMs: number): MessageBinding {
+  const { binding = 'none', relays = [], audiences = [], clockSkewMs = 5000, replayStore = null } = options
+  if (binding !== 'none' && binding !== 'message') throw invalid('binding', 'one of none, message')
+  if (binding === 'none') {
+    assertIdle(options, ['relays', ...HOP_ALONE], 'without a binding', 'K-MESSAGE')
+    return Object.freeze({ kind: binding })
+  }
+  assertNames(relays)
+  assertSkew(clockSkewMs)
+  if (!Array.isArray(audiences) || !audiences.every((name) => typeof name === 'string' && name !== ''))
+    throw invalid('audiences', 'a list of URIs')
+  if (replayStore !== null && ['get', 'setIfAbsent'].some((name) => !isMethod(replayStore, name)))
+    throw invalid('replayStore', 'an object with get and setIfAbsent')
+  return Object.freeze({
+    kind: binding,
+    relays: [...relays],
+    audiences: [...audiences],
+    clockSkewMs,
+    maxAgeMs,
+    replayStore,
+  })
+}
+
+function isMethod(value: unknown, name: string): boolean {
+  return typeof (value as Readonly<Record<string, unknown>>)[name] === 'function'
+}
+
+function assertNames(relays: unknown): void {
+  if (!Array.isArray(relays) || !relays.every((name) => typeof name === 'string' && name !== ''))
+    throw invalid('relays', 'a list of principals')
+}
+
+function assertSkew(clockSkewMs: unknown): void {
+  if (
+    !Number.isSafeInteger(clockSkewMs) ||
+    (clockSkewMs as number) < 0 ||
+    (clockSkewMs as number) > MAX_CLOCK_SKEW_MS
+  )
+    throw invalid('clockSkewMs', `an integer from 0 to ${MAX_CLOCK_SKEW_MS}`)
 }
 
 function origins(audiences: unknown): ReadonlySet<string> {
@@ -99,9 +174,14 @@ function origins(audiences: unknown): ReadonlySet<string> {
   )
 }
 
-function assertIdle(options: BindingOptions, names: readonly (keyof BindingOptions)[], beside: string): void {
+function assertIdle(
+  options: BindingOptions | MessageBindingOptions,
+  names: readonly (keyof BindingOptions)[],
+  beside: string,
+  rule = 'K-HOP',
+): void {
   const idle = names.find((name) => options[name] !== undefined)
-  if (idle !== undefined) throw new KestConfigError(`listener.${idle}: means nothing ${beside} (K-HOP)`)
+  if (idle !== undefined) throw new KestConfigError(`listener.${idle}: means nothing ${beside} (${rule})`)
 }
 
 function invalid(option: string, expected: string): KestConfigError {

@@ -1,19 +1,18 @@
 import type { Clock } from '../clock.js'
-import { entryHash } from '../entry/hash.js'
-import { claimedParents, claimedPrincipal } from '../entry/peek.js'
-import { KestError } from '../errors.js'
+import { claimedPrincipal } from '../entry/peek.js'
 import type { KeySource } from '../identity/key-source.js'
 import type { Limits } from '../limits.js'
-import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import type { MaybePromise } from '../maybe-promise.js'
+import type { MessageEvidence } from '../messages/message.js'
 import type { Passport } from '../passport/passport.js'
-import { areStatedTips, isTipsDigest } from '../passport/stated-tips.js'
 import type { VerifiedPassport } from '../passport/verified-passport.js'
 import type { ResolvedBinding } from './binding-options.js'
 import { assertOnceOnly } from './hop-once.js'
-import { signerOf } from './hop-signer.js'
-import { HOP_LIFETIME_S, type HopClaims, parseHopToken } from './hop-token.js'
+import { HOP, HOP_LIFETIME_S, type HopClaims, parseHopToken } from './hop-token.js'
+import { checkMessage } from './message-check.js'
 import type { Peer } from './peer.js'
 import type { ReplayStore } from './replay-store.js'
+import { checkToken, provenTips, refused } from './token-check.js'
 
 /** What shows who sends a request. */
 export interface SenderEvidence {
@@ -21,10 +20,16 @@ export interface SenderEvidence {
   readonly hop: string | undefined
   /** The other end of the connection. */
   readonly peer: Peer | undefined
+  /** `kest.message`, as it came. */
+  readonly token?: string | undefined
+  /** The message that the passport came with. */
+  readonly message?: MessageEvidence | undefined
 }
 
 /** What is left to ask when the sender's evidence has been looked at. Each rejects when it does not hold. */
 export interface BoundCheck {
+  /** What the message is named by its token (K-MESSAGE). */
+  readonly messageId?: string
   /**
    * Whether the passport can be the sender's to send, if all that it claims is true: whoever has nothing to send here is
    * refused before it is verified. A cheap question, and an answer that is not the last.
@@ -45,6 +50,7 @@ export interface SenderCheckDeps {
   readonly trust: readonly KeySource[]
   readonly limits: Limits
   readonly clock: Clock
+  /** Of hop tokens, where the listener is given none. */
   readonly replay: ReplayStore
   /** Part of the replay store's keys, as of a claim check's. */
   readonly namespace: string
@@ -52,7 +58,7 @@ export interface SenderCheckDeps {
 }
 
 /**
- * Makes the check of a binding (K-HOP). Everything that does not hold is `ERR_KEST_BINDING`; what cannot be said is
+ * Makes the check of a binding (K-HOP, K-MESSAGE). Everything that does not hold is `ERR_KEST_BINDING`; what cannot be said is
  * `ERR_KEST_KEYS_UNAVAILABLE` or `ERR_KEST_CACHE`.
  */
 export function createSenderCheck(binding: ResolvedBinding, deps: SenderCheckDeps): SenderCheck {
@@ -63,17 +69,19 @@ export function createSenderCheck(binding: ResolvedBinding, deps: SenderCheckDep
       return ({ peer }) => checkPeer(peer, binding.relays)
     case 'hop':
       return ({ hop }) => checkHop(hop, binding, deps)
+    case 'message':
+      return ({ token, message }) => checkMessage(token, message, binding, deps)
   }
 }
 
 const ANYONE: BoundCheck = Object.freeze({ canBeSent: () => {}, isSent: () => {} })
 
 function checkPeer(peer: Peer | undefined, relays: readonly string[]): BoundCheck {
-  if (peer === undefined) throw refused('no authorized peer certificate with one SPIFFE ID')
+  if (peer === undefined) throw refused('no authorized peer certificate with one SPIFFE ID', HOP)
   const { spiffeId } = peer
   const assertAmong = (principals: readonly (string | undefined)[]): void => {
     if (relays.includes(spiffeId) || principals.includes(spiffeId)) return
-    throw refused(`the peer ${spiffeId} is neither the principal of a tip nor a relay`)
+    throw refused(`the peer ${spiffeId} is neither the principal of a tip nor a relay`, HOP)
   }
   return {
     canBeSent: ({ entries }) => {
@@ -86,96 +94,32 @@ function checkPeer(peer: Peer | undefined, relays: readonly string[]): BoundChec
 
 function checkHop(
   hop: string | undefined,
-  binding: Extract<ResolvedBinding, { kind: 'hop' }>,
-  deps: SenderCheckDeps,
+  { relays, audiences, clockSkewMs, replayStore }: Extract<ResolvedBinding, { kind: 'hop' }>,
+  { trust, limits, clock, replay, namespace, cacheTimeoutMs }: SenderCheckDeps,
 ): BoundCheck {
-  if (hop === undefined) throw refused('no hop token came with the passport')
-  const token = parseHopToken(hop, deps.limits)
-  const now = deps.clock.now()
-  assertForUs(token.claims, binding.audiences)
-  assertNow(token.claims, now, binding.clockSkewMs)
-  const signerAmong = (tips: readonly string[]): Promise<string> =>
-    signerOf(token, new Set([...tips, ...binding.relays]), deps.trust, now)
-  let signer: string | undefined
-  return {
-    canBeSent: async (passport) => {
-      const claimed = statedTips(token.claims, passport)?.map(claimedPrincipal)
-      if (claimed?.every((principal) => principal !== undefined)) signer = await signerAmong(claimed)
-    },
-    isSent: async (passport) => {
-      assertSameTips(token.claims, passport)
-      const tips = provenTips(passport)
-      // Whose tip it only claimed to be may have turned out otherwise.
-      if (signer === undefined || ![...tips, ...binding.relays].includes(signer))
-        signer = await signerAmong(tips)
-      const once = assertOnceOnly(token.claims, signer, deps)
-      if (isPromise(once)) await once
-    },
-  }
-}
-
-function provenTips({ tips }: VerifiedPassport): readonly string[] {
-  return tips.filter((tip) => tip.proven).map((tip) => tip.principal)
-}
-
-/**
- * The entries that a token says are the tips; what else they are, nobody has looked at.
- * @returns `undefined` where only those who read the entries can say
- */
-function statedTips({ tips }: HopClaims, { entries }: Passport): readonly string[] | undefined {
-  if (isTipsDigest(tips)) return digestedTips(tips, entries)
-  const stated = new Set(tips)
-  const found = entries.filter((jws) => stated.delete(entryHash(jws)))
-  if (stated.size > 0) throw otherTips()
-  return found
-}
-
-/** K-TIPS: those that no entry claims as a parent. */
-function digestedTips(tips: readonly string[], entries: readonly string[]): readonly string[] | undefined {
-  const named = new Set<string>()
-  for (const jws of entries) {
-    const parents = claimedParents(jws)
-    if (parents === undefined) return undefined
-    for (const parent of parents) named.add(parent)
-  }
-  const found = entries.map((jws) => ({ jws, hash: entryHash(jws) })).filter(({ hash }) => !named.has(hash))
-  if (
-    !areStatedTips(
-      found.map(({ hash }) => hash),
-      tips,
-    )
-  )
-    throw otherTips()
-  return found.map(({ jws }) => jws)
+  if (hop === undefined) throw refused('no hop token came with the passport', HOP)
+  const token = parseHopToken(hop, limits)
+  const now = clock.now()
+  assertForUs(token.claims, audiences)
+  assertNow(token.claims, now, clockSkewMs)
+  const memory = { replay: replayStore ?? replay, namespace, cacheTimeoutMs }
+  return checkToken(HOP, token, {
+    relays,
+    trust,
+    time: now,
+    mayBeUsed: (signer) => assertOnceOnly(token.claims, signer, memory),
+  })
 }
 
 function assertForUs({ aud }: HopClaims, audiences: ReadonlySet<string>): void {
   if (audiences.has(aud)) return
-  throw refused(`the hop token is for ${JSON.stringify(aud.slice(0, 256))}, which is not this service`)
+  throw refused(`the hop token is for ${JSON.stringify(aud.slice(0, 256))}, which is not this service`, HOP)
 }
 
 function assertNow({ iat, exp }: HopClaims, now: number, skew: number): void {
   if (exp < iat || exp > iat + HOP_LIFETIME_S) {
-    throw refused(`the hop token is for ${exp - iat} s; at most ${HOP_LIFETIME_S} are accepted`)
+    throw refused(`the hop token is for ${exp - iat} s; at most ${HOP_LIFETIME_S} are accepted`, HOP)
   }
-  if (now < iat * 1000 - skew) throw refused(`the hop token is ${iat * 1000 - now} ms ahead`)
-  if (now >= exp * 1000 + skew) throw refused(`the hop token expired ${now - exp * 1000} ms ago`)
-}
-
-function assertSameTips({ tips }: HopClaims, passport: VerifiedPassport): void {
-  if (
-    !areStatedTips(
-      passport.tips.map(({ hash }) => hash),
-      tips,
-    )
-  )
-    throw otherTips()
-}
-
-function otherTips(): KestError {
-  return refused('the hop token is for a passport with other tips')
-}
-
-function refused(why: string): KestError {
-  return new KestError('ERR_KEST_BINDING', `${why} (K-HOP)`)
+  if (now < iat * 1000 - skew) throw refused(`the hop token is ${iat * 1000 - now} ms ahead`, HOP)
+  if (now >= exp * 1000 + skew) throw refused(`the hop token expired ${now - exp * 1000} ms ago`, HOP)
 }

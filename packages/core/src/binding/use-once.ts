@@ -13,28 +13,43 @@ export interface UseMemory {
 
 /**
  * Notes that something is used, for `ttlMs`.
+ * @param value what is kept of it
  * @returns whether it was not used before
  * @throws {KestError} `ERR_KEST_CACHE` when the store cannot say
  */
 export function isFirstUse(
   key: string,
   ttlMs: number,
-  { replay, namespace, cacheTimeoutMs }: UseMemory,
+  memory: UseMemory,
+  value = '1',
 ): MaybePromise<boolean> {
   const settle = (fresh: unknown): boolean => {
     if (typeof fresh === 'boolean') return fresh
     throw new KestError('ERR_KEST_CACHE', 'replay store: setIfAbsent must answer true or false')
   }
-  let answer: MaybePromise<boolean>
+  const answer = askMemory(memory, (inStore) => memory.replay.setIfAbsent(inStore(key), value, ttlMs))
+  return isPromise(answer) ? answer.then(settle) : settle(answer)
+}
+
+/**
+ * Asks the store, within its time.
+ * @param question is given what makes a key one of the store's
+ * @throws {KestError} `ERR_KEST_CACHE` when it fails, or does not answer in time
+ */
+export function askMemory<T>(
+  { namespace, cacheTimeoutMs }: UseMemory,
+  question: (inStore: (key: string) => string) => MaybePromise<T>,
+): MaybePromise<T> {
+  let answer: MaybePromise<T>
   try {
-    answer = answered(replay.setIfAbsent(`kest:${namespace}:${key}`, '1', ttlMs))
+    answer = answered(question((key) => `kest:${namespace}:${key}`))
   } catch (cause) {
     throw failed(cause)
   }
-  if (!isPromise(answer)) return settle(answer)
+  if (!isPromise(answer)) return answer
   const late = (ms: number): KestError =>
     new KestError('ERR_KEST_CACHE', `replay store: no answer within ${ms} ms`)
-  return inTime(answer, { ms: cacheTimeoutMs, late }).then(settle, (cause: unknown) => {
+  return inTime(answer, { ms: cacheTimeoutMs, late }).catch((cause: unknown) => {
     throw failed(cause)
   })
 }

@@ -8,13 +8,16 @@ import { OperationDefinition } from '../hook/operation-definition.js'
 import type { OperationOptions } from '../hook/operation-options.js'
 import { type VerifiedDecorator, type VerifiedFunction, verifiedWith } from '../hook/verified.js'
 import type { IdentityProvider } from '../identity/provider.js'
-import { createListener, type KeptPassport, type Listener } from '../ingress/listener.js'
-import type { ListenerOptions } from '../ingress/listener-options.js'
+import { createListener, type KeptPassport, type Listener, type ListenerDeps } from '../ingress/listener.js'
+import type { ListenerOptions, ListenerRules } from '../ingress/listener-options.js'
+import { createMessages, type Messages } from '../messages/messages.js'
+import type { MessagesOptions } from '../messages/messages-options.js'
 import type { PolicyEngine } from '../policy/engine.js'
 import type { CacheProvider } from '../propagation/cache.js'
 import { type CarrierHeaders, type InjectableHeaders, inboundHeaders } from '../propagation/headers.js'
 import { injectBaggage } from '../propagation/inject.js'
-import { createOutbound, type InjectedEvent, type Outbound } from '../propagation/outbound.js'
+import { createOutbound, type Outbound } from '../propagation/outbound.js'
+import type { InjectedEvent, OutboundEvents } from '../propagation/passport-writer.js'
 import type { PropagateTo } from '../propagation/scope.js'
 import { OnceAWhile } from '../telemetry/once-a-while.js'
 import type { KestOptions } from './options.js'
@@ -22,6 +25,10 @@ import { createRuntime, type Runtime } from './runtime.js'
 
 /** Share of the tightest bound on a passport in a header from which an operator is told. */
 const WARNED_SHARE = 0.75
+
+/** What leaves, in words. */
+const REQUESTS = 'requests in scope'
+const MESSAGES = 'messages in scope'
 
 const INTERNAL: ListenerOptions = Object.freeze({})
 
@@ -36,6 +43,11 @@ export class Kest {
   readonly #bypassed = new OnceAWhile()
   #warnedOfSize = false
   readonly #listeners = new WeakMap<ListenerOptions, Listener>()
+  readonly #onBypassed = this.#telling(
+    () => this.#runtime.metrics.bypassed(),
+    this.#bypassed,
+    `${REQUESTS} left without a passport: their dispatcher could not be seen, or their fetch knows none. Give it to the call, fetch(request, { dispatcher }), or wrap it by withKest`,
+  )
 
   /** Use {@link createKest}. */
   constructor(options: KestOptions) {
@@ -166,31 +178,57 @@ export class Kest {
    * @throws {KestConfigError} for options that are unknown or wrong
    */
   listener(options: ListenerOptions = {}): Listener {
+    return createListener(this.#listenerDeps(), this.#withRaisers(options))
+  }
+
+  /**
+   * Messages of queues, topics and jobs (K-MESSAGE): puts the passport on those that are sent, and judges those that are read, each
+   * an operation with an entry of its own. `@kest/messaging` has it for Kafka and others.
+   *
+   * @throws {KestConfigError} for options that are unknown, wrong or missing; with `binding: 'message'` and `propagateTo`, when there
+   * is no identity; for an internal one without trust material
+   *
+   * @example
+   * ```ts
+   * const messages = kest.messages({ operation: { policy: 'orders/handle' }, propagateTo: ['kafka://main/payments'], binding: 'message' })
+   * const delivery = await messages.receive({ headers, body, from: 'kafka://main/orders' })   // dispositionOf(error) when it rejects
+   * await delivery.run(() => handle(body))
+   * ```
+   */
+  messages(options: MessagesOptions): Messages {
+    const deps = { runtime: this.#runtime, listener: this.#listenerDeps(), ...this.#events(MESSAGES) }
+    return createMessages(deps, this.#withRaisers(options))
+  }
+
+  #listenerDeps(): ListenerDeps {
     const runtime = this.#runtime
-    return createListener(
-      {
-        identity: runtime.identity,
-        trust: runtime.trust,
-        pseudonyms: runtime.pseudonyms,
-        roots: runtime.roots,
-        observations: runtime.observations,
-        propagation: runtime.propagation,
-        limits: runtime.limits,
-        origins: runtime.origins,
-        clock: runtime.clock,
-        logger: runtime.logger,
-        outages: runtime.outages,
-        refusals: runtime.refusals,
-        cache: runtime.signatures,
-        replay: runtime.replay,
-        onVerified: (result, milliseconds) => runtime.metrics.verified(result, milliseconds),
-        onObserved: (code) => runtime.metrics.observed('lineage', code, null),
-        onStripped: (count) => runtime.metrics.stripped(count),
-      },
-      runtime.raisers === null || (options.origin !== undefined && options.acceptLineage !== true)
-        ? options
-        : { ...options, raisers: options.raisers ?? [...runtime.raisers] },
-    )
+    return {
+      identity: runtime.identity,
+      trust: runtime.trust,
+      pseudonyms: runtime.pseudonyms,
+      roots: runtime.roots,
+      observations: runtime.observations,
+      propagation: runtime.propagation,
+      limits: runtime.limits,
+      origins: runtime.origins,
+      clock: runtime.clock,
+      logger: runtime.logger,
+      outages: runtime.outages,
+      refusals: runtime.refusals,
+      cache: runtime.signatures,
+      replay: runtime.replay,
+      onVerified: (result, milliseconds) => runtime.metrics.verified(result, milliseconds),
+      onObserved: (code) => runtime.metrics.observed('lineage', code, null),
+      onStripped: (count) => runtime.metrics.stripped(count),
+    }
+  }
+
+  /** Those of the instance count at a listener as well, where it has none of its own (K-EFF). */
+  #withRaisers<O extends ListenerRules>(options: O): O {
+    const { raisers } = this.#runtime
+    return raisers === null || (options.origin !== undefined && options.acceptLineage !== true)
+      ? options
+      : { ...options, raisers: options.raisers ?? [...raisers] }
   }
 
   /**
@@ -200,37 +238,8 @@ export class Kest {
    */
   outbound(options: { readonly propagateTo: PropagateTo; readonly hop?: boolean | undefined }): Outbound {
     assertOptions('outbound', options, ['propagateTo', 'hop'])
-    const { propagation, identity, identityTimeoutMs, logger, metrics } = this.#runtime
-    const telling =
-      (count: () => void, often: OnceAWhile, why: string) =>
-      (origin: string): void => {
-        count()
-        const untold = often.count()
-        if (untold > 0)
-          logger.warn({ origin, count: untold }, `requests in scope left without a passport: ${why}`)
-      }
-    const stateless = (): void => metrics.stateless()
-    const told = {
-      onStateless: telling(
-        stateless,
-        this.#stateless,
-        'no state was there. Where a protected request is served, something on its way lost it (docs/concurrency.md)',
-      ),
-      onIdle: telling(
-        stateless,
-        this.#idle,
-        'no operation had begun where they were made. Make them within a protected route or a verified function',
-      ),
-      onInjected: (event: InjectedEvent): void => {
-        metrics.injected(event.tier, event.length)
-        if (propagation.cache === null) this.#warnOfSize(event)
-      },
-      onBypassed: telling(
-        () => metrics.bypassed(),
-        this.#bypassed,
-        'their dispatcher could not be seen, or their fetch knows none. Give it to the call, fetch(request, { dispatcher }), or wrap it by withKest',
-      ),
-    }
+    const { propagation, identity, identityTimeoutMs, logger } = this.#runtime
+    const told = { ...this.#events(REQUESTS), onBypassed: this.#onBypassed }
     return createOutbound({ ...propagation, identity, identityTimeoutMs, logger, ...told, ...options })
   }
 
@@ -282,7 +291,38 @@ export class Kest {
     const target = new URL(url)
     assertOptions('inject', options, ['hop', 'state'])
     const { hop, state } = options
-    return injectBaggage(this.outbound({ propagateTo: [target.origin], hop }), headers, target, state)
+    const outbound = this.outbound({ propagateTo: [target.origin], hop })
+    return injectBaggage(headers, (lines) => outbound.baggage(lines, target, state))
+  }
+
+  /** What is told of what leaves, or should have. */
+  #events(what: string): OutboundEvents {
+    const { metrics, propagation } = this.#runtime
+    const stateless = (): void => metrics.stateless()
+    return {
+      onStateless: this.#telling(
+        stateless,
+        this.#stateless,
+        `${what} left without a passport: no state was there. Where a protected request is served, something on its way lost it (docs/concurrency.md)`,
+      ),
+      onIdle: this.#telling(
+        stateless,
+        this.#idle,
+        `${what} left without a passport: no operation had begun where they were made. Make them within a protected route or a verified function`,
+      ),
+      onInjected: (event) => {
+        metrics.injected(event.tier, event.length)
+        if (propagation.cache === null) this.#warnOfSize(event)
+      },
+    }
+  }
+
+  #telling(count: () => void, often: OnceAWhile, text: string): (origin: string) => void {
+    return (origin) => {
+      count()
+      const untold = often.count()
+      if (untold > 0) this.#runtime.logger.warn({ origin, count: untold }, text)
+    }
   }
 
   /** Once: without a cache, a passport that grows on fits no header, and its request is not sent. */

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { context } from '@opentelemetry/api'
 import type { ObservedRefusal } from '../entry/observed-label.js'
+import type { MessageRecord } from '../messages/message.js'
 import type { IdentityContext } from '../passport/verified.js'
 import type { Names } from '../pseudonyms/names.js'
 import type { Frame } from './frame.js'
@@ -35,6 +36,8 @@ export interface KestState {
   readonly observed?: readonly ObservedRefusal[]
   /** Which transaction a Txn-Token says that the request is of. */
   readonly txn?: string
+  /** The message that was received, which the entry of its operation records; operations within have none (K-MESSAGE). */
+  readonly message?: MessageRecord
   /** The raw bearer token, never propagated (K-JWT). */
   readonly jwt: string | null
   /** Aborts when whoever asked has left. */

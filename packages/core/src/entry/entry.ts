@@ -5,7 +5,7 @@ export const RUNTIME_NAME = 'kest-typescript'
 /** The one parent of a root. */
 export const ROOT_PARENT = '0'
 
-/** Names of labels that mean something to the protocol (SPEC §3.1, K-OVERRIDE, K-SWITCH, K-AUDIT, K-OBSERVE, K-OIDCID). */
+/** Names of labels that mean something to the protocol (SPEC §3.1, K-OVERRIDE, K-SWITCH, K-AUDIT, K-OBSERVE, K-OIDCID, K-MESSAGE). */
 export const LABEL = Object.freeze({
   principal: 'principal',
   traceId: 'trace_id',
@@ -18,6 +18,9 @@ export const LABEL = Object.freeze({
   observed: 'kest.observed',
   observedLeftOut: 'kest.observed_left_out',
   txn: 'kest.txn',
+  message: 'kest.message',
+  delivery: 'kest.delivery',
+  place: 'kest.place',
   iss: 'kest.iss',
   sub: 'kest.sub',
 })

@@ -105,6 +105,7 @@ export async function begin(
       subject: signer.subject,
       ...acting,
       txn: state?.txn,
+      message: state?.message,
       policies: plan.record,
       traceId: frame.traceId(() => spanContext?.traceId ?? randomTraceId()),
       span: spanContext,

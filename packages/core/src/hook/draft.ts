@@ -10,6 +10,7 @@ import {
   SCHEMA_VERSION,
 } from '../entry/entry.js'
 import { KestConfigError } from '../errors.js'
+import type { MessageRecord } from '../messages/message.js'
 import type { Lineage } from '../passport/lineage.js'
 import type { IdentityContext } from '../passport/verified.js'
 import { formatIdentityLabel } from '../trust/identity-label.js'
@@ -42,6 +43,8 @@ export interface EntryFacts {
   readonly identityStated: boolean
   /** As a Txn-Token has it. */
   readonly txn: string | undefined
+  /** The message that is handled, in the entry of its delivery (K-MESSAGE). */
+  readonly message: MessageRecord | undefined
   readonly policies: PolicyContextRecord
   readonly traceId: string
   /** The audit span's own context, where something traces. */
@@ -74,6 +77,7 @@ export function draftEntry(
     if (facts.identityStated) labels[LABEL.identityStated] = 'true'
   }
   if (facts.txn !== undefined) labels[LABEL.txn] = facts.txn
+  if (facts.message !== undefined) recordMessage(facts.message, labels)
   if (values.resource !== undefined) labels[LABEL.resource] = canonicalize(values.resource)
   if (override !== undefined) labels[LABEL.trustOverride] = String(override)
   if (definition.sanitizer) labels[LABEL.sanitizer] = 'true'
@@ -103,6 +107,12 @@ export function draftEntry(
     input_hash: values.inputHash ?? '',
     timestamp_ms: runtime.clock.now(),
   }
+}
+
+function recordMessage({ id, delivery }: MessageRecord, labels: Record<string, string>): void {
+  if (id !== null) labels[LABEL.message] = id
+  if (delivery.count !== undefined) labels[LABEL.delivery] = String(delivery.count)
+  if (delivery.id !== undefined) labels[LABEL.place] = delivery.id
 }
 
 /** F-TS-05; but nothing raises what somebody began whose word is not taken (K-ROOTS). */

@@ -1,7 +1,13 @@
 import type { Outages } from '../telemetry/outages.js'
 
 /** What a request needs at the door, in this order. */
-export type Asked = 'claim check' | 'inbound lineage' | 'hop token' | 'bearer token' | 'pseudonym keys'
+export type Asked =
+  | 'claim check'
+  | 'inbound lineage'
+  | 'hop token'
+  | 'message token'
+  | 'bearer token'
+  | 'pseudonym keys'
 
 /**
  * What is asked at the door at this moment, as outages are told apart: that one of them answers says nothing of the others,

@@ -8,7 +8,7 @@ import type { IdentityContext } from '../passport/verified.js'
 import type { VerifiedPassport } from '../passport/verified-passport.js'
 import { verifyByRules } from '../passport/verify.js'
 import { resolveVerifyOptions } from '../passport/verify-options.js'
-import { assertLines, readMembers, stripKest } from '../propagation/baggage.js'
+import { stripKest } from '../propagation/baggage.js'
 import { BAGGAGE_HEADER, MEMBER } from '../propagation/baggage-names.js'
 import { type DecodedMembers, decodeMembers } from '../propagation/restore.js'
 import { UNPROVEN_ORIGIN } from '../trust/reserved.js'
@@ -17,8 +17,9 @@ import type { Asking } from './asking.js'
 import type { InboundRequest, KeptPassport, ListenerDeps } from './listener.js'
 import { DEFAULT_LINEAGE_AGE_MS, type ResolvedListenerOptions } from './listener-options.js'
 import { observesLineage } from './observed-refusals.js'
+import { assertSameLineage, placesOf, sameNames, takeFromPlaces } from './places.js'
 import { createPrincipalRules } from './principals.js'
-import { takeLineageOut, takeMembersOut } from './take-lineage-out.js'
+import { takeLineageOut } from './take-lineage-out.js'
 import type { BaggageIdentity } from './who-acts.js'
 
 /** What a request brought along, as far as it may be believed. */
@@ -34,6 +35,8 @@ export interface InboundLineage {
   readonly baggage: BaggageIdentity
   /** As what it would have been refused, if that were not only observed (K-OBSERVE). */
   readonly observed: KestError | null
+  /** What the message is named by the token that it was verified by (K-MESSAGE). */
+  readonly messageId?: string | undefined
 }
 
 /** The inbound lineage interceptor (SPEC §8.1). */
@@ -45,6 +48,12 @@ export interface LineageInterceptor {
 interface Judged {
   readonly verified: VerifiedPassport
   readonly observed: KestError | null
+}
+
+/** What one of the places brought where a request can bring lineage (K-CARRIER). */
+interface JudgedPlace extends Judged {
+  readonly baggage: BaggageIdentity
+  readonly messageId: string | undefined
 }
 
 /** Lineage is verified and judged (K-ROOT, K-INGRESS), and required unless the listener is told otherwise (K-OPTIONAL). */
@@ -95,6 +104,24 @@ export function createInternalInterceptor(
     return members
   }
 
+  async function judgePlace(
+    kest: ReadonlyMap<string, string>,
+    { peer, signal, message }: InboundRequest,
+    asking: Asking,
+  ): Promise<JudgedPlace> {
+    if (kest.size === 0) throw lineageMissing()
+    const sender = checkSender({ hop: kest.get(MEMBER.hop), peer, token: kest.get(MEMBER.message), message })
+    const { passport, tip, identity } = await restore(kest, asking)
+    if (passport !== null) await sender.canBeSent(passport)
+    const judged = await judge(passport, tip, signal, observesLineage(deps))
+    asking.answered()
+    if (options.binding.kind === 'hop') asking.begins('hop token')
+    if (options.binding.kind === 'message') asking.begins('message token')
+    await sender.isSent(judged.verified)
+    asking.answered()
+    return { ...judged, baggage: identity, messageId: sender.messageId }
+  }
+
   function believe({ verified, observed }: Judged, baggage: BaggageIdentity): InboundLineage {
     const { identity, identityBy, claimedIdentity, findings } = verified
     if (findings.length > 0) {
@@ -112,23 +139,22 @@ export function createInternalInterceptor(
   }
 
   return {
-    receive: ({ headers, peer, signal }, asking) =>
+    receive: (request, asking) =>
       measured(deps, async () => {
-        const lines = headers[BAGGAGE_HEADER]
-        const members = takeMembersOut(headers)
-        assertLines(lines, deps.propagation.maxInboundLength)
-        const kest = readMembers(members)
-        if (members.length === 0 && options.lineage === 'optional') return begunAt(UNPROVEN_ORIGIN)
-        if (kest.size === 0) throw lineageMissing()
-        const sender = checkSender({ hop: kest.get(MEMBER.hop), peer })
-        const { passport, tip, identity } = await restore(kest, asking)
-        if (passport !== null) await sender.canBeSent(passport)
-        const judged = await judge(passport, tip, signal, observesLineage(deps))
-        asking.answered()
-        if (options.binding.kind === 'hop') asking.begins('hop token')
-        await sender.isSent(judged.verified)
-        asking.answered()
-        return believe(judged, identity)
+        const places = takeFromPlaces(request, deps.propagation.maxInboundLength)
+        const [first, ...others] = places
+        if (first === undefined) {
+          if (options.lineage === 'optional') return begunAt(UNPROVEN_ORIGIN)
+          throw lineageMissing()
+        }
+        const judged = await judgePlace(first, request, asking)
+        let { baggage } = judged
+        for (const place of others) {
+          const other = await judgePlace(place, request, asking)
+          assertSameLineage(judged.verified, other.verified)
+          baggage = sameNames(baggage, other.baggage)
+        }
+        return { ...believe(judged, baggage), messageId: judged.messageId }
       }),
     resume: ({ passport, tip = null, signal }, asking) =>
       measured(deps, async () => {
@@ -145,12 +171,12 @@ export function createInternalInterceptor(
 export function createEdgeInterceptor(deps: ListenerDeps, origin: string): LineageInterceptor {
   deps.roots?.willMake(deps.identity)
   return {
-    receive: async ({ headers, about }) => {
-      const removed = takeLineageOut(headers)
+    receive: async (request) => {
+      const removed = placesOf(request).reduce((sum, place) => sum + takeLineageOut(place), 0)
       if (removed > 0) {
         deps.onStripped?.(removed)
         const message = 'kest.* members were removed from a request at an edge (K-EDGE)'
-        deps.refusals.refused({ message }, () => ({ removed, origin, ...about?.() }))
+        deps.refusals.refused({ message }, () => ({ removed, origin, ...request.about?.() }))
       }
       return begunAt(origin)
     },
@@ -173,7 +199,7 @@ export function createPartnerEdgeInterceptor(
   deps.roots?.willMake(deps.identity)
   return {
     receive: async (request, asking) =>
-      stripKest(request.headers[BAGGAGE_HEADER]).removed === 0
+      placesOf(request).every((place) => stripKest(place[BAGGAGE_HEADER]).removed === 0)
         ? begunAt(origin)
         : internal.receive(request, asking),
     resume: internal.resume,
@@ -205,8 +231,7 @@ function begunAt(origin: string): InboundLineage {
 
 function senderCheckOf(deps: ListenerDeps, { binding }: ResolvedListenerOptions): SenderCheck {
   const { namespace, cacheTimeoutMs } = deps.propagation
-  const { trust, limits, clock } = deps
-  const replay = (binding.kind === 'hop' ? binding.replayStore : null) ?? deps.replay
+  const { trust, limits, clock, replay } = deps
   return createSenderCheck(binding, { trust, limits, clock, replay, namespace, cacheTimeoutMs })
 }
 

@@ -2,8 +2,11 @@ import { assertOptions } from '../assert-options.js'
 import {
   BINDING_OPTIONS,
   type BindingOptions,
+  type MessageBindingOptions,
+  type RequestBinding,
   type ResolvedBinding,
   resolveBinding,
+  resolveMessageBinding,
 } from '../binding/binding-options.js'
 import { KestConfigError } from '../errors.js'
 import type { TokenOptions } from '../tokens/token-options.js'
@@ -25,8 +28,14 @@ export interface TrustDomainOptions {
   readonly identityAuthority?: boolean | undefined
 }
 
-/** How a {@link createListener | listener} judges what comes in. Every default is the strict one. */
-export interface ListenerOptions extends BindingOptions {
+/** How a {@link createListener | listener} judges requests. Every default is the strict one. */
+export interface ListenerOptions extends ListenerRules, BindingOptions {}
+
+/** As {@link ListenerOptions}, of messages. */
+export interface MessageListenerOptions extends ListenerRules, MessageBindingOptions {}
+
+/** How what comes in is judged, whatever carries it. */
+export interface ListenerRules {
   /**
    * Makes the listener an *edge*: requests from outside begin here, and a root made for one has the trust of this
    * origin (`'user_input'`, `'internet'`, …). Every inbound `kest.*` member is removed (K-EDGE). Without it the
@@ -102,11 +111,11 @@ export interface ListenerOptions extends BindingOptions {
 export type TrustDomainRule = Required<TrustDomainOptions>
 
 /** Listener options with their defaults, all of them checked. */
-export interface ResolvedListenerOptions {
+export interface ResolvedListenerOptions<Binding extends ResolvedBinding = ResolvedBinding> {
   readonly origin: string | null
   readonly acceptLineage: boolean
   readonly lineage: 'required' | 'optional'
-  readonly binding: ResolvedBinding
+  readonly binding: Binding
   readonly mode: 'full' | 'tip' | 'off'
   readonly maxAgeMs: number
   readonly maxStateMs: number
@@ -162,7 +171,22 @@ const TRUST_DOMAIN = /^[a-z0-9._-]{1,255}$/
  * Checks listener options and fills in the defaults. Token options are checked by `createTokenVerifier`.
  * @throws {KestConfigError} for an option that is unknown, wrong, or without meaning beside another.
  */
-export function resolveListenerOptions(options: ListenerOptions): ResolvedListenerOptions {
+export function resolveListenerOptions(options: ListenerOptions): ResolvedListenerOptions<RequestBinding> {
+  return resolveWith(options, () => resolveBinding(options))
+}
+
+/**
+ * As {@link resolveListenerOptions}, of messages.
+ * @throws {KestConfigError}
+ */
+export function resolveMessageListenerOptions(options: MessageListenerOptions): ResolvedListenerOptions {
+  return resolveWith(options, (maxAgeMs) => resolveMessageBinding(options, maxAgeMs))
+}
+
+function resolveWith<Binding extends ResolvedBinding>(
+  options: ListenerOptions | MessageListenerOptions,
+  bindingOf: (maxAgeMs: number) => Binding,
+): ResolvedListenerOptions<Binding> {
   assertOptions('listener', options, OPTIONS)
   const { origin, acceptLineage = false } = options
   if (origin !== undefined && (typeof origin !== 'string' || origin === '')) {
@@ -193,10 +217,11 @@ export function resolveListenerOptions(options: ListenerOptions): ResolvedListen
   }
   const lineage = oneOf(options.lineage ?? 'required', ['required', 'optional'], 'lineage')
   const mode = oneOf(options.mode ?? 'full', ['full', 'tip', 'off'], 'mode')
-  const binding = resolveBinding(options)
+  const maxAgeMs = milliseconds(options.maxAgeMs ?? 3_600_000, 'maxAgeMs')
+  const binding = bindingOf(maxAgeMs)
   if (acceptLineage && binding.kind === 'none') {
     throw new KestConfigError(
-      'listener.acceptLineage: an edge that takes lineage must know its sender (K-EDGE): set binding to "mtls" or "hop" (K-HOP)',
+      'listener.acceptLineage: an edge that takes lineage must know its sender (K-EDGE): set binding to "mtls" or "hop" (K-HOP), of messages to "message"',
     )
   }
   if (mode === 'off' && binding.kind !== 'none') {
@@ -204,7 +229,6 @@ export function resolveListenerOptions(options: ListenerOptions): ResolvedListen
       'listener.binding: means nothing with mode "off", where no principal is proven (K-HOP)',
     )
   }
-  const maxAgeMs = milliseconds(options.maxAgeMs ?? 3_600_000, 'maxAgeMs')
   return Object.freeze({
     origin: origin ?? null,
     acceptLineage,

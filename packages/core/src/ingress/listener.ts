@@ -9,6 +9,7 @@ import { type KestErrorCode, PassportVerificationError } from '../errors.js'
 import type { KeySource } from '../identity/key-source.js'
 import type { IdentityProvider } from '../identity/provider.js'
 import type { Limits } from '../limits.js'
+import { type MessageEvidence, recordOf } from '../messages/message.js'
 import type { SignatureCache } from '../passport/signature-cache.js'
 import type { IdentityContext } from '../passport/verified.js'
 import type { ObservationsInForce } from '../policy/observations-in-force.js'
@@ -45,10 +46,13 @@ import {
 } from './inbound-lineage.js'
 import {
   type ListenerOptions,
+  type MessageListenerOptions,
   type ResolvedListenerOptions,
   resolveListenerOptions,
+  resolveMessageListenerOptions,
 } from './listener-options.js'
 import { insteadOf, reportObserved } from './observed-refusals.js'
+import { placesOf } from './places.js'
 import { whoActs } from './who-acts.js'
 
 /** Header fields as `node:http` gives them: names in lower case, repeated fields joined or as a list. */
@@ -58,6 +62,13 @@ export type InboundHeaders = HeaderRecord
 export interface InboundRequest {
   /** The listener takes the `kest.*` members out of `baggage` here, so that nobody behind it hands them on. */
   readonly headers: InboundHeaders
+  /**
+   * Other places where this request can bring lineage, such as what an RPC has beside its payload (K-CARRIER). An edge takes it out
+   * of all, unread. Elsewhere each is judged, and those that bring any must bring the same tips. Default: none.
+   */
+  readonly also?: readonly InboundHeaders[] | undefined
+  /** The message that it is, with `binding: 'message'` (K-MESSAGE). */
+  readonly message?: MessageEvidence | undefined
   /** `IncomingMessage.rawHeaders`: lets a doubled `Authorization` be noticed, of which `headers` shows the first. */
   readonly rawHeaders?: readonly string[] | undefined
   /** For proofs that a token's sender has its key (DPoP): the method, and the URL as in the request line. */
@@ -160,6 +171,21 @@ export interface ListenerDeps {
  */
 export function createListener(deps: ListenerDeps, options: ListenerOptions = {}): Listener {
   const resolved = resolveListenerOptions(options)
+  return Object.freeze({ ...listenerOf(deps, resolved), binding: resolved.binding.kind })
+}
+
+/** Where messages come in. */
+export type MessageListener = Omit<Listener, 'binding'>
+
+/**
+ * As {@link createListener}, for what reads messages.
+ * @throws {KestConfigError}
+ */
+export function createMessageListener(deps: ListenerDeps, options: MessageListenerOptions): MessageListener {
+  return listenerOf(deps, resolveMessageListenerOptions(options))
+}
+
+function listenerOf(deps: ListenerDeps, resolved: ResolvedListenerOptions): MessageListener {
   const { origin } = resolved
   if (origin !== null) assertKnownOrigin('listener.origin', origin, deps.origins)
   const lineage = createInterceptor(deps, resolved)
@@ -168,7 +194,7 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
   const expected = resolved.token === null ? undefined : expectedOfToken(resolved.token)
 
   async function lineageOf(request: InboundRequest, asking: Asking): Promise<InboundLineage> {
-    assertText(request.headers[BAGGAGE_HEADER])
+    for (const place of placesOf(request)) assertText(place[BAGGAGE_HEADER])
     return lineage.receive(request, asking)
   }
 
@@ -228,7 +254,6 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
 
   return Object.freeze({
     origin,
-    binding: resolved.binding.kind,
     takesLineage: origin === null || resolved.acceptLineage,
     reads: Object.freeze([BAGGAGE_HEADER, header]),
     receive: (request: InboundRequest) =>
@@ -239,7 +264,7 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
         const token = await tokenOf(request)
         if (token !== null) asking.answered()
         const { identity, own, ...inbound } = await identified(brought, token, request, asking)
-        const { frame, origin: begun, observed } = inbound
+        const { frame, origin: begun, observed, messageId } = inbound
         const identityStated =
           own.identity !== undefined && sameIdentity(identity?.context ?? null, own.identity)
         const lifetime = lifetimeOf(token)
@@ -258,6 +283,7 @@ export function createListener(deps: ListenerDeps, options: ListenerOptions = {}
           signal,
           lifetime,
           ...(about && { request: about }),
+          ...(request.message && { message: recordOf(request.message, messageId) }),
         }
       }),
     resume: (kept: KeptPassport) =>

@@ -17,6 +17,7 @@ const SIGNATURE_BYTES: { readonly [Alg in SigningAlgorithm]: readonly [least: nu
 const headers: { readonly [Type in JwsType]: WeakMap<Signer['header'], string> } = {
   JWS: new WeakMap(),
   'kest-hop': new WeakMap(),
+  'kest-message': new WeakMap(),
 }
 
 /** Longer texts get bytes of their own. */

@@ -13,6 +13,7 @@ export const MEMBER = {
   claimCheck: 'kest.claim_check',
   chainTip: 'kest.chain_tip',
   hop: 'kest.hop',
+  message: 'kest.message',
   user: 'kest.user',
   agent: 'kest.agent',
   task: 'kest.task',

@@ -1,6 +1,7 @@
 import { types } from 'node:util'
-import type { KestState } from '../context/state.js'
 import { KestConfigError } from '../errors.js'
+import type { MaybePromise } from '../maybe-promise.js'
+import { formatBaggage, stripKest } from './baggage.js'
 import { BAGGAGE_HEADER } from './baggage-names.js'
 import {
   type HeaderValue,
@@ -10,7 +11,6 @@ import {
   pairsOf,
   valuesOf,
 } from './headers.js'
-import type { Outbound } from './outbound.js'
 
 /** The `baggage` of headers of some form. */
 interface Place {
@@ -21,16 +21,31 @@ interface Place {
 
 /**
  * Sets, replaces or removes the one `baggage` header, whichever way its name was written.
+ *
+ * @param write is given the lines that are there, and answers what is to be
  * @throws {KestConfigError} for headers of another form; {@link KestError} `ERR_KEST_BAGGAGE` when there is one that is no text
  */
 export async function injectBaggage<H extends InjectableHeaders>(
-  outbound: Outbound,
   headers: H,
-  url: URL,
-  state?: KestState,
+  write: (lines: readonly string[]) => MaybePromise<string | undefined>,
 ): Promise<H> {
   const place = placeIn(headers)
-  place.put(await outbound.baggage(place.lines, url, state))
+  place.put(await write(place.lines))
+  return headers
+}
+
+/**
+ * Takes the `kest.*` members, however spelled, out of headers of any form, and leaves everything else as it is: for who hands
+ * on what he has read (K-SCOPE).
+ *
+ * @returns the same headers
+ * @throws {KestConfigError} for headers of another form; {@link KestError} `ERR_KEST_BAGGAGE` when there is one that is no text
+ */
+export function stripHeaders<H extends InjectableHeaders>(headers: H): H {
+  if (Array.isArray(headers) && headers.length === 0) return headers
+  const place = placeIn(headers)
+  const { foreign, removed } = stripKest(place.lines)
+  if (removed > 0) place.put(formatBaggage(foreign, []))
   return headers
 }
 

@@ -8,7 +8,8 @@ import { type KestState, runWithState } from '../context/state.js'
 import { KestConfigError } from '../errors.js'
 import { Lineage } from '../passport/lineage.js'
 import { parseBaggage } from './baggage.js'
-import { createOutbound, type InjectedEvent, type OutboundOptions } from './outbound.js'
+import { createOutbound, type OutboundOptions } from './outbound.js'
+import type { InjectedEvent } from './passport-writer.js'
 
 const IN = new URL('http://hop2:8000/orders?x=1')
 const OUT = new URL('https://stranger.test/')

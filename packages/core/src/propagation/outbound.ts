@@ -1,21 +1,16 @@
 import { createHopToken } from '../binding/hop-token.js'
-import { assertLive } from '../context/lifetime.js'
 import { currentState, type KestState } from '../context/state.js'
 import { KestConfigError } from '../errors.js'
-import { currentSigner, signingLate } from '../identity/current-signer.js'
-import type { IdentityProvider, Signer } from '../identity/provider.js'
-import { inTime } from '../in-time.js'
-import { isPromise, type MaybePromise } from '../maybe-promise.js'
-import { Lineage } from '../passport/lineage.js'
+import type { IdentityProvider } from '../identity/provider.js'
+import type { MaybePromise } from '../maybe-promise.js'
 import type { Logger } from '../telemetry/logger.js'
-import { type BaggageLines, formatBaggage, stripKest } from './baggage.js'
+import type { BaggageLines } from './baggage.js'
 import { MEMBER } from './baggage-names.js'
-import { type PropagationOptions, type ResolvedPropagation, resolvePropagation } from './options.js'
+import { type PropagationOptions, resolvePropagation } from './options.js'
+import { type OutboundEvents, type SenderToken, writePassport } from './passport-writer.js'
 import { compileScope, type PropagateTo } from './scope.js'
-import { storeAhead, type Tier } from './tiers.js'
-import { type WrittenBaggage, writeBaggage } from './write.js'
 
-export interface OutboundOptions extends PropagationOptions {
+export interface OutboundOptions extends PropagationOptions, OutboundEvents {
   /** Which origins receive the passport. There is no default (K-SCOPE). */
   readonly propagateTo: PropagateTo
   /**
@@ -28,26 +23,8 @@ export interface OutboundOptions extends PropagationOptions {
   /** How long it may take to say who signs, and to sign, each, milliseconds. Default 5000. */
   readonly identityTimeoutMs?: number | undefined
   readonly logger: Logger
-  /** Told of each request in scope that is sent where no state is, and so without a passport. */
-  readonly onStateless?: ((origin: string) => void) | undefined
-  /** Told of each request in scope that is sent where a state is, and no operation: it leaves without a passport as well. */
-  readonly onIdle?: ((origin: string) => void) | undefined
   /** Told of each request in scope that was answered, and whose passport nobody asked for. */
   readonly onBypassed?: ((origin: string) => void) | undefined
-  /** Told of each header that carries a passport, when it is ready to be sent. */
-  readonly onInjected?: ((event: InjectedEvent) => void) | undefined
-}
-
-export interface InjectedEvent {
-  /** Origin of the request. */
-  readonly origin: string
-  /** Entries of the passport. */
-  readonly entries: number
-  /** Characters of the whole header. */
-  readonly length: number
-  readonly tier: Tier
-  /** As of {@link EncodedLineage}. */
-  readonly share: number
 }
 
 /** Puts passports on outgoing requests, whatever client sends them (F-CP-03). */
@@ -107,57 +84,34 @@ export function createOutbound(options: OutboundOptions): Outbound {
   const { identityTimeoutMs = 5_000, ...rest } = others
   const allows = compileScope(propagateTo)
   const propagation = resolvePropagation(rest)
+  const { clock, limits } = propagation
   const sender = senderOf(hop, identity)
+  const token: SenderToken | null = sender && {
+    identity: sender,
+    identityTimeoutMs,
+    key: MEMBER.hop,
+    sign: (signer, origin, tips, room) => createHopToken(signer, origin, tips, clock.now(), limits, room),
+  }
+  const told = { logger, onInjected, onStateless, onIdle }
 
   function baggage(
     existing: BaggageLines,
     url: URL,
     given?: KestState | null,
   ): MaybePromise<string | undefined> {
-    const { foreign, removed } = stripKest(existing)
-    if (removed > 0) {
-      logger.debug(
-        { origin: url.origin, members: removed },
-        'kest.* members that another hand had written were removed',
-      )
+    const destination = {
+      name: url.origin,
+      what: 'request',
+      inScope: given !== null && allows(url),
+      token,
     }
-    const lineage = lineageFor(url, given)
-    if (lineage.length === 0) return formatBaggage(foreign, [])
-    const written = write(lineage, foreign, url.origin)
-    const report = ({ header, tier, share }: WrittenBaggage): string | undefined => {
-      if (tier !== null && header !== undefined)
-        onInjected?.({ origin: url.origin, entries: lineage.length, length: header.length, tier, share })
-      return header
-    }
-    return isPromise(written) ? written.then(report) : report(written)
-  }
-
-  function lineageFor(url: URL, given: KestState | null | undefined): Lineage {
-    const state = given === undefined ? currentState() : given
-    if (given === null || !allows(url)) return Lineage.EMPTY
-    if (state === null) {
-      onStateless?.(url.origin)
-      return Lineage.EMPTY
-    }
-    assertLive(state, `request to ${url.origin}`)
-    const { lineage } = state.frame
-    if (lineage.length === 0) onIdle?.(url.origin)
-    return lineage
+    return writePassport(existing, destination, given, propagation, told)
   }
 
   function bypassed(url: URL, given?: KestState | null): void {
     const state = given === undefined ? currentState() : given
     if (state === null || state.frame.lineage.length === 0 || !allows(url)) return
     onBypassed?.(url.origin)
-  }
-
-  function write(lineage: Lineage, foreign: readonly string[], origin: string): MaybePromise<WrittenBaggage> {
-    if (sender === null) return writeBaggage(lineage, foreign, propagation)
-    storeAhead(lineage, formatBaggage(foreign, [])?.length ?? 0, propagation)
-    const token = hopToken(sender, lineage, origin, propagation, identityTimeoutMs)
-    return isPromise(token)
-      ? token.then((value) => writeBaggage(lineage, foreign, propagation, value))
-      : writeBaggage(lineage, foreign, propagation, token)
   }
 
   return { allows, baggage, bypassed }
@@ -170,22 +124,4 @@ function senderOf(hop: unknown, identity: IdentityProvider | null): IdentityProv
   if (identity === null)
     throw new KestConfigError('outbound.hop: a hop token is signed, and no identity is configured (K-HOP)')
   return identity
-}
-
-/** K-HOP. Made for each dispatch: it is for one origin, and used once. */
-function hopToken(
-  sender: IdentityProvider,
-  lineage: Lineage,
-  origin: string,
-  { clock, limits, maxMemberLength }: ResolvedPropagation,
-  timeoutMs: number,
-): MaybePromise<string> {
-  const tips = lineage.tips.map(({ hash }) => hash)
-  const room = maxMemberLength - MEMBER.hop.length - 1
-  const sign = (signer: Signer): MaybePromise<string> => {
-    const token = createHopToken(signer, origin, tips, clock.now(), limits, room)
-    return isPromise(token) ? inTime(token, { ms: timeoutMs, late: signingLate }) : token
-  }
-  const signer = currentSigner(sender, timeoutMs, null)
-  return isPromise(signer) ? signer.then(sign) : sign(signer)
 }

@@ -16,8 +16,8 @@ export interface TierInput {
   /** Characters of the members of others in the same header; 0 when there are none. */
   readonly foreignLength: number
   readonly identity: IdentityContext | null
-  /** `kest.hop`: a JWS, which percent-encoding does not change. */
-  readonly hop?: string | undefined
+  /** The sender's token, `kest.hop` or `kest.message`: a JWS, which percent-encoding does not change. */
+  readonly token?: EncodedMember | undefined
 }
 
 /** A claim check is a bearer of the same lineage for everyone it is sent to; a burst of requests shares one. */
@@ -78,10 +78,7 @@ export function encodeMembers(
 ): MaybePromise<EncodedLineage> {
   if (lineage.length === 0) return NOTHING
   const encoded = encodingOf(lineage)
-  const others = [
-    ...(input.hop === undefined ? [] : [[MEMBER.hop, input.hop] as const]),
-    ...identityMembers(input.identity),
-  ]
+  const others = [...(input.token === undefined ? [] : [input.token]), ...identityMembers(input.identity)]
   for (const tips of encoded.tips) {
     const chainTip: EncodedMember = [MEMBER.chainTip, tips]
     if (tips !== encoded.tips.at(-1) && memberLength(chainTip) > options.maxMemberLength) continue
@@ -196,7 +193,12 @@ function claimOf(
 ): MaybePromise<string> {
   const { clock, namespace, claimTtlMs, cacheTimeoutMs, limits } = options
   const last = encoded.claim
-  const shared = last?.store.cache === cache && last.store.namespace === namespace && clock.now() < last.until
+  const shared =
+    last?.store.cache === cache &&
+    last.store.namespace === namespace &&
+    // One of a request is gone when a message is read.
+    last.store.claimTtlMs >= claimTtlMs &&
+    clock.now() < last.until
   if (last !== undefined && shared) return last.id
   const passport = wireForm(lineage)
   if (Buffer.byteLength(passport) > limits.passportBytes) {

@@ -1,7 +1,7 @@
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { Lineage } from '../passport/lineage.js'
 import type { IdentityContext } from '../passport/verified.js'
-import { formatBaggage } from './baggage.js'
+import { type EncodedMember, formatBaggage } from './baggage.js'
 import type { ResolvedPropagation } from './options.js'
 import { type EncodedLineage, encodeMembers } from './tiers.js'
 
@@ -15,17 +15,17 @@ export interface WrittenBaggage extends Pick<EncodedLineage, 'tier' | 'share'> {
  * The whole value of a `baggage` header: the lineage and who acts in it, and the members of others.
  *
  * @param foreign members of others, as {@link stripKest} hands them out
- * @param hop the sender's token for this dispatch (K-HOP); none by default
+ * @param token the sender's token for this dispatch (K-HOP) or message (K-MESSAGE); none by default
  * @throws {KestError} what {@link encodeMembers} throws; the request must not be sent then
  */
 export function writeBaggage(
   lineage: Lineage,
   foreign: readonly string[],
   options: ResolvedPropagation,
-  hop?: string,
+  token?: EncodedMember,
 ): MaybePromise<WrittenBaggage> {
   const foreignLength = formatBaggage(foreign, [])?.length ?? 0
-  const encoded = encodeMembers(lineage, { foreignLength, identity: agreedIdentity(lineage), hop }, options)
+  const encoded = encodeMembers(lineage, { foreignLength, identity: agreedIdentity(lineage), token }, options)
   const format = ({ members, tier, share }: EncodedLineage): WrittenBaggage => ({
     header: formatBaggage(foreign, members),
     tier,

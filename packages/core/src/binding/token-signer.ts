@@ -3,7 +3,7 @@ import type { KeySource, VerificationKey } from '../identity/key-source.js'
 import { verifySignature } from '../jws/verify-signature.js'
 import { isPromise } from '../maybe-promise.js'
 import { findKeys, MAX_KEYS_TRIED } from '../passport/find-keys.js'
-import type { ParsedHopToken } from './hop-token.js'
+import type { ParsedSenderToken, TokenKind } from './sender-token.js'
 
 /** What says of one candidate that he is not the signer; everything else means that nothing can be said. */
 const NOT_HIM: ReadonlySet<string> = new Set([
@@ -18,11 +18,12 @@ const NOT_HIM: ReadonlySet<string> = new Set([
  * Which of the candidates signed a token, by the keys that the trust material binds to each (K-BIND). Keys that the
  * header names are tried first, and no more than {@link MAX_KEYS_TRIED} in all.
  *
- * @param time when certificates must be valid: now
+ * @param time when certificates must be valid
  * @throws {KestError} `ERR_KEST_BINDING` when none did; `ERR_KEST_KEYS_UNAVAILABLE` when one of them may have
  */
 export async function signerOf(
-  token: ParsedHopToken,
+  { name, rule }: TokenKind,
+  token: ParsedSenderToken,
   candidates: ReadonlySet<string>,
   sources: readonly KeySource[],
   time: number,
@@ -52,7 +53,7 @@ export async function signerOf(
   if (unsaid === undefined) {
     throw new KestError(
       'ERR_KEST_BINDING',
-      'the hop token was signed by neither the principal of a tip nor a relay (K-HOP)',
+      `the ${name} was signed by neither the principal of a tip nor a relay (${rule})`,
       { cause: doubts[0] },
     )
   }
