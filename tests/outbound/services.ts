@@ -2,6 +2,7 @@ import {
   type CacheProvider,
   createKest,
   createKeySource,
+  type IdentityProvider,
   type Kest,
   type KestState,
   MemoryCache,
@@ -18,7 +19,7 @@ export const trust = createKeySource({ [identity.getWorkloadId()]: [identity.get
 /** What the calling service and the called one share, where passports are too large for a header. */
 export const cache = new MemoryCache()
 
-type Options = Omit<Parameters<typeof createKest>[0], 'identity' | 'engine'>
+type Options = Omit<Parameters<typeof createKest>[0], 'engine'>
 
 /** A calling service. No cache is late: they answer when a test tells them to, on machines that are busy. */
 export function caller({ propagation, ...options }: Options = {}): Kest {
@@ -29,6 +30,16 @@ export function caller({ propagation, ...options }: Options = {}): Kest {
     propagation: { cacheTimeoutMs: 3_600_000, ...propagation },
     ...options,
   })
+}
+
+/** The same caller's identity, with its key elsewhere: its signatures come later. */
+export const remoteIdentity: IdentityProvider = {
+  getWorkloadId: () => identity.getWorkloadId(),
+  current: () => ({
+    ...identity.current(),
+    local: false,
+    sign: async (input) => identity.current().sign(input),
+  }),
 }
 
 /** The one that most tests use. */

@@ -8,7 +8,16 @@ import {
 } from '../../packages/core/dist/index.js'
 import { NOBODY, servedTo, startAccounts, type User } from './accounts.js'
 import { redirecting, showsKest, startServer, type TestServer } from './server.js'
-import { cache, caller, deepWithin, gatedCache, kest, operationsIn, within } from './services.js'
+import {
+  cache,
+  caller,
+  deepWithin,
+  gatedCache,
+  kest,
+  operationsIn,
+  remoteIdentity,
+  within,
+} from './services.js'
 
 export interface Sending {
   readonly method?: string
@@ -35,10 +44,15 @@ export interface Way {
   readonly follows: boolean
   /** Starts what it calls; default: a server of HTTP/1. */
   readonly serve?: typeof startServer
+  /** Whether a request of it can wait for what is decided; default `true`. */
+  readonly waits?: boolean
 }
 
 /** What holds for everything that sends, whatever library it is of. */
-export function describeOutbound(name: string, { open, follows, serve = startServer }: Way): void {
+export function describeOutbound(
+  name: string,
+  { open, follows, serve = startServer, waits = true }: Way,
+): void {
   describe(`outbound: ${name}`, () => {
     let hop2: TestServer
     let hop3: TestServer
@@ -149,46 +163,80 @@ export function describeOutbound(name: string, { open, follows, serve = startSer
       expect(hop2.received).toEqual([])
     })
 
-    it('K-CLAIM a passport that is too large is stored before the request leaves, of whoever made it', async () => {
-      const by = caller({ cache: remote() })
-      const { send } = client({ kest: by })
-      await Promise.all(
-        [12, 13, 12, 13].map((n) =>
-          deepWithin(n, by, () => send(`${hop2.origin}/${n}`, { method: 'POST', body: `order ${n}` })),
-        ),
-      )
-      expect(hop2.received).toHaveLength(4)
-      for (const { url, body, headers } of hop2.received) {
-        expect(body).toBe(`order ${url.slice(1)}`)
+    describe.runIf(waits)('and what has to be waited for', () => {
+      it('K-CLAIM a passport that is too large is stored before the request leaves, of whoever made it', async () => {
+        const by = caller({ cache: remote() })
+        const { send } = client({ kest: by })
+        await Promise.all(
+          [12, 13, 12, 13].map((n) =>
+            deepWithin(n, by, () => send(`${hop2.origin}/${n}`, { method: 'POST', body: `order ${n}` })),
+          ),
+        )
+        expect(hop2.received).toHaveLength(4)
+        for (const { url, body, headers } of hop2.received) {
+          expect(body).toBe(`order ${url.slice(1)}`)
+          expect(headers['baggage']).toMatch(/^kest\.claim_check=/)
+          expect(await operationsIn(headers)).toHaveLength(Number(url.slice(1)))
+        }
+      })
+
+      it('K-CLAIM a cache that fails stops the request', async () => {
+        const dead: CacheProvider = {
+          get: () => null,
+          setIfAbsent: () => Promise.reject(new Error('refused')),
+        }
+        const by = caller({ cache: dead })
+        const { send } = client({ kest: by })
+        const sent = deepWithin(12, by, () => send(`${hop2.origin}/x`, { method: 'POST', body: 'x' }))
+        expect(await reasonOf(sent)).toMatchObject({ code: 'ERR_KEST_CACHE' })
+        expect(hop2.received).toEqual([])
+      })
+
+      it('K-CLAIM nothing is sent for whoever leaves while it is stored', async () => {
+        const { provider, asked, open } = gatedCache()
+        const by = caller({ cache: provider })
+        const { send } = client({ kest: by })
+        const controller = new AbortController()
+        const { signal } = controller
+        const left = reasonOf(
+          deepWithin(12, by, () => send(`${hop2.origin}/left`, { method: 'POST', body: 'x', signal })),
+        )
+        await asked
+        controller.abort()
+        open()
+        expect(await left).toBeInstanceOf(Error)
+        await send(`${hop2.origin}/after`)
+        expect(hop2.received.map(({ url }) => url)).toEqual(['/after'])
+      })
+    })
+
+    describe.runIf(!waits)('and what cannot be waited for', () => {
+      it('K-CLAIM is refused before it leaves, and goes once it was stored', async () => {
+        const by = caller({ cache: remote() })
+        const { send } = client({ kest: by })
+        await deepWithin(12, by, async () => {
+          const url = `${hop2.origin}/x`
+          const sending = { method: 'POST', body: 'order' }
+          expect(await reasonOf(send(url, sending))).toMatchObject({ code: 'ERR_KEST_OUTBOUND' })
+          expect(hop2.received).toEqual([])
+          await by.inject({}, url)
+          await send(url, sending)
+        })
+        const { headers, body } = hop2.received[0]!
+        expect(body).toBe('order')
         expect(headers['baggage']).toMatch(/^kest\.claim_check=/)
-        expect(await operationsIn(headers)).toHaveLength(Number(url.slice(1)))
-      }
-    })
+        expect(await operationsIn(headers)).toHaveLength(12)
+      })
 
-    it('K-CLAIM a cache that fails stops the request', async () => {
-      const dead: CacheProvider = { get: () => null, setIfAbsent: () => Promise.reject(new Error('refused')) }
-      const by = caller({ cache: dead })
-      const { send } = client({ kest: by })
-      const sent = deepWithin(12, by, () => send(`${hop2.origin}/x`, { method: 'POST', body: 'x' }))
-      expect(await reasonOf(sent)).toMatchObject({ code: 'ERR_KEST_CACHE' })
-      expect(hop2.received).toEqual([])
-    })
-
-    it('K-CLAIM nothing is sent for whoever leaves while it is stored', async () => {
-      const { provider, asked, open } = gatedCache()
-      const by = caller({ cache: provider })
-      const { send } = client({ kest: by })
-      const controller = new AbortController()
-      const { signal } = controller
-      const left = reasonOf(
-        deepWithin(12, by, () => send(`${hop2.origin}/left`, { method: 'POST', body: 'x', signal })),
-      )
-      await asked
-      controller.abort()
-      open()
-      expect(await left).toBeInstanceOf(Error)
-      await send(`${hop2.origin}/after`)
-      expect(hop2.received.map(({ url }) => url)).toEqual(['/after'])
+      it('K-HOP is refused where the token is signed elsewhere, each time', async () => {
+        const { send } = client({ kest: caller({ identity: remoteIdentity }), hop: true })
+        for (const _ of [1, 2]) {
+          const sent = within('op', () => send(`${hop2.origin}/x`))
+          expect(await reasonOf(sent)).toMatchObject({ code: 'ERR_KEST_OUTBOUND' })
+        }
+        await send(`${hop2.origin}/without`)
+        expect(hop2.received.map(({ url }) => url)).toEqual(['/without'])
+      })
     })
 
     it('K-STATE sends nothing in scope once the state is over', async () => {

@@ -49,6 +49,7 @@ export {
 export { replaceMethod } from './egress/replace-method.js'
 export { type BoundRule, createSender, type PropagationRule, type Sender } from './egress/sender.js'
 export { boundMethods, standIn } from './egress/stand-in.js'
+export { isWritten, markWritten } from './egress/written-baggage.js'
 export { canonicalize } from './entry/canonicalize.js'
 export {
   type DeviationRecord,

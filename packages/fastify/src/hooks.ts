@@ -78,7 +78,7 @@ function kestReceive(
   closeAnsweredUpgrade(request.raw, reply.raw)
   const scope = ownScope(this)
   const turn = new Turn(request, reply)
-  context.with(cleanContext(request), () => {
+  context.with(cleanContext(request, scope.ingress.kest), () => {
     let protection: Protection | null
     try {
       protection = request.is404 ? null : scope.protectionOf(request)

@@ -17,8 +17,13 @@ export function watchForRedirect(request: ClientRequest, state: KestState, url: 
     const made = watched.get(request)
     const { location } = response.headers
     if (made === undefined || location === undefined || !isRedirect(response.statusCode)) return
-    seen.note(made.state, made.url, [location])
+    noteRedirect(made.state, made.url, location)
   })
+}
+
+/** Notes where an answer to a request of this state points. */
+export function noteRedirect(state: KestState, url: URL, location: string): void {
+  seen.note(state, url, [location])
 }
 
 /** Whether a request of this state goes to where an answer to another has pointed; asked once for each. */

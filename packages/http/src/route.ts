@@ -88,6 +88,11 @@ function textOf(protocol: string, name: unknown, port: unknown): string | null {
   return `${protocol}//${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`
 }
 
+/** The URL of an origin; `null` for a name that `URL` would read otherwise than whoever looks it up. */
+export function originAt(protocol: string, name: unknown, port: unknown): URL | null {
+  return parsed(textOf(protocol, name, port))
+}
+
 function parsed(text: string | null): URL | null {
   return text !== null && URL.canParse(text) ? new URL(text) : null
 }
@@ -118,8 +123,8 @@ function absolute(text: unknown): URL | null {
 }
 
 /** For rules that are functions, and for redirects. A path that is none is left out. */
-function withPath(origin: URL | null, path: string): URL {
-  if (origin === null) return NO_ORIGIN
+export function withPath(origin: URL | null, path: string): URL {
+  if (origin === null || origin.origin === 'null') return NO_ORIGIN
   return path.startsWith('/') ? new URL(origin.origin + path) : origin
 }
 

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import http, { get, request } from 'node:http'
+import http2 from 'node:http2'
 import https, { get as secureGet, request as secureRequest } from 'node:https'
 import { syncBuiltinESMExports } from 'node:module'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +13,7 @@ import { sendRequest } from './support/clients.js'
 
 const IMPORTERS = fileURLToPath(new URL('./support/importers.mjs', import.meta.url))
 const native = { request: http.request, get: http.get, addRequest: addRequest() }
+const connectNative = http2.connect
 const secureNative = { request: https.request, get: https.get }
 
 let hop2: TestServer
@@ -54,6 +56,7 @@ function expectNative(): void {
   expect([request, get]).toEqual([native.request, native.get])
   expect([https.request, https.get]).toEqual([secureNative.request, secureNative.get])
   expect([secureRequest, secureGet]).toEqual([secureNative.request, secureNative.get])
+  expect(http2.connect).toBe(connectNative)
 }
 
 describe('patchHttp', () => {

@@ -336,6 +336,9 @@ describe('what has to be waited for', () => {
         await asked
         open()
         expect(await outcome(request)).toBe(200)
+      })
+      // Another passport, which is to be stored first.
+      await deep(async () => {
         const left = http.request(hop2.origin, { method: 'POST' })
         const failed = outcome(left)
         left.write('x', () => {

@@ -101,7 +101,7 @@ export class Exchange implements RequestKest {
     this.#arrival = arrival
     this.#caller = caller
     this.#received = received
-    this.#context = contextOf(arrival)
+    this.#context = withoutKestBaggage(contextOf(arrival))
     caller.deciding = arrival.isProtected ?? false
     const { stateGraceMs } = ingress
     this.#term = new RequestTerm(arrival.request, arrival.response, {
@@ -148,7 +148,7 @@ export class Exchange implements RequestKest {
 
   /** Continues in the request's state, whatever is ambient, and with no `kest.*` in OpenTelemetry's Baggage. */
   run<T>(fn: () => T): T {
-    const active = contextOf(this.#arrival)
+    const active = withoutKestBaggage(contextOf(this.#arrival))
     const lost = !this.#isOwn(currentState()) && trace.getSpan(active) === undefined
     return context.with(lost ? this.#context : active, () => this.ingress.kest.run(this.state, fn))
   }
@@ -200,7 +200,7 @@ export class Exchange implements RequestKest {
   }
 }
 
-/** OpenTelemetry's context of a request without `kest.*` in its Baggage, where instrumentation has put it (K-AMBIENT). */
+/** OpenTelemetry's context of a request. Instrumentation may have put `kest.*` into its Baggage (K-AMBIENT). */
 export function contextOf(arrival: Arrival): Context {
-  return withoutKestBaggage(arrival.context?.() ?? context.active())
+  return arrival.context?.() ?? context.active()
 }

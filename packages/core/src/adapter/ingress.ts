@@ -96,7 +96,7 @@ export function createIngress(where: string, options: AdapterOptions): Ingress {
     // Nothing but Node's own is one.
     closeAnsweredUpgrade(request as IncomingMessage, response as ServerResponse)
     const caller = new Caller(request, response)
-    const state = await context.with(contextOf(arrival), () =>
+    const state = await context.with(kest.cleanContext(contextOf(arrival)), () =>
       listener.receive({
         headers: request.headers,
         rawHeaders: request.rawHeaders,

@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
+import type { Context } from '@opentelemetry/api'
 import { assertOptions } from '../assert-options.js'
 import { forkState, type KeptState, keepState } from '../context/derived-states.js'
 import { currentState, type KestState, runWithState } from '../context/state.js'
@@ -18,6 +19,7 @@ import { type CarrierHeaders, type InjectableHeaders, inboundHeaders } from '../
 import { injectBaggage } from '../propagation/inject.js'
 import { createOutbound, type Outbound } from '../propagation/outbound.js'
 import type { InjectedEvent, OutboundEvents } from '../propagation/passport-writer.js'
+import { withoutKestBaggage } from '../propagation/propagator.js'
 import type { PropagateTo } from '../propagation/scope.js'
 import { OnceAWhile } from '../telemetry/once-a-while.js'
 import type { KestOptions } from './options.js'
@@ -41,12 +43,13 @@ export class Kest {
   readonly #stateless = new OnceAWhile()
   readonly #idle = new OnceAWhile()
   readonly #bypassed = new OnceAWhile()
+  readonly #unfiltered = new OnceAWhile()
   #warnedOfSize = false
   readonly #listeners = new WeakMap<ListenerOptions, Listener>()
   readonly #onBypassed = this.#telling(
     () => this.#runtime.metrics.bypassed(),
     this.#bypassed,
-    `${REQUESTS} left without a passport: their dispatcher could not be seen, or their fetch knows none. Give it to the call, fetch(request, { dispatcher }), or wrap it by withKest`,
+    `${REQUESTS} left without a passport: their dispatcher could not be seen, their fetch knows none, or a library shares their session of HTTP/2. Give the dispatcher to the call, fetch(request, { dispatcher }), or wrap it by withKest`,
   )
 
   /** Use {@link createKest}. */
@@ -241,6 +244,24 @@ export class Kest {
     const { propagation, identity, identityTimeoutMs, logger } = this.#runtime
     const told = { ...this.#events(REQUESTS), onBypassed: this.#onBypassed }
     return createOutbound({ ...propagation, identity, identityTimeoutMs, logger, ...told, ...options })
+  }
+
+  /**
+   * For adapters: OpenTelemetry's context of a request without `kest.*` in its Baggage (K-AMBIENT). Where there was any, the
+   * propagator has let it in: what leaves by a client that Kest does not know tells it to strangers. That is warned of, once a minute.
+   *
+   * @returns the context itself when there is nothing to take out
+   */
+  cleanContext(context: Context): Context {
+    const clean = withoutKestBaggage(context)
+    if (clean === context) return context
+    const count = this.#unfiltered.count()
+    if (count > 0) {
+      const found =
+        'kest.* of requests was in the Baggage of OpenTelemetry, from where instrumentation sends it to anybody: let the propagator be filterKestBaggage(…)'
+      this.#runtime.logger.warn({ count }, found)
+    }
+    return clean
   }
 
   /**

@@ -29,9 +29,13 @@ export function refuseRedirect(url: URL): never {
   )
 }
 
+/** Places that a state keeps in mind: clients follow at once, so that what is older was not followed. */
+const MOST_PLACES = 1000
+
 /**
  * Where the answers to a client's requests have pointed, by the state that those were made in. For clients that follow by
- * themselves and do not say so: the first request in the same state to such a place follows a redirect.
+ * themselves and do not say so: the first request in the same state to such a place follows a redirect. Of a state that
+ * goes on for long the last thousand places are known.
  */
 export class RedirectsSeen {
   readonly #pointedTo = new WeakMap<KestState, Set<string>>()
@@ -43,7 +47,13 @@ export class RedirectsSeen {
     for (const location of locations.flatMap((text) => [text, Buffer.from(text, 'latin1').toString()])) {
       if (!URL.canParse(location, from.href)) continue
       const { origin, pathname, search } = new URL(location, from)
-      known.add(origin + pathname + search)
+      const place = origin + pathname + search
+      known.delete(place)
+      known.add(place)
+    }
+    for (const place of known) {
+      if (known.size <= MOST_PLACES) break
+      known.delete(place)
     }
   }
 

@@ -6,8 +6,8 @@ type Fn = (...args: never[]) => unknown
 const replacing = new WeakMap<Fn, { readonly original: Fn; readonly enabled: () => boolean }>()
 
 /**
- * Puts a function in the place of a method, with the name and the properties of that one. As long as it is enabled it does
- * what `make` answers, and otherwise what it replaces. Undoing gives back what was beneath, unless others have put theirs
+ * Puts a function in the place of a method, with the name and the properties of that one, but for those that what `make` answers
+ * has under a symbol. As long as it is enabled it does what `make` answers, and otherwise what it replaces. Undoing gives back what was beneath, unless others have put theirs
  * over it.
  */
 export function replaceMethod<K extends string, F extends Fn>(
@@ -21,7 +21,10 @@ export function replaceMethod<K extends string, F extends Fn>(
   function patched(this: unknown, ...args: never[]): unknown {
     return Reflect.apply(enabled() ? made : original, this, args)
   }
-  const ours = Object.defineProperties(patched, ownProperties(original)) as Fn as F
+  const properties = ownProperties(original)
+  for (const symbol of Object.getOwnPropertySymbols(made))
+    properties[symbol] = { value: Reflect.get(made, symbol), configurable: true }
+  const ours = Object.defineProperties(patched, properties) as Fn as F
   replacing.set(ours, { original, enabled })
   owner[key] = ours
   const inPlace = (): boolean => owner[key] === ours

@@ -56,7 +56,8 @@ interface Encoded {
   readonly incompressible: number
   plain?: string
   compressed?: string
-  claim?: { readonly store: ClaimStore; readonly until: number; readonly id: MaybePromise<string> }
+  /** Its id is no promise any more once it is stored: what cannot wait may be sent from then on. */
+  claim?: { readonly store: ClaimStore; readonly until: number; id: MaybePromise<string> }
 }
 
 const encodings = createPrivateSlot<Lineage, Encoded>()
@@ -209,12 +210,21 @@ function claimOf(
   }
   const store: ClaimStore = { cache, namespace, claimTtlMs, cacheTimeoutMs, limits }
   const id = storeClaim(passport, store)
-  const claim = { store, until: clock.now() + Math.min(claimTtlMs / 2, CLAIM_REUSE_MS), id }
+  const claim: NonNullable<Encoded['claim']> = {
+    store,
+    until: clock.now() + Math.min(claimTtlMs / 2, CLAIM_REUSE_MS),
+    id,
+  }
   encoded.claim = claim
   if (isPromise(id)) {
-    id.catch(() => {
-      if (encoded.claim === claim) delete encoded.claim
-    })
+    id.then(
+      (stored) => {
+        claim.id = stored
+      },
+      () => {
+        if (encoded.claim === claim) delete encoded.claim
+      },
+    )
   }
   return id
 }
