@@ -103,7 +103,7 @@ describe('patchHttp and node:http2', () => {
       'options and a listener',
       (origin) => new Promise<ClientHttp2Session>((resolve) => http2.connect(origin, {}, resolve)),
     ],
-    ['promisify', (origin) => promisify(http2.connect)(origin)],
+    ['promisify', (origin) => promisify(http2.connect)(origin) as Promise<ClientHttp2Session>],
     [
       'parts of a URL',
       async (origin) => {

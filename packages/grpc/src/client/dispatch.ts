@@ -1,5 +1,5 @@
 import { Metadata, type StatusObject, status } from '@grpc/grpc-js'
-import { type InContext, KestError, type Sender, toError } from '@kest/core'
+import { type InContext, KestError, markWritten, type Sender, toError } from '@kest/core'
 import { refusalOf } from '../status.js'
 
 const BAGGAGE = 'baggage'
@@ -44,7 +44,8 @@ export class Dispatch {
       const baggage = await this.#inContext(() =>
         this.#sender.outbound(this.#target).baggage(lines, this.#target),
       )
-      if (baggage !== undefined) metadata.set(BAGGAGE, baggage)
+      // What patches node:http2 beneath lets nothing else of Kest through.
+      if (baggage !== undefined) metadata.set(BAGGAGE, markWritten(baggage))
     } catch (error) {
       this.#failure = toError(error)
       const { code } = refusalOf(error)
