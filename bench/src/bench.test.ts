@@ -26,8 +26,8 @@ describe('figures', () => {
       expect(figures).toHaveLength(1)
       const { ratio, subject, floor, target, met } = figures[0] as ReportedFigure
       for (const { p10, median, p90 } of [ratio, subject, floor]) {
-        // Of memory more may become free meanwhile than what is measured takes.
-        if (figure.unit === 'bytes') expect(p10).not.toBeNaN()
+        // Of memory more may become free meanwhile than what is measured takes; and a difference of two times may be any.
+        if (figure.unit === 'bytes' || figure.added) expect(p10).not.toBeNaN()
         else expect(p10).toBeGreaterThan(0)
         expect(median).toBeGreaterThanOrEqual(p10)
         expect(p90).toBeGreaterThanOrEqual(median)

@@ -25,8 +25,15 @@ interface Described {
 /** How long the subject takes, beside the cryptography that it cannot do without. */
 export interface TimeFigure extends Described {
   readonly unit: 'µs'
+  /** Whether what both take without is subtracted: the ratio is that of what is added. */
+  readonly added?: true
   /** Made anew for each run, so that figures share no state. */
-  prepare(): Promise<{ readonly floor: Work; readonly subject: Work }>
+  prepare(): Promise<{
+    readonly floor: Work
+    readonly subject: Work
+    /** With `added`: the same as either, without what it adds. */
+    readonly without?: { readonly floor: Work; readonly subject: Work }
+  }>
 }
 
 /** How much memory something takes that is kept, beside the bytes it came in. */

@@ -3,10 +3,10 @@ import type { TimeFigure, Work } from './figure.js'
 import type { Measurement, Plan } from './plan.js'
 import { spreadOf } from './statistics.js'
 
-/** A pair of slices is measured again when the process waited for a processor for more than this part of one. */
+/** A turn of all sides is measured again when the process waited for a processor for more than this part of one. */
 const INTERRUPTED = 0.1
 
-/** Of all pairs, how many are measured again at most: a machine that is always busy is measured as it is. */
+/** Of all turns, how many are measured again at most: a machine that is always busy is measured as it is. */
 const MOST_REPEATED = 3
 
 /**
@@ -14,37 +14,49 @@ const MOST_REPEATED = 3
  * alike. A round adds up many slices, and so holds its share of garbage collections, which a single slice mostly misses.
  */
 export async function measureTime(figure: TimeFigure, plan: Plan): Promise<Measurement> {
-  const { floor, subject } = await figure.prepare()
-  await warmUp([floor, subject], plan)
-  const floorMs = await timePerRepetition(floor, plan)
-  const subjectMs = await timePerRepetition(subject, plan)
+  const { floor, subject, without } = await figure.prepare()
+  const works = without === undefined ? [floor, subject] : [floor, subject, without.floor, without.subject]
+  await warmUp(works, plan)
+  const each: number[] = []
+  for (const work of works) each.push(await timePerRepetition(work, plan))
   // As often on either side, so that the ratio is of the same work.
-  const repeat = Math.max(1, Math.round(plan.sliceMs / Math.max(floorMs, subjectMs)))
-  const pairs = Math.max(1, Math.round(plan.roundMs / (repeat * (floorMs + subjectMs))))
+  const repeat = Math.max(1, Math.round(plan.sliceMs / Math.max(...each)))
+  const turns = Math.max(1, Math.round(plan.roundMs / (repeat * sum(each))))
 
   const floors: number[] = []
   const subjects: number[] = []
   for (let round = 0; round < plan.rounds; round++) {
-    const sums = { floor: 0, subject: 0 }
-    let again = pairs * MOST_REPEATED
-    for (let pair = 0; pair < pairs; ) {
+    const sums = works.map(() => 0)
+    let again = turns * MOST_REPEATED
+    for (let turn = 0; turn < turns; ) {
+      const elapsed: Elapsed[] = []
       // Who comes first alternates.
-      const [first, second] = (round + pair) % 2 === 0 ? [floor, subject] : [subject, floor]
-      const one = await time(first, repeat)
-      const other = await time(second, repeat)
-      if (plan.clock === 'wall' && (isInterrupted(one) || isInterrupted(other)) && again-- > 0) continue
-      sums.floor += (first === floor ? one : other)[plan.clock]
-      sums.subject += (first === floor ? other : one)[plan.clock]
-      pair++
+      for (const at of rotated(works.length, round + turn)) {
+        elapsed[at] = await time(works[at] as Work, repeat)
+      }
+      if (plan.clock === 'wall' && elapsed.some(isInterrupted) && again-- > 0) continue
+      elapsed.forEach((one, at) => {
+        sums[at] = (sums[at] as number) + one[plan.clock]
+      })
+      turn++
     }
-    floors.push((sums.floor * 1000) / (repeat * pairs))
-    subjects.push((sums.subject * 1000) / (repeat * pairs))
+    const [floorMs = 0, subjectMs = 0, floorWithout = 0, subjectWithout = 0] = sums
+    floors.push(((floorMs - floorWithout) * 1000) / (repeat * turns))
+    subjects.push(((subjectMs - subjectWithout) * 1000) / (repeat * turns))
   }
   return {
     ratio: spreadOf(subjects.map((value, round) => value / (floors[round] as number))),
     subject: spreadOf(subjects),
     floor: spreadOf(floors),
   }
+}
+
+function rotated(length: number, by: number): number[] {
+  return Array.from({ length }, (_, n) => (n + by) % length)
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
 }
 
 /** Milliseconds, by both clocks. */

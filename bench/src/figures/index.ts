@@ -11,6 +11,7 @@ import { joseVerify } from './jose-verify.js'
 import { memory } from './memory.js'
 import { observing } from './observing.js'
 import { outboundCompressed, outboundJson } from './outbound.js'
+import { httpAgent, httpPatched } from './outbound-clients.js'
 import { fastifyGet, grpcCall } from './over-sockets.js'
 import { cachedAfter5, cachedAtRoot, cedarInProcess, regoInProcess } from './policy.js'
 import { REFUSALS } from './refusals.js'
@@ -56,6 +57,8 @@ export const FIGURES: readonly Figure[] = [
   hopCheckP256,
   outboundJson,
   outboundCompressed,
+  httpAgent,
+  httpPatched,
   baggageParse,
   baggageReadJson,
   baggageReadCompressed,

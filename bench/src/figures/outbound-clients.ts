@@ -1,0 +1,95 @@
+import { once } from 'node:events'
+import http from 'node:http'
+import { Worker } from 'node:worker_threads'
+import type { PropagationRule } from '@kest/core'
+import { createKestAgent, patchHttp } from '@kest/http'
+import { withKest } from '@kest/undici'
+import { Agent, request } from 'undici'
+import type { TimeFigure, Work } from '../figure.js'
+import { createWorkload } from '../workload.js'
+
+/** Enough for the client to have always something to do. */
+const AT_ONCE = 32
+const ENTRIES = 3
+
+/** One request, until its answer is read. */
+type Send = (url: string) => Promise<void>
+
+/** Before anything is patched. */
+const native = { request: http.request, addRequest: Reflect.get(http.Agent.prototype, 'addRequest') }
+
+export const httpPatched: TimeFigure = clientFigure('patchHttp', (rule) => {
+  patchHttp(rule)
+  return byHttp(http.request, new http.Agent(KEPT))
+})
+
+export const httpAgent: TimeFigure = clientFigure('createKestAgent', (rule) =>
+  byHttp(native.request, createKestAgent(bareAgent(), rule)),
+)
+
+/** What a passport on each request takes, beside the same request without. */
+function clientFigure(name: string, sending: (rule: PropagationRule) => Send): TimeFigure {
+  return {
+    group: 'propagate',
+    name: `${name} adds, ${AT_ONCE} requests at once`,
+    unit: 'µs',
+    floor: 'what @kest/undici adds to as many of undici',
+    target: 1.15,
+    added: true,
+    async prepare() {
+      const origin = await startServer()
+      const { kest, chain } = createWorkload('Ed25519', { propagation: { encoding: 'compressed' } })
+      const { state } = await chain(ENTRIES)
+      const rule = { kest, propagateTo: [origin] }
+      const atOnce =
+        (send: Send): Work =>
+        () =>
+          kest.run(state, () =>
+            Promise.all(Array.from({ length: AT_ONCE }, () => send(`${origin}/orders/1`))),
+          )
+      return {
+        floor: atOnce(byUndici(withKest(new Agent({ connections: AT_ONCE }), rule))),
+        subject: atOnce(sending(rule)),
+        without: {
+          floor: atOnce(byUndici(new Agent({ connections: AT_ONCE }))),
+          subject: atOnce(byHttp(native.request, bareAgent())),
+        },
+      }
+    },
+  }
+}
+
+const KEPT = { keepAlive: true, maxSockets: AT_ONCE }
+
+function bareAgent(): http.Agent {
+  return Object.assign(new http.Agent(KEPT), { addRequest: native.addRequest })
+}
+
+function byHttp(request: typeof http.request, agent: http.Agent): Send {
+  return (url) =>
+    new Promise((resolve, reject) => {
+      request(url, { agent }, (response) => response.resume().on('end', resolve))
+        .on('error', reject)
+        .end()
+    })
+}
+
+function byUndici(dispatcher: Agent): Send {
+  return async (url) => {
+    const { body } = await request(url, { dispatcher })
+    await body.dump()
+  }
+}
+
+/** On a thread of its own, so that its time is nobody's. It ends with the process. */
+async function startServer(): Promise<string> {
+  const server = new Worker(
+    `const server = require('node:http').createServer((_, response) => response.end('ok'))
+     server.keepAliveTimeout = 0
+     server.listen(0, '127.0.0.1', () => require('node:worker_threads').parentPort.postMessage(server.address().port))`,
+    { eval: true },
+  )
+  const [port] = await once(server, 'message')
+  server.unref()
+  return `http://127.0.0.1:${port}`
+}
