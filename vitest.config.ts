@@ -24,6 +24,20 @@ function project(name: string, root: string, groupOrder = 0) {
   }
 }
 
+/** Those of `@kest/nestjs` import a whole framework: each worker does so once, for all files. */
+const SHARED = { isolate: false }
+
+/** The same with the major version before, whose packages find each other from a folder of their own. */
+function nest11() {
+  const replacement = `${import.meta.dirname}/packages/nestjs/tests/nest-11/node_modules/@nestjs/`
+  const { test, ...rest } = project('nestjs-11', 'packages/nestjs')
+  return {
+    ...rest,
+    resolve: { alias: [{ find: /^@nestjs\//, replacement }] },
+    test: { ...test, ...SHARED, include: ['tests/*.test.ts'], env: { KEST_NEST: '11' } },
+  }
+}
+
 export default defineConfig({
   // Standard decorators and `using` are lowered for the oldest Node that is supported.
   esbuild: { target: 'node20' },
@@ -42,7 +56,9 @@ export default defineConfig({
     projects: [
       ...folders
         .filter(({ root }) => existsSync(`${root}/package.json`))
-        .map(({ name, root }) => project(name, root)),
+        .map(({ name, root }) => project(name, root))
+        .map((one) => (one.test.name === 'nestjs' ? { ...one, test: { ...one.test, ...SHARED } } : one)),
+      nest11(),
       project('lab', 'lab'),
       // These measure, or are heavy: they wait until the others are done.
       project('bench', 'bench', 1),

@@ -9,6 +9,7 @@ import * as express from '../packages/express/dist/index.js'
 import { kestFastify } from '../packages/fastify/dist/index.js'
 import * as grpc from '../packages/grpc/dist/index.js'
 import * as http from '../packages/http/dist/index.js'
+import * as nestjs from '../packages/nestjs/dist/index.js'
 import * as opa from '../packages/opa/dist/index.js'
 import * as redis from '../packages/redis/dist/index.js'
 import { createDevAuthority } from '../packages/spiffe/dist/dev-authority/index.js'
@@ -18,6 +19,10 @@ import * as undici from '../packages/undici/dist/index.js'
 import { callablesWithOptions } from './support/callables.js'
 
 const { fastify } = createRequire(new URL('../packages/fastify/package.json', import.meta.url))('fastify')
+const { NestFactory } = createRequire(new URL('../packages/nestjs/package.json', import.meta.url))(
+  '@nestjs/core',
+)
+const QUIETLY = { logger: false, abortOnError: false }
 const identity = new MockIdentityProvider('service')
 const kest = core.createKest({ identity, engine: new MockPolicyEngine(), logger: silent() })
 const operation = { operation: 'read', policy: 'read', origin: 'system' } as const
@@ -125,6 +130,11 @@ const CALLS: Record<string, (options: never) => unknown> = {
     express.wrapRouter({} as never, { policy: 'read', ...(options as object) }),
   '@kest/fastify.kestFastify 1': (options) =>
     fastify().register(kestFastify, { kest, origin: 'internet', ...(options as object) }),
+  '@kest/nestjs.KestModule.forRoot 0': (options) => {
+    const imports = [nestjs.KestModule.forRoot({ kest, origin: 'internet', ...(options as object) })]
+    return NestFactory.createApplicationContext({ module: class {}, imports }, QUIETLY)
+  },
+  '@kest/nestjs.Protect 0': (options) => nestjs.Protect({ policy: 'read', ...(options as object) }),
   'new @kest/opa.OPAPolicyEngine 0': (options) => new opa.OPAPolicyEngine(options),
   '@kest/opa.OPAPolicyEngine#health 0': (options) => {
     const engine = new opa.OPAPolicyEngine({ url: 'http://127.0.0.1:1' })
@@ -204,6 +214,9 @@ const EXEMPT: Record<string, string> = {
   'new @kest/core.PolicyDeniedError 1': 'an error is made where something went wrong already',
   'new @kest/spiffe.SpiffeError 2': 'an error is made where something went wrong already',
   'new @kest/spiffe/verification.SpiffeError 2': 'an error is made where something went wrong already',
+  '@kest/nestjs.KestModule.forRootAsync 0': 'Nest’s own; what its factory answers is taken as by forRoot',
+  'new @kest/nestjs.KestModule 0': 'made by Nest alone',
+  'new @kest/nestjs.KestModule 2': 'made by Nest alone, of what forRoot is given',
   '@kest/core.Exchange#fetch 1': 'options of fetch',
   '@kest/core.Outages#failed 0': 'what failed is told of where something went wrong already',
   '@kest/core.keySourcesOf 0':

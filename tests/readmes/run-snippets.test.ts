@@ -35,6 +35,7 @@ const PLACES: readonly (readonly [RegExp, string])[] = [
   [/'https:\/\/example\.com\/'/g, 'otherOrigin'],
   [/'\/var\/lib\//g, "'./var/"],
   [/port: (8000|4318)/g, 'port: 0'],
+  [/listen\(8000\)/g, 'listen(0)'],
 ]
 
 const folder = await mkdtemp(join(tmpdir(), 'kest-snippets-'))
@@ -71,7 +72,13 @@ describe('what a README shows in TypeScript runs, as printed but for places', ()
     const file = join(folder, 'src', `${name.replaceAll(/\W+/g, '-')}.mjs`)
     const shown = PLACES.reduce((at, [place, here]) => at.replaceAll(place, here), text)
     const { outputText } = ts.transpileModule(shown, {
-      compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
+      compilerOptions: {
+        target: ts.ScriptTarget.ES2022,
+        module: ts.ModuleKind.ESNext,
+        // Those of Nest. No README shows the standard ones.
+        experimentalDecorators: true,
+        emitDecoratorMetadata: true,
+      },
     })
     writeFileSync(file, `import '../prelude.mjs'\n${outputText}\nprocess.exit(0)\n`)
     const env = { ...process.env, SPIFFE_ENDPOINT_SOCKET: authority.sockets['orders'] }

@@ -22,6 +22,9 @@ export function writeSnippets(folder: string, ambient: readonly string[]): void 
     skipLibCheck: true,
     noEmit: true,
     types: ['node'],
+    // Those of Nest. No README shows the standard ones.
+    experimentalDecorators: true,
+    emitDecoratorMetadata: true,
   }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }))
 }

@@ -1,0 +1,6 @@
+export type { RequestKest } from '@kest/core'
+export { KestModule } from './kest-module.js'
+export { Open } from './open.js'
+export type { KestModuleOptions } from './options.js'
+export { Protect, type ProtectOptions } from './protect.js'
+export type { WithKest } from './requests.js'
