@@ -10,6 +10,7 @@ import { kestFastify } from '../packages/fastify/dist/index.js'
 import * as grpc from '../packages/grpc/dist/index.js'
 import * as http from '../packages/http/dist/index.js'
 import * as nestjs from '../packages/nestjs/dist/index.js'
+import * as mcp from '../packages/mcp/dist/index.js'
 import * as opa from '../packages/opa/dist/index.js'
 import * as redis from '../packages/redis/dist/index.js'
 import { createDevAuthority } from '../packages/spiffe/dist/dev-authority/index.js'
@@ -78,6 +79,8 @@ const CALLS: Record<string, (options: never) => unknown> = {
   '@kest/core.Kest#extract 1': (options) => kest.extract({}, options),
   '@kest/core.Kest#resume 0': (options) => kest.resume({ passport, ...(options as object) }, { mode: 'off' }),
   '@kest/core.Kest#resume 1': (options) => kest.resume({ passport }, options),
+  '@kest/core.Kest#inputHash 1': (options) =>
+    kest.inputHash({}, { operation: 'read', ...(options as object) }),
   '@kest/core.Kest#inject 2': (options) => kest.inject({}, 'http://localhost', options),
   '@kest/core.deploymentInForce 1': (options) =>
     core.deploymentInForce(
@@ -135,6 +138,10 @@ const CALLS: Record<string, (options: never) => unknown> = {
     return NestFactory.createApplicationContext({ module: class {}, imports }, QUIETLY)
   },
   '@kest/nestjs.Protect 0': (options) => nestjs.Protect({ policy: 'read', ...(options as object) }),
+  '@kest/mcp.kestMcpClient 1': (options) =>
+    mcp.kestMcpClient(mcpPeer(), { kest, carry: true, ...(options as object) }),
+  '@kest/mcp.protectMcpServer 1': (options) =>
+    mcp.protectMcpServer(mcpPeer(), { kest, policy: 'mcp', origin: 'internet', ...(options as object) }),
   'new @kest/opa.OPAPolicyEngine 0': (options) => new opa.OPAPolicyEngine(options),
   '@kest/opa.OPAPolicyEngine#health 0': (options) => {
     const engine = new opa.OPAPolicyEngine({ url: 'http://127.0.0.1:1' })
@@ -253,6 +260,10 @@ async function failureOf(call: () => unknown): Promise<unknown> {
 
 function silent(): core.Logger {
   return { debug() {}, info() {}, warn() {}, error() {} }
+}
+
+function mcpPeer() {
+  return { connect: async () => {}, request: async () => {} }
 }
 
 function peerless(): never {

@@ -36,6 +36,7 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   'packages/fastify/README.md: npm install': 'installed',
   'packages/grpc/README.md: npm install': 'installed',
   'packages/http/README.md: npm install': 'installed',
+  'packages/mcp/README.md: npm install': 'installed',
   'packages/opa/README.md: npm install': 'installed',
   'packages/redis/README.md: npm install': 'installed',
   'packages/opa/README.md: kest policies plan':

@@ -19,6 +19,8 @@ const NOT_RUN: Readonly<Record<string, string>> = {
     'it listens until it is told to stop: packages/audit/tests/receiver.test.ts',
   'packages/core/README.md: An identity by tokens':
     'it asks GCP for a token: packages/core/src/oidc/oidc-identity.test.ts',
+  'packages/mcp/README.md: A client':
+    'it calls a server that is not there: packages/mcp/tests/client.test.ts',
   'packages/redis/README.md: @kest/redis': 'it wants a Redis: packages/redis/tests/redis-cache.test.ts',
   'packages/redis/README.md: Options of `RedisCache.connect`': 'the same',
   'packages/spiffe/README.md: Bundles and federation':

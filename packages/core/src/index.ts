@@ -75,6 +75,7 @@ export {
   PolicyDeniedError,
 } from './errors.js'
 export type { BeginOptions } from './hook/begin.js'
+export type { InputHashOptions } from './hook/input-hash.js'
 export type { Operation } from './hook/operation.js'
 export { OperationDefinition } from './hook/operation-definition.js'
 export type { OperationOptions, OperationValues, Resolvable, Resource } from './hook/operation-options.js'

@@ -4,6 +4,7 @@ import { assertOptions } from '../assert-options.js'
 import { forkState, type KeptState, keepState } from '../context/derived-states.js'
 import { currentState, type KestState, runWithState } from '../context/state.js'
 import { type BeginOptions, begin } from '../hook/begin.js'
+import { hashInput, type InputHashOptions } from '../hook/input-hash.js'
 import type { Operation } from '../hook/operation.js'
 import { OperationDefinition } from '../hook/operation-definition.js'
 import type { OperationOptions } from '../hook/operation-options.js'
@@ -101,6 +102,23 @@ export class Kest {
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  /**
+   * What stands for an operation's input in its entry (`inputHash`): lowercase hex SHA-256 of its RFC 8785 JSON. With pseudonyms it is
+   * an HMAC-SHA-256, as what is short could be guessed at: by the key that `subject.pseudonyms` has for the operation, which it is asked
+   * for as the part `task`. It finds entries with the same input for whoever has the key, and says nothing to anybody else.
+   *
+   * @throws {KestError} by rejecting: `ERR_KEST_NOT_JSON`; with pseudonyms also `ERR_KEST_KEYS_UNAVAILABLE`,
+   *   `ERR_KEST_IDENTITY_CONFLICT` where there is no key, `ERR_KEST_ABORTED`
+   *
+   * @example
+   * ```ts
+   * const inputHash = await kest.inputHash(job.data, { operation: 'jobs.send' })
+   * ```
+   */
+  async inputHash(value: unknown, options: InputHashOptions): Promise<string> {
+    return hashInput(this.#runtime.pseudonyms, value, options)
   }
 
   /** As the function {@link verified}, on this instance. */

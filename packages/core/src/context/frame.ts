@@ -22,6 +22,11 @@ export class Frame {
     return new Frame(this.lineage, this)
   }
 
+  /** What the request has brought, before anything happened here. */
+  get brought(): Lineage {
+    return this.#parent?.brought ?? this.#base
+  }
+
   /** Joins the parent's frame, once. What this frame gains later stays with whoever still runs in it. */
   settle(): void {
     if (this.#settled) return

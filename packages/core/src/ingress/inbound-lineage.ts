@@ -19,6 +19,7 @@ import { DEFAULT_LINEAGE_AGE_MS, type ResolvedListenerOptions } from './listener
 import { observesLineage } from './observed-refusals.js'
 import { assertSameLineage, placesOf, sameNames, takeFromPlaces } from './places.js'
 import { createPrincipalRules } from './principals.js'
+import { reportStripped } from './reported.js'
 import { takeLineageOut } from './take-lineage-out.js'
 import type { BaggageIdentity } from './who-acts.js'
 
@@ -173,11 +174,7 @@ export function createEdgeInterceptor(deps: ListenerDeps, origin: string): Linea
   return {
     receive: async (request) => {
       const removed = placesOf(request).reduce((sum, place) => sum + takeLineageOut(place), 0)
-      if (removed > 0) {
-        deps.onStripped?.(removed)
-        const message = 'kest.* members were removed from a request at an edge (K-EDGE)'
-        deps.refusals.refused({ message }, () => ({ removed, origin, ...request.about?.() }))
-      }
+      if (removed > 0) reportStripped(removed, origin, request.about, deps)
       return begunAt(origin)
     },
     resume: async () => {

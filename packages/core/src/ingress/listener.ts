@@ -54,6 +54,7 @@ import {
 import { insteadOf, reportObserved } from './observed-refusals.js'
 import { placesOf } from './places.js'
 import { whoActs } from './who-acts.js'
+import { takeWithin } from './within.js'
 
 /** Header fields as `node:http` gives them: names in lower case, repeated fields joined or as a list. */
 export type InboundHeaders = HeaderRecord
@@ -120,6 +121,15 @@ export interface Listener {
    * @throws {KestError} as {@link receive}; `ERR_KEST_CONFIG` at an edge, which takes no lineage.
    */
   resume(kept: KeptPassport): Promise<KestState>
+  /**
+   * Takes lineage out of a carrier within a request that was judged already (K-CARRIER): a call that an HTTP request carries. It adds no
+   * parents. Where the request has brought lineage, that in the carrier must have the same tips; where it has begun here, and at an edge, it
+   * is removed and counted, unread.
+   *
+   * @param state the request's, or an operation's in it
+   * @throws {KestError} by rejecting: `ERR_KEST_TIP`, `ERR_KEST_BAGGAGE`
+   */
+  within(state: KestState, request: Pick<InboundRequest, 'headers' | 'about'>): Promise<void>
 }
 
 /** What a listener works with (P8). */
@@ -188,6 +198,7 @@ export function createMessageListener(deps: ListenerDeps, options: MessageListen
 function listenerOf(deps: ListenerDeps, resolved: ResolvedListenerOptions): MessageListener {
   const { origin } = resolved
   if (origin !== null) assertKnownOrigin('listener.origin', origin, deps.origins)
+  const edge = resolved.acceptLineage ? null : origin
   const lineage = createInterceptor(deps, resolved)
   const verifyToken = resolved.token === null ? null : createTokenVerifier(resolved.token, tokenDeps(deps))
   const header = resolved.token === null ? AUTHORIZATION : tokenHeader(resolved.token)
@@ -292,6 +303,8 @@ function listenerOf(deps: ListenerDeps, resolved: ResolvedListenerOptions): Mess
         const { frame, origin, identity } = await lineage.resume(kept, asking)
         return { frame, origin, identity, jwt: null, signal: kept.signal ?? null, lifetime: lifetimeOf(null) }
       }),
+    within: (state: KestState, request: Pick<InboundRequest, 'headers' | 'about'>) =>
+      logged(deps, { about: request.about }, async () => takeWithin(state, request, deps, edge)),
   })
 }
 

@@ -77,7 +77,8 @@ function redeem(
   return resolveClaim(claim, { ...options, cache })
 }
 
-function parseTip(value: string | undefined): readonly string[] | null {
+/** @throws {KestError} `ERR_KEST_BAGGAGE` for what is neither a list of distinct hashes nor a digest */
+export function parseTip(value: string | undefined): readonly string[] | null {
   if (value === undefined) return null
   const stated = value.split(',')
   if (isStatedTips(stated)) return stated

@@ -1,3 +1,5 @@
+import { createHmac } from 'node:crypto'
+import { canonicalize } from '../entry/canonicalize.js'
 import { KestError } from '../errors.js'
 import { inTime } from '../in-time.js'
 import type { IdentityContext } from '../passport/verified.js'
@@ -73,6 +75,26 @@ export class Pseudonymizer {
       return name === null || pseudonym === null || name === pseudonym ? [] : [[pseudonym, name] as const]
     })
     return { identity: Object.freeze(identity), names: Names.of(known, space.tenant) }
+  }
+
+  /**
+   * What stands for a text that could be guessed at, hexadecimal: HMAC-SHA-256 of the JCS of `["kest.input", text]`. The key is that of
+   * an operation: of the part `task`, with the operation's name.
+   *
+   * @throws {KestError} as {@link nameAll}
+   */
+  async digest(
+    text: string,
+    { operation, tenant, signal }: { operation: string; tenant: string | null; signal: AbortSignal | null },
+  ): Promise<string> {
+    const { pseudonyms, timeoutMs } = this.#options
+    const subject: PseudonymSubject = { part: 'task', issuer: null, tenant, name: operation }
+    const late = (ms: number): KestError => unavailable(`no answer within ${ms} ms`)
+    const patience = { ms: timeoutMs, what: 'its input was named', signal, late }
+    const { key } = keyThere(await inTime(askKeys(pseudonyms, subject), patience), 'task')
+    return createHmac('sha256', key)
+      .update(canonicalize(['kest.input', text]), 'utf8')
+      .digest('hex')
   }
 
   async #name(subject: PseudonymSubject, inLineage: string | null): Promise<string> {

@@ -1,0 +1,161 @@
+import {
+  currentState,
+  getActiveKest,
+  type Kest,
+  KestConfigError,
+  KestError,
+  type KestState,
+  type Listener,
+  type ListenerOptions,
+  type Operation,
+  requestFacts,
+} from '@kest/core'
+import { type Call, Calls } from './calls.js'
+import { httpRequestOf, withoutLineage } from './http-request.js'
+import { type Deliver, intercept } from './intercept.js'
+import { cancelledId, isRequest, type Message, type MessageExtra, type Transport } from './message.js'
+import { type Carrier, carrierOf, NotARequest } from './meta.js'
+import { toOpen } from './methods.js'
+import { Operations, type PolicyOf, type ValuesOf } from './operations.js'
+import { passOn } from './pass-on.js'
+import { refuse } from './refuse.js'
+import { type Asked, type McpRequest, readRequest } from './request.js'
+
+/** How a connection judges what the other end asks for. */
+export interface McpInboundOptions extends ListenerOptions {
+  /** Default: the active one (`configure`), as it is when this is called. */
+  readonly kest?: Kest | undefined
+  /** The policies of a request, or what gives them; all must allow. A function that gives none refuses the request. */
+  readonly policy: PolicyOf<McpRequest>
+  /** What else the operations are, such as `addedTaints` or `resource`: values, or functions of the request. */
+  readonly operation?: ValuesOf<McpRequest> | undefined
+  /**
+   * Methods that need no policy, beside those that only tell what there is (`tools/list`, `ping`, …). `tools/call`, `resources/read`,
+   * `prompts/get`, `sampling/createMessage` and `elicitation/create` are refused here.
+   */
+  readonly open?: readonly string[] | undefined
+  /**
+   * How long operations begin and calls leave in the state of a request that was cancelled, or whose connection has closed, milliseconds:
+   * nobody knows when its handler is done (K-STATE). Default 10,000.
+   */
+  readonly stateGraceMs?: number | undefined
+}
+
+/** Judges what arrives on connections, and runs it within its operation. */
+export class Inbound {
+  readonly #kest: Kest
+  readonly #listener: Listener
+  readonly #operations: Operations<McpRequest>
+  readonly #isOpen: (method: string) => boolean
+  readonly #graceMs: number
+
+  /** @throws {KestConfigError} for options that are missing, unknown or wrong; `where` says whose they are */
+  constructor(where: string, options: McpInboundOptions) {
+    const {
+      kest = getActiveKest(),
+      policy,
+      operation = {},
+      open,
+      stateGraceMs = 10_000,
+      ...listening
+    } = options
+    if (typeof kest?.begin !== 'function' || typeof kest.listener !== 'function')
+      throw new KestConfigError(`${where}.kest: expected what createKest or configure answered`)
+    if (!Number.isSafeInteger(stateGraceMs) || stateGraceMs < 0)
+      throw new KestConfigError(`${where}.stateGraceMs: expected a number of milliseconds, an integer`)
+    this.#kest = kest
+    this.#isOpen = toOpen(where, open)
+    this.#operations = new Operations(`${where}.operation`, policy, operation)
+    this.#graceMs = stateGraceMs
+    this.#listener = kest.listener(listening)
+  }
+
+  /** @returns as {@link intercept} */
+  attach(transport: Transport): () => void {
+    const calls = new Calls(this.#graceMs)
+    return intercept(transport, {
+      received: (message, extra, deliver) => {
+        calls.cancelled(cancelledId(message))
+        if (isRequest(message) && !this.#isOpen(message.method))
+          void this.#serve(message, extra, deliver, transport, calls)
+        else passOn(message, extra, deliver, transport)
+      },
+      answered: (id) => calls.answered(id),
+      closed: () => calls.closed(),
+    })
+  }
+
+  /** Settles when the request was handed on, or refused. What is thrown here would be thrown at nobody. */
+  async #serve(
+    message: Message,
+    extra: MessageExtra | undefined,
+    deliver: Deliver,
+    transport: Transport,
+    calls: Calls,
+  ): Promise<void> {
+    let asked: Asked | undefined
+    let call: Call | undefined
+    try {
+      asked = readRequest(message, extra, transport.sessionId)
+      call = calls.begin(asked.id)
+      const carrier = carrierOf(message)
+      const operation = await this.#begin(asked, call, carrier, extra)
+      call.begins(operation)
+      if (call.signal.aborted) throw new KestError('ERR_KEST_ABORTED', `${asked.operation}: it was cancelled`)
+      this.#kest.run(operation.enter(), () => deliver(carrier.message(), withoutLineage(extra)))
+    } catch (error) {
+      if (asked !== undefined && call !== undefined) calls.end(asked.id, call)
+      if (call?.signal.aborted !== true) await refuse(transport, message['id'], error)
+    }
+  }
+
+  async #begin(
+    asked: Asked,
+    call: Call,
+    carrier: Carrier,
+    extra: MessageExtra | undefined,
+  ): Promise<Operation> {
+    const { operation, request } = asked
+    const { signal } = call
+    const state = await this.#receive(asked, call, carrier, extra)
+    const inputHash = await this.#kest
+      .inputHash(request.arguments, { operation, state, signal })
+      .catch((error: unknown) => {
+        throw error instanceof KestError && error.code === 'ERR_KEST_NOT_JSON'
+          ? new NotARequest('arguments')
+          : error
+      })
+    const definition = this.#operations.define(operation, request, { inputHash })
+    return this.#kest.begin(definition, { state, signal, args: [request] })
+  }
+
+  /**
+   * The state of the request over HTTP, where an adapter has judged that (K-CARRIER). What else is ambient is of whoever has opened the
+   * connection, or calls within this process.
+   */
+  async #receive(
+    { operation, request, id }: Asked,
+    call: Call,
+    { headers }: Carrier,
+    extra: MessageExtra | undefined,
+  ) {
+    const http = httpRequestOf(extra)
+    const ambient = http === null ? null : currentState()
+    const facts = { method: request.method, headers: {}, socket: {} } as Parameters<typeof requestFacts>[0]
+    const about = () => requestFacts(facts, () => ({ route: operation, id }))
+    if (ambient?.request !== undefined) {
+      await this.#listener.within(ambient, { headers, about })
+      return ambient
+    }
+    const state: KestState = await this.#listener.receive({
+      headers: http?.headers ?? {},
+      also: [headers],
+      method: http === null ? undefined : 'POST',
+      url: http?.url,
+      signal: call.signal,
+      about,
+    })
+    call.receives(state)
+    return state
+  }
+}

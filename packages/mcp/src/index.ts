@@ -1,0 +1,6 @@
+export type { McpInboundOptions } from './inbound.js'
+export { kestMcpClient, type McpClientLike, type McpClientOptions } from './kest-mcp-client.js'
+export type { McpOutgoingOptions } from './outgoing.js'
+export { type McpServerLike, type McpServerOptions, protectMcpServer } from './protect-mcp-server.js'
+export type { McpRequest } from './request.js'
+export type { McpResult, McpResultOptions } from './results.js'

@@ -1,0 +1,56 @@
+import { answeredId, type Message, type MessageExtra, type Transport } from './message.js'
+
+/** Hands a message to the SDK. */
+export type Deliver = (message: Message, extra?: MessageExtra) => void
+
+/** What stands between a transport and the SDK. */
+export interface Interceptor {
+  /** A message has come. The SDK has none that it is not handed. */
+  received(message: Message, extra: MessageExtra | undefined, deliver: Deliver): void
+  /** An answer was handed to the transport. */
+  answered(id: string | number): void
+  closed(): void
+}
+
+/**
+ * Stands between a transport and whatever is connected to it: from its start on, before the first message can come. The transport is the
+ * one that it was, as the SDK knows its own by their class.
+ *
+ * @returns for who connects a transport that was started before: to be called when the SDK has taken it over
+ */
+export function intercept(transport: Transport, interceptor: Interceptor): () => void {
+  let received: Transport['onmessage']
+  let closed: Transport['onclose']
+  const { start, send } = transport
+
+  function stand(): void {
+    const { onmessage: deliver, onclose } = transport
+    if (deliver !== undefined && deliver !== received) {
+      received = (message, extra) =>
+        interceptor.received(message, extra, (...args) => deliver.apply(transport, args))
+      transport.onmessage = received
+    }
+    if (onclose !== closed || closed === undefined) {
+      closed = () => {
+        interceptor.closed()
+        onclose?.call(transport)
+      }
+      transport.onclose = closed
+    }
+  }
+
+  transport.start = async () => {
+    transport.start = start
+    stand()
+    await start.call(transport)
+  }
+  transport.send = async (message, ...options) => {
+    const id = answeredId(message)
+    try {
+      await send.call(transport, message, ...options)
+    } finally {
+      if (id !== null) interceptor.answered(id)
+    }
+  }
+  return stand
+}

@@ -1,0 +1,112 @@
+import {
+  getActiveKest,
+  type Kest,
+  KestConfigError,
+  type KestState,
+  type Outbound,
+  type PropagateTo,
+} from '@kest/core'
+import { isRecord, type Message, type Transport } from './message.js'
+import { carrierOf } from './meta.js'
+import { isOpen } from './methods.js'
+import { type McpResultOptions, Results } from './results.js'
+
+/** Who is told what this side asks for, and what becomes of the answers. */
+export interface McpOutgoingOptions {
+  /**
+   * Whether the other end gets the passport with each call (K-SCOPE). `true`: it does. `false`: it is a stranger, and whatever of Kest's is in
+   * `_meta` is taken out. A list of origins, or a function of the URL: where the connection leads there, over HTTP.
+   */
+  readonly carry: boolean | PropagateTo
+  /**
+   * Whether each call carries a token for the origin called (K-HOP), signed by the identity of `kest`. Needs origins in `carry`. Default
+   * `false`.
+   */
+  readonly hop?: boolean | undefined
+  /** Records what comes back as data of whoever answered. Default: nothing is. */
+  readonly results?: McpResultOptions | undefined
+  /** Default: the active one (`configure`), as it is when this is called. */
+  readonly kest?: Kest | undefined
+}
+
+/** Stands for whoever was named by being connected. */
+const NAMED = new URL('https://mcp.invalid')
+
+/** Callbacks among the options of a request: a transport calls them in the context of whoever has opened it. */
+const CALLBACKS = ['onprogress', 'onresumptiontoken'] as const
+
+/** What leaves, with the passport of the moment in which it is asked for. */
+export class Outgoing {
+  readonly #kest: Kest
+  readonly #outbound: Outbound
+  readonly #results: Results | null
+  /** Whether the connection says who is at the other end, and not the option. */
+  readonly #byOrigin: boolean
+  readonly #carries: boolean
+  #url = NAMED
+
+  /** @throws {KestConfigError} for options that are missing or wrong; `where` says whose they are */
+  constructor(where: string, { carry, hop = false, results, kest = getActiveKest() }: McpOutgoingOptions) {
+    if (typeof kest?.outbound !== 'function')
+      throw new KestConfigError(`${where}.kest: expected what createKest or configure answered`)
+    if (carry === undefined)
+      throw new KestConfigError(
+        `${where}.carry: say whether the other end gets the passport: true, false, or origins (K-SCOPE); there is no default`,
+      )
+    this.#byOrigin = typeof carry !== 'boolean'
+    if (hop && !this.#byOrigin)
+      throw new KestConfigError(`${where}.hop: a hop token is for an origin: name it in carry (K-HOP)`)
+    this.#kest = kest
+    this.#carries = carry !== false
+    const propagateTo = typeof carry === 'boolean' ? [NAMED.origin] : carry
+    this.#outbound = kest.outbound({ propagateTo, hop })
+    this.#results = results === undefined ? null : new Results(`${where}.results`, kest, results)
+  }
+
+  /** @throws {KestConfigError} when origins are to decide, and the connection leads to none that can be seen */
+  connects(transport: Transport): void {
+    if (!this.#byOrigin) return
+    const { _url: url } = transport as { readonly _url?: unknown }
+    if (!(url instanceof URL))
+      throw new KestConfigError(
+        'carry: where this transport leads cannot be seen: say carry: true, or false, for whom it connects to',
+      )
+    this.#url = url
+  }
+
+  /** A method that sends a request and answers its result. */
+  wrap(request: (message: Message, ...rest: unknown[]) => Promise<unknown>): typeof request {
+    const send = async (self: unknown, message: Message, rest: readonly unknown[]): Promise<unknown> => {
+      const take = this.#results?.of(message)
+      const carried = await this.#carry(message)
+      const answer: unknown = await Reflect.apply(request, self, [carried, ...rest])
+      await take?.(answer)
+      return answer
+    }
+    const bind = (options: unknown): unknown => this.#bound(options)
+    return function kestRequest(this: unknown, message, ...rest) {
+      return send(this, message, rest.map(bind))
+    }
+  }
+
+  /** Before the first await: the frame is that of the moment of the call (K-FLOW). */
+  async #carry(message: Message): Promise<Message> {
+    const { method } = message
+    const carrier = carrierOf(message)
+    const { headers } = carrier
+    const own: KestState | null | undefined =
+      this.#carries && typeof method === 'string' && !isOpen(method) ? undefined : null
+    const baggage = await this.#outbound.baggage(headers['baggage'], this.#url, own)
+    if (baggage === undefined) delete headers['baggage']
+    else headers['baggage'] = baggage
+    return carrier.message()
+  }
+
+  #bound(options: unknown): unknown {
+    if (!isRecord(options)) return options
+    const own = CALLBACKS.filter((name) => typeof options[name] === 'function')
+    if (own.length === 0) return options
+    const bound = own.map((name) => [name, this.#kest.bind(options[name] as () => void)] as const)
+    return { ...options, ...Object.fromEntries(bound) }
+  }
+}

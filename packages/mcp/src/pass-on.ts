@@ -1,0 +1,36 @@
+import { KestConfigError, takeLineageOut, toError } from '@kest/core'
+import { withoutLineage } from './http-request.js'
+import type { Deliver } from './intercept.js'
+import { isRequest, type Message, type MessageExtra, type Transport } from './message.js'
+import { carrierOf } from './meta.js'
+import { isCall } from './methods.js'
+import { refuse } from './refuse.js'
+
+/** Hands on what needs no policy. It brings no lineage to anybody, either. */
+export function passOn(
+  message: Message,
+  extra: MessageExtra | undefined,
+  deliver: Deliver,
+  transport: Transport,
+): void {
+  let clean: Message
+  try {
+    clean = cleaned(message)
+  } catch (error) {
+    if (isRequest(message)) void refuse(transport, message['id'], error)
+    else transport.onerror?.(toError(error))
+    return
+  }
+  deliver(clean, withoutLineage(extra))
+}
+
+/** @throws {KestError} for what must not be handed on */
+function cleaned(message: Message): Message {
+  const method = message?.['method']
+  if (typeof method !== 'string') return message
+  if (isCall(method) && !isRequest(message))
+    throw new KestConfigError(`${method}: a notification that looks like a call was not handed on (K-MCP)`)
+  const carrier = carrierOf(message)
+  takeLineageOut(carrier.headers)
+  return carrier.message()
+}

@@ -1,0 +1,75 @@
+import { currentState, getCurrentUser } from '@kest/core'
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
+import { createMcpHandler, inputRequired, McpServer } from '@modelcontextprotocol/server'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { z } from 'zod'
+import { kestMcpClient, protectMcpServer } from '../src/index.js'
+import { service, within } from './support/services.js'
+
+const agent = service('agent')
+const tools = service('tools')
+const URL_OF_TOOLS = new URL('http://tools.example/mcp')
+const protection = { kest: tools, policy: 'mcp' }
+
+/** A server that is made for each request, as this revision of the protocol has it, and a client that speaks to it. */
+async function connected(register: (server: McpServer) => void): Promise<Client> {
+  const handler = createMcpHandler(() => {
+    const server = protectMcpServer(new McpServer({ name: 'server', version: '1.0.0' }), protection)
+    register(server)
+    return server
+  })
+  const info = { name: 'client', version: '1.0.0' }
+  const options = {
+    versionNegotiation: { mode: { pin: '2026-07-28' } },
+    capabilities: { elicitation: {} },
+  } as const
+  const client = kestMcpClient(new Client(info, options), { kest: agent, carry: [URL_OF_TOOLS.origin] })
+  onTestFinished(() => client.close())
+  const fetch = (url: string | URL, init?: RequestInit) => handler.fetch(new Request(url, init))
+  await client.connect(new StreamableHTTPClientTransport(URL_OF_TOOLS, { fetch }))
+  return client
+}
+
+describe('protocol 2026-07-28, line 2', () => {
+  it('K-MCP judges each call of servers that are made for each request', async () => {
+    const client = await connected((server) => {
+      server.registerTool('show', { inputSchema: z.object({}) }, () => ({
+        content: [
+          {
+            type: 'text',
+            text: `${getCurrentUser()} ${currentState()?.frame.lineage.map((one) => one.entry.operation)}`,
+          },
+        ],
+      }))
+    })
+    expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['show'])
+    const call = () => client.callTool({ name: 'show', arguments: {} })
+    expect(await within(agent, 'agent.run', call, 'alice')).toMatchObject({
+      content: [{ text: 'alice agent.run,mcp:tools/call:show' }],
+    })
+    await expect(call()).rejects.toMatchObject({ code: -32003, data: { code: 'ERR_KEST_LINEAGE_MISSING' } })
+  })
+
+  it('K-STATE keeps a call that is asked for more input in the state of its caller', async () => {
+    const client = await connected((server) => {
+      server.registerTool('ask', { inputSchema: z.object({}) }, (_, { mcpReq }) =>
+        mcpReq.inputResponses === undefined
+          ? inputRequired({
+              inputRequests: {
+                sure: inputRequired.elicit({
+                  message: 'sure?',
+                  requestedSchema: { type: 'object', properties: {} },
+                }),
+              },
+            })
+          : { content: [{ type: 'text', text: String(getCurrentUser()) }] },
+      )
+    })
+    client.setRequestHandler('elicitation/create', async () => ({ action: 'accept', content: {} }))
+    const users = ['alice', 'bob', 'carol']
+    const answers = await Promise.all(
+      users.map((user) => within(agent, 'run', () => client.callTool({ name: 'ask', arguments: {} }), user)),
+    )
+    expect(answers.map(({ content }) => content)).toEqual(users.map((text) => [{ type: 'text', text }]))
+  })
+})
