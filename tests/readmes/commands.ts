@@ -48,6 +48,8 @@ export const COMMANDS: Readonly<Record<string, string>> = {
     'a SPIRE of the reader’s: packages/spiffe/live/spire.live.test.ts',
   'packages/telemetry/README.md: npm install': 'installed',
   'packages/undici/README.md: npm install': 'installed',
+  'examples/agent/README.md: npm run example:agent':
+    'what it prints is looked at: examples/agent/tests/agent.test.ts',
   'examples/concurrency/README.md: npm run setup': 'run',
   'examples/three-hop/README.md: npm start': 'ci',
   'examples/three-hop/README.md: parent=':
