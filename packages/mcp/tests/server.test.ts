@@ -82,7 +82,7 @@ describe.each(LINES)('protectMcpServer, $name', (line) => {
     expect(shown).toEqual(['tenant=a', ['mcp:tools/call:tool'], 40])
   })
 
-  it('K-BAGGAGE refuses lineage that is malformed, doubled, or in a _meta of another form', async () => {
+  it('K-ONE refuses lineage that is malformed, doubled, or in a _meta of another form', async () => {
     const server = serverOf(line, { kest: service('tools'), policy: 'mcp' }, (one) =>
       one.tool('tool', () => 1),
     )
