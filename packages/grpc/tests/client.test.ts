@@ -431,6 +431,30 @@ describe('whose passport', () => {
   })
 })
 
+describe('among other interceptors', () => {
+  const of = (propagateTo: string[]) => createKestInterceptor({ target: origin, propagateTo, kest })
+
+  it('K-SCOPE of two of Kest’s the inner one decides', async () => {
+    await within('op', () =>
+      send(clientOf({ propagateTo: [] }, { interceptors: [of([origin])] }), 'unary', 'm'),
+    )
+    await within('op', () => send(clientOf({}, { interceptors: [of([])] }), 'unary', 'm'))
+    expect(received[0]?.baggage).toBe('')
+    expect(await operationsIn({ baggage: received[1]!.baggage })).toEqual(['op'])
+  })
+
+  it('is left out where a call has its own, as grpc-js has it, unless it is among them', async () => {
+    const client = clientOf()
+    const others: Interceptor[] = [(options, nextCall) => new InterceptingCall(nextCall(options))]
+    await within('op', () => send(client, 'unary', 'm', { options: { interceptors: others } }))
+    await within('op', () =>
+      send(client, 'unary', 'm', { options: { interceptors: [...others, of([origin])] } }),
+    )
+    expect(received[0]?.baggage).toBe('')
+    expect(await operationsIn({ baggage: received[1]!.baggage })).toEqual(['op'])
+  })
+})
+
 describe('options that are wrong', () => {
   it.each<[string, Record<string, unknown>, RegExp]>([
     ['no target', { target: undefined }, /target: expected/],

@@ -262,6 +262,9 @@ describe('connectionListener', () => {
     await kests.gateway.run((await operationBy('gateway')).state, () => send(client, 'unary', 'm'))
     client.close()
     await new Promise((resolve) => tls.close(resolve))
+    // One server of HTTP/2 for each connection, which is known as long as that is open.
+    const known = Reflect.get(server, 'http2Servers') as Map<unknown, unknown>
+    await vi.waitFor(() => expect(known.size).toBe(0), WAIT)
     await new Promise((resolve) => server.tryShutdown(resolve))
   })
 })

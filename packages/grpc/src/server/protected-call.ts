@@ -5,7 +5,7 @@ import { refusalOf } from '../status.js'
 import { CallEnds } from './call-ends.js'
 import { connectionOf } from './connections.js'
 import { contextIn, headersOf, keepRestOf } from './metadata.js'
-import type { MethodRules, Protection } from './methods.js'
+import type { IncomingCall, MethodRules, Protection } from './methods.js'
 import { toldOnce } from './misconfigured.js'
 
 type Listener = Parameters<ServerInterceptingCall['start']>[0]
@@ -80,21 +80,34 @@ export class ProtectedCall extends ServerInterceptingCall {
       throw toldOnce(new KestConfigError('kestGrpc: it is used twice for one call'))
     const method = this.#method
     const { operations, switchIdentity } = this.#protection()
-    const peer = this.#call.getPeer()
-    const headers = headersOf(metadata, this.#ingress.listener.reads)
+    const call = this.#call
+    const { listener } = this.#ingress
+    const headers = headersOf(metadata, listener.reads)
     const parent = contextIn(metadata)
     const exchange = await this.#ingress.receive({
-      request: { headers, method: 'POST', url: method, socket: connectionOf(this.#call) },
+      request: {
+        headers,
+        method: 'POST',
+        url: method,
+        socket: listener.binding === 'mtls' ? connectionOf(call) : undefined,
+      },
       response: this.#ends,
       switchIdentity,
       isProtected: true,
-      known: () => ({ route: method, peer }),
+      known: () => ({ route: method, peer: call.getPeer() }),
       context: () => (trace.getSpan(context.active()) === undefined ? parent : context.active()),
     })
     keepRestOf(headers, metadata)
     exchanges.set(metadata, exchange)
+    const incoming: IncomingCall = {
+      method,
+      metadata,
+      get peer() {
+        return call.getPeer()
+      },
+    }
     await exchange.begin(operations.named(method), {
-      args: [{ method, metadata, peer }],
+      args: [incoming],
       isAnswered: () => this.#isOver(),
     })
     return exchange
