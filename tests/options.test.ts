@@ -10,6 +10,10 @@ import { kestFastify } from '../packages/fastify/dist/index.js'
 import * as grpc from '../packages/grpc/dist/index.js'
 import * as http from '../packages/http/dist/index.js'
 import * as mcp from '../packages/mcp/dist/index.js'
+import * as amqplib from '../packages/messaging/dist/amqplib/index.js'
+import * as bullmq from '../packages/messaging/dist/bullmq/index.js'
+import * as nats from '../packages/messaging/dist/nats/index.js'
+import * as sqs from '../packages/messaging/dist/sqs/index.js'
 import * as nestjs from '../packages/nestjs/dist/index.js'
 import * as opa from '../packages/opa/dist/index.js'
 import * as redis from '../packages/redis/dist/index.js'
@@ -30,6 +34,8 @@ const operation = { operation: 'read', policy: 'read', origin: 'system' } as con
 const passport = new core.Passport([])
 const pseudonyms = new core.MemoryPseudonymKeys()
 const owner = { tenant: null }
+const producing = { kest, propagateTo: [] }
+const consuming = { kest, operation: { policy: 'read' }, deadLetter: () => {} }
 const mtls = { authorize: () => true }
 
 /** What is public and takes options → how it is called with these, as its last or only optional argument. */
@@ -154,6 +160,26 @@ const CALLS: Record<string, (options: never) => unknown> = {
     return engine.knows('orders/read', options)
   },
   '@kest/opa.RegoWasmEngine.load 1': (options) => opa.RegoWasmEngine.load('bundle.tar.gz', options),
+  '@kest/messaging/amqplib.wrapConsumer 1': (options) =>
+    amqplib.wrapConsumer({} as never, { ...consuming, ...(options as object) }),
+  '@kest/messaging/amqplib.wrapProducer 1': (options) =>
+    amqplib.wrapProducer({} as never, { ...producing, ...(options as object) }),
+  '@kest/messaging/bullmq.wrapFlowProducer 1': (options) =>
+    bullmq.wrapFlowProducer({} as never, { ...producing, ...(options as object) }),
+  '@kest/messaging/bullmq.wrapProcessor 1': (options) =>
+    bullmq.wrapProcessor(() => {}, { ...consuming, ...(options as object) }),
+  '@kest/messaging/bullmq.wrapProducer 1': (options) =>
+    bullmq.wrapProducer({} as never, { ...producing, ...(options as object) }),
+  '@kest/messaging/nats.handleMessages 2': (options) =>
+    nats.handleMessages([] as never, () => {}, { ...consuming, ...(options as object) }),
+  '@kest/messaging/nats.wrapCallback 1': (options) =>
+    nats.wrapCallback(() => {}, { ...consuming, ...(options as object) }),
+  '@kest/messaging/nats.wrapProducer 1': (options) =>
+    nats.wrapProducer({} as never, { headers: () => ({}) as never, ...producing, ...(options as object) }),
+  '@kest/messaging/sqs.wrapConsumer 1': (options) =>
+    sqs.wrapConsumer({} as never, { ...consuming, ...(options as object) }),
+  '@kest/messaging/sqs.wrapProducer 1': (options) =>
+    sqs.wrapProducer({} as never, { ...producing, ...(options as object) }),
   '@kest/redis.RedisCache.connect 0': (options) => redis.RedisCache.connect(options),
   '@kest/spiffe.watchBundleFile 1': (options) => spiffe.watchBundleFile('bundle.json', options),
   '@kest/spiffe.followBundleEndpoint 0': (options) => spiffe.followBundleEndpoint(options),

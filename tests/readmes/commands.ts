@@ -38,6 +38,7 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   'packages/http/README.md: npm install': 'installed',
   'packages/mcp/README.md: npm install': 'installed',
   'packages/opa/README.md: npm install': 'installed',
+  'packages/messaging/README.md: npm install': 'installed',
   'packages/redis/README.md: npm install': 'installed',
   'packages/opa/README.md: kest policies plan':
     'policies of the reader’s, and OPA: packages/opa/live/plans.live.test.ts',

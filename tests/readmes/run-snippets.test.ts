@@ -21,6 +21,11 @@ const NOT_RUN: Readonly<Record<string, string>> = {
     'it asks GCP for a token: packages/core/src/oidc/oidc-identity.test.ts',
   'packages/mcp/README.md: A client':
     'it calls a server that is not there: packages/mcp/tests/client.test.ts',
+  'packages/messaging/README.md: BullMQ': 'it wants a Redis: packages/messaging/live/bullmq.live.test.ts',
+  'packages/messaging/README.md: amqplib':
+    'it wants a RabbitMQ: packages/messaging/live/amqplib.live.test.ts',
+  'packages/messaging/README.md: SQS': 'it wants SQS: packages/messaging/live/sqs.live.test.ts',
+  'packages/messaging/README.md: NATS': 'it wants a NATS: packages/messaging/live/nats.live.test.ts',
   'packages/redis/README.md: @kest/redis': 'it wants a Redis: packages/redis/tests/redis-cache.test.ts',
   'packages/redis/README.md: Options of `RedisCache.connect`': 'the same',
   'packages/spiffe/README.md: Bundles and federation':
