@@ -1,7 +1,12 @@
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  expectOwnPassports,
+  INSTRUMENTED_APP,
+  ORDERS,
+} from '../packages/http/tests/support/beside-instrumentation.js'
 import { packageManagerEnv, readJson, root } from '../scripts/workspace.mjs'
 import { run } from './support/run.js'
 
@@ -24,10 +29,19 @@ const SURROUNDINGS: Readonly<Record<string, Readonly<Record<string, string>>>> =
   'sdk-3': {
     '@opentelemetry/api': '^1.10.0',
     '@opentelemetry/context-async-hooks': '^3.1.0',
+    '@opentelemetry/core': '^3.1.0',
     '@opentelemetry/exporter-trace-otlp-http': '^0.301.0',
+    '@opentelemetry/instrumentation': '^0.301.0',
+    '@opentelemetry/instrumentation-http': '^0.301.0',
     '@opentelemetry/sdk-metrics': '^3.1.0',
     '@opentelemetry/sdk-trace': '^3.1.0',
   },
+}
+
+if (!forSdk3) {
+  process.stderr.write(
+    `the third line of OpenTelemetry's SDK, and HttpInstrumentation 0.3xx, do not run on ${process.version}\n`,
+  )
 }
 
 const work = await mkdtemp(join(tmpdir(), 'kest-opentelemetry-'))
@@ -35,6 +49,7 @@ afterAll(() => rm(work, { recursive: true, force: true }))
 
 const tarballs: Readonly<Record<string, string>> = {
   '@kest/core': join(work, 'core.tgz'),
+  '@kest/http': join(work, 'http.tgz'),
   '@kest/telemetry': join(work, 'telemetry.tgz'),
 }
 
@@ -49,7 +64,7 @@ beforeAll(async () => {
 describe.each(Object.entries(SURROUNDINGS))('beside OpenTelemetry: %s', (name, versions) => {
   const itRuns = it.skipIf(name === 'sdk-3' && !forSdk3)
   itRuns(
-    'npm installs @kest/core and @kest/telemetry without a word, they type-check, and the trail works',
+    'npm installs @kest/core, @kest/http and @kest/telemetry without a word, they type-check, and the trail works',
     async () => {
       const folder = join(work, name.replaceAll(/\W+/g, '-'))
       await mkdir(folder)
@@ -94,4 +109,19 @@ describe.each(Object.entries(SURROUNDINGS))('beside OpenTelemetry: %s', (name, v
       expect(await run(process.execPath, ['--no-warnings', `dist/${program}.js`], folder)).toMatch(/ok\n$/)
     },
   )
+
+  // The newest HttpInstrumentation; the line before it is what the tests of @kest/http run beside.
+  describe.skipIf(name !== 'sdk-3' || !forSdk3)('and HttpInstrumentation', () => {
+    it.each(ORDERS)(
+      'K-AMBIENT K-SCOPE a stranger gets nothing of ours, and the next hop one passport, the right one: %s',
+      async (_, order) => {
+        const folder = join(work, 'sdk-3')
+        const app = join(folder, basename(INSTRUMENTED_APP))
+        await cp(INSTRUMENTED_APP, app)
+        await expectOwnPassports((...origins) =>
+          run(process.execPath, [app, order, ...origins, '@opentelemetry/sdk-trace'], folder),
+        )
+      },
+    )
+  })
 })

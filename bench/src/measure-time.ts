@@ -6,6 +6,9 @@ import { spreadOf } from './statistics.js'
 /** A turn of all sides is measured again when the process waited for a processor for more than this part of one. */
 const INTERRUPTED = 0.1
 
+/** What is added is a difference of two times: how many times longer its rounds are, for it not to drown in both. */
+const ADDED_ROUNDS = 10
+
 /** Of all turns, how many are measured again at most: a machine that is always busy is measured as it is. */
 const MOST_REPEATED = 3
 
@@ -21,7 +24,8 @@ export async function measureTime(figure: TimeFigure, plan: Plan): Promise<Measu
   for (const work of works) each.push(await timePerRepetition(work, plan))
   // As often on either side, so that the ratio is of the same work.
   const repeat = Math.max(1, Math.round(plan.sliceMs / Math.max(...each)))
-  const turns = Math.max(1, Math.round(plan.roundMs / (repeat * sum(each))))
+  const roundMs = plan.roundMs * (without === undefined ? 1 : ADDED_ROUNDS)
+  const turns = Math.max(1, Math.round(roundMs / (repeat * sum(each))))
 
   const floors: number[] = []
   const subjects: number[] = []

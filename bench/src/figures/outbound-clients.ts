@@ -1,6 +1,7 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import http from 'node:http'
-import { Worker } from 'node:worker_threads'
+import type { Socket } from 'node:net'
 import type { PropagationRule } from '@kest/core'
 import { createKestAgent, patchHttp } from '@kest/http'
 import { withKest } from '@kest/undici'
@@ -81,15 +82,17 @@ function byUndici(dispatcher: Agent): Send {
   }
 }
 
-/** On a thread of its own, so that its time is nobody's. It ends with the process. */
+/** A process of its own, so that its time is nobody's. It ends with this one. */
 async function startServer(): Promise<string> {
-  const server = new Worker(
-    `const server = require('node:http').createServer((_, response) => response.end('ok'))
-     server.keepAliveTimeout = 0
-     server.listen(0, '127.0.0.1', () => require('node:worker_threads').parentPort.postMessage(server.address().port))`,
-    { eval: true },
-  )
-  const [port] = await once(server, 'message')
+  const server = spawn(process.execPath, ['-e', SERVER], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const [port] = await once(server.stdout, 'data')
   server.unref()
+  for (const pipe of [server.stdin, server.stdout]) (pipe as Socket).unref()
   return `http://127.0.0.1:${port}`
 }
+
+const SERVER = `
+  const server = require('node:http').createServer((_, response) => response.end('ok'))
+  server.keepAliveTimeout = 0
+  server.listen(0, '127.0.0.1', () => process.stdout.write(String(server.address().port)))
+  process.stdin.resume().on('end', () => process.exit())`

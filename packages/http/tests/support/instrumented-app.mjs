@@ -2,7 +2,7 @@
  * A service under auto-instrumentation of node:http, in a process of its own, patched by Kest before or after it. It receives
  * a request with somebody's `kest.*` members, and calls on. Prints what instrumentation has made of the inbound header.
  *
- * node instrumented-app.mjs <before | after> <origin in scope> <origin of a stranger>
+ * node instrumented-app.mjs <before | after | agent> <origin in scope> <origin of a stranger> <package of OpenTelemetry's SDK>
  */
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
@@ -11,18 +11,24 @@ import { text } from 'node:stream/consumers'
 import { createKest } from '@kest/core'
 import { MockIdentityProvider, MockPolicyEngine } from '@kest/core/testing'
 import { createKestAgent, patchHttp } from '@kest/http'
-import { context, propagation } from '@opentelemetry/api'
+import { context, propagation, trace } from '@opentelemetry/api'
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
+import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from '@opentelemetry/core'
 import { registerInstrumentations } from '@opentelemetry/instrumentation'
 import { HttpInstrumentation } from '@opentelemetry/instrumentation-http'
-import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
 
 const require = createRequire(import.meta.url)
-const [order, hop2, stranger] = process.argv.slice(2)
+const [order, hop2, stranger, sdk] = process.argv.slice(2)
+// Line 3 has it under another name.
+const { BasicTracerProvider, TracerProvider = BasicTracerProvider } = await import(sdk)
 const kest = createKest({ identity: new MockIdentityProvider('hop1'), engine: new MockPolicyEngine() })
 const rule = { kest, propagateTo: [hop2] }
 
 if (order === 'before') patchHttp(rule)
-new NodeTracerProvider().register()
+context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+const propagators = [new W3CTraceContextPropagator(), new W3CBaggagePropagator()]
+propagation.setGlobalPropagator(new CompositePropagator({ propagators }))
+trace.setGlobalTracerProvider(new TracerProvider())
 registerInstrumentations({ instrumentations: [new HttpInstrumentation()] })
 // Instrumentation wraps what is required from here on.
 const http = require('node:http')
