@@ -37,6 +37,7 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   'packages/grpc/README.md: npm install': 'installed',
   'packages/http/README.md: npm install': 'installed',
   'packages/mcp/README.md: npm install': 'installed',
+  'packages/nestjs/README.md: npm install': 'installed',
   'packages/opa/README.md: npm install': 'installed',
   'packages/messaging/README.md: npm install': 'installed',
   'packages/redis/README.md: npm install': 'installed',
