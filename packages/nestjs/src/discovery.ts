@@ -19,18 +19,15 @@ export function methodsOf(modules: ModulesContainer): DiscoveredMethod[] {
     ...controllers.values(),
     ...providers.values(),
   ])
-  const methods = new Map<object, DiscoveredMethod[]>()
-  for (const { instance, metatype } of wrappers) {
-    const made = typeof instance === 'object' && instance !== null
-    const prototype: unknown = made ? Object.getPrototypeOf(instance) : metatype?.prototype
-    if (typeof prototype !== 'object' || prototype === null) continue
-    const own = scanner.getAllMethodNames(prototype).map((name) => {
-      const method = (prototype as Record<string, object>)[name] as object
-      return { prototype, name, method, instance: made ? (instance as object) : null }
-    })
-    methods.set(made ? (instance as object) : prototype, own)
-  }
-  return [...methods.values()].flat()
+  return wrappers.flatMap(({ instance, metatype }) => {
+    const made = typeof instance === 'object' && instance !== null ? (instance as object) : null
+    const prototype: unknown = made === null ? metatype?.prototype : Object.getPrototypeOf(made)
+    if (typeof prototype !== 'object' || prototype === null) return []
+    const methods = prototype as Record<string, object>
+    return scanner
+      .getAllMethodNames(prototype)
+      .map((name) => ({ prototype, name, method: methods[name] as object, instance: made }))
+  })
 }
 
 /**

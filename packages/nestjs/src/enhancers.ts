@@ -1,4 +1,4 @@
-import { KestError } from '@kest/core'
+import { KestError, toProblem } from '@kest/core'
 import {
   type ArgumentsHost,
   type CanActivate,
@@ -6,6 +6,7 @@ import {
   type ExceptionFilter,
   type ExecutionContext,
 } from '@nestjs/common'
+import { throwError } from 'rxjs'
 import { toGraphqlError } from './graphql-error.js'
 import { kindOf } from './handlers.js'
 import { markOf } from './marks.js'
@@ -16,14 +17,26 @@ import { answer, misconfigured, refuse } from './refuse.js'
  * `onError: 'next'`. Where a refusal was answered already nothing is done, nor logged once more.
  */
 export class KestErrorFilter implements ExceptionFilter<KestError> {
-  catch(error: KestError, host: ArgumentsHost): void {
-    const type = host.getType<string>()
-    if (type === 'graphql') throw toGraphqlError(error)
-    if (type !== 'http') throw error
-    answer(error, host.switchToHttp().getResponse())
+  catch(error: KestError, host: ArgumentsHost): unknown {
+    switch (host.getType<string>()) {
+      case 'http':
+        return answer(error, host.switchToHttp().getResponse())
+      case 'graphql':
+        throw toGraphqlError(error)
+      case 'ws':
+        return host.switchToWs().getClient().emit('exception', untold(error))
+      default:
+        return throwError(() => untold(error))
+    }
   }
 }
 Catch(KestError)(KestErrorFilter)
+
+/** As Nest's own filters for messages tell of an error. */
+function untold(error: KestError): object {
+  const { title: message, code } = toProblem(error).body
+  return { status: 'error', message, code }
+}
 
 /**
  * Refuses handlers about which nothing was said and that were not found at start: functions that an instance made for one

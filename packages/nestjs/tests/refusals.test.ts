@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import { KestError } from '@kest/core'
 import { MockPolicyEngine } from '@kest/core/testing'
 import {
@@ -15,8 +16,9 @@ import {
   UseInterceptors,
 } from '@nestjs/common'
 import { HttpAdapterHost } from '@nestjs/core'
-import { catchError, NEVER, type Observable, of } from 'rxjs'
+import { catchError, lastValueFrom, NEVER, type Observable, of } from 'rxjs'
 import { describe, expect, it } from 'vitest'
+import { KestErrorFilter } from '../src/enhancers.js'
 import { type KestModuleOptions, Protect } from '../src/index.js'
 import { nestVersion, PLATFORMS, serve } from './support/apps.js'
 import { callerHeaders, createService } from './support/kest.js'
@@ -95,6 +97,20 @@ class RefusedController {
     return expect.unreachable()
   }
 }
+
+it('an error of Kest in a handler of messages is told as a code, as Nest tells of errors there', async () => {
+  const filter = new KestErrorFilter()
+  const error = new KestError('ERR_KEST_DENIED', 'secret: denied within')
+  const told = { status: 'error', message: 'A policy denies the request', code: 'ERR_KEST_DENIED' }
+  const host = (type: string, client: object) =>
+    ({ getType: () => type, switchToWs: () => ({ getClient: () => client }) }) as unknown as ArgumentsHost
+  const client = new EventEmitter()
+  const emitted = once(client, 'exception')
+  filter.catch(error, host('ws', client))
+  expect(await emitted).toEqual([told])
+  const answer = lastValueFrom(filter.catch(error, host('rpc', client)) as Observable<never>)
+  await expect(answer).rejects.toEqual(told)
+})
 
 describe.each(PLATFORMS)(`NestJS ${nestVersion()} on $platform: what is refused`, (platform) => {
   async function served(options: KestModuleOptions = {}, before?: (app: INestApplication) => unknown) {
@@ -178,6 +194,19 @@ describe.each(PLATFORMS)(`NestJS ${nestVersion()} on $platform: what is refused`
       expect([answer.status, answer.headers.get('x-before')]).toEqual([403, 'yes'])
     }
   })
+
+  it.runIf(platform.platform === 'express')(
+    'stays refused where an error handler sends the request on',
+    async () => {
+      const get = await served({ onError: 'next' }, (app) => {
+        app.use((_error: Error, _request: object, _response: object, next: () => void) => next())
+      })
+      expect(await get('denied', {})).toEqual(problem(403, 'ERR_KEST_LINEAGE_MISSING'))
+      expect(await get('inner', { baggage: 'kest.passport=%5B%5D' })).toEqual(
+        problem(403, 'ERR_KEST_LINEAGE_MISSING'),
+      )
+    },
+  )
 
   it('leaves the connection usable', async () => {
     const get = await served({}, everything)
