@@ -29,6 +29,7 @@ describe('figures', () => {
         // Of memory more may become free meanwhile than what is measured takes; and a difference of two times may be any.
         if (figure.unit === 'bytes' || figure.added) expect(p10).not.toBeNaN()
         else expect(p10).toBeGreaterThan(0)
+        if (figure.unit === 'µs' && figure.added) continue
         expect(median).toBeGreaterThanOrEqual(p10)
         expect(p90).toBeGreaterThanOrEqual(median)
       }

@@ -48,10 +48,19 @@ export async function measureTime(figure: TimeFigure, plan: Plan): Promise<Measu
     floors.push(((floorMs - floorWithout) * 1000) / (repeat * turns))
     subjects.push(((subjectMs - subjectWithout) * 1000) / (repeat * turns))
   }
+  const [subjectSpread, floorSpread] = [spreadOf(subjects), spreadOf(floors)]
   return {
-    ratio: spreadOf(subjects.map((value, round) => value / (floors[round] as number))),
-    subject: spreadOf(subjects),
-    floor: spreadOf(floors),
+    // Of differences a single round says little, where the one below is next to nothing.
+    ratio:
+      without === undefined
+        ? spreadOf(subjects.map((value, round) => value / (floors[round] as number)))
+        : {
+            median: subjectSpread.median / floorSpread.median,
+            p10: subjectSpread.p10 / floorSpread.p90,
+            p90: subjectSpread.p90 / floorSpread.p10,
+          },
+    subject: subjectSpread,
+    floor: floorSpread,
   }
 }
 
