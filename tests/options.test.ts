@@ -12,7 +12,9 @@ import * as http from '../packages/http/dist/index.js'
 import * as mcp from '../packages/mcp/dist/index.js'
 import * as amqplib from '../packages/messaging/dist/amqplib/index.js'
 import * as bullmq from '../packages/messaging/dist/bullmq/index.js'
+import * as kafkajs from '../packages/messaging/dist/kafkajs/index.js'
 import * as nats from '../packages/messaging/dist/nats/index.js'
+import * as platformatic from '../packages/messaging/dist/platformatic-kafka/index.js'
 import * as sqs from '../packages/messaging/dist/sqs/index.js'
 import * as nestjs from '../packages/nestjs/dist/index.js'
 import * as opa from '../packages/opa/dist/index.js'
@@ -36,6 +38,8 @@ const pseudonyms = new core.MemoryPseudonymKeys()
 const owner = { tenant: null }
 const producing = { kest, propagateTo: [] }
 const consuming = { kest, operation: { policy: 'read' }, deadLetter: () => {} }
+const run = async () => {}
+const reading = { kest, operation: { policy: 'read', origin: 'system' }, origin: 'system', deadLetter: run }
 const mtls = { authorize: () => true }
 
 /** What is public and takes options → how it is called with these, as its last or only optional argument. */
@@ -170,6 +174,14 @@ const CALLS: Record<string, (options: never) => unknown> = {
     bullmq.wrapProcessor(() => {}, { ...consuming, ...(options as object) }),
   '@kest/messaging/bullmq.wrapProducer 1': (options) =>
     bullmq.wrapProducer({} as never, { ...producing, ...(options as object) }),
+  '@kest/messaging/kafkajs.wrapConsumer 1': (options) =>
+    kafkajs.wrapConsumer({ run }, { ...reading, ...(options as object) }),
+  '@kest/messaging/kafkajs.wrapProducer 1': (options) =>
+    kafkajs.wrapProducer({} as never, { kest, propagateTo: [], ...(options as object) }),
+  '@kest/messaging/platformatic-kafka.consumeMessages 2': (options) =>
+    platformatic.consumeMessages({} as never, { topics: [] }, { ...reading, ...(options as object) }, run),
+  '@kest/messaging/platformatic-kafka.wrapProducer 1': (options) =>
+    platformatic.wrapProducer({} as never, { kest, propagateTo: [], ...(options as object) }),
   '@kest/messaging/nats.handleMessages 2': (options) =>
     nats.handleMessages([] as never, () => {}, { ...consuming, ...(options as object) }),
   '@kest/messaging/nats.wrapCallback 1': (options) =>
