@@ -40,6 +40,7 @@ const producing = { kest, propagateTo: [] }
 const consuming = { kest, operation: { policy: 'read' }, deadLetter: () => {} }
 const run = async () => {}
 const reading = { kest, operation: { policy: 'read', origin: 'system' }, origin: 'system', deadLetter: run }
+const text = { name: 'text', revision: `test:sha256:${'a'.repeat(64)}`, replay: () => ({}) } as never
 const mtls = { authorize: () => true }
 
 /** What is public and takes options → how it is called with these, as its last or only optional argument. */
@@ -47,11 +48,15 @@ const CALLS: Record<string, (options: never) => unknown> = {
   'new @kest/audit.Audit 0': (options) => new audit.Audit(options),
   '@kest/audit.Audit#traces 0': (options) => new audit.Audit({ trust: [] }).traces(options).next(),
   'new @kest/audit.ObservedTally 0': (options) => new audit.ObservedTally(options),
+  'new @kest/audit.PolicyReplay 0': (options) => new audit.PolicyReplay(options),
+  'new @kest/audit.RevisionTally 0': (options) => new audit.RevisionTally(options),
+  'new @kest/audit.WhatIf 0': (options) => new audit.WhatIf({ text, ...(options as object) }),
   '@kest/audit.evidenceOf 1': (options) => audit.evidenceOf({} as never, options),
   '@kest/audit.readFiles 1': (options) => audit.readFiles([], options).next(),
   '@kest/audit.readStream 2': (options) => audit.readStream([] as never, 'stream', options).next(),
   '@kest/audit.OtlpReceiver.listen 0': (options) => audit.OtlpReceiver.listen(options),
   'new @kest/cedar.CedarPolicyEngine 0': (options) => new cedar.CedarPolicyEngine(options),
+  '@kest/cedar.CedarReplay.load 0': (options) => cedar.CedarReplay.load(options),
   '@kest/cedar.CedarWasmEngine.load 0': (options) => cedar.CedarWasmEngine.load(options),
   'new @kest/core.MemoryReplayStore 0': (options) => new core.MemoryReplayStore(options),
   'new @kest/core.MemoryPseudonymKeys 0': (options) => new core.MemoryPseudonymKeys(options),
@@ -163,6 +168,8 @@ const CALLS: Record<string, (options: never) => unknown> = {
     onTestFinished(() => engine.close())
     return engine.knows('orders/read', options)
   },
+  '@kest/core.createFunctionEngine 1': (options) => core.createFunctionEngine({}, options),
+  '@kest/opa.RegoReplay.load 1': (options) => opa.RegoReplay.load('bundle.tar.gz', options),
   '@kest/opa.RegoWasmEngine.load 1': (options) => opa.RegoWasmEngine.load('bundle.tar.gz', options),
   '@kest/messaging/amqplib.wrapConsumer 1': (options) =>
     amqplib.wrapConsumer({} as never, { ...consuming, ...(options as object) }),

@@ -1,5 +1,6 @@
 import type { Figure } from '../figure.js'
 import { baggageParse, baggageReadCompressed, baggageReadJson } from './baggage.js'
+import { labelsAfter5, labelsAtRoot } from './decision-labels.js'
 import { cachedDecisions, regoDecisions } from './decisions.js'
 import { exportFile, exportHanging, exportLatency } from './export.js'
 import { fastifyHop, fastifyHopCold } from './fastify-hop.js'
@@ -15,6 +16,7 @@ import { httpAgent, httpPatched } from './outbound-clients.js'
 import { fastifyGet, grpcCall } from './over-sockets.js'
 import { cachedAfter5, cachedAtRoot, cedarInProcess, regoInProcess } from './policy.js'
 import { REFUSALS } from './refusals.js'
+import { replayRego } from './replay.js'
 import { sign, signP256 } from './sign.js'
 import { svidFirstSight, svidSign, svidVerify } from './svid.js'
 import { tier2Pack, tier2Unpack } from './tier2.js'
@@ -36,6 +38,8 @@ export const FIGURES: readonly Figure[] = [
   cachedAfter5,
   hookAtRoot,
   hookRecording,
+  labelsAtRoot,
+  labelsAfter5,
   exportLatency,
   exportFile,
   exportHanging,
@@ -45,6 +49,7 @@ export const FIGURES: readonly Figure[] = [
   hookP256,
   observing,
   verify5,
+  replayRego,
   verify100,
   verify100Pool,
   verify1,

@@ -70,6 +70,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof AuditOptions>([
   'maxDelayMs',
   'now',
   'shared',
+  'replay',
   'memory',
   'folder',
 ])
@@ -169,6 +170,7 @@ export class Audit {
       this.#note(finding('limit', 'more entries of other traces are named than were looked for'))
     // Of one trace nothing can be said about what its processes did else.
     if (this.#rules.verify.roots === undefined) for (const one of this.#beginnings.findings()) this.#note(one)
+    for (const one of this.#rules.replay?.general() ?? []) this.#note(one)
     if (selection.trace !== undefined) return
     for await (const one of this.#sequences.findings()) this.#note(one)
     for await (const one of this.#entryIds.findings()) this.#note(one)

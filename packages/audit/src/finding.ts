@@ -30,6 +30,12 @@ const SEVERITY = {
   limit: 'error',
   /** Something that was to be read cannot be. */
   unreadable: 'error',
+  /** An entry was signed though the text that decided denies, or a denial is on record that it allows (K-REPLAY). */
+  'policy-mismatch': 'error',
+  /** A revision decided when it was not in force. */
+  'revision-not-in-force': 'error',
+  /** Different texts of policies have one name. */
+  'revision-repeated': 'error',
 
   /** A span says something else than the entry in it. */
   'attribute-differs': 'warning',
@@ -70,6 +76,8 @@ const SEVERITY = {
   'taint-removed': 'note',
   /** A message was handled again because its broker delivered it again (K-MESSAGE). */
   'message-redelivered': 'note',
+  /** What an entry's policies decided cannot be decided again, or would prove nothing. */
+  'policy-unverifiable': 'note',
   /** The numbering of a process begins before what was exported. */
   'sequence-start': 'note',
   /** A line of a file, or what it begins with, is torn: whoever wrote it died, or had no room. It was never acknowledged. */

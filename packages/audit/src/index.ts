@@ -20,4 +20,15 @@ export { readSqlite } from './read/sqlite.js'
 export { type FileInFolder, filesInFolder } from './read/walk.js'
 export type { OtlpReceiverOptions } from './receive/options.js'
 export { OtlpReceiver } from './receive/otlp-receiver.js'
+export {
+  PolicyReplay,
+  type PolicyReplayOptions,
+  type ReplaySummary,
+  type TimeInForce,
+  type Unverifiable,
+} from './replay/policy-replay.js'
+export type { NotRebuilt } from './replay/recorded-questions.js'
+export { WhatIf, type WhatIfOptions, type WhatIfReport, type WhatIfRow } from './replay/what-if.js'
+export type { RevisionRow } from './revisions/revision-tally.js'
+export { type RevisionReport, type RevisionsOptions, RevisionTally } from './revisions/revision-tally.js'
 export type { Claim, Claims, ExportedSpan, Place } from './span/exported-span.js'

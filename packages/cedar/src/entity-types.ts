@@ -20,7 +20,7 @@ const TYPE = /^[_a-zA-Z][_a-zA-Z0-9]*(?:::[_a-zA-Z][_a-zA-Z0-9]*)*$/
 
 /** The entities of a question (SPEC §7): who asks, which policy, about what. */
 export class EntityNames {
-  readonly #types: Required<EntityTypes>
+  readonly types: Required<EntityTypes>
 
   /** @throws {KestConfigError} for what is no type of Cedar; the type of an action must be called `Action` */
   constructor(where: string, types: EntityTypes = {}) {
@@ -34,21 +34,21 @@ export class EntityNames {
     if (!/(?:^|::)Action$/.test(action)) {
       throw new KestConfigError(`${where}.entityTypes.action: "${action}" does not end with Action`)
     }
-    this.#types = { principal, action, resource }
+    this.types = { principal, action, resource }
   }
 
   principal({ identity }: PolicyContext): EntityUid {
-    return { type: this.#types.principal, id: identity }
+    return { type: this.types.principal, id: identity }
   }
 
   action(policy: string): EntityUid {
-    return { type: this.#types.action, id: policy }
+    return { type: this.types.action, id: policy }
   }
 
   /** @throws {NotCedarError} when the id was withheld: without it no policy about that resource would hold, and none forbid */
   resource({ object }: PolicyContext): EntityUid {
     if (object.id === undefined) throw new NotCedarError('object.id', 'it was withheld, and is the resource')
-    return { type: this.#types.resource, id: object.id }
+    return { type: this.types.resource, id: object.id }
   }
 }
 

@@ -11,6 +11,7 @@ import { evidence } from './commands/evidence.js'
 import { graph } from './commands/graph.js'
 import { init } from './commands/init.js'
 import { policies } from './commands/policies.js'
+import { replay } from './commands/replay.js'
 import { show } from './commands/show.js'
 import { verify } from './commands/verify.js'
 import { EXIT } from './exit-code.js'
@@ -21,6 +22,7 @@ const WORKING: readonly Command[] = [
   audit,
   evidence,
   graph,
+  replay,
   init,
   deploy,
   dev,

@@ -62,7 +62,7 @@ export {
   RUNTIME_NAME,
   SCHEMA_VERSION,
 } from './entry/entry.js'
-export { entryHash } from './entry/hash.js'
+export { entryHash, sha256Hex } from './entry/hash.js'
 export { type ParsedEntry, parseEntry } from './entry/parse.js'
 export {
   KEST_ERROR_CODES,
@@ -79,6 +79,7 @@ export type { InputHashOptions } from './hook/input-hash.js'
 export type { Operation } from './hook/operation.js'
 export { OperationDefinition } from './hook/operation-definition.js'
 export type { OperationOptions, OperationValues, Resolvable, Resource } from './hook/operation-options.js'
+export { type PolicyFacts, policyContexts } from './hook/policy-context.js'
 export type { VerifiedDecorator, VerifiedFunction } from './hook/verified.js'
 export { type JwkSet, jwksOf } from './identity/jwks.js'
 export { createKeyIdentity } from './identity/key-identity.js'
@@ -156,13 +157,14 @@ export {
 } from './passport/verify-entries.js'
 export type { VerifyOptions } from './passport/verify-options.js'
 export { type PolicyCombinationsOptions, policyCombinations } from './policy/combinations.js'
+export { contextDigest } from './policy/context-text.js'
 export {
   type CachedPolicyEngine,
   cacheDecisions,
   type DecisionCacheOptions,
   type DecisionCacheStats,
 } from './policy/decision-cache.js'
-export type { IgnorableField } from './policy/decision-key.js'
+export { IGNORABLE_FIELDS, type IgnorableField, withhold } from './policy/decision-key.js'
 export {
   DEPLOYMENT_TIERS,
   type Deployment,
@@ -173,10 +175,16 @@ export {
 } from './policy/deployment.js'
 export { readDeploymentFile } from './policy/deployment-file.js'
 export type { Decision, PolicyContext, PolicyEngine, PolicyRequest, PolicyTier } from './policy/engine.js'
-export { createFunctionEngine, type PolicyFunction } from './policy/function-engine.js'
+export {
+  createFunctionEngine,
+  type FunctionEngineOptions,
+  type PolicyFunction,
+} from './policy/function-engine.js'
 export { deploymentInForce, type InForce, type InForceOptions } from './policy/in-force.js'
 export type { LineageObservation, Observation, PolicyObservation } from './policy/observation.js'
 export type { Policies } from './policy/policies.js'
+export type { ReplayedDecision, ReplayText } from './policy/replay.js'
+export { type PolicyRevision, parseRevision, parseRevisionsLabel } from './policy/revision.js'
 export type { ObservedPolicy, TierPolicies } from './policy/tiers.js'
 export { createPrivateSlot, type PrivateSlot } from './private-slot.js'
 export { BaggageManager } from './propagation/baggage-manager.js'

@@ -31,7 +31,7 @@ async function rawOpa(answer: (asked: Asked) => void, options: Partial<OPAOption
       text += chunk
       for (let whole = question(text); whole !== undefined; whole = question(text)) {
         text = text.slice(whole.length)
-        const path = whole.split(' ')[1] as string
+        const path = whole.split(/[ ?]/)[1] as string
         const one = { socket, connection, place: place++, path }
         asked.push(one)
         answer(one)

@@ -246,7 +246,7 @@ describe('asking OPA', () => {
     await engine.health({ bundles: true })
     status = 500
     await expect(engine.health()).rejects.toMatchObject({ code: 'ERR_KEST_ENGINE' })
-    expect(opa.asked.map(({ method, path }) => `${method} ${path}`)).toEqual([
+    expect(opa.asked.map(({ method, path, query }) => `${method} ${path}${query}`)).toEqual([
       'GET /health',
       'GET /health?bundles',
       'GET /health',

@@ -15,7 +15,7 @@ import { heldPassportFinding } from './span-passport.js'
 
 /**
  * Judges one trace. In order: what holds of each entry; twins are one; what is missing; where spans say something else
- * than the entries in them; which messages came more than once; what shape the lineage has.
+ * than the entries in them; which messages came more than once; what shape the lineage has; what policies decide again.
  */
 export async function judgeTrace(
   traceId: string | null,
@@ -35,14 +35,17 @@ export async function judgeTrace(
   for (const one of messageFindings(nodes)) found.add(one)
   for (const one of shapeFindings(traceId, nodes, tips)) found.add(one)
   if (draft.dropped > 0) found.add(finding('limit', tooMany(draft.dropped)))
+  const names = new Set(tips.map(({ hash }) => hash))
+  const entries = Object.freeze(nodes.map((node) => auditedEntry(node, names)))
+  if (rules.replay !== null)
+    for (const one of rules.replay.findings(entries, rules.limits.entries)) found.add(one)
   const findings = found.list()
   const verdict = verdictOf(nodes, findings)
-  const names = new Set(tips.map(({ hash }) => hash))
   return Object.freeze({
     traceId,
     verdict,
     time: nodes.length > 0 && nodes.every(({ node }) => node.witnessed) ? 'witnessed' : 'self-asserted',
-    entries: Object.freeze(nodes.map((node) => auditedEntry(node, names))),
+    entries,
     tips: Object.freeze([...names]),
     passport: verdict === 'verified' ? new Passport(nodes.map(({ node }) => node.jws)) : null,
     denials: Object.freeze(draft.denials),

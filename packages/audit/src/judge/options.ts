@@ -9,6 +9,7 @@ import {
   type VerifyEntriesOptions,
   type VerifyOptions,
 } from '@kest/core'
+import type { PolicyReplay } from '../replay/policy-replay.js'
 
 /** How traces are judged. */
 export interface JudgeOptions
@@ -31,6 +32,8 @@ export interface JudgeOptions
    * numbered them together. Default: none, and numbers of one process by several principals are an error (K-AUDIT).
    */
   readonly shared?: readonly (readonly string[])[]
+  /** Has policies decide again what they decided (K-REPLAY). Default: nothing is decided again. */
+  readonly replay?: PolicyReplay
 }
 
 /** {@link JudgeOptions}, checked and complete. */
@@ -42,6 +45,7 @@ export interface JudgeRules {
   readonly maxDelayMs: number
   readonly now: number
   readonly shared: readonly (readonly string[])[]
+  readonly replay: PolicyReplay | null
   /** Bytes of one trace's entries that are judged; beyond, it is judged in part. */
   readonly traceBytes: number
 }
@@ -49,7 +53,9 @@ export interface JudgeRules {
 /** @throws {KestConfigError} for wrong options */
 export function resolveJudgeOptions(options: JudgeOptions, traceBytes: number): JudgeRules {
   const { trust, limits, at, raisers, ceilings, roots, identityAuthorities } = options
-  const { maxDelayMs = 3_600_000, now = Date.now(), shared = [] } = options
+  const { maxDelayMs = 3_600_000, now = Date.now(), shared = [], replay = null } = options
+  if (replay !== null && typeof replay.findings !== 'function')
+    throw new KestConfigError('audit: replay: expected a PolicyReplay')
   for (const [name, value] of Object.entries({ maxDelayMs, now })) {
     if (!Number.isSafeInteger(value) || value < 0)
       throw new KestConfigError(`audit: ${name}: expected milliseconds, got ${String(value)}`)
@@ -71,6 +77,7 @@ export function resolveJudgeOptions(options: JudgeOptions, traceBytes: number): 
     maxDelayMs,
     now,
     shared: groupsOf(shared),
+    replay,
     traceBytes,
   }
 }

@@ -2,13 +2,11 @@ import { assertOptions, KestConfigError } from '@kest/core'
 import type { AuditSummary } from '../audit.js'
 import type { FindingCode } from '../finding.js'
 import type { AuditedEntry, TraceReport } from '../judge/audited-entry.js'
+import { TallyRoom } from '../tally-room.js'
 import { type Called, callersOf } from './callers.js'
 import { observedRecordOf } from './observed-label.js'
 import { type ObservedRow, RowCount } from './observed-row.js'
 
-/** Rows of one workload, and characters of the names in them: whoever signs invents as many as it likes. */
-const OF_WORKLOAD = { rows: 2_000, characters: 524_288 } as const
-const OF_ALL = { rows: 20_000, characters: 8_388_608 } as const
 const DAY_MS = 86_400_000
 /** Findings by which records are missing or cannot be read. */
 const MISSING: readonly FindingCode[] = [
@@ -66,8 +64,9 @@ export class ObservedTally {
   readonly #days: number
   readonly #now: number
   readonly #service: string | undefined
-  readonly #workloads = new Map<string, Workload>()
-  readonly #room = { ...OF_ALL } as { rows: number; characters: number }
+  /** Operations by their workload. */
+  readonly #workloads = new Map<string, Map<string, Operation>>()
+  readonly #room = new TallyRoom()
   #until: number | null = null
   /** Of the last entry that hangs on what is missing, or does not hold. */
   #lastHanging: number | null = null
@@ -113,7 +112,7 @@ export class ObservedTally {
     const from = until - this.#days * DAY_MS
     const hangs = this.#lastHanging !== null && this.#lastHanging > from
     const window = { from, until, missing: hangs || MISSING.some((code) => findings.has(code)) }
-    const rows = [...this.#workloads].flatMap(([workload, { operations }]) =>
+    const rows = [...this.#workloads].flatMap(([workload, operations]) =>
       [...operations].flatMap(([operation, { counts, lastLeftOut }]) =>
         [...counts.values()].map(({ tier, policy, count }) =>
           count.end({ workload, operation, tier, policy }, window, lastLeftOut),
@@ -136,7 +135,7 @@ export class ObservedTally {
     const refused = new Set(items.map(({ tier, policy }) => keyOf(tier, policy)))
     for (const { tier, policy, code } of items) {
       const row = this.#rowOf(workload, entry.operation, tier, policy)
-      row?.refuse(code, time, callers, (caller) => this.#take(workload, 0, caller.length))
+      row?.refuse(code, time, callers, (caller) => this.#room.take(workload, 0, caller.length))
       if (status === 'verified') row?.seen(time)
     }
     if (more) {
@@ -168,7 +167,7 @@ export class ObservedTally {
     const key = keyOf(tier, policy)
     const known = operation?.counts.get(key)
     if (known !== undefined) return known.count
-    if (operation === undefined || !this.#take(workload, 1, key.length)) {
+    if (operation === undefined || !this.#room.take(workload, 1, key.length)) {
       this.#leftOut++
       return undefined
     }
@@ -178,33 +177,14 @@ export class ObservedTally {
   }
 
   #operationOf(workload: string, name: string): Operation | undefined {
-    const known = this.#workloads.get(workload)?.operations.get(name)
+    const known = this.#workloads.get(workload)?.get(name)
     if (known !== undefined) return known
-    if (!this.#take(workload, 1, name.length)) return undefined
+    if (!this.#room.take(workload, 1, name.length)) return undefined
     const operation: Operation = { counts: new Map(), lastLeftOut: null }
-    this.#workloads.get(workload)?.operations.set(name, operation)
+    const operations = this.#workloads.get(workload) ?? new Map<string, Operation>()
+    this.#workloads.set(workload, operations.set(name, operation))
     return operation
   }
-
-  /** Whether there is room left for rows and characters: of the workload, and of all. */
-  #take(workload: string, rows: number, characters: number): boolean {
-    const own = this.#workloads.get(workload)?.room ?? OF_WORKLOAD
-    const whole = characters + (own === OF_WORKLOAD ? workload.length : 0)
-    for (const room of [own, this.#room]) if (room.rows < rows || room.characters < whole) return false
-    this.#room.rows -= rows
-    this.#room.characters -= whole
-    const room = { rows: own.rows - rows, characters: own.characters - whole }
-    this.#workloads.set(workload, {
-      operations: this.#workloads.get(workload)?.operations ?? new Map(),
-      room,
-    })
-    return true
-  }
-}
-
-interface Workload {
-  readonly operations: Map<string, Operation>
-  readonly room: { readonly rows: number; readonly characters: number }
 }
 
 interface Operation {

@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { createKeySource } from '@kest/core'
 import { Audit, type AuditSummary } from '../audit.js'
 import { readFiles } from '../read/files.js'
+import { PolicyReplay } from '../replay/policy-replay.js'
+import { OLD_TEXT, TEXTS } from './decided.js'
 import { LONGEST_LINE } from './write-export.js'
 
 /** What it prints, as JSON. */
@@ -33,6 +35,7 @@ await using audit = new Audit({
     identity: true,
   })),
   identityAuthorities: [principalOf('orders')],
+  replay: new PolicyReplay({ texts: TEXTS, inForce: { [OLD_TEXT]: { until: 1 } } }),
   memory: Number(memory),
 })
 await audit.read(readFiles([folder], { maxLineBytes: LONGEST_LINE }))

@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { ATTRIBUTE, createKeyIdentity, entryHash, LABEL, type Signer } from '@kest/core'
 import { MockIdentityProvider } from '@kest/core/testing'
 import type { FindingCode } from '../finding.js'
+import { decided, OLD_TEXT, TEXT } from './decided.js'
 import { type EntryClaim, type MadeEntry, makeEntry, nextTraceId } from './make-entry.js'
 import { denialOf, type OtlpSpan, spanOf, withoutEntry } from './make-span.js'
 
@@ -314,6 +315,14 @@ export const DEFECTS: Readonly<Record<string, Defect>> = {
     })
     return planted(first, [gateway.span(first), orders.span(second)], [], ['sequence-shared'])
   },
+  'a policy that allows': ({ gateway }) => decidedBy(gateway, 'allows', TEXT),
+  'a policy that denies': ({ gateway }) => decidedBy(gateway, 'denies', TEXT, ['policy-mismatch']),
+  'a policy that reads the clock': ({ gateway }) =>
+    decidedBy(gateway, 'reads the clock', TEXT, ['policy-unverifiable']),
+  'a text that is not in force': ({ gateway }) =>
+    decidedBy(gateway, 'allows', OLD_TEXT, ['revision-not-in-force', 'policy-unverifiable']),
+  'a name of two texts': ({ gateway }, n) =>
+    decidedBy(gateway, 'allows', `test:name:v${n}`, [], ['revision-repeated']),
   'no signature': (workloads) => {
     const { made, spans } = threeHops(workloads)
     const span = withoutEntry(spanOf(makeEntry(workloads.payments.signer, [made[2]])))
@@ -342,6 +351,17 @@ function handledTwice(
     orders.make([first], { labels: { [LABEL.message]: 'a-message', [LABEL.place]: place } }),
   ) as [MadeEntry, MadeEntry]
   return planted(first, [gateway.span(first), orders.span(one), orders.span(other)], [code, 'forked'])
+}
+
+function decidedBy(
+  workload: Workload,
+  policy: string,
+  revision: string,
+  codes: readonly FindingCode[] = [],
+  general: readonly FindingCode[] = [],
+): PlantedTrace {
+  const made = workload.make([], decided(workload.key[0], policy, revision))
+  return planted(made, [workload.span(made)], codes, general)
 }
 
 function setSignature({ span }: ServiceSpan, jws: string): void {

@@ -13,6 +13,7 @@ import { type CedarAnswer, judge, undecided } from '../refusal.js'
 import { type Cedar, loadCedar } from './cedar.js'
 import { describe, refuse } from './diagnostics.js'
 import { loadRules, type Rules } from './load-rules.js'
+import { revisionOf } from './revision.js'
 import type { Source } from './source.js'
 
 export interface CedarWasmOptions {
@@ -62,6 +63,7 @@ export class CedarWasmEngine implements PolicyEngine {
   readonly #cedar: Cedar
   readonly #rules: Rules
   readonly #names: EntityNames
+  readonly #revision: string | undefined
   /** By which Cedar keeps our policies: its module may be shared with another copy of this one. */
   readonly #id: string
   /** What makes Cedar hold each request against the schema, if there is one. */
@@ -72,6 +74,8 @@ export class CedarWasmEngine implements PolicyEngine {
     this.#cedar = cedar
     this.#rules = rules
     this.#names = names
+    const { policies, schema: text, given: entities } = rules
+    this.#revision = revisionOf({ policies, schema: text, entities, entityTypes: names.types })
     this.#id = `kest-${randomUUID()}`
     const answer = cedar.preparsePolicySet(this.#id, { staticPolicies: rules.policies })
     if (answer.type === 'failure') refuse('policies', answer.errors)
@@ -106,6 +110,14 @@ export class CedarWasmEngine implements PolicyEngine {
       if (!decision.allow) break
     }
     return decision as Decision
+  }
+
+  /**
+   * The text that decides (K-REVISION): `cedar:sha256:…`, a digest of policies, schema, entities and `entityTypes`. `undefined` where there
+   * is half of a surrogate pair in them.
+   */
+  revision(): string | undefined {
+    return this.#revision
   }
 
   /** Forgets the policies; nothing is decided after that. Idempotent. */

@@ -22,6 +22,8 @@ export interface Rules {
   /** The text, which requests and entities must fit as well. */
   readonly schema: string | null
   readonly entities: EntityStore
+  /** As they were given. */
+  readonly given: readonly EntityJson[]
   /** What of the context a question for an action needs; `undefined` for one that the schema does not declare. */
   contextOf(action: EntityUid): Used | undefined
 }
@@ -44,6 +46,7 @@ export async function loadRules(cedar: Cedar, sources: RuleSources): Promise<Rul
     policies: policies.texts,
     schema: schema?.text ?? null,
     entities: new EntityStore(given, used.entities),
+    given,
     contextOf: schema === undefined ? () => used.context : declaredParts(schema.json),
   }
 }

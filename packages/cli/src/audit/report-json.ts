@@ -4,10 +4,15 @@ import type {
   AuditSummary,
   Denial,
   ObservedReport,
+  ReplaySummary,
+  RevisionReport,
   TraceReport,
 } from '@kest/audit'
+import { LABEL, parseRevisionsLabel } from '@kest/core'
 import { jsonLine, jsonText } from '../terminal/escape.js'
 import { observedSummary } from './observed-json.js'
+import { replayJson } from './replay-text.js'
+import { revisionsSummary } from './revisions-json.js'
 
 /** Entries of one piece: a trace may have more than one text can hold. */
 const PIECE = 1_000
@@ -29,8 +34,18 @@ export function* reportJson({ entries, ...report }: TraceReport): Generator<stri
   yield `],${jsonText(tail).slice(1)}\n`
 }
 
+/** What an audit was asked for beside traces. */
+export interface Beside {
+  readonly observed?: ObservedReport | null
+  readonly revisions?: RevisionReport | null
+  readonly replay?: ReplaySummary | null
+}
+
 /** The last line. */
-export function summaryJson(summary: AuditSummary, observed: ObservedReport | null = null): string {
+export function summaryJson(
+  summary: AuditSummary,
+  { observed = null, revisions = null, replay = null }: Beside = {},
+): string {
   const { traces, verdicts, entries, spans, otherSpans, denials, findings, general } = summary
   return jsonLine({
     summary: {
@@ -43,6 +58,8 @@ export function summaryJson(summary: AuditSummary, observed: ObservedReport | nu
       findings: Object.fromEntries(findings),
     },
     ...(observed === null ? {} : { observed: observedSummary(observed) }),
+    ...(revisions === null ? {} : { revisions: revisionsSummary(revisions) }),
+    ...(replay === null ? {} : { replay: replayJson(replay) }),
     findings: general.map(findingJson),
   })
 }
@@ -62,12 +79,19 @@ function entryJson(one: AuditedEntry): object {
     taints,
     identity,
     identity_by: identityBy,
+    ...revisionsJson(entry.labels[LABEL.revisions]),
     tip: one.tip,
     source: one.source,
     spans: one.spans,
     failure: one.failure,
     signature: jws,
   }
+}
+
+/** Which texts decided, where the entry says it as it should. */
+function revisionsJson(label: string | undefined): { readonly revisions?: object } {
+  const revisions = label === undefined ? undefined : parseRevisionsLabel(label)
+  return revisions === undefined ? {} : { revisions: Object.fromEntries(revisions) }
 }
 
 function denialJson({ operation, workloadId, entryId, code, reason, place }: Denial): object {

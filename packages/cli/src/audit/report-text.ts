@@ -1,4 +1,6 @@
 import type { AuditFinding, AuditSummary, Denial, TraceReport, Verdict } from '@kest/audit'
+import { LABEL, parseRevisionsLabel } from '@kest/core'
+import { revisionText } from '../show/decided-by.js'
 import type { Colors } from '../terminal/colors.js'
 import { visible } from '../terminal/escape.js'
 import { auditTable } from './table.js'
@@ -14,6 +16,7 @@ export function reportText(report: TraceReport, colors: Colors): string {
   const lines = [
     `${colors.bold(name)}: ${colored(verdict, findings, colors)}${domainText(entries)}`,
     ...(entries.length === 0 ? [] : auditTable(entries, colors)).map((line) => `  ${line}`),
+    ...textsOf(entries).map((line) => `  ${colors.dim(line)}`),
     ...findings.map((one) => `  ${findingText(one, colors)}`),
     ...denials.map((denial) => `  ${colors.dim(`denied, as an unsigned span says: ${denialText(denial)}`)}`),
     ...(denialCount > denials.length
@@ -22,6 +25,25 @@ export function reportText(report: TraceReport, colors: Colors): string {
     ...(time === 'witnessed' ? [`  ${colors.dim('times are witnessed by who received the spans')}`] : []),
   ]
   return `${lines.join('\n')}\n\n`
+}
+
+/** Texts of a trace that are named. */
+const MAX_TEXTS = 8
+
+/** Which texts of policies have decided in it. */
+function textsOf(entries: TraceReport['entries']): readonly string[] {
+  const texts = new Set<string>()
+  for (const { entry } of entries) {
+    const label = entry.labels[LABEL.revisions]
+    if (label === undefined) continue
+    for (const list of parseRevisionsLabel(label)?.values() ?? []) for (const one of list) texts.add(one)
+  }
+  const shown = [...texts].sort().slice(0, MAX_TEXTS)
+  const more = texts.size - shown.length
+  return [
+    ...shown.map((text) => `decided by ${revisionText(text)}`),
+    ...(more > 0 ? [`and by ${more} more texts`] : []),
+  ]
 }
 
 const DOMAIN = /^spiffe:\/\/([^/]+)\//

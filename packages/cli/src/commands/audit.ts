@@ -3,6 +3,8 @@ import {
   type AuditOptions,
   type FindingCode,
   ObservedTally,
+  PolicyReplay,
+  RevisionTally,
   sizeOf,
   type TraceReport,
   type TraceSelection,
@@ -21,14 +23,19 @@ import { JUDGING_OPTIONS, RAISERS_OPTION, readJudgingOptions } from '../audit/ju
 import { observedJson } from '../audit/observed-json.js'
 import { observedText } from '../audit/observed-text.js'
 import { openReceiver, type ReceiveUntil, receive } from '../audit/receive.js'
+import { replayText } from '../audit/replay-text.js'
 import { reportJson, summaryJson } from '../audit/report-json.js'
 import { reportText, summaryText } from '../audit/report-text.js'
+import { revisionsJson } from '../audit/revisions-json.js'
+import { revisionsText } from '../audit/revisions-text.js'
 import { spansAt } from '../audit/spans-at.js'
 import { type About, type Command, defineCommand, type Io } from '../command.js'
 import { EXIT } from '../exit-code.js'
 import { InputError } from '../files/input-error.js'
 import { STDIN } from '../files/read.js'
 import { TemporaryFolder } from '../files/temporary-folder.js'
+import { inForceOf, WITHHELD_OPTION, withheldOf } from '../replay/options.js'
+import { readTexts, TEXT_HELP } from '../replay/read-text.js'
 import { assertStdinOnce, inputsOf, requireTrustOptions, TRUST_OPTIONS } from '../trust/options.js'
 import { sourcesOf } from '../trust/read.js'
 import { UnmetDomains } from '../trust/unmet-domains.js'
@@ -83,6 +90,26 @@ const OPTIONS = {
     value: 'DAYS',
     help: 'For how many days of records nothing may have been refused of what --observed calls ready; 7 by default.',
   },
+  revisions: {
+    type: 'boolean',
+    help: `Instead of traces, which texts of policies have decided: by workload, operation and tier, when first and when last. A digest
+      is of one text; a name was chosen by its author.`,
+  },
+  replay: {
+    type: 'string',
+    multiple: true,
+    value: '[BUNDLE=]FILES',
+    choices: 'file',
+    help: `Has this text decide again what it has decided; may be repeated. ${TEXT_HELP}`,
+  },
+  'in-force': {
+    type: 'string',
+    multiple: true,
+    value: 'REVISION=FROM/UNTIL',
+    help: `When a text may decide, such as opa:bundle:main@v12=2026-01-01T00:00:00Z/2026-02-01T00:00:00Z; one of the times may be left
+      out. What it decided at another time is an error.`,
+  },
+  ...WITHHELD_OPTION,
   'only-findings': {
     type: 'boolean',
     help: `Shows no trace but those with an error, a warning or a finding that --fail-on names; the summary counts all.`,
@@ -114,6 +141,8 @@ Collector, and judges when it is told to stop. What is not read of it is an erro
     'kest audit spans/ --trust trust.json --only-findings --fail-on warning',
     'kest audit spans.jsonl --trust trust.json --roots kest.yaml --json > report.jsonl',
     'kest audit spans/ --trust trust.json --observed --days 14',
+    'kest audit spans/ --trust trust.json --revisions',
+    'kest audit spans/ --trust trust.json --replay bundle-v12.tar.gz --replay bundle-v13.tar.gz',
     'kest audit --listen 4318 --idle 60 --trust example.org=bundle.json spans/',
   ],
   exitStatus: `0 nothing that fails was found, 1 something was or nothing was selected,
@@ -131,12 +160,20 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
   const selection = selectionOf(values)
   const rules = rulesOf(values)
   const observed = observedOf(values)
+  const revisions = revisionsOf(values)
+  const replay = await replayOf(values)
   const given = await requireTrustOptions(values, io)
   const trust = await sourcesOf(given)
   const judging = await readJudgingOptions(values, io)
   const unmet = new UnmetDomains(given)
   using temporary = await TemporaryFolder.create()
-  await using one = new Audit({ trust, ...judging, folder: temporary.path, ...rules })
+  await using one = new Audit({
+    trust,
+    ...judging,
+    folder: temporary.path,
+    ...rules,
+    ...(replay !== null && { replay }),
+  })
   if (listening === null) await readAll(one, paths, io)
   else {
     await using receiver = await openReceiver(listening.address)
@@ -149,7 +186,8 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
     if (!io.stdout.isTerminal) io.status.show(() => `${judged} traces judged`)
     unmet.see(report.entries)
     observed?.add(report)
-    if (observed !== null) continue
+    revisions?.add(report)
+    if (observed !== null || revisions !== null) continue
     if (values['only-findings'] && !isRemarkable(report, failing)) continue
     for (const piece of values.json ? reportJson(report) : [reportText(report, colors)])
       await io.stdout.write(piece)
@@ -160,8 +198,18 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
   if (shown !== null)
     for (const piece of values.json ? observedJson(shown) : observedText(shown, colors))
       await io.stdout.write(piece)
+  const texts = revisions?.report() ?? null
+  if (texts !== null)
+    for (const piece of values.json ? revisionsJson(texts) : revisionsText(texts, colors))
+      await io.stdout.write(piece)
+  const again = values.replay === undefined ? null : (replay?.summary() ?? null)
+  if (again !== null && !values.json) await io.stdout.write(replayText(again, colors))
   if (summary.spans > 0 || summary.findings.size > 0)
-    await io.stdout.write(values.json ? summaryJson(summary, shown) : summaryText(summary, colors))
+    await io.stdout.write(
+      values.json
+        ? summaryJson(summary, { observed: shown, revisions: texts, replay: again })
+        : summaryText(summary, colors),
+    )
   await io.stderr.write(unmet.hint())
   if (summary.spans === 0) throw new InputError('no span of Kest is there')
   const failed = judged === 0 || [...summary.findings.keys()].some((code) => failing.has(code))
@@ -206,6 +254,33 @@ function observedOf(values: {
   if (values.trace !== undefined) throw new UsageError('--observed is of all traces: not beside --trace')
   if (!/^[1-9]\d{0,3}$/.test(days)) throw new UsageError(`--days: expected days, such as 7, got "${days}"`)
   return new ObservedTally({ days: Number(days), ...(service === undefined ? {} : { service }) })
+}
+
+function revisionsOf(values: {
+  revisions?: boolean
+  observed?: boolean
+  service?: string
+  trace?: string
+  'only-findings'?: boolean
+}): RevisionTally | null {
+  const { revisions, observed, service } = values
+  if (revisions !== true) return null
+  if (observed) throw new UsageError('--observed or --revisions, not both')
+  if (values['only-findings']) throw new UsageError('--revisions or --only-findings, not both')
+  return new RevisionTally(service === undefined ? {} : { service })
+}
+
+async function replayOf(values: {
+  replay?: string[]
+  'in-force'?: string[]
+  withheld?: string[]
+}): Promise<PolicyReplay | null> {
+  const { replay = [], 'in-force': times = [], withheld = [] } = values
+  if (withheld.length > 0 && replay.length === 0) throw new UsageError('--withheld is for --replay')
+  const inForce = inForceOf(times)
+  const fields = withheldOf(withheld)
+  if (replay.length + times.length === 0) return null
+  return new PolicyReplay({ texts: await readTexts('replay', replay), inForce, withheld: fields })
 }
 
 function rulesOf({

@@ -3,6 +3,7 @@ import { type JsonValue, type KestEntry, LABEL, type ParsedEntry } from '@kest/c
 import { visible, visibleList } from '../terminal/escape.js'
 import type { Field } from '../terminal/fields.js'
 import { timeText } from '../terminal/time-text.js'
+import { decidedByLines } from './decided-by.js'
 import { shortHash } from './short-hash.js'
 import type { ShownEntry, ShownParent } from './shown-entry.js'
 
@@ -31,9 +32,10 @@ export function entryFields({ index, parents }: ShownEntry, { header, entry }: P
     ...optional('taints', ...taintLines(entry)),
     ...optional('identity', ...identityLines(labels[LABEL.identity])),
     ...optional('policies', ...policyLines(entry)),
+    ...optional('decided by', ...decidedByLines(entry)),
     ...optional('deviations', ...deviationLines(entry)),
     ...optional('trace', ...present(labels[LABEL.traceId])),
-    ...optional('labels', ...labelLines(labels)),
+    ...optional('labels', ...labelLines(entry)),
     ...optional('content', ...present(entry.content_hash)),
     ...optional('input', ...present(entry.input_hash)),
     ...optional('environment', ...jsonLines(entry.environment)),
@@ -113,9 +115,10 @@ function deviationLines({ policy_context: { deviations } }: KestEntry): string[]
   )
 }
 
-function labelLines(labels: KestEntry['labels']): string[] {
-  return Object.entries(labels)
-    .filter(([name]) => !SHOWN_LABELS.has(name))
+function labelLines(entry: KestEntry): string[] {
+  const hasTexts = decidedByLines(entry).length > 0
+  return Object.entries(entry.labels)
+    .filter(([name]) => !SHOWN_LABELS.has(name) && !(hasTexts && name === LABEL.revisions))
     .map(([name, value]) => `${visibleList([name])} = ${visible(value)}`)
 }
 

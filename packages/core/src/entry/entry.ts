@@ -5,7 +5,10 @@ export const RUNTIME_NAME = 'kest-typescript'
 /** The one parent of a root. */
 export const ROOT_PARENT = '0'
 
-/** Names of labels that mean something to the protocol (SPEC §3.1, K-OVERRIDE, K-SWITCH, K-AUDIT, K-OBSERVE, K-OIDCID, K-MESSAGE). */
+/**
+ * Names of labels that mean something to the protocol (SPEC §3.1, K-OVERRIDE, K-SWITCH, K-AUDIT, K-OBSERVE, K-OIDCID, K-REVISION,
+ * K-CONTEXT, K-MESSAGE).
+ */
 export const LABEL = Object.freeze({
   principal: 'principal',
   traceId: 'trace_id',
@@ -17,6 +20,9 @@ export const LABEL = Object.freeze({
   seq: 'kest.seq',
   observed: 'kest.observed',
   observedLeftOut: 'kest.observed_left_out',
+  revisions: 'kest.revisions',
+  context: 'kest.context',
+  source: 'kest.source',
   txn: 'kest.txn',
   message: 'kest.message',
   delivery: 'kest.delivery',

@@ -127,6 +127,8 @@ describe('begin: the lifecycle', () => {
       'kest.identity_stated': 'true',
       'kest.resource_attr': '{"attributes":{"region":"eu"},"id":"order/1"}',
       'kest.seq': expect.stringMatching(/^[0-9a-f-]{36}:2$/),
+      'kest.context': expect.stringMatching(/^[0-9a-f]{64}$/),
+      'kest.source': 'internal',
     })
     expect(entryOf(first).parent_ids).toEqual(['0'])
   })

@@ -14,6 +14,7 @@ import type { Lineage } from '../passport/lineage.js'
 import type { VerifiedEntry } from '../passport/verified.js'
 import { ask, type Question } from '../policy/ask.js'
 import type { PolicyEngine, PolicyTier } from '../policy/engine.js'
+import { AskedRevisions } from '../policy/revision.js'
 import type { PolicyPlan } from '../policy/tiers.js'
 import { type Verdicts, Watch, type WatchOptions } from '../policy/watch.js'
 import type { Names } from '../pseudonyms/names.js'
@@ -22,6 +23,7 @@ import type { EffectiveRules } from '../trust/effective-rules.js'
 import { UNPROVEN_ORIGIN } from '../trust/reserved.js'
 import { trustDomainOf } from '../trust/trust-domain.js'
 import { Attempt } from './attempt.js'
+import { labelDecision } from './decision-labels.js'
 import { draftEntry, type EntryDraft } from './draft.js'
 import { identityOf } from './identity-of.js'
 import { decidedIn, denialsIn, observedText, withObserved } from './observed.js'
@@ -130,7 +132,9 @@ export async function begin(
     })
     const questions = plan.tiers.map(({ tier, policies }) => questionOf(tier, policies))
     attempt.asks(questions)
+    const revisions = new AskedRevisions()
     const asked = ask(questions, {
+      revisions,
       timeoutMs: runtime.policyTimeoutMs,
       signal,
       throwIfGone,
@@ -139,8 +143,14 @@ export async function begin(
       },
     })
     const observing = plan.observed.map(({ tier, policies }) => questionOf(tier, policies))
-    const watching = watch(observing, asked, { timeoutMs: runtime.policyTimeoutMs, signal })
+    const watching = watch(observing, asked, { timeoutMs: runtime.policyTimeoutMs, signal, revisions })
     const verdicts = isPromise(watching) ? await watching : watching
+    labelDecision(
+      draft,
+      observing.length === 0 ? questions : [...questions, ...observing],
+      revisions,
+      runtime.pseudonyms === null,
+    )
     const denials = denialsIn(plan.observed, verdicts)
     const lineageObserved = state?.observed ?? NONE
     const isObserved = denials.length > 0 || lineageObserved.length > 0

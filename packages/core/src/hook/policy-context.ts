@@ -11,16 +11,16 @@ const NO_ATTRIBUTES: JsonObject = Object.freeze({})
 
 /** What the context is made of; the same for all tiers. */
 export interface PolicyFacts {
-  /** The entry being made. */
+  /** The entry being made; or one that was, whose question is rebuilt (K-REPLAY). */
   readonly entry: KestEntry
   /** Its trust, taints and identity, recomputed (K-EFF). */
-  readonly effective: EffectiveValues
-  readonly lineage: Lineage
+  readonly effective: Pick<EffectiveValues, 'trustScore' | 'taints' | 'identity' | 'identityBy'>
+  readonly lineage: Pick<Lineage, 'length' | 'summary'>
   /** Whom pseudonyms stand for, where the request begins (K-PSEUDONYM): there policies see the clear name. */
   readonly names: Names | undefined
   /** `environment.source_type`. */
   readonly source: string
-  readonly plan: PolicyPlan
+  readonly plan: Pick<PolicyPlan, 'deviations'>
 }
 
 /** What the policies of a tier see (SPEC §7), frozen to the last member. What is the same for all tiers is made once. */

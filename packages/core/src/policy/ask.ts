@@ -5,6 +5,7 @@ import type { PolicyEngine, PolicyRequest } from './engine.js'
 import { denied, failed, judge } from './judge.js'
 import { LazyAbort } from './lazy-abort.js'
 import { outcomesOf } from './outcomes.js'
+import type { AskedRevisions } from './revision.js'
 
 /** The policies of one tier, and who decides them. */
 export interface Question {
@@ -21,6 +22,8 @@ export interface AskOptions {
   readonly throwIfGone?: () => void
   /** Told of each question whose engine allowed, in their order, with its reason. */
   readonly onAllowed?: (request: PolicyRequest, reason: string | undefined) => void
+  /** Told which texts decided (K-REVISION). */
+  readonly revisions?: AskedRevisions
 }
 
 /**
@@ -43,6 +46,8 @@ class Round {
   readonly #work = new LazyAbort()
   /** What was asked at once, by its place among the questions. */
   readonly #outcomes = new Map<number, MaybePromise<unknown>>()
+  /** What engines that have answered say of their texts, by the place of the question. */
+  readonly #revisions = new Map<number, unknown>()
   /** The question that is being judged. */
   #at = 0
   #over = false
@@ -112,7 +117,9 @@ class Round {
     try {
       const answer: MaybePromise<unknown> = engine.evaluate(request, this.#work)
       // What an engine answers may be a promise of another kind, with nothing but then().
-      return isPromise(answer) ? Promise.resolve(answer) : answer
+      if (isPromise(answer)) return Promise.resolve(answer)
+      this.#answeredBy(engine, this.#at)
+      return answer
     } catch (cause) {
       throw failed(request, cause)
     }
@@ -130,13 +137,34 @@ class Round {
     for (const [engine, own] of places) {
       const requests = Object.freeze(own.map((place) => (this.#questions[place] as Question).request))
       const outcomes = outcomesOf(engine, requests, this.#work)
-      for (const [index, place] of own.entries()) this.#outcomes.set(place, outcomes[index])
+      for (const [index, place] of own.entries()) {
+        const outcome = outcomes[index]
+        this.#outcomes.set(place, outcome)
+        if (isNativePromise(outcome)) continue
+        try {
+          this.#answeredBy(engine, place)
+        } catch (cause) {
+          const failure = Promise.reject(cause)
+          // It may not be looked at.
+          failure.catch(() => {})
+          this.#outcomes.set(place, failure)
+        }
+      }
     }
+  }
+
+  /** At once, so that what it says of its text is of the one that has answered. */
+  #answeredBy(engine: PolicyEngine, place: number): void {
+    if (engine.revision !== undefined && this.#options.revisions !== undefined)
+      this.#revisions.set(place, engine.revision())
   }
 
   #judge(answer: unknown): void {
     const request = this.#request
-    const reason = judge(answer, request)
+    const { revisions } = this.#options
+    const reason = judge(answer, request, (said) =>
+      revisions?.add(request.context.environment.policy_tier, said ?? this.#revisions.get(this.#at)),
+    )
     this.#options.onAllowed?.(request, reason)
   }
 

@@ -8,6 +8,7 @@ import type { Decision, PolicyEngine, PolicyRequest } from './engine.js'
 import { isEngine } from './is-engine.js'
 import { outcomesOf } from './outcomes.js'
 import { toReason } from './reason.js'
+import { revisionsOf } from './revision.js'
 import { SharedWork } from './shared-work.js'
 
 export interface DecisionCacheOptions {
@@ -112,6 +113,8 @@ class DecisionCache implements CachedPolicyEngine {
   #joined = 0
   /** There where the engine has it: what is asked in order is asked in order behind a cache, too. */
   readonly evaluateAll?: NonNullable<PolicyEngine['evaluateAll']>
+  /** What it ignores, and what its engine keeps back by itself. */
+  readonly withholds: readonly IgnorableField[]
   /** Remembers by itself: nobody whose question is enforced joins one that is only observed. */
   readonly aside?: DecisionCache
 
@@ -129,6 +132,7 @@ class DecisionCache implements CachedPolicyEngine {
     if (typeof clock?.now !== 'function') fail('clock: expected an object with a method now()')
     this.#engine = engine
     this.#ignored = new Set(ignore)
+    this.withholds = Object.freeze([...new Set([...ignore, ...(engine.withholds ?? [])])])
     this.#keyOf = decisionKeys(this.#ignored)
     this.#ttlMs = integer('ttlMs', ttlMs, 1)
     this.#deniedTtlMs = integer('deniedTtlMs', deniedTtlMs, 0)
@@ -247,7 +251,7 @@ class DecisionCache implements CachedPolicyEngine {
     const { policies } = request
     if (!isNativePromise(outcome)) {
       work.answered(question)
-      return this.#keep(key, policies, outcome)
+      return this.#keep(key, policies, outcome, this.#engine.revision?.())
     }
     const forget = (): void => {
       if (this.#underWay.get(key) === own) this.#underWay.delete(key)
@@ -274,9 +278,15 @@ class DecisionCache implements CachedPolicyEngine {
   }
 
   /** What is no decision goes on as it is, to be judged by who asked. */
-  #keep(key: string, policies: readonly string[], answer: boolean | Decision): boolean | Decision {
-    const decision = decisionOf(answer)
-    if (decision === undefined || key.length > MAX_KEY_LENGTH) return answer
+  #keep(
+    key: string,
+    policies: readonly string[],
+    answer: boolean | Decision,
+    revision?: unknown,
+  ): boolean | Decision {
+    const decision = decisionOf(answer, revision)
+    if (decision === undefined) return answer
+    if (key.length > MAX_KEY_LENGTH) return decision
     const allowed = decision === true || (decision !== false && decision.allow)
     const ttlMs = allowed ? this.#ttlMs : this.#deniedTtlMs
     if (ttlMs === 0) return decision
@@ -287,15 +297,28 @@ class DecisionCache implements CachedPolicyEngine {
   }
 }
 
-/** A copy that nobody can change. What cannot be read is none: questions that came with it have answers of their own. */
-function decisionOf(answer: unknown): boolean | Decision | undefined {
-  if (typeof answer === 'boolean') return answer
+/**
+ * A copy that nobody can change, with the text that decided. What cannot be read is none: questions that came with it have answers
+ * of their own.
+ *
+ * @param engineSays of its text, for an answer that does not say it itself
+ */
+function decisionOf(answer: unknown, engineSays: unknown): boolean | Decision | undefined {
+  if (typeof answer === 'boolean') {
+    const revision = revisionsOf(engineSays)
+    return revision === undefined ? answer : Object.freeze({ allow: answer, revision })
+  }
   if (typeof answer !== 'object' || answer === null) return undefined
   try {
-    const { allow, reason: words } = answer as Decision
+    const { allow, reason: words, revision: said } = answer as Decision
     if (typeof allow !== 'boolean') return undefined
     const reason = toReason(words)
-    return Object.freeze(reason === undefined ? { allow } : { allow, reason })
+    const revision = revisionsOf(said ?? engineSays)
+    return Object.freeze({
+      allow,
+      ...(reason !== undefined && { reason }),
+      ...(revision !== undefined && { revision }),
+    })
   } catch {
     return undefined
   }

@@ -1,6 +1,7 @@
 import type { DeviationRecord, JsonObject } from '../entry/entry.js'
 import type { MaybePromise } from '../maybe-promise.js'
 import type { LineageSummary } from '../passport/lineage.js'
+import type { IgnorableField } from './decision-key.js'
 
 /** Where a policy was set (F-PE-07…10), in the order of evaluation. */
 export type PolicyTier = 'enterprise' | 'platform' | 'application' | 'function'
@@ -52,6 +53,12 @@ export interface PolicyRequest {
 export interface Decision {
   readonly allow: boolean
   readonly reason?: string
+  /**
+   * Which text of the policies decided (K-REVISION): `<engine>:<scheme>:<value>`, or several where several texts have a part in it. It is
+   * signed as the label `kest.revisions`, unless it is of another form, longer than 256 characters, or more than 8. A `sha256` is
+   * computed from the text; whatever else stands there is a name that somebody chose.
+   */
+  readonly revision?: string | readonly string[]
 }
 
 /**
@@ -63,6 +70,16 @@ export interface PolicyEngine {
   readonly generation?: number
   /** Where it is asked, for the log: without credentials. */
   readonly address?: string | undefined
+  /**
+   * Which text decides now, as a {@link Decision} says it that has no `revision` of its own. For engines that answer at once: it is asked
+   * in the same turn. A decision that comes later says it itself. `undefined` where it cannot be said.
+   */
+  revision?(): string | readonly string[] | undefined
+  /**
+   * Parts of the context that it keeps from what decides, as {@link cacheDecisions} does: they are not in the digest `kest.context`, for
+   * policies were asked without them (K-CONTEXT).
+   */
+  readonly withholds?: readonly IgnorableField[]
   /** `signal` aborts when the time is up or the caller has left. */
   evaluate(
     request: PolicyRequest,

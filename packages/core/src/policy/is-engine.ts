@@ -1,6 +1,6 @@
 import type { PolicyEngine } from './engine.js'
 
-/** Whether it can be asked; one that says that it can be asked at once, or aside, and cannot, is none. */
+/** Whether it can be asked; one that says that it can be asked at once, aside, or for its revision, and cannot, is none. */
 export function isEngine(value: unknown): value is PolicyEngine {
   if (!isAsked(value)) return false
   const { aside } = value as { readonly aside?: unknown }
@@ -8,9 +8,11 @@ export function isEngine(value: unknown): value is PolicyEngine {
 }
 
 function isAsked(value: unknown): boolean {
-  const { evaluate, evaluateAll } = (value ?? {}) as {
+  const { evaluate, evaluateAll, revision } = (value ?? {}) as {
     readonly evaluate?: unknown
     readonly evaluateAll?: unknown
+    readonly revision?: unknown
   }
+  if (revision !== undefined && typeof revision !== 'function') return false
   return typeof evaluate === 'function' && (evaluateAll === undefined || typeof evaluateAll === 'function')
 }

@@ -6,6 +6,7 @@ import type { PolicyEngine } from './engine.js'
 import { denied, failed, judge } from './judge.js'
 import { LazyAbort } from './lazy-abort.js'
 import { outcomesOf } from './outcomes.js'
+import type { AskedRevisions } from './revision.js'
 import { type Turn, type Turns, turnsOf } from './turns.js'
 
 /** Bounds on the questions whose refusals are observed: time of their own. */
@@ -13,6 +14,8 @@ export interface WatchOptions {
   readonly timeoutMs: number
   /** Aborts when whoever asked has left. */
   readonly signal: AbortSignal | null
+  /** Told which texts decided (K-REVISION). */
+  readonly revisions?: AskedRevisions
 }
 
 /** As what each question would have been refused; `null` for one that was allowed. */
@@ -33,11 +36,13 @@ export class Watch {
   /** Rejects with `ERR_KEST_ABORTED` alone, when whoever asked has left. */
   readonly verdicts: MaybePromise<Verdicts>
   readonly #work = new LazyAbort()
+  readonly #revisions: AskedRevisions | undefined
   readonly #found: (PolicyDeniedError | null | undefined)[]
   /** Made for the first question that its engine does not answer at once. */
   #underWay: Set<Asked> | undefined
 
   constructor(questions: readonly Question[], options: WatchOptions) {
+    this.#revisions = options.revisions
     this.#found = questions.map(() => undefined)
     const waiting = this.#ask(questions)
     if (waiting.length === 0) this.verdicts = this.#found as Verdicts
@@ -93,7 +98,7 @@ export class Watch {
     try {
       const outcome = answered<unknown>(engine.evaluate(question.request, this.#work))
       if (isNativePromise(outcome)) return this.#settled(outcome, this.#awaited(question, place, turns))
-      verdict = verdictOn(outcome, question)
+      verdict = this.#verdictOn(outcome, { question, place }, this.#revisionOf(engine))
     } catch (cause) {
       verdict = failed(question.request, cause)
     }
@@ -109,9 +114,41 @@ export class Watch {
     for (const [index, asked] of all.entries()) {
       const outcome = outcomes[index]
       if (isNativePromise(outcome)) waiting.push(this.#settled(outcome, asked))
-      else this.#answered(asked, verdictOn(outcome, asked.question))
+      else this.#answeredAtOnce(engine, outcome, asked)
     }
     return waiting
+  }
+
+  #answeredAtOnce(engine: PolicyEngine, outcome: unknown, asked: Asked): void {
+    let verdict: PolicyDeniedError | null
+    try {
+      verdict = this.#verdictOn(outcome, asked, this.#revisionOf(engine))
+    } catch (cause) {
+      verdict = failed(asked.question.request, cause)
+    }
+    this.#answered(asked, verdict)
+  }
+
+  /** Of an engine that has just answered. */
+  #revisionOf(engine: PolicyEngine): unknown {
+    return this.#revisions === undefined ? undefined : engine.revision?.()
+  }
+
+  #verdictOn(
+    answer: unknown,
+    { question: { request }, place }: Pick<Asked, 'question' | 'place'>,
+    revision?: unknown,
+  ): PolicyDeniedError | null {
+    try {
+      judge(answer, request, (said) => {
+        // What comes late changes no verdict, and is on no record.
+        if (this.#found[place] === undefined)
+          this.#revisions?.add(request.context.environment.policy_tier, said ?? revision)
+      })
+      return null
+    } catch (error) {
+      return error as PolicyDeniedError
+    }
   }
 
   #awaited(question: Question, place: number, turns: Turns): Asked {
@@ -151,7 +188,7 @@ export class Watch {
   async #settled(outcome: Promise<unknown>, asked: Asked): Promise<void> {
     let verdict: PolicyDeniedError | null
     try {
-      verdict = verdictOn(await outcome, asked.question)
+      verdict = this.#verdictOn(await outcome, asked)
     } catch (cause) {
       verdict = failed(asked.question.request, cause)
     }
@@ -181,12 +218,3 @@ function isLate(verdict: PolicyDeniedError | null): boolean {
 }
 
 const NOT_ASKED = 'it is late, or too many questions that are only observed are under way'
-
-function verdictOn(answer: unknown, { request }: Question): PolicyDeniedError | null {
-  try {
-    judge(answer, request)
-    return null
-  } catch (error) {
-    return error as PolicyDeniedError
-  }
-}

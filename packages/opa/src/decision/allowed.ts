@@ -11,6 +11,15 @@ export function alsoAllowed(
   return { allow: true, reason: before === true ? said : `${before.reason}; ${said}` }
 }
 
+/** A decision with the texts that it came from; as it is, where these are not known. */
+export function decidedBy(
+  decision: true | Decision,
+  revision: readonly string[] | undefined,
+): true | Decision {
+  if (revision === undefined) return decision
+  return decision === true ? { allow: true, revision } : { ...decision, revision }
+}
+
 export function isDenied(decision: true | Decision): boolean {
   return decision !== true && !decision.allow
 }

@@ -7,7 +7,7 @@ import {
   type PolicyEngine,
   type PolicyRequest,
 } from '@kest/core'
-import { alsoAllowed, isDenied } from '../decision/allowed.js'
+import { alsoAllowed, decidedBy, isDenied } from '../decision/allowed.js'
 import { UNDEFINED } from '../decision/read-decision.js'
 import { denial, undecided } from '../decision/refusal.js'
 import { PLAN_PACKAGE } from '../plans/format.js'
@@ -21,12 +21,16 @@ import { type Answer, exchange } from './exchange.js'
 import { hasQueries, known } from './known.js'
 import { type OPAOptions, type ResolvedOPAOptions, resolveOptions } from './options.js'
 import { parseObject } from './parse-object.js'
+import { type Answered, PROVENANCE, revisionOf, together } from './provenance.js'
 import { documentsOf, queryOf, reference } from './query.js'
 
 /** So much of the time a plan has for itself; behind it, each policy is asked alone as well. */
 const PLAN_SHARE = 0.5
 /** Who leaves a plan unanswered for longer says something of it. */
 const IMPATIENT_MS = 100
+
+/** Who guards an OPA may let no parameter through. */
+const BARRED = '; does what guards it let the parameter "provenance" through? provenance: false asks without'
 
 /** That an earlier policy decided. */
 const NOT_NEEDED = new Error('an earlier policy decided')
@@ -39,6 +43,9 @@ const NOT_NEEDED = new Error('an earlier policy decided')
  * No answer is asked for again (SPEC §11.1). A question whose connection had been kept open, and is closed before a byte of an
  * answer has come, is asked once more on a new one, within the same time. All that is asked at once ends within `timeoutMs`,
  * and when whoever asked has left. It has a pool of connections of its own, which carries no passport.
+ *
+ * OPA says of each decision which bundles it has come from, and the decision has that as its `revision`: `opa:bundle:<name>@<revision>`,
+ * a name that the bundle's author chose. There is none where a bundle has no revision, and where policies are in no bundle.
  *
  * Who reaches an unprotected OPA can rewrite its policies: let it listen on a Unix socket or the loopback, or ask for a token
  * or a client certificate.
@@ -194,8 +201,11 @@ export class OPAPolicyEngine implements PolicyEngine {
     })
     const inTime = Promise.race([answer, late])
     const outcomes = requests.map(async (request, question) => {
-      const judged = (documents: Documents): true | Decision =>
-        this.#judgeAll(request, documents[question] as readonly unknown[])
+      const judged = ({ documents, revision }: PlannedDocuments): true | Decision =>
+        this.#judgeAll(
+          request,
+          (documents[question] as readonly unknown[]).map((document) => ({ document, revision })),
+        )
       const documents = await inTime
       if (documents !== null) {
         deadline.letGo()
@@ -232,17 +242,21 @@ export class OPAPolicyEngine implements PolicyEngine {
     requests: readonly PolicyRequest[],
     textOf: (context: PolicyContext) => string,
     scope: Scope,
-  ): Promise<Documents | null> {
+  ): Promise<PlannedDocuments | null> {
     const since = performance.now()
-    const path = `/v1/data/${PLAN_PACKAGE}/${plan.name}`
+    const path = `/v1/data/${PLAN_PACKAGE}/${plan.name}${this.#query}`
     try {
       const body = `{"input":{"contexts":[${requests.map(({ context }) => textOf(context)).join(',')}]}}`
       const { status, text } = await this.#exchange({ method: 'POST', path, body }, scope)
       const document = status === 200 ? parseObject(text) : undefined
       const found = document !== undefined && Object.hasOwn(document, 'result')
       const documents = found ? readPlanAnswer(document['result'], plan.name, plan.combination) : null
-      if (documents === null) plan.is(document === undefined || found ? 'failed' : 'absent')
-      return documents
+      if (documents === null) {
+        plan.is(document === undefined || found ? 'failed' : 'absent')
+        return null
+      }
+      const mapped = requests.some(({ policies }) => policies.some(this.#options.isMapped))
+      return { documents, revision: revisionOf(document?.['provenance'], mapped) }
     } catch {
       // That whoever asked has left says nothing of the plan, unless he had waited for it. The policies alone say what is wrong.
       if (!scope.over || performance.now() - since > IMPATIENT_MS) plan.is('failed')
@@ -279,40 +293,52 @@ export class OPAPolicyEngine implements PolicyEngine {
       return document
     })
     let decision: true | Decision = true
+    const looked: Answered[] = []
     for (const [index, policy] of policies.entries()) {
-      decision = this.#judge(policy, await documents[index], request, decision)
+      const answer = (await documents[index]) as Answered
+      looked.push(answer)
+      decision = this.#judge(policy, answer.document, request, decision)
       if (isDenied(decision)) break
     }
-    return decision
+    return decidedBy(decision, together(looked))
   }
 
   async #askTogether(request: PolicyRequest, input: string, scope: Scope): Promise<true | Decision> {
     const { policies } = request
     const query = JSON.stringify(queryOf(policies.map(this.#options.pathOf)))
     const question = { policies, path: '/v1/query', body: `{"query":${query},"input":${input}}` }
-    const documents = documentsOf(await this.#ask(question, request, scope), policies.length)
+    const documents = documentsOf((await this.#ask(question, request, scope))['result'], policies.length)
     if (documents === undefined) {
       throw undecided('ERR_KEST_ENGINE_ANSWER', policies, 'its answer is none to the query', request)
     }
     if (documents === null) return denial(policies.join(', '), UNDEFINED)
-    return this.#judgeAll(request, documents)
+    return this.#judgeAll(
+      request,
+      documents.map((document) => ({ document, revision: undefined })),
+    )
   }
 
-  #judgeAll(request: PolicyRequest, documents: readonly unknown[]): true | Decision {
+  #judgeAll(request: PolicyRequest, answers: readonly Answered[]): true | Decision {
     let decision: true | Decision = true
     for (const [index, policy] of request.policies.entries()) {
-      decision = this.#judge(policy, documents[index], request, decision)
+      decision = this.#judge(policy, answers[index]?.document, request, decision)
       if (isDenied(decision)) break
     }
-    return decision
+    return decidedBy(decision, together(answers))
   }
 
-  async #document(policy: string, body: string, request: PolicyRequest, scope: Scope): Promise<unknown> {
-    const path = dataPath(this.#options.pathOf(policy))
-    return await this.#ask({ policies: [policy], path, body }, request, scope)
+  async #document(policy: string, body: string, request: PolicyRequest, scope: Scope): Promise<Answered> {
+    const { pathOf, isMapped } = this.#options
+    const path = dataPath(pathOf(policy)) + this.#query
+    const { result, provenance } = await this.#ask({ policies: [policy], path, body }, request, scope)
+    return { document: result, revision: revisionOf(provenance, isMapped(policy)) }
   }
 
-  /** @returns `result`, whatever it is */
+  get #query(): string {
+    return this.#options.provenance ? PROVENANCE : ''
+  }
+
+  /** @returns what OPA says, whatever `result` is */
   async #ask(
     {
       policies,
@@ -321,7 +347,7 @@ export class OPAPolicyEngine implements PolicyEngine {
     }: { readonly policies: readonly string[]; readonly path: string; readonly body: string },
     request: PolicyRequest,
     scope: Scope,
-  ): Promise<unknown> {
+  ): Promise<Readonly<Record<string, unknown>>> {
     let answer: Answer
     try {
       answer = await this.#exchange({ method: 'POST', path, body }, scope)
@@ -335,13 +361,15 @@ export class OPAPolicyEngine implements PolicyEngine {
       )
     }
     if (answer.status !== 200) {
-      throw undecided('ERR_KEST_ENGINE', policies, `OPA answered ${answer.status}`, request)
+      const refused = (answer.status === 401 || answer.status === 403) && path.endsWith(PROVENANCE)
+      const why = `OPA answered ${answer.status}${refused ? BARRED : ''}`
+      throw undecided('ERR_KEST_ENGINE', policies, why, request)
     }
     const document = parseObject(answer.text)
     if (document === undefined) {
       throw undecided('ERR_KEST_ENGINE_ANSWER', policies, 'OPA answered no JSON object', request)
     }
-    return Object.hasOwn(document, 'result') ? document['result'] : undefined
+    return document
   }
 
   async #exchange(
@@ -372,6 +400,12 @@ export class OPAPolicyEngine implements PolicyEngine {
     }
     return decision.allow ? alsoAllowed(before, policy, decision.reason) : denial(policy, decision.reason)
   }
+}
+
+/** What a plan has answered. */
+interface PlannedDocuments {
+  readonly documents: Documents
+  readonly revision: readonly string[] | undefined
 }
 
 function dataPath(path: string): string {

@@ -36,6 +36,12 @@ export interface OPAOptions {
    * again, default 10,000. Default `false`.
    */
   readonly plans?: boolean | { readonly retryMs?: number }
+  /**
+   * Whether OPA is asked which bundles each decision has come from (`provenance=true`), so that entries have them as the label
+   * `kest.revisions` (K-REVISION). Whoever guards OPA must let that parameter through. Not with `batch`: OPA says it of single
+   * documents alone. Default `true`.
+   */
+  readonly provenance?: boolean
   /** For all that is asked at once, milliseconds. Default 1,000. */
   readonly timeoutMs?: number
   /** Bytes of an answer. Default 65,536. */
@@ -53,6 +59,9 @@ export interface ResolvedOPAOptions {
   readonly authorization: () => MaybePromise<string | null>
   readonly connect: buildConnector.connector | buildConnector.BuildOptions
   readonly batch: boolean
+  readonly provenance: boolean
+  /** Whether a policy is another document than that of its name, or a part of it. */
+  readonly isMapped: (policy: string) => boolean
   /** `null` where there are no plans. */
   readonly planRetryMs: number | null
   readonly timeoutMs: number
@@ -71,6 +80,7 @@ const KNOWN = [
   'decisionPath',
   'batch',
   'plans',
+  'provenance',
   'timeoutMs',
   'maxAnswerBytes',
   'connections',
@@ -84,17 +94,21 @@ const TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/
 /** @throws {KestConfigError} */
 export function resolveOptions(options: OPAOptions): ResolvedOPAOptions {
   assertOptions(WHERE, options, KNOWN)
-  const { paths, decisionPath, batch = false } = options
+  const { paths, decisionPath, batch = false, provenance = true } = options
   if (typeof batch !== 'boolean') throw new KestConfigError(`${WHERE}.batch: expected a boolean`)
+  if (typeof provenance !== 'boolean') throw new KestConfigError(`${WHERE}.provenance: expected a boolean`)
+  const pathOf = createPathOf(WHERE, paths)
   const socketPath = options.socketPath === undefined ? undefined : toSocketPath(options.socketPath)
   return {
     url: toUrl(options.url),
     socketPath,
-    pathOf: createPathOf(WHERE, paths),
+    pathOf,
     readerOf: createReaderOf(decisionPath),
     authorization: createAuthorization(options.token),
     connect: connectorOf(options, socketPath),
     batch,
+    provenance,
+    isMapped: (policy) => pathOf(policy) !== policy || isWithin(decisionPath, policy),
     planRetryMs: toPlanRetryMs(options.plans ?? false),
     timeoutMs: toInteger(`${WHERE}.timeoutMs`, options.timeoutMs ?? 1_000, 1, LONGEST_MS),
     maxAnswerBytes: toInteger(`${WHERE}.maxAnswerBytes`, options.maxAnswerBytes ?? 65_536, 1),
@@ -139,6 +153,12 @@ function createReaderOf(decisionPath: OPAOptions['decisionPath']): (policy: stri
     Object.entries(decisionPath).map(([policy, path]) => [policy, createDecisionReader(WHERE, path)]),
   )
   return (policy) => readers.get(policy) ?? standard
+}
+
+/** Whether the decision of a policy is a part of its document that is named. */
+function isWithin(decisionPath: OPAOptions['decisionPath'], policy: string): boolean {
+  if (typeof decisionPath === 'string') return decisionPath !== ''
+  return decisionPath !== undefined && Object.hasOwn(decisionPath, policy)
 }
 
 function createAuthorization(token: OPAOptions['token']): () => MaybePromise<string | null> {

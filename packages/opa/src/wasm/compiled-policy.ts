@@ -43,6 +43,8 @@ export interface PolicySurroundings {
   readonly data: string
   readonly builtins: Readonly<Record<string, Builtin>>
   readonly maxMemoryBytes: number
+  /** Stands in for functions that the policies call, and that are not there. Without it such policies are refused. */
+  readonly standIn?: (name: string) => Builtin
 }
 
 /**
@@ -58,10 +60,16 @@ export class CompiledPolicy {
   #exports: Exports
   #memory: Buffer
   #broken = false
+  /** Functions that the policies call and that are not in the module. */
+  readonly called: readonly string[]
 
   /** @throws {KestConfigError} when it is of another ABI, needs functions that are not there, or does not fit */
-  constructor(module: WebAssembly.Module, { data, builtins, maxMemoryBytes }: PolicySurroundings) {
+  constructor(
+    module: WebAssembly.Module,
+    { data, builtins: given, maxMemoryBytes, standIn }: PolicySurroundings,
+  ) {
     const maximum = Math.floor(maxMemoryBytes / PAGE_BYTES)
+    let builtins = given
     this.#make = () => {
       const policy = loadWithin(module, maximum, builtins)
       const { buffer, byteOffset, byteLength } = new TextEncoder().encode(data)
@@ -78,17 +86,20 @@ export class CompiledPolicy {
     }
     this.#exports = exportsOf(this.#policy)
     this.#memory = Buffer.from(this.#policy.mem.buffer)
-    const called = this.#builtins()
-    const unlike = called.filter((name) => UNLIKE.includes(name))
+    this.called = this.#builtins()
+    const unlike = this.called.filter((name) => UNLIKE.includes(name))
     if (unlike.length > 0) {
       throw new KestConfigError(`the policies call ${unlike.join(', ')}, which is not that of OPA here`)
     }
-    const missing = called.filter((name) => !BROUGHT.includes(name) && !Object.hasOwn(builtins, name))
-    if (missing.length > 0) {
+    const missing = this.called.filter((name) => !BROUGHT.includes(name) && !Object.hasOwn(given, name))
+    if (missing.length === 0) return
+    if (standIn === undefined) {
       throw new KestConfigError(
         `the policies call ${missing.join(', ')}, which the option "builtins" does not have`,
       )
     }
+    builtins = { ...given, ...Object.fromEntries(missing.map((name) => [name, standIn(name)])) }
+    this.#renew()
   }
 
   /** Paths that can be asked for, sorted. */

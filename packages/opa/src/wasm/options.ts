@@ -12,6 +12,7 @@ import { createPathOf, type PolicyPaths } from '../decision/policy-paths.js'
 import { createDecisionReader, type DecisionReader } from '../decision/read-decision.js'
 import { LONGEST_MS, toInteger } from '../options.js'
 import { FIXED_BUILTINS } from './compiled-policy.js'
+import type { AskedAs } from './revision.js'
 import type { Builtin } from './time-builtins.js'
 
 export interface RegoWasmOptions {
@@ -51,6 +52,8 @@ export interface ResolvedRegoWasmOptions {
   readonly clock: Clock
   /** Those that `paths` names. */
   readonly required: readonly string[]
+  /** As which the policies are asked. */
+  readonly askedAs: AskedAs
 }
 
 const WHERE = 'RegoWasmEngine'
@@ -103,5 +106,10 @@ export function resolveOptions(
     logger,
     clock,
     required: typeof paths === 'object' ? Object.keys(paths) : [],
+    askedAs: {
+      paths: typeof paths === 'function' ? 'function' : { ...paths },
+      decisionPath: decisionPath ?? '',
+      builtins: Object.keys(builtins),
+    },
   }
 }

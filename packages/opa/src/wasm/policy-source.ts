@@ -2,6 +2,7 @@ import { types } from 'node:util'
 import { type JsonObject, KestConfigError, readRegularFile } from '@kest/core'
 import { mergeData } from './merge-data.js'
 import { parseData, readBundle } from './read-bundle.js'
+import type { PolicyText } from './revision.js'
 
 /** Of the policies, or of the data beside them: as many as a bundle may have once it is unpacked. */
 const MAX_BYTES = 128 * 1024 * 1024
@@ -11,6 +12,10 @@ export interface ReadPolicies {
   readonly module: WebAssembly.Module
   /** JSON. */
   readonly data: string
+  /** What both were made of. */
+  readonly text: PolicyText
+  /** What the bundle is called, by who built it. */
+  readonly bundleRevision: string | null
 }
 
 /** Where policies and data come from, and what was read there last, be it any good or not. */
@@ -56,7 +61,13 @@ export class PolicySource {
     const module = await WebAssembly.compile(bundle.wasm).catch((cause: unknown) => {
       throw new KestConfigError(`${nameOf(this.#policies)}: ${String(cause)}`, { cause })
     })
-    return { module, data: JSON.stringify(mergeData(bundle.data, beside)) }
+    const merged = mergeData(bundle.data, beside)
+    return {
+      module,
+      data: JSON.stringify(merged),
+      text: { wasm: bundle.wasm, data: merged },
+      bundleRevision: bundle.revision,
+    }
   }
 }
 

@@ -6,6 +6,8 @@ import { parseTar } from 'nanotar'
 export interface PolicyBundle {
   readonly wasm: Uint8Array<ArrayBuffer>
   readonly data: JsonObject
+  /** As its manifest names it (`opa build --revision`); `null` where it does not. */
+  readonly revision: string | null
 }
 
 /** Bytes of a bundle once it is unpacked. */
@@ -20,7 +22,7 @@ const WASM = [0x00, 0x61, 0x73, 0x6d]
  * @throws {KestConfigError} when it is neither
  */
 export function readBundle(bytes: Uint8Array): PolicyBundle {
-  if (startsWith(bytes, WASM)) return { wasm: new Uint8Array(bytes), data: {} }
+  if (startsWith(bytes, WASM)) return { wasm: new Uint8Array(bytes), data: {}, revision: null }
   if (!startsWith(bytes, GZIP)) throw new KestConfigError('neither WebAssembly nor a bundle of OPA (.tar.gz)')
   const files = filesOf(bytes)
   const modules = [...files].filter(([name]) => name.endsWith('.wasm'))
@@ -31,7 +33,17 @@ export function readBundle(bytes: Uint8Array): PolicyBundle {
   if (modules.length > 1)
     throw new KestConfigError(`the bundle has ${modules.length} modules; one is expected`)
   const data = files.get('data.json')
-  return { wasm: new Uint8Array(module[1]), data: data === undefined ? {} : parseData(data) }
+  return {
+    wasm: new Uint8Array(module[1]),
+    data: data === undefined ? {} : parseData(data),
+    revision: revisionIn(files.get('.manifest')),
+  }
+}
+
+function revisionIn(manifest: Uint8Array | undefined): string | null {
+  if (manifest === undefined) return null
+  const { revision } = parseData(manifest)
+  return typeof revision === 'string' && revision !== '' ? revision : null
 }
 
 /** @throws {KestConfigError} for anything but a JSON object in UTF-8 */

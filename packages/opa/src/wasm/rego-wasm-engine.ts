@@ -6,11 +6,12 @@ import {
   type PolicyEngine,
   type PolicyRequest,
 } from '@kest/core'
-import { alsoAllowed } from '../decision/allowed.js'
-import { denial, undecided } from '../decision/refusal.js'
+import { undecided } from '../decision/refusal.js'
 import { CompiledPolicy } from './compiled-policy.js'
+import { decide } from './decide.js'
 import { type RegoWasmOptions, type ResolvedRegoWasmOptions, resolveOptions } from './options.js'
 import { PolicySource, type ReadPolicies } from './policy-source.js'
+import { revisionOf } from './revision.js'
 import { createTimeBuiltins } from './time-builtins.js'
 
 /**
@@ -37,6 +38,7 @@ export class RegoWasmEngine implements PolicyEngine {
   #now = 0
   #taken: Promise<void> = Promise.resolve()
   #policies: CompiledPolicy
+  #revision: string | undefined
   #timer: NodeJS.Timeout | undefined
   #reloads = 0
   #error: KestError | null = null
@@ -51,6 +53,7 @@ export class RegoWasmEngine implements PolicyEngine {
       builtins: { ...createTimeBuiltins(() => this.#now), ...builtins },
     }
     this.#policies = this.#make(read)
+    this.#revision = this.#revisionOf(read, this.#policies)
     this.#lookAgain()
   }
 
@@ -75,31 +78,23 @@ export class RegoWasmEngine implements PolicyEngine {
   }
 
   evaluate(request: PolicyRequest): true | Decision {
-    const { policies, context } = request
+    const { policies } = request
     if (this.#closed) throw undecided('ERR_KEST_ENGINE', policies, 'the engine was closed', request)
     this.#now = this.#options.clock.now()
-    const compiled = this.#policies
-    const input = JSON.stringify(context)
-    const question = guard(policies, request, () => compiled.ask(input))
-    let allowed: true | Decision = true
-    for (const policy of policies) {
-      const entrypoint = compiled.entrypoint(this.#options.pathOf(policy))
-      if (entrypoint === undefined) return denial(policy, 'there is no such policy')
-      const document = guard([policy], request, () => question(entrypoint))
-      if (document === true) continue
-      const decision = this.#options.read(document)
-      if (decision === null) {
-        throw undecided('ERR_KEST_ENGINE_ANSWER', [policy], 'its document is no decision', request)
-      }
-      if (!decision.allow) return denial(policy, decision.reason)
-      allowed = alsoAllowed(allowed, policy, decision.reason)
-    }
-    return allowed
+    return decide(this.#policies, this.#options, request)
   }
 
   /** Paths that policies can have, sorted. */
   get entrypoints(): readonly string[] {
     return this.#policies.entrypoints
+  }
+
+  /**
+   * The text that decides now (K-REVISION): `rego-wasm:sha256:…`, a digest of module and data, and of what `paths`, `decisionPath` and
+   * the names of `builtins` were given. `undefined` where it cannot be said: `paths` are a function, or there is half of a surrogate pair in the data.
+   */
+  revision(): string | undefined {
+    return this.#revision
   }
 
   /** Counts the changes that took effect, so that a cache of decisions asks anew after each. */
@@ -144,6 +139,12 @@ export class RegoWasmEngine implements PolicyEngine {
     return policies
   }
 
+  #revisionOf({ text }: ReadPolicies, { called }: CompiledPolicy): string | undefined {
+    const { askedAs } = this.#options
+    const builtins = askedAs.builtins.filter((name) => called.includes(name))
+    return revisionOf(text, { ...askedAs, builtins })
+  }
+
   /** One after the other, so that what was read last counts. */
   #take(read: () => Promise<ReadPolicies | undefined>): Promise<void> {
     const taken = this.#taken.then(() => this.#takeNow(read))
@@ -155,7 +156,9 @@ export class RegoWasmEngine implements PolicyEngine {
     try {
       const change = await read()
       if (change === undefined) return
-      this.#policies = this.#make(change)
+      const policies = this.#make(change)
+      this.#revision = this.#revisionOf(change, policies)
+      this.#policies = policies
     } catch (error) {
       this.#error = error as KestError
       throw error
@@ -186,14 +189,5 @@ export class RegoWasmEngine implements PolicyEngine {
       )
     }
     this.#timer = setTimeout(look, reloadMs).unref()
-  }
-}
-
-/** @throws {PolicyDeniedError} `ERR_KEST_ENGINE`, for whatever is thrown */
-function guard<T>(policies: readonly string[], request: PolicyRequest, ask: () => T): T {
-  try {
-    return ask()
-  } catch (cause) {
-    throw undecided('ERR_KEST_ENGINE', policies, (cause as Error).message, request, cause)
   }
 }

@@ -6,6 +6,8 @@ import { onTestFinished } from 'vitest'
 export interface Asked {
   readonly method: string
   readonly path: string
+  /** What is behind the path, with its question mark. */
+  readonly query: string
   readonly authorization: string | undefined
   readonly body: unknown
   /** Resolves when whoever asked has gone before the answer was whole. */
@@ -33,9 +35,11 @@ export async function scriptedOpa(
       })
     })
     const come = (text: string): void => {
+      const [, path = '', query = ''] = /^([^?]*)(.*)$/s.exec(request.url ?? '') ?? []
       const question = {
         method: request.method ?? '',
-        path: request.url ?? '',
+        path,
+        query,
         authorization: request.headers.authorization,
         body: text === '' ? null : JSON.parse(text),
         abandoned,
