@@ -395,6 +395,8 @@ describe('options of messages', () => {
     ['an operation without a policy', { operation: {} }],
     ['an operation with a name', { operation: { policy: 'test', operation: 'mine' } }],
     ['an origin without a score', { operation: { policy: 'test', origin: 'nowhere' } }],
+    ['names of places that are no function', { operation: { policy: 'test' }, pattern: 'orders' }],
+    ['names of places without an operation', { pattern: (from: string) => from }],
     ['a batch without an operation', { batch: { policy: 'test' } }],
     [
       'somebody who acts in a batch',

@@ -7,13 +7,21 @@ import type { BatchOperation, MessageOperation, MessagesOptions } from './messag
 
 const ACTING = ['user', 'agent', 'task']
 
+/** Places are few; but where senders name them, as subjects of NATS, there is no end of them. */
+const MAX_KNOWN = 1_000
+
 /** The operations that messages are handled by, one for each place where they are read. */
 export class MessageOperations {
   readonly #one: (from: string) => OperationDefinition
   readonly #batch: (from: string) => OperationDefinition
+  readonly #patternOf: (from: string) => string
 
   /** @throws {KestConfigError} for options that are wrong; for those of a function, when it is asked */
-  constructor({ operation, batch }: Pick<MessagesOptions, 'operation' | 'batch'>, origins: OriginMap) {
+  constructor(
+    { operation, batch, pattern }: Pick<MessagesOptions, 'operation' | 'batch' | 'pattern'>,
+    origins: OriginMap,
+  ) {
+    this.#patternOf = patternsBy(pattern)
     const optionsOf = (from: string): MessageOperation => {
       if (operation === undefined)
         throw new KestConfigError('messages.operation: needed where messages are received')
@@ -35,11 +43,11 @@ export class MessageOperations {
   }
 
   of(from: string): OperationDefinition {
-    return this.#one(from)
+    return this.#one(this.#patternOf(from))
   }
 
   ofBatch(from: string): OperationDefinition {
-    return this.#batch(from)
+    return this.#batch(this.#patternOf(from))
   }
 }
 
@@ -55,9 +63,22 @@ function byPlace<Args extends unknown[]>(
     if (definition === undefined) {
       definition = new RouteOperations<Args>(where, optionsOf(from)).named(`${verb} ${from}`)
       definition.assertOrigin(origins)
+      const [oldest] = known.size < MAX_KNOWN ? [] : known.keys()
+      if (oldest !== undefined) known.delete(oldest)
       known.set(from, definition)
     }
     return definition
+  }
+}
+
+function patternsBy(pattern: MessagesOptions['pattern']): (from: string) => string {
+  if (pattern === undefined) return (from) => from
+  if (typeof pattern !== 'function')
+    throw new KestConfigError('messages.pattern: expected a function of the URI where a message was read')
+  return (from) => {
+    const name: unknown = pattern(from)
+    if (typeof name === 'string' && name !== '') return name
+    throw new KestConfigError(`messages.pattern: expected a text for ${from}, got ${typeof name}`)
   }
 }
 

@@ -16,7 +16,8 @@ export type BatchOperation = Omit<
 /** How messages are judged, handled and sent. Every default is the strict one. */
 export interface MessagesOptions extends MessageListenerOptions {
   /**
-   * What handling a message is, for all queues and topics or by the URI of each; its name is `receive <URI>`. Needed where messages
+   * What handling a message is, for all queues and topics or by the URI of each; its name is `receive <URI>`, or what `pattern` makes
+   * of it. Needed where messages
    * are received: without it they are only sent, and nothing else but `propagateTo`, `binding` and `maxAgeMs` means anything.
    */
   readonly operation?: MessageOperation | ((from: string) => MessageOperation) | undefined
@@ -25,6 +26,12 @@ export interface MessagesOptions extends MessageListenerOptions {
    * context then names nobody unless all messages agree.
    */
   readonly batch?: BatchOperation | ((from: string) => BatchOperation) | undefined
+  /**
+   * What operations call the place where a message was read, of its URI; `operation` and `batch` are asked by it, too. Names of
+   * operations must be few: where those of places hold ids, as subjects of NATS may, this answers what they have in common.
+   * Default: the URI itself.
+   */
+  readonly pattern?: ((from: string) => string) | undefined
   /** Queues and topics whose messages carry the passport (K-SCOPE). Default: none. */
   readonly propagateTo?: MessageScope | undefined
   /**
@@ -38,6 +45,7 @@ export interface MessagesOptions extends MessageListenerOptions {
 export interface SplitMessagesOptions {
   readonly operation: MessagesOptions['operation']
   readonly batch: MessagesOptions['batch']
+  readonly pattern: MessagesOptions['pattern']
   readonly propagateTo: MessagesOptions['propagateTo']
   /** Of what is sent. */
   readonly binding: 'none' | 'message'
@@ -55,7 +63,7 @@ const DEFAULT_MAX_AGE_MS = 86_400_000
 export function splitMessagesOptions(options: MessagesOptions): SplitMessagesOptions {
   if (typeof options !== 'object' || options === null)
     throw new KestConfigError('messages: expected an object of options')
-  const { operation, batch, propagateTo, ...rules } = options
+  const { operation, batch, pattern, propagateTo, ...rules } = options
   const { binding = 'none', maxAgeMs = DEFAULT_MAX_AGE_MS, maxStateMs = maxAgeMs, ...rest } = rules
   if (binding !== 'none' && binding !== 'message')
     throw new KestConfigError('messages.binding: expected one of none, message')
@@ -68,10 +76,10 @@ export function splitMessagesOptions(options: MessagesOptions): SplitMessagesOpt
       throw new KestConfigError(
         `messages: unknown option "${idle}", or one of receiving, which needs an operation; of sending there are: ${SENDING.join(', ')}`,
       )
-    return { operation, batch, propagateTo, binding, maxAgeMs, listener: null }
+    return { operation, batch, pattern, propagateTo, binding, maxAgeMs, listener: null }
   }
   const isEdge = options.origin !== undefined && options.acceptLineage !== true
   // What an edge receives is bound by nothing; what it sends may be.
   const listener = isEdge ? { ...rest, maxStateMs } : { ...rest, binding, maxAgeMs, maxStateMs }
-  return { operation, batch, propagateTo, binding, maxAgeMs, listener }
+  return { operation, batch, pattern, propagateTo, binding, maxAgeMs, listener }
 }

@@ -234,6 +234,29 @@ describe('receiving a message', () => {
     expect(asked).toMatchObject({ subject: { user: 'alice' }, object: { id: 'order 7' } })
   })
 
+  it('names the operation by what places have in common, and asks for it by that', async () => {
+    const world = new MessageWorld()
+    const asked: string[] = []
+    const reader = world.reader({
+      pattern: (from) => from.replace(/[^/]+$/, '*'),
+      operation: (place) => {
+        asked.push(place)
+        return { policy: 'test' }
+      },
+    })
+    for (const place of ['kafka://main/orders', 'kafka://main/refunds']) {
+      const { entry } = await reader.receive({ ...inbound(await world.send()), from: place })
+      expect(entry.entry.operation).toBe('receive kafka://main/*')
+    }
+    expect(asked).toEqual(['kafka://main/*'])
+  })
+
+  it('refuses a message whose place has no name', async () => {
+    const world = new MessageWorld()
+    const reader = world.reader({ pattern: () => '' })
+    expect(await refusal(reader.receive(inbound(await world.send())))).toBe('ERR_KEST_CONFIG')
+  })
+
   it('K-TRACE repeats the trace of the passport', async () => {
     const world = new MessageWorld()
     const state = await world.request()
