@@ -33,6 +33,8 @@ export interface TimeFigure extends Described {
     readonly subject: Work
     /** With `added`: the same as either, without what it adds. */
     readonly without?: { readonly floor: Work; readonly subject: Work }
+    /** Takes back what it has changed for the whole process, such as a patch. Called once. */
+    readonly end?: () => void
   }>
 }
 

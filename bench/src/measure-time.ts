@@ -17,7 +17,18 @@ const MOST_REPEATED = 3
  * alike. A round adds up many slices, and so holds its share of garbage collections, which a single slice mostly misses.
  */
 export async function measureTime(figure: TimeFigure, plan: Plan): Promise<Measurement> {
-  const { floor, subject, without } = await figure.prepare()
+  const { end, ...prepared } = await figure.prepare()
+  try {
+    return await measured(prepared, plan)
+  } finally {
+    end?.()
+  }
+}
+
+async function measured(
+  { floor, subject, without }: Awaited<ReturnType<TimeFigure['prepare']>>,
+  plan: Plan,
+): Promise<Measurement> {
   const works = without === undefined ? [floor, subject] : [floor, subject, without.floor, without.subject]
   await warmUp(works, plan)
   const each: number[] = []

@@ -20,16 +20,19 @@ type Send = (url: string) => Promise<void>
 const native = { request: http.request, addRequest: Reflect.get(http.Agent.prototype, 'addRequest') }
 
 export const httpPatched: TimeFigure = clientFigure('patchHttp', (rule) => {
-  patchHttp(rule)
-  return byHttp(http.request, new http.Agent(KEPT))
+  const end = patchHttp(rule)
+  return { send: byHttp(http.request, new http.Agent(KEPT)), end }
 })
 
-export const httpAgent: TimeFigure = clientFigure('createKestAgent', (rule) =>
-  byHttp(native.request, createKestAgent(bareAgent(), rule)),
-)
+export const httpAgent: TimeFigure = clientFigure('createKestAgent', (rule) => ({
+  send: byHttp(native.request, createKestAgent(bareAgent(), rule)),
+}))
 
 /** What a passport on each request takes, beside the same request without. */
-function clientFigure(name: string, sending: (rule: PropagationRule) => Send): TimeFigure {
+function clientFigure(
+  name: string,
+  sending: (rule: PropagationRule) => { readonly send: Send; readonly end?: () => void },
+): TimeFigure {
   return {
     group: 'propagate',
     name: `${name} adds, ${AT_ONCE} requests at once`,
@@ -48,9 +51,11 @@ function clientFigure(name: string, sending: (rule: PropagationRule) => Send): T
           kest.run(state, () =>
             Promise.all(Array.from({ length: AT_ONCE }, () => send(`${origin}/orders/1`))),
           )
+      const { send, end } = sending(rule)
       return {
+        ...(end && { end }),
         floor: atOnce(byUndici(withKest(new Agent({ connections: AT_ONCE }), rule))),
-        subject: atOnce(sending(rule)),
+        subject: atOnce(send),
         without: {
           floor: atOnce(byUndici(new Agent({ connections: AT_ONCE }))),
           subject: atOnce(byHttp(native.request, bareAgent())),

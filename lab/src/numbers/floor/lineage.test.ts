@@ -1,4 +1,5 @@
-import { createFunctionEngine, createKest } from '@kest/core'
+import { createHash } from 'node:crypto'
+import { createKest, type PolicyEngine } from '@kest/core'
 import { createX509KeySource, SPIREProvider } from '@kest/spiffe'
 import { createDevAuthority } from '@kest/spiffe/dev'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -7,11 +8,10 @@ import { createLineage, writeBaggage } from './lineage.js'
 
 const NAMES = ['hop1', 'hop2', 'hop3']
 const logger = { debug() {}, info() {}, warn() {}, error() {} }
-const engine = createFunctionEngine({
-  any: () => true,
-  'enterprise/no_embargoed_item': () => true,
-  'platform/minimum_trust': () => true,
-})
+const REVISION = `rego-wasm:sha256:${createHash('sha256').update('any').digest('hex')}`
+const engine: PolicyEngine = { evaluate: () => true, revision: () => REVISION }
+/** With three certificates and the digests of three texts, three entries are longer than most need to send. */
+const propagation = { maxMemberLength: 8_192, maxHeaderLength: 16_384 }
 let authority: Awaited<ReturnType<typeof createDevAuthority>>
 let identities: SPIREProvider[]
 
@@ -47,7 +47,13 @@ function floorChain(): string[] {
 async function kestChain(): Promise<string[]> {
   const headers: string[] = []
   for (const identity of identities) {
-    const kest = createKest({ identity, engine, logger, trust: createX509KeySource(identity.source) })
+    const kest = createKest({
+      identity,
+      engine,
+      logger,
+      trust: createX509KeySource(identity.source),
+      propagation,
+    })
     const baggage = headers.at(-1)
     const listener = kest.listener(baggage === undefined ? { origin: 'user_input' } : {})
     const state = await listener.receive({ headers: baggage === undefined ? {} : { baggage } })

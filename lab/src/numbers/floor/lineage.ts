@@ -34,6 +34,9 @@ export interface Lineage {
 /** The policies whose names stand in every entry of the lab (`docker/kest/deployment.yaml`). */
 const ENTERPRISE = 'enterprise/no_embargoed_item'
 const PLATFORM = 'platform/minimum_trust'
+/** What all tiers of the lab's policies in process are decided by: as long, and nothing's digest. */
+const REVISION = `rego-wasm:sha256:${'0'.repeat(64)}`
+const REVISIONS = JSON.stringify({ enterprise: [REVISION], function: [REVISION], platform: [REVISION] })
 const PLAIN = 'kest.passport='
 const COMPRESSED = 'kest.passport_z='
 const TIP = 'kest.chain_tip='
@@ -87,6 +90,7 @@ export function createLineage({ id, certificates, privateKey }: X509Svid, policy
     },
     sign(links, item) {
       const last = links.at(-1)
+      const context = sha256(item)
       // In the order of RFC 8785.
       const payload = {
         added_taints: [],
@@ -97,8 +101,11 @@ export function createLineage({ id, certificates, privateKey }: X509Svid, policy
         input_hash: '',
         labels: {
           item,
+          'kest.context': context,
           'kest.resource_attr': JSON.stringify({ id: item }),
+          'kest.revisions': REVISIONS,
           'kest.seq': `${process}:${++sequence}`,
+          'kest.source': last === undefined ? 'user_input' : 'internal',
           principal,
           trace_id: last?.payload.labels.trace_id ?? randomBytes(16).toString('hex'),
         },
