@@ -42,8 +42,8 @@ export function assertDeclared(modules: ModulesContainer): void {
   if (faults.length > 0) throw new KestConfigError(`KestModule: ${[...new Set(faults)].join('; ')}`)
 }
 
-function faultOf({ method, name, instance }: DiscoveredMethod): string | null {
-  const kind = kindOf(method)
+function faultOf({ prototype, method, name, instance }: DiscoveredMethod): string | null {
+  const kind = kindOf(method, prototype.constructor)
   const mark = markOf(method)
   if (kind === null)
     return mark === 'protected' ? '@Protect() stands on what is no handler; use kest.verified() there' : null

@@ -46,7 +46,8 @@ export class DeclaredGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const handler = context.getHandler()
     const type = context.getType<string>()
-    if (markOf(handler) !== undefined || (type !== 'http' && kindOf(handler) === null)) return true
+    if (markOf(handler) !== undefined) return true
+    if (type !== 'http' && kindOf(handler, context.getClass()) === null) return true
     const fault = misconfigured(
       `${context.getClass().name}.${handler.name}: it has neither @Protect() nor @Open()`,
     )

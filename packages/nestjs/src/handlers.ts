@@ -9,11 +9,15 @@ const MESSAGES = ['microservices:pattern', 'websockets:message_mapping']
 
 /**
  * What strangers reach this method by; `null` for a method that is no handler. Fields of GraphQL's types (`@ResolveField`) are
- * none: they are reached through a query.
+ * none: they are reached through a query. Those of `Query` itself are queries, and to Nest each method of a class that is a
+ * resolver of it is one.
+ *
+ * @param owner the class whose instance has it
  */
-export function kindOf(method: object): HandlerKind | null {
+export function kindOf(method: object, owner: object): HandlerKind | null {
   if (Reflect.hasMetadata(PATH, method)) return 'route'
-  const type: unknown = Reflect.getMetadata(RESOLVER_TYPE, method)
+  const type: unknown =
+    Reflect.getMetadata(RESOLVER_TYPE, method) || Reflect.getMetadata(RESOLVER_TYPE, owner)
   if (type === 'Subscription') return 'subscription'
   if (type === 'Query' || type === 'Mutation' || Reflect.hasMetadata(RESOLVE_REFERENCE, method))
     return 'resolver'

@@ -75,8 +75,9 @@ export class KestModule extends ConfigurableModuleClass implements NestModule, O
       if (installed.has(adapter))
         throw new KestConfigError('KestModule: it is imported twice; which options count?')
       installed.add(adapter)
-      for (const { method } of methodsOf(this.#modules))
-        if (kindOf(method) === 'route' && markOf(method) === 'open') markOpenRoute(method)
+      for (const { method, prototype } of methodsOf(this.#modules))
+        if (kindOf(method, prototype.constructor) === 'route' && markOf(method) === 'open')
+          markOpenRoute(method)
       const receive = createReceiver(this.#ingress, this.#options, () => this.#platform as Platform)
       this.#platform = installOn(adapter, receive, this.#ingress.listener.takesLineage)
     } catch (error) {
