@@ -11,6 +11,8 @@ export interface HttpAdapter {
   setOnRequestHook?(hook: RequestHook): unknown
   /** Fastify's keeps the one hook that there is here. */
   readonly onRequestHook?: RequestHook
+  /** How Nest registers module middleware. */
+  createMiddlewareFactory(...args: readonly unknown[]): unknown
 }
 
 type RequestHook = (request: PlatformRequest, response: unknown, done: () => void) => unknown
@@ -52,8 +54,12 @@ interface Layer {
   }
 }
 
+/** What Express reads otherwise than up to the `?`: a fragment, which it takes off, and what it trims. */
+const READ_OTHERWISE = /^[^/]|[#\s]/
+
 function expressPlatform(adapter: HttpAdapter): Platform {
   const app = adapter.getInstance() as { readonly router?: { readonly stack: readonly Layer[] } }
+  const isMiddleware = noteMiddleware(adapter)
   return {
     behindParsers: () => {
       adapter.use(function kestResume(request, _response, next) {
@@ -62,15 +68,34 @@ function expressPlatform(adapter: HttpAdapter): Platform {
     },
     // The first route that Express will find: it has the metadata of its handler.
     isOpen: ({ method, url = '/' }) => {
+      if (READ_OTHERWISE.test(url)) return false
       const [path = '/'] = url.split('?')
       const layer = app.router?.stack.find(
-        (layer) => layer.route?._handlesMethod(method) && matches(layer, path),
+        (layer) => layer.route?._handlesMethod(method) && !isMiddleware(layer) && matches(layer, path),
       )
-      const handler = layer?.route?.stack.at(-1)?.handle
+      const handler = handlerOf(layer)
       return handler !== undefined && markOf(handler) === 'open'
     },
     ownOf: (request) => request,
   }
+}
+
+function handlerOf(layer: Layer | undefined): object | undefined {
+  return layer?.route?.stack.at(-1)?.handle
+}
+
+/** To Express, module middleware for a method or a controller is a route, which no request is for. */
+function noteMiddleware(adapter: HttpAdapter): (layer: Layer) => boolean {
+  const middleware = new WeakSet<object>()
+  const original = adapter.createMiddlewareFactory
+  adapter.createMiddlewareFactory = (...args) => {
+    const register = Reflect.apply(original, adapter, args) as (path: string, callback: object) => unknown
+    return (path: string, callback: object) => {
+      middleware.add(callback)
+      return register(path, callback)
+    }
+  }
+  return (layer) => middleware.has(handlerOf(layer) ?? layer)
 }
 
 function matches(layer: Layer, path: string): boolean {

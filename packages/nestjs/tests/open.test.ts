@@ -1,18 +1,22 @@
+import { connect } from 'node:net'
 import { getCurrentUser } from '@kest/core'
 import {
   Controller,
   Get,
   type INestApplication,
+  type MiddlewareConsumer,
+  Module,
   Param,
   Post,
   Req,
+  RequestMethod,
   SetMetadata,
   Version,
   VersioningType,
 } from '@nestjs/common'
 import { describe, expect, it } from 'vitest'
-import { Open, Protect, type WithKest } from '../src/index.js'
-import { nestVersion, PLATFORMS, serve } from './support/apps.js'
+import { KestModule, Open, Protect, type WithKest } from '../src/index.js'
+import { createApp, listen, nestVersion, PLATFORMS, serve } from './support/apps.js'
 import { callerHeaders, createService, operations } from './support/kest.js'
 
 @Controller()
@@ -44,6 +48,12 @@ class SomeController {
   @Open()
   files(): unknown {
     return { operations: operations() }
+  }
+
+  @Get('named/:name')
+  @Open()
+  named(): unknown {
+    return {}
   }
 
   @Get('versions')
@@ -104,6 +114,53 @@ describe.each(PLATFORMS)(`NestJS ${nestVersion()} on $platform: @Open()`, (platf
     expect(await get('/api/v1/versions')).toMatchObject({ status: 403 })
     const answer = await get('/api/orders/7', { headers: await callerHeaders() })
     expect(answer).toEqual({ status: 200, body: { id: '7', user: 'alice' } })
+  })
+
+  it('holds where module middleware is for its method, its path or its controller', async () => {
+    const { kest } = createService()
+    for (const where of ['*', { path: 'health', method: RequestMethod.GET }, SomeController]) {
+      const seen: unknown[] = []
+      class AppModule {
+        configure(consumer: MiddlewareConsumer): void {
+          const middleware = (_request: object, _response: object, next: () => void): void => {
+            seen.push(getCurrentUser())
+            next()
+          }
+          consumer.apply(middleware).forRoutes(where)
+        }
+      }
+      Module({ imports: [KestModule.forRoot({ kest })], controllers: [SomeController] })(AppModule)
+      const url = await listen(await createApp(platform, AppModule))
+      const health = await fetch(`${url}/health`, { headers: await callerHeaders() })
+      expect(await health.json()).toMatchObject({ operations: null })
+      expect((await fetch(`${url}/health`)).status).toBe(200)
+      expect((await fetch(`${url}/orders/7`)).status).toBe(403)
+      expect((await fetch(`${url}/orders/7`, { headers: await callerHeaders() })).status).toBe(200)
+      expect(seen.slice(0, 2)).toEqual([null, null])
+    }
+  })
+
+  it('is of what the platform reads in a path: what it cuts off opens nothing', async () => {
+    const { kest } = createService()
+    const url = await serve(platform, { controllers: [SomeController] }, { kest }, (app) => {
+      const adapter = app.getHttpAdapter()
+      adapter.get('/named/metrics', (_request: object, response: object) => adapter.reply(response, {}, 200))
+    })
+    const statusOf = (path: string): Promise<string> =>
+      new Promise((resolve) => {
+        // A client of HTTP would not send it so.
+        const socket = connect(Number(new URL(url).port), '127.0.0.1', () =>
+          socket.write(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`, 'latin1'),
+        )
+        let text = ''
+        socket.on('data', (data) => {
+          text += data
+        })
+        socket.on('close', () => resolve(text.split(' ')[1] as string))
+      })
+    expect(await statusOf('/named/other')).toBe('200')
+    for (const path of ['', '#x', '\u00a0', '#', '/'].map((end) => `/named/metrics${end}`))
+      expect([path, await statusOf(path)]).not.toEqual([path, '200'])
   })
 
   it('what is registered on the platform by hand is judged, and has no operation', async () => {
