@@ -1,21 +1,20 @@
 import { isObservable, Observable } from 'rxjs'
-
-type Run = <T>(fn: () => T) => T
+import { type Run, streamInside } from './streams.js'
 
 /**
  * What a handler answered, so that what it does later happens in the operation as well: subscribing to an Observable, what
- * that emits whoever causes it, and the steps of an asynchronous generator.
+ * that emits whoever causes it, the steps of an asynchronous generator, and what a stream does when it is read.
  */
 export function inside(run: Run, answer: unknown): unknown {
   if (isObservable(answer)) return observedInside(run, answer)
-  return isGenerator(answer) ? generatedInside(run, answer) : answer
+  return isGenerator(answer) ? generatedInside(run, answer) : streamInside(run, answer)
 }
 
 function observedInside(run: Run, source: Observable<unknown>): Observable<unknown> {
   return new Observable((subscriber) =>
     run(() =>
       source.subscribe({
-        next: (value) => run(() => subscriber.next(value)),
+        next: (value) => run(() => subscriber.next(streamInside(run, value))),
         error: (error) => run(() => subscriber.error(error)),
         complete: () => run(() => subscriber.complete()),
       }),

@@ -7,6 +7,7 @@ import {
   toError,
 } from '@kest/core'
 import type { ExecutionContext } from '@nestjs/common'
+import { isObservable, lastValueFrom } from 'rxjs'
 import { contextIn, giveContext } from './context-argument.js'
 import { toGraphqlError } from './graphql-error.js'
 import { inside } from './inside.js'
@@ -26,6 +27,8 @@ export type ProtectOptions = RouteOperationOptions<[context: ExecutionContext, a
 /** A method of a class, and how one call of it is protected. */
 interface Protected {
   readonly operations: RouteOperations<[context: ExecutionContext, args: readonly unknown[]]>
+  /** Whether a function among its options may say something else when it is asked again. */
+  readonly varies: boolean
   readonly handler: Handler
 }
 
@@ -36,7 +39,8 @@ interface Protected {
  *
  * Guards, interceptors and pipes of the handler come before, in the state of the request: what one of them stops has no
  * entry. The operation of a route is `GET /orders/:id`, by the method of the request and the route's pattern; that of a
- * resolver is `Query.order`. A route has one operation for a request, a resolver one for each time that it is called for.
+ * resolver is `Query.order`. A route has one operation for a request, also where an interceptor runs it again, unless a function is
+ * among the options: then, as a resolver always has, one for each time that it is called for.
  *
  * It stands anywhere among the decorators of the method, and keeps what others have said of it.
  *
@@ -55,10 +59,11 @@ interface Protected {
  */
 export function Protect(options: ProtectOptions): MethodDecorator {
   const operations = new RouteOperations('@Protect()', options)
+  const varies = Object.values(options).some((value) => typeof value === 'function')
   return function kestProtect(target, key, descriptor) {
     const handler = methodOf('@Protect()', target, descriptor)
     const count = giveContext(target, key)
-    const method: Protected = { operations, handler }
+    const method: Protected = { operations, varies, handler }
 
     async function kestProtected(this: unknown, ...args: unknown[]): Promise<unknown> {
       const context = contextIn(args, count)
@@ -83,8 +88,14 @@ export function Protect(options: ProtectOptions): MethodDecorator {
   }
 }
 
-/** Which handler has begun its operation last. */
-const begun = createPrivateSlot<Exchange, { readonly method: Protected; readonly operation: Promise<void> }>()
+/** What was begun last for a request. */
+interface Begun {
+  readonly method: Protected
+  readonly name: string
+  readonly operation: Promise<void>
+}
+
+const begun = createPrivateSlot<Exchange, Begun>()
 
 async function protectRoute(
   method: Protected,
@@ -99,10 +110,9 @@ async function protectRoute(
   if (exchange === undefined)
     throw refuse(refusalOf(raw) ?? misconfigured(NOT_RECEIVED), 'respond', http.getResponse())
   try {
-    await beginOnce(exchange, method, () =>
-      exchange.begin(method.operations.named(operationName(raw.method, patternOf(request) ?? '')), {
-        args: [context, args],
-      }),
+    const name = operationName(raw.method, patternOf(request) ?? '')
+    await beginOnce(exchange, method, name, () =>
+      exchange.begin(method.operations.named(name), { args: [context, args] }),
     )
   } catch (error) {
     throw refuse(error, exchange.ingress.onError, http.getResponse())
@@ -114,12 +124,20 @@ async function protectRoute(
   return exchange.run(() => inside((fn) => exchange.run(fn), answer))
 }
 
-/** An interceptor may run a handler again, as `retry()` does: that is the same operation. */
-function beginOnce(exchange: Exchange, method: Protected, begin: () => Promise<void>): Promise<void> {
+/**
+ * An interceptor may run a handler again, as `retry()` does: that is the same operation, unless it could be decided otherwise
+ * by what the request and the arguments have become meanwhile. A method that two routes inherit is two.
+ */
+function beginOnce(
+  exchange: Exchange,
+  method: Protected,
+  name: string,
+  begin: () => Promise<void>,
+): Promise<void> {
   const last = begun.get(exchange)
-  if (last?.method === method) return last.operation
+  if (last?.method === method && last.name === name && !method.varies) return last.operation
   const operation = begin()
-  begun.set(exchange, { method, operation })
+  begun.set(exchange, { method, name, operation })
   return operation
 }
 
@@ -151,7 +169,11 @@ async function protectResolver(
     .catch((error: unknown) => {
       throw toGraphqlError(toError(error))
     })
-  return operation.run(() => method.handler.apply(self, [...args]))
+  return operation.run(async () => {
+    const answer = await method.handler.apply(self, [...args])
+    // As Nest does itself, but in the operation.
+    return isObservable(answer) ? lastValueFrom(answer) : answer
+  })
 }
 
 interface FieldInfo {

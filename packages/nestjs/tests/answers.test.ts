@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { getCurrentUser } from '@kest/core'
 import { MockPolicyEngine } from '@kest/core/testing'
 import {
@@ -6,6 +7,7 @@ import {
   type ExecutionContext,
   Get,
   type NestInterceptor,
+  Next,
   Param,
   Req,
   Res,
@@ -13,7 +15,19 @@ import {
   StreamableFile,
   UseInterceptors,
 } from '@nestjs/common'
-import { concatMap, from, map, type Observable, of, retry, Subject, timer } from 'rxjs'
+import {
+  concat,
+  concatMap,
+  defer,
+  from,
+  map,
+  type Observable,
+  of,
+  retry,
+  Subject,
+  timer,
+  toArray,
+} from 'rxjs'
 import { describe, expect, it } from 'vitest'
 import { Protect, type WithKest } from '../src/index.js'
 import { NEST, nestVersion, PLATFORMS, serve } from './support/apps.js'
@@ -23,6 +37,7 @@ import { callerHeaders, createService, operations } from './support/kest.js'
 const shared = new Subject<void>()
 let fails = 0
 const kept: (() => void)[] = []
+const ran: unknown[] = []
 
 class Retry implements NestInterceptor {
   intercept(_context: ExecutionContext, next: CallHandler) {
@@ -36,6 +51,18 @@ class Look implements NestInterceptor {
   }
 }
 
+/** Runs a handler for what was asked, and then for something else. */
+class Another implements NestInterceptor {
+  intercept(context: ExecutionContext, next: CallHandler) {
+    const request = context.switchToHttp().getRequest()
+    const another = defer(() => {
+      request.params = { id: '2' }
+      return next.handle()
+    })
+    return concat(next.handle(), another).pipe(toArray())
+  }
+}
+
 /** Runs what it holds when there are two, all in the context of the second. */
 class Batch implements NestInterceptor {
   intercept(_context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
@@ -44,6 +71,25 @@ class Batch implements NestInterceptor {
       if (kept.length === 2) for (const go of kept.splice(0)) go()
     })
   }
+}
+
+async function* steps(): AsyncGenerator<string> {
+  yield JSON.stringify(look())
+  await new Promise((resolve) => setTimeout(resolve, 1))
+  yield JSON.stringify(look())
+}
+
+/** Does its work when it is read. */
+function lazily(work: () => string): ReadableStream {
+  return new ReadableStream(
+    {
+      pull(controller) {
+        controller.enqueue(Buffer.from(work()))
+        controller.close()
+      },
+    },
+    { highWaterMark: 0 },
+  )
 }
 
 const look = () => ({ user: getCurrentUser(), operations: operations() })
@@ -87,16 +133,48 @@ class AnswersController {
 
   @Get('steps')
   @Protect({ policy: 'x' })
-  async *steps(): AsyncGenerator<string> {
-    yield JSON.stringify(look())
-    await new Promise((resolve) => setTimeout(resolve, 1))
-    yield JSON.stringify(look())
+  steps(): AsyncGenerator<string> {
+    return steps()
   }
 
   @Get('file')
   @Protect({ policy: 'x' })
   file(): StreamableFile {
     return new StreamableFile(Buffer.from('content'))
+  }
+
+  @Get('streamed')
+  @Protect({ policy: 'x' })
+  streamed(): StreamableFile {
+    return new StreamableFile(Readable.from(steps()))
+  }
+
+  @Get('emitted')
+  @Protect({ policy: 'x' })
+  emitted(): Observable<StreamableFile> {
+    return of(new StreamableFile(Readable.from(steps())))
+  }
+
+  @Get('web')
+  @Protect({ policy: 'x' })
+  web(): ReadableStream {
+    return lazily(() => JSON.stringify(look()))
+  }
+
+  @Get('response')
+  @Protect({ policy: 'x' })
+  response(): Response {
+    return new Response(
+      lazily(() => JSON.stringify(look())),
+      { status: 203, headers: { 'x-own': 'yes' } },
+    )
+  }
+
+  @Get('changed/:id')
+  @Protect({ policy: 'x', resource: (_context, [id]) => ({ id: String(id) }) })
+  @UseInterceptors(Another)
+  changed(@Param('id') id: string): unknown {
+    return ran.push(id)
   }
 
   @Get('own')
@@ -121,7 +199,26 @@ class AnswersController {
   }
 }
 
-const metadata = { controllers: [AnswersController], providers: [Retry, Look, Batch] }
+/** Hands on to the next route that there is. */
+class HandsOn {
+  @Get(':id')
+  @Protect({ policy: 'x' })
+  on(@Next() next: () => void, @Res() response: { send(text: string): void }): void {
+    if (ran.push(operations()) === 1) next()
+    else response.send('done')
+  }
+}
+
+@Controller('on')
+class FirstController extends HandsOn {}
+
+@Controller(':any')
+class SecondController extends HandsOn {}
+
+const metadata = {
+  controllers: [AnswersController, FirstController, SecondController],
+  providers: [Retry, Look, Batch, Another],
+}
 
 describe.each(PLATFORMS)(`NestJS ${nestVersion()} on $platform: what handlers answer`, (platform) => {
   async function served(engine = new MockPolicyEngine()) {
@@ -177,6 +274,24 @@ describe.each(PLATFORMS)(`NestJS ${nestVersion()} on $platform: what handlers an
     for (const reader of readers) await reader.cancel()
   })
 
+  it.each(['streamed', 'emitted'])('a stream is read inside the operation: %s', async (path) => {
+    const { get } = await served()
+    const one = JSON.stringify({ user: 'alice', operations: ['caller.call', `GET /${path}`] })
+    expect(await (await get(path)).text()).toBe(one + one)
+  })
+
+  it.runIf(NEST !== '11' || platform.platform === 'fastify')(
+    'so are streams of the web',
+    async () => {
+      const { get } = await served()
+      const web = await get('web')
+      expect(await web.json()).toEqual({ user: 'alice', operations: ['caller.call', 'GET /web'] })
+      const own = await get('response')
+      expect([own.status, own.headers.get('x-own')]).toEqual([203, 'yes'])
+      expect(await own.json()).toEqual({ user: 'alice', operations: ['caller.call', 'GET /response'] })
+    },
+  )
+
   it.runIf(NEST !== '11')('the steps of a generator are taken inside the operation', async () => {
     const { get } = await served()
     const one = '{"user":"alice","operations":["caller.call","GET /steps"]}'
@@ -201,6 +316,26 @@ describe.each(PLATFORMS)(`NestJS ${nestVersion()} on $platform: what handlers an
     })
     expect([fails, engine.requests.length]).toEqual([3, 1])
   })
+
+  it('it is decided again where what it is decided by may have changed', async () => {
+    ran.length = 0
+    const { get } = await served(new MockPolicyEngine(({ context }) => context.object.id === '1'))
+    const answer = await get('changed/1')
+    expect([answer.status, ran]).toEqual([403, ['1']])
+    expect(await answer.json()).toMatchObject({ code: 'ERR_KEST_DENIED' })
+  })
+
+  it.runIf(platform.platform === 'express')(
+    'K-ORDER a method that two routes inherit is decided for each of them',
+    async () => {
+      ran.length = 0
+      const { get, engine } = await served()
+      expect(await (await get('on/1')).text()).toBe('done')
+      const first = ['caller.call', 'GET /on/:id']
+      expect(ran).toEqual([first, [...first, 'GET /:any/:id']])
+      expect(engine.requests).toHaveLength(2)
+    },
+  )
 
   it('K-STATE an interceptor that runs one request’s work in another’s context mixes nobody', async () => {
     kept.length = 0

@@ -13,6 +13,7 @@ import {
   Resolver,
   Subscription,
 } from '@nestjs/graphql'
+import { map, type Observable, timer } from 'rxjs'
 import { expect, it } from 'vitest'
 import { Open, Protect } from '../../src/index.js'
 import { appModule, createApp, nestVersion, PLATFORMS, serve } from '../support/apps.js'
@@ -65,6 +66,17 @@ class OrdersResolver {
   @Query(() => Number)
   given(...args: unknown[]): number {
     return args.length
+  }
+
+  @Protect({ policy: 'orders/read' })
+  @Query(() => String)
+  emitted(): Observable<string> {
+    return timer(1).pipe(
+      map(() => {
+        see('emitted')
+        return ''
+      }),
+    )
   }
 
   @ResolveField(() => String)
@@ -131,6 +143,13 @@ it(`NestJS ${nestVersion()}: each resolver is an operation of its own, also besi
     ['query 2', ...own],
   ])
   expect(engine.requests.map(({ context }) => context.object.id).sort()).toEqual(['1', '2', 'Query.given'])
+})
+
+it('an Observable emits inside the operation of its resolver, and of no other', async () => {
+  const { ask } = await served()
+  const { body } = await ask('{ a: emitted b: emitted }')
+  expect(body).toEqual({ data: { a: '', b: '' } })
+  expect(seen).toEqual(Array(2).fill(['emitted', 'alice', ['caller.call', 'Query.emitted']]))
 })
 
 it('a refusal is an error of GraphQL with a code and nothing more; what is refused before is problem+json', async () => {
