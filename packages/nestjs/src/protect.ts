@@ -135,7 +135,9 @@ function beginOnce(
   begin: () => Promise<void>,
 ): Promise<void> {
   const last = begun.get(exchange)
-  if (last?.method === method && last.name === name && !method.varies) return last.operation
+  const isSame = last?.method === method && last.name === name && !method.varies
+  // Of a state that is over nothing begins.
+  if (isSame && !exchange.state.lifetime.ended) return last.operation
   const operation = begin()
   begun.set(exchange, { method, name, operation })
   return operation

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { getCurrentUser } from '@kest/core'
+import { getCurrentUser, type KestState } from '@kest/core'
 import { MockPolicyEngine } from '@kest/core/testing'
 import {
   type CallHandler,
@@ -20,11 +20,13 @@ import {
   concatMap,
   defer,
   from,
+  lastValueFrom,
   map,
   type Observable,
   of,
   retry,
   Subject,
+  tap,
   timer,
   toArray,
 } from 'rxjs'
@@ -38,6 +40,7 @@ const shared = new Subject<void>()
 let fails = 0
 const kept: (() => void)[] = []
 const ran: unknown[] = []
+const later: { readonly state: KestState; again(): Promise<unknown> }[] = []
 
 class Retry implements NestInterceptor {
   intercept(_context: ExecutionContext, next: CallHandler) {
@@ -48,6 +51,15 @@ class Retry implements NestInterceptor {
 class Look implements NestInterceptor {
   intercept(_context: ExecutionContext, next: CallHandler) {
     return next.handle().pipe(map((values: object) => ({ data: { ...values, downstream: look() } })))
+  }
+}
+
+/** Runs a handler, and keeps what would run it again. */
+class Later implements NestInterceptor {
+  intercept(context: ExecutionContext, next: CallHandler) {
+    const { kest } = context.switchToHttp().getRequest<WithKest>()
+    const keep = () => later.push({ state: kest.state, again: () => lastValueFrom(next.handle()) })
+    return next.handle().pipe(tap(keep))
   }
 }
 
@@ -177,6 +189,13 @@ class AnswersController {
     return ran.push(id)
   }
 
+  @Get('later')
+  @Protect({ policy: 'x' })
+  @UseInterceptors(Later)
+  later(): string {
+    return String(ran.push('later'))
+  }
+
   @Get('own')
   @Protect({ policy: 'x' })
   own(@Res() response: { send(text: string): void }): void {
@@ -217,7 +236,7 @@ class SecondController extends HandsOn {}
 
 const metadata = {
   controllers: [AnswersController, FirstController, SecondController],
-  providers: [Retry, Look, Batch, Another],
+  providers: [Retry, Look, Batch, Another, Later],
 }
 
 describe.each(PLATFORMS)(`NestJS ${nestVersion()} on $platform: what handlers answer`, (platform) => {
@@ -280,17 +299,14 @@ describe.each(PLATFORMS)(`NestJS ${nestVersion()} on $platform: what handlers an
     expect(await (await get(path)).text()).toBe(one + one)
   })
 
-  it.runIf(NEST !== '11' || platform.platform === 'fastify')(
-    'so are streams of the web',
-    async () => {
-      const { get } = await served()
-      const web = await get('web')
-      expect(await web.json()).toEqual({ user: 'alice', operations: ['caller.call', 'GET /web'] })
-      const own = await get('response')
-      expect([own.status, own.headers.get('x-own')]).toEqual([203, 'yes'])
-      expect(await own.json()).toEqual({ user: 'alice', operations: ['caller.call', 'GET /response'] })
-    },
-  )
+  it.runIf(NEST !== '11' || platform.platform === 'fastify')('so are streams of the web', async () => {
+    const { get } = await served()
+    const web = await get('web')
+    expect(await web.json()).toEqual({ user: 'alice', operations: ['caller.call', 'GET /web'] })
+    const own = await get('response')
+    expect([own.status, own.headers.get('x-own')]).toEqual([203, 'yes'])
+    expect(await own.json()).toEqual({ user: 'alice', operations: ['caller.call', 'GET /response'] })
+  })
 
   it.runIf(NEST !== '11')('the steps of a generator are taken inside the operation', async () => {
     const { get } = await served()
@@ -323,6 +339,16 @@ describe.each(PLATFORMS)(`NestJS ${nestVersion()} on $platform: what handlers an
     const answer = await get('changed/1')
     expect([answer.status, ran]).toEqual([403, ['1']])
     expect(await answer.json()).toMatchObject({ code: 'ERR_KEST_DENIED' })
+  })
+
+  it('K-STATE it is not run again once the request is over', async () => {
+    ran.length = 0
+    const { get } = await served()
+    expect(await (await get('later')).text()).toBe('1')
+    const [{ state, again }] = later.splice(0) as [(typeof later)[number]]
+    await expect.poll(() => state.lifetime.ended).toBe(true)
+    await expect(again()).rejects.toMatchObject({ code: 'ERR_KEST_STATE_ENDED' })
+    expect(ran).toHaveLength(1)
   })
 
   it.runIf(platform.platform === 'express')(
