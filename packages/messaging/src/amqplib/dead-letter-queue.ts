@@ -1,5 +1,6 @@
 import type { DeadLetter } from '../shared/options.js'
 import type { AmqpMessage } from './types.js'
+import { type Properties, writable } from './writable.js'
 
 /** What {@link deadLetterQueue} needs of a channel. */
 export interface ConfirmingChannel {
@@ -9,8 +10,9 @@ export interface ConfirmingChannel {
 
 /**
  * Puts refused messages on a queue: bytes, properties and headers as they came, with `kest-error` (the code) and `kest-source` (where it
- * was read); persistent, without the time after which the broker would drop it. Its lineage stays in it: who reads that queue reads
- * what the first one had.
+ * was read); persistent, without the time after which the broker would drop it. `CC`, by which the broker would hand the letter to
+ * further queues, also to the one that it came from, is called `kest-cc` there. What amqplib reads and cannot write, and headers
+ * beyond 48 KiB, are left out, and named in `kest-left-out`. Its lineage stays in it: who reads that queue reads what the first one had.
  *
  * @param channel one with confirmations that is not wrapped, and for nothing else: where the queue is missing, the broker closes it
  * @returns an option `deadLetter`; it rejects unless the queue is there and the broker has taken the message
@@ -22,16 +24,12 @@ export function deadLetterQueue(
   return async ({ message, code, from }) => {
     // What is sent to a queue that is not there, the broker confirms, and drops.
     await channel.checkQueue(queue)
-    const {
-      expiration: _,
-      userId: __,
-      headers,
-      ...properties
-    } = message.properties as Record<string, unknown>
+    const { expiration: _, userId: __, ...properties } = message.properties as Record<string, unknown>
+    const { headers, ...kept } = writable(properties as Properties)
     const options = {
-      ...properties,
+      ...kept,
       persistent: true,
-      headers: { ...(headers as object), 'kest-error': code, 'kest-source': from },
+      headers: { ...headers, 'kest-error': code, 'kest-source': from },
     }
     await new Promise<void>((resolve, reject) => {
       const onConfirm = (error: unknown): void => (error ? reject(error) : resolve())

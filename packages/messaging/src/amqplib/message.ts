@@ -12,7 +12,8 @@ type Headers = Record<string, string>
  */
 export function inboundOf({ content, fields, properties }: AmqpMessage, from: string): InboundMessage {
   return {
-    headers: (properties.headers ?? {}) as CarrierHeaders,
+    // Listed, as a sender's "__proto__" makes another object of what amqplib has decoded.
+    headers: Object.entries(properties.headers ?? {}) as CarrierHeaders,
     body: content,
     from,
     delivery: { redelivered: fields.redelivered },

@@ -55,7 +55,7 @@ export function wrapProducer<C extends AmqpPublisher>(
         body: content,
         to: uriOf(...name),
       })
-      if (carriesPassport(carried['baggage']) && (CC ?? BCC) !== undefined)
+      if (carriesPassport(carried['baggage']) && [CC, BCC, carried['CC'], carried['BCC']].some(isGiven))
         throw new KestConfigError(
           'publish: a passport is for one destination: publish to those of CC and BCC, too',
         )
@@ -83,6 +83,10 @@ export function wrapProducer<C extends AmqpPublisher>(
       ...rest: Parameters<Publish> extends [string, string, ...infer R] ? R : never
     ) => send([queue], ['', queue, ...rest]),
   })
+}
+
+function isGiven(destinations: unknown): boolean {
+  return destinations !== undefined && destinations !== null
 }
 
 /** The exchange without a name hands to the queue that the routing key names. */

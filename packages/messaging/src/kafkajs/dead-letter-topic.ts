@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { deadLetterHeaders } from '../shared/kafka.js'
 import type { DeadLetter } from '../shared/options.js'
 import type { KafkajsMessage, KafkajsSender } from './types.js'
@@ -11,7 +12,7 @@ export interface RefusedRecord {
 
 /**
  * Puts refused messages on a topic: key, value and headers as they came, with `kest-error` (the code) and `kest-source` (where it
- * was read). Its lineage stays in it: who reads that topic reads what the first one had.
+ * was read). A header without a value has an empty one there, as kafkajs reads those and cannot write them. Its lineage stays in it: who reads that topic reads what the first one had.
  *
  * @param producer one that is connected, and not wrapped
  * @returns an option `deadLetter`; it rejects as the producer does, and then the message is not acknowledged
@@ -27,7 +28,21 @@ export function deadLetterTopic(
 ): (refused: DeadLetter<RefusedRecord>) => Promise<unknown> {
   return (refused) => {
     const { key, value, headers } = refused.message.message
-    const letter = { key, value, headers: { ...headers, ...deadLetterHeaders(refused) } }
+    const letter = { key, value, headers: { ...writable(headers), ...deadLetterHeaders(refused) } }
     return producer.send({ topic, messages: [letter] } as never)
   }
+}
+
+/** kafkajs reads `null`, and beside a header `constructor` what objects inherit by that name; it writes text and bytes. */
+function writable(headers: KafkajsMessage['headers'] = {}): Record<string, unknown> {
+  const written = (value: unknown): unknown => value ?? Buffer.alloc(0)
+  const entries = Object.entries(headers).map(([name, value]) => [
+    name,
+    Array.isArray(value) ? value.map(written).filter(isWritable) : written(value),
+  ])
+  return Object.fromEntries(entries)
+}
+
+function isWritable(value: unknown): boolean {
+  return typeof value === 'string' || types.isUint8Array(value)
 }

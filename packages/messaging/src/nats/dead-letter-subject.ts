@@ -7,8 +7,8 @@ export interface StreamPublisher {
 }
 
 /**
- * Puts refused messages into a stream, by a subject of it: bytes and headers as they came, with `kest-error` (the code) and `kest-source`
- * (where it was read). Its lineage stays in it: who reads that subject reads what the first one had.
+ * Puts refused messages into a stream, by a subject of it: bytes and headers as they came (none, where the client cannot read them), with
+ * `kest-error` (the code) and `kest-source` (where it was read). Its lineage stays in it: who reads that subject reads what the first one had.
  *
  * @param stream a client of JetStream that is not wrapped, which says whether a stream has taken the message
  * @param headers the function of that name of the client's package
@@ -22,10 +22,19 @@ export function deadLetterSubject(
   return async ({ message, code, from }) => {
     const carried = headers()
     // What was said to the stream that it came by means nothing to this one.
-    for (const [name, values] of message.headers ?? [])
+    for (const [name, values] of readableHeaders(message))
       if (!/^nats-/i.test(name)) for (const value of values) carried.append(name, value)
     carried.set('kest-error', code)
     carried.set('kest-source', from)
     await stream.publish(subject, message.data, { headers: carried } as never)
+  }
+}
+
+/** It may be refused for these: then it is put away without them. */
+function readableHeaders(message: NatsMessage): Iterable<[name: string, values: string[]]> {
+  try {
+    return message.headers ?? []
+  } catch {
+    return []
   }
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { deliver } from '../shared/deliver.js'
 import { type ConsumerOptions, toConsumer, type WrappedConsumer } from '../shared/options.js'
 import { Redelivery, type RedeliveryOptions } from '../shared/redelivery.js'
@@ -30,8 +31,9 @@ export class NatsHandler<M extends NatsMessage> {
    * @throws what the handler throws
    */
   async handle(message: M, turn: Turn): Promise<void> {
+    const arrival = randomUUID()
     try {
-      while (!(await this.#try(message, turn))) {
+      while (!(await this.#try(message, arrival, turn))) {
         // NATS itself delivers once. Those behind it wait: it is asked for one at a time.
         await Promise.all([turn.came, this.#redelivery.pause()])
       }
@@ -41,8 +43,8 @@ export class NatsHandler<M extends NatsMessage> {
   }
 
   /** @returns whether nothing more is to be done about it here */
-  async #try(message: M, turn: Turn): Promise<boolean> {
-    const inbound = inboundOf(message, this.#wrapped)
+  async #try(message: M, arrival: string, turn: Turn): Promise<boolean> {
+    const inbound = inboundOf(message, arrival, this.#wrapped)
     let begun = false
     try {
       const outcome = await deliver(this.#wrapped, inbound, message, async () => {

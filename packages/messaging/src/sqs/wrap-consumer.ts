@@ -50,9 +50,11 @@ export function wrapConsumer(client: SqsClient, options: ConsumerOptions<SqsMess
     return async (message: M): Promise<Awaited<T> | undefined> => {
       const outcome = await deliver(wrapped, inboundOf(message, from), message, () => {
         const { MessageAttributes: attributes } = message
-        if (attributes === undefined) return handler(message)
-        const shown = withBaggage(attributes, messages.strip(headersOf(attributes)))
-        return handler({ ...message, MessageAttributes: shown })
+        const headers = headersOf(attributes)
+        const clean = messages.strip({ ...headers })
+        // What carries nothing of Kest's stays what it was, its type too.
+        if (Object.entries(headers).every(([name, value]) => clean[name] === value)) return handler(message)
+        return handler({ ...message, MessageAttributes: withBaggage(attributes, clean) })
       })
       return outcome.handled ? outcome.value : undefined
     }
