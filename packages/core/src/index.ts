@@ -35,7 +35,13 @@ export {
   type RequestFacts,
   requestFacts,
 } from './context/request-facts.js'
-export { actingIn, currentState, type KestState, type StatedIdentity } from './context/state.js'
+export {
+  actingIn,
+  currentState,
+  type KestState,
+  runWithoutState,
+  type StatedIdentity,
+} from './context/state.js'
 export { contextOfNow, type InContext } from './egress/caller-context.js'
 export { carriesPassport } from './egress/carries-passport.js'
 export { type Installed, ownProperties, patchByRule, type Unpatch } from './egress/patches.js'

@@ -1,4 +1,11 @@
-import { boundMethods, type InboundHeaders, standIn, takeLineageOut } from '@kest/core'
+import {
+  boundMethods,
+  currentState,
+  type InboundHeaders,
+  type KestState,
+  standIn,
+  takeLineageOut,
+} from '@kest/core'
 import { isRecord, type MessageExtra } from './message.js'
 
 /** The HTTP request that a message came in. */
@@ -17,6 +24,15 @@ export function httpRequestOf(extra: MessageExtra | undefined): HttpRequest | nu
   const url =
     'url' in told && told.url !== undefined ? new URL(String(told.url), 'http://localhost') : undefined
   return { headers: recordOf(told.headers), url: url && url.pathname + url.search }
+}
+
+/**
+ * The state of the request over HTTP, where an adapter has judged that (K-CARRIER). What else is ambient is of whoever has opened the
+ * connection, or calls within this process.
+ */
+export function judgedState(extra: MessageExtra | undefined): KestState | null {
+  const ambient = httpRequestOf(extra) === null ? null : currentState()
+  return ambient?.request === undefined ? null : ambient
 }
 
 /** The same for a handler, which would hand lineage on to whomever it calls. */

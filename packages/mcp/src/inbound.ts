@@ -1,5 +1,4 @@
 import {
-  currentState,
   getActiveKest,
   type Kest,
   KestConfigError,
@@ -11,7 +10,7 @@ import {
   requestFacts,
 } from '@kest/core'
 import { type Call, Calls } from './calls.js'
-import { httpRequestOf, withoutLineage } from './http-request.js'
+import { httpRequestOf, judgedState, withoutLineage } from './http-request.js'
 import { type Deliver, intercept } from './intercept.js'
 import { cancelledId, isRequest, type Message, type MessageExtra, type Transport } from './message.js'
 import { type Carrier, carrierOf, NotARequest } from './meta.js'
@@ -129,10 +128,6 @@ export class Inbound {
     return this.#kest.begin(definition, { state, signal, args: [request] })
   }
 
-  /**
-   * The state of the request over HTTP, where an adapter has judged that (K-CARRIER). What else is ambient is of whoever has opened the
-   * connection, or calls within this process.
-   */
   async #receive(
     { operation, request, id }: Asked,
     call: Call,
@@ -140,12 +135,12 @@ export class Inbound {
     extra: MessageExtra | undefined,
   ) {
     const http = httpRequestOf(extra)
-    const ambient = http === null ? null : currentState()
+    const judged = judgedState(extra)
     const facts = { method: request.method, headers: {}, socket: {} } as Parameters<typeof requestFacts>[0]
     const about = () => requestFacts(facts, () => ({ route: operation, id }))
-    if (ambient?.request !== undefined) {
-      await this.#listener.within(ambient, { headers, about })
-      return ambient
+    if (judged !== null) {
+      await this.#listener.within(judged, { headers, about })
+      return judged
     }
     const state: KestState = await this.#listener.receive({
       headers: http?.headers ?? {},

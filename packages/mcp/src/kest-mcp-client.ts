@@ -58,7 +58,7 @@ export function kestMcpClient<C extends McpClientLike>(client: C, options: McpCl
   protocol.request = outgoing.wrap((...args) => {
     stand()
     return request.apply(protocol, args)
-  })
+  }, protocol)
   return client
 }
 

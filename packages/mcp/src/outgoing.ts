@@ -6,7 +6,7 @@ import {
   type Outbound,
   type PropagateTo,
 } from '@kest/core'
-import { isRecord, type Message, type Transport } from './message.js'
+import { isRecord, type Message, type Protocol, type Transport } from './message.js'
 import { carrierOf } from './meta.js'
 import { isOpen } from './methods.js'
 import { type McpResultOptions, Results } from './results.js'
@@ -43,7 +43,6 @@ export class Outgoing {
   /** Whether the connection says who is at the other end, and not the option. */
   readonly #byOrigin: boolean
   readonly #carries: boolean
-  #url = NAMED
 
   /** @throws {KestConfigError} for options that are missing or wrong; `where` says whose they are */
   constructor(where: string, { carry, hop = false, results, kest = getActiveKest() }: McpOutgoingOptions) {
@@ -66,19 +65,24 @@ export class Outgoing {
   /** @throws {KestConfigError} when origins are to decide, and the connection leads to none that can be seen */
   connects(transport: Transport): void {
     if (!this.#byOrigin) return
-    const { _url: url } = transport as { readonly _url?: unknown }
-    if (!(url instanceof URL))
+    if (urlOf(transport) === null)
       throw new KestConfigError(
         'carry: where this transport leads cannot be seen: say carry: true, or false, for whom it connects to',
       )
-    this.#url = url
   }
 
-  /** A method that sends a request and answers its result. */
-  wrap(request: (message: Message, ...rest: unknown[]) => Promise<unknown>): typeof request {
+  /**
+   * A method that sends a request and answers its result.
+   * @param protocol whose it is: where it leads is said by what it is connected to when it is called
+   */
+  wrap(
+    request: (message: Message, ...rest: unknown[]) => Promise<unknown>,
+    protocol: Pick<Protocol, 'transport'>,
+  ): typeof request {
     const send = async (self: unknown, message: Message, rest: readonly unknown[]): Promise<unknown> => {
       const take = this.#results?.of(message)
-      const carried = await this.#carry(message)
+      const to = this.#byOrigin ? urlOf(protocol.transport) : null
+      const carried = await this.#carry(message, to ?? NAMED)
       const answer: unknown = await Reflect.apply(request, self, [carried, ...rest])
       await take?.(answer)
       return answer
@@ -90,13 +94,13 @@ export class Outgoing {
   }
 
   /** Before the first await: the frame is that of the moment of the call (K-FLOW). */
-  async #carry(message: Message): Promise<Message> {
+  async #carry(message: Message, url: URL): Promise<Message> {
     const { method } = message
     const carrier = carrierOf(message)
     const { headers } = carrier
     const own: KestState | null | undefined =
       this.#carries && typeof method === 'string' && !isOpen(method) ? undefined : null
-    const baggage = await this.#outbound.baggage(headers['baggage'], this.#url, own)
+    const baggage = await this.#outbound.baggage(headers['baggage'], url, own)
     if (baggage === undefined) delete headers['baggage']
     else headers['baggage'] = baggage
     return carrier.message()
@@ -109,4 +113,10 @@ export class Outgoing {
     const bound = own.map((name) => [name, this.#kest.bind(options[name] as () => void)] as const)
     return { ...options, ...Object.fromEntries(bound) }
   }
+}
+
+/** Where a transport over HTTP leads, as those of the SDK have it. */
+function urlOf(transport: Transport | undefined): URL | null {
+  const { _url: url } = (transport ?? {}) as { readonly _url?: unknown }
+  return url instanceof URL ? url : null
 }

@@ -1,12 +1,12 @@
-import { KestConfigError, takeLineageOut, toError } from '@kest/core'
-import { withoutLineage } from './http-request.js'
+import { KestConfigError, runWithoutState, takeLineageOut, toError } from '@kest/core'
+import { judgedState, withoutLineage } from './http-request.js'
 import type { Deliver } from './intercept.js'
 import { isRequest, type Message, type MessageExtra, type Transport } from './message.js'
 import { carrierOf } from './meta.js'
 import { isCall } from './methods.js'
 import { refuse } from './refuse.js'
 
-/** Hands on what needs no policy. It brings no lineage to anybody, either. */
+/** Hands on what needs no policy. It brings no lineage to anybody, either, and is handled in nobody's state. */
 export function passOn(
   message: Message,
   extra: MessageExtra | undefined,
@@ -21,7 +21,9 @@ export function passOn(
     else transport.onerror?.(toError(error))
     return
   }
-  deliver(clean, withoutLineage(extra))
+  const handOn = () => deliver(clean, withoutLineage(extra))
+  if (judgedState(extra) === null) runWithoutState(handOn)
+  else handOn()
 }
 
 /** @throws {KestError} for what must not be handed on */

@@ -187,6 +187,45 @@ describe.each(LINES)('kestMcpClient, $name', (line) => {
     expect(JSON.stringify(metas)).not.toContain('kest.')
   })
 
+  it('K-STATE what a server asks for is handled in nobody’s state, where nobody judges it', async () => {
+    const states: unknown[] = []
+    const client = clientOf(line, { kest: agent, carry: true })
+    client.answers('sampling/createMessage', () => {
+      states.push(currentState())
+      return { model: 'm', role: 'assistant', content: { type: 'text', text: 'this' } }
+    })
+    // Over stdio all that comes is called in the context of whoever has opened it, whose operation goes on.
+    await within(
+      agent,
+      'connects',
+      async () => {
+        await connectStdio(line, client)
+        await within(agent, 'agent.run', () => client.call('asks'), 'alice')
+      },
+      'who connects',
+    )
+    expect(states).toEqual([null])
+  })
+
+  it('K-SCOPE goes by the origin that is connected, not by one that it could not be connected to', async () => {
+    const got: unknown[] = []
+    const makeOf = (who: string) => () =>
+      serverOf(line, null, (one) =>
+        one.tool('tool', (_, { meta }) => void got.push([who, meta?.['baggage'] !== undefined])),
+      )
+    const stranger = await serveHttp(line, makeOf('stranger'))
+    const named = await serveHttp(line, makeOf('named'))
+    const client = clientOf(line, { kest: agent, carry: [named.url.origin] })
+    await connectHttp(line, client, stranger)
+    // Line 1 refuses it, and stays where it is; line 2 takes it.
+    const connected = await client.mcp.connect(line.httpClient(named.url)).then(
+      () => true,
+      () => false,
+    )
+    await within(agent, 'agent.run', () => client.call('tool'))
+    expect(got).toEqual([connected ? ['named', true] : ['stranger', false]])
+  })
+
   it('refuses clients and options that are wrong, and a client that is connected or was given before', async () => {
     const wrong: readonly unknown[] = [
       undefined,

@@ -37,6 +37,11 @@ export function withState(context: Context, state: KestState): Context {
   return new StateContext(context, state)
 }
 
+/** `context`, and what runs in it finds none. */
+export function withoutState(context: Context): Context {
+  return context.deleteValue(STATE_KEY)
+}
+
 /** The state that {@link withState} put there. */
 export function stateOf(context: Context): KestState | undefined {
   return context.getValue(STATE_KEY) as KestState | undefined

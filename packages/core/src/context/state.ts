@@ -6,7 +6,7 @@ import type { IdentityContext } from '../passport/verified.js'
 import type { Names } from '../pseudonyms/names.js'
 import type { Frame } from './frame.js'
 import type { Lifetime } from './lifetime.js'
-import { stateOf, withState } from './otel-context.js'
+import { stateOf, withoutState, withState } from './otel-context.js'
 import type { AboutRequest } from './request-facts.js'
 
 /** Who acts, and which principal said so; `by: null` is this workload itself (a token validated here, or its code). */
@@ -51,9 +51,9 @@ export interface KestState {
 const STORAGE = Symbol.for('kest.state.1')
 
 /** One per process, whichever copy of this package comes first. */
-function processStorage(): AsyncLocalStorage<KestState> {
-  const slot = globalThis as { [STORAGE]?: AsyncLocalStorage<KestState> }
-  slot[STORAGE] ??= new AsyncLocalStorage<KestState>()
+function processStorage(): AsyncLocalStorage<KestState | undefined> {
+  const slot = globalThis as { [STORAGE]?: AsyncLocalStorage<KestState | undefined> }
+  slot[STORAGE] ??= new AsyncLocalStorage<KestState | undefined>()
   return slot[STORAGE]
 }
 
@@ -65,6 +65,14 @@ const storage = processStorage()
  */
 export function runWithState<T>(state: KestState, fn: () => T): T {
   return storage.run(state, () => context.with(withState(context.active(), state), fn))
+}
+
+/**
+ * Runs `fn`, and so everything that it starts, without an ambient state: for what comes from outside, and is called in the context of
+ * whoever has opened the connection that it comes by (K-STATE).
+ */
+export function runWithoutState<T>(fn: () => T): T {
+  return storage.run(undefined, () => context.with(withoutState(context.active()), fn))
 }
 
 /** Who acts, as the application sees it: in clear where the request begins, behind that as it is signed (K-PSEUDONYM). */
