@@ -11,7 +11,7 @@ import {
 import type { AmqpMessage } from '../src/amqplib/types.js'
 import { deadLetterTopic } from '../src/kafkajs/index.js'
 import { deadLetterSubject, handleMessages, wrapProducer as wrapNats } from '../src/nats/index.js'
-import type { NatsHeaders, NatsMessage } from '../src/nats/types.js'
+import type { NatsHeaders, NatsMessage, NatsSender } from '../src/nats/types.js'
 import { wrapConsumer as wrapSqs } from '../src/sqs/index.js'
 import { BOUND, inRequest, kestOf, OPERATION } from './support.js'
 
@@ -47,7 +47,7 @@ describe('NATS', () => {
         headers = options.headers
       },
     }
-    const producer = wrapNats(connection, {
+    const producer = wrapNats(connection as never as NatsSender, {
       kest: gateway,
       headers: newHeaders as unknown as () => NatsHeaders,
       propagateTo: ['orders'],
@@ -209,7 +209,10 @@ describe('amqplib', () => {
   })
 
   it('sends no passport to further queues, whichever way they are named', async () => {
-    const producer = wrapPublisher(new Channel() as never, { kest: gateway, propagateTo: ['orders'] }) as {
+    const producer = wrapPublisher(new Channel() as never, {
+      kest: gateway,
+      propagateTo: ['orders'],
+    }) as unknown as {
       sendToQueue(queue: string, content: Buffer, options: object): Promise<boolean>
     }
     for (const options of [{ CC: 'else' }, { headers: { CC: ['else'] } }, { headers: { BCC: ['else'] } }])
