@@ -19,7 +19,7 @@ export interface OPAOptions {
   readonly token?: string | (() => MaybePromise<string>)
   /** Client certificate, and whom to trust: as `node:tls` takes them. */
   readonly tls?: Pick<SecureContextOptions, 'ca' | 'cert' | 'key' | 'minVersion'>
-  /** Connects in place of undici: what `createMtlsConnector` of `@kest/spiffe` answers. */
+  /** Connects in place of undici, within a time of its own: what `createMtlsConnector` of `@kest/spiffe` answers. */
   readonly connect?: buildConnector.connector
   /** Paths of documents by the name of the policy. Default: the name itself: `orders/read` is `data.orders.read`. */
   readonly paths?: PolicyPaths
@@ -42,7 +42,7 @@ export interface OPAOptions {
    * documents alone. Default `true`.
    */
   readonly provenance?: boolean
-  /** For all that is asked at once, milliseconds. Default 1,000. */
+  /** For all that is asked at once, and for a connection to be opened, milliseconds. Default 1,000. */
   readonly timeoutMs?: number
   /** Bytes of an answer. Default 65,536. */
   readonly maxAnswerBytes?: number
@@ -99,18 +99,19 @@ export function resolveOptions(options: OPAOptions): ResolvedOPAOptions {
   if (typeof provenance !== 'boolean') throw new KestConfigError(`${WHERE}.provenance: expected a boolean`)
   const pathOf = createPathOf(WHERE, paths)
   const socketPath = options.socketPath === undefined ? undefined : toSocketPath(options.socketPath)
+  const timeoutMs = toInteger(`${WHERE}.timeoutMs`, options.timeoutMs ?? 1_000, 1, LONGEST_MS)
   return {
     url: toUrl(options.url),
     socketPath,
     pathOf,
     readerOf: createReaderOf(decisionPath),
     authorization: createAuthorization(options.token),
-    connect: connectorOf(options, socketPath),
+    connect: connectorOf(options, socketPath, timeoutMs),
     batch,
     provenance,
     isMapped: (policy) => pathOf(policy) !== policy || isWithin(decisionPath, policy),
     planRetryMs: toPlanRetryMs(options.plans ?? false),
-    timeoutMs: toInteger(`${WHERE}.timeoutMs`, options.timeoutMs ?? 1_000, 1, LONGEST_MS),
+    timeoutMs,
     maxAnswerBytes: toInteger(`${WHERE}.maxAnswerBytes`, options.maxAnswerBytes ?? 65_536, 1),
     connections: toInteger(`${WHERE}.connections`, options.connections ?? 128, 1),
   }
@@ -187,9 +188,14 @@ function toSocketPath(path: unknown): string {
   )
 }
 
+/**
+ * Nobody waits for a connection for longer than a question may take. After OPA has moved, what is still being opened to its old
+ * address would hold its place among the connections, and the questions that come to it.
+ */
 function connectorOf(
   { tls, connect }: OPAOptions,
   socketPath: string | undefined,
+  timeout: number,
 ): ResolvedOPAOptions['connect'] {
   if (connect !== undefined && (tls !== undefined || socketPath !== undefined)) {
     throw new KestConfigError(
@@ -199,5 +205,5 @@ function connectorOf(
   if (connect !== undefined && typeof connect !== 'function') {
     throw new KestConfigError(`${WHERE}.connect: expected a connector of undici's`)
   }
-  return connect ?? { ...tls, ...(socketPath === undefined ? {} : { socketPath }) }
+  return connect ?? { ...tls, timeout, ...(socketPath === undefined ? {} : { socketPath }) }
 }
