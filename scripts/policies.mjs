@@ -10,6 +10,7 @@ import { root } from './workspace.mjs'
 const COMPILED = {
   'packages/opa/policies/policy.wasm': ['packages/opa/policies'],
   'examples/three-hop/policies/policy.wasm': ['examples/three-hop/policies'],
+  'tests/fixtures/readmes/policies/policy.wasm': ['tests/fixtures/readmes/policies'],
 }
 
 const check = process.argv.includes('--check')

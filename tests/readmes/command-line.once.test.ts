@@ -12,6 +12,7 @@ const PAGE = 'packages/cli/README.md'
 const COMMANDS = [
   'verify',
   'audit',
+  'replay',
   'evidence',
   'graph',
   'show',
@@ -30,6 +31,17 @@ for (const path of ['.local/share/bash-completion/completions', '.zfunc', '.conf
 writeFileSync(join(folder, 'package.json'), snippets.find(({ language }) => language === 'json')?.text ?? '')
 
 describe('the manual of the command line', () => {
+  // First, as `kest dev` writes a trust.json of its own.
+  it('what is decided again in its examples is what its spans say', async () => {
+    const texts = '--replay bundle-v12.tar.gz --replay bundle-v13.tar.gz'
+    const { stdout } = await run(`kest audit spans/ --trust trust.json ${texts}`)
+    expect(stdout).toContain('decided again: 4 match, 0 match by name, 0 mismatch, 0 unverifiable\n')
+    const { stdout: asked } = await run(
+      'kest replay --what-if new-bundle.tar.gz spans/ --trust trust.json --json',
+    )
+    expect(asked).toContain('"operations":4,"operations_denied":0')
+  })
+
   it.each(snippets.filter(isShell).flatMap(commandsOf))('%s runs as printed', async (_, command) => {
     const { code, stderr } = await run(command)
     expect({ code, stderr }).toMatchObject({ code: 0 })

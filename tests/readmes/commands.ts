@@ -20,6 +20,7 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   'packages/cli/README.md: $ kest verify order-4711.json': MANUAL,
   'packages/cli/README.md: kest audit spans/': MANUAL,
   'packages/cli/README.md: $ kest audit spans.jsonl': MANUAL,
+  'packages/cli/README.md: kest replay --what-if': MANUAL,
   'packages/cli/README.md: kest evidence spans/': MANUAL,
   'packages/cli/README.md: kest graph order-4711.json': MANUAL,
   'packages/cli/README.md: $ kest show order-4711.json': MANUAL,

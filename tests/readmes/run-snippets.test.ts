@@ -56,7 +56,8 @@ beforeAll(async () => {
   for (const { text } of README_PAGES.flatMap(snippetsOf).filter(({ language }) => language === 'cedar'))
     writeFileSync(join(folder, 'orders.cedar'), text)
   const policies = join(root, 'examples/three-hop/policies')
-  await run('tar', ['-czf', join(folder, 'bundle.tar.gz'), '-C', policies, 'policy.wasm'], folder)
+  for (const name of ['bundle', 'bundle-v12', 'bundle-v13'])
+    await run('tar', ['-czf', join(folder, `${name}.tar.gz`), '-C', policies, 'policy.wasm'], folder)
   authority = await createDevAuthority({ trustDomain: 'example.org', workloads: { orders: {} } })
 })
 afterAll(async () => {

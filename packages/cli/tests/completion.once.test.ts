@@ -31,7 +31,7 @@ describe('kest completion', () => {
         { cwd: path, encoding: 'utf8' },
       ).trimEnd()
     expect(completed('')).toBe(
-      'verify show audit evidence graph init deploy dev doctor policies completion help --help --version',
+      'verify show audit evidence graph replay init deploy dev doctor policies completion help --help --version',
     )
     expect(completed('ver')).toBe('verify')
     expect(completed('help', 'gra')).toBe('graph')
