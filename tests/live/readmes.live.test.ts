@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -36,6 +37,16 @@ it('every package says how it is installed', () => {
   expect(registry.names.filter((name) => !said.includes(name))).toEqual([])
 })
 
+/** What an installed package is imported by: its name, or where nothing has that, each of its subpaths. */
+function doorsOf(folder: string, name: string): string[] {
+  const manifest = join(folder, 'node_modules', name, 'package.json')
+  const { exports = '.' } = JSON.parse(readFileSync(manifest, 'utf8')) as { exports?: string | object }
+  const paths = typeof exports === 'string' ? ['.'] : Object.keys(exports)
+  const subpaths = paths.filter((path) => path.startsWith('./') && !/\.json$|\*/.test(path))
+  const named = paths.some((path) => !path.startsWith('./'))
+  return named ? [name] : subpaths.map((path) => join(name, path))
+}
+
 describe.each(NODES)('on Node %s', (version) => {
   const node = join(work, `node-${version}`)
 
@@ -55,12 +66,13 @@ describe.each(NODES)('on Node %s', (version) => {
         if (name === '@kest/cli')
           expect(await run('kest', ['--help'], folder, environment(folder))).toContain('kest')
         else
-          await run(
-            'node',
-            ['--input-type=module', '-e', `await import('${name}')`],
-            folder,
-            environment(folder),
-          )
+          for (const door of doorsOf(folder, name))
+            await run(
+              'node',
+              ['--input-type=module', '-e', `await import('${door}')`],
+              folder,
+              environment(folder),
+            )
       }
     },
     300_000,
