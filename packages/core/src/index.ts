@@ -224,6 +224,7 @@ export type { TokenOptions } from './tokens/token-options.js'
 export type { TrustEvaluator } from './trust/evaluator.js'
 export type { IdentityAuthority, IdentityPart } from './trust/identity-authorities.js'
 export { DEFAULT_ORIGINS } from './trust/origins.js'
+export { OBSERVED_TAINT } from './trust/reserved.js'
 export {
   createRootList,
   type RootGrant,

@@ -4,6 +4,7 @@ import {
   type IgnorableField,
   type KestEntry,
   LABEL,
+  OBSERVED_TAINT,
   type PolicyContext,
   type PolicyTier,
   policyContexts,
@@ -71,8 +72,7 @@ export class RecordedQuestions {
   ): AskedContext | NotRebuilt {
     const { entry } = one
     const trustScore = one.trustScore as number
-    const recorded = entry.labels[LABEL.resource]
-    const object = recorded?.startsWith('{"attributes":') ? recorded : undefined
+    const resource = entry.labels[LABEL.resource]
     const taints = taintsOf(one)
     for (const summary of lineageSummaries(ancestors)) {
       for (const who of identitiesOf(one)) {
@@ -86,7 +86,7 @@ export class RecordedQuestions {
         })
         const context = asked('function', [])
         for (const withheld of this.#withheld)
-          if (contextDigest(context, withheld, object) === digest)
+          if (contextDigest(context, withheld, resource) === digest)
             return (tier, policies) => withhold(asked(tier, policies), withheld)
       }
     }
@@ -100,8 +100,6 @@ function taintsOf({ entry, taints }: AuditedEntry): readonly string[] {
     ? taints.filter((taint) => taint !== OBSERVED_TAINT)
     : taints
 }
-
-const OBSERVED_TAINT = 'kest.observed'
 
 type Who = Pick<AuditedEntry, 'identity' | 'identityBy'>
 

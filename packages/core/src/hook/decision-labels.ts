@@ -27,9 +27,7 @@ export function labelDecision(
   labels[LABEL.source] = context.environment.source_type
   const withheld = withheldOf(questions)
   if (withheld === null) return
-  const recorded = labels[LABEL.resource]
-  const object = recorded?.startsWith('{"attributes":') ? recorded : undefined
-  labels[LABEL.context] = contextDigest(context, withheld, object)
+  labels[LABEL.context] = contextDigest(context, withheld, labels[LABEL.resource])
 }
 
 /** What no engine was shown; `null` where they were shown different parts, so that there is no one context that was asked. */

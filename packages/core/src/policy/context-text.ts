@@ -10,22 +10,24 @@ import type { PolicyContext } from './engine.js'
  * the names are known.
  *
  * @param withheld what the engine did not see, and is left out of it
- * @param object the text of `object` as the entry records it, where it has attributes
+ * @param recorded the text of `object` as its entry records it (`kest.resource_attr`), if it does
  * @throws {KestError} `ERR_KEST_NOT_JSON` for a lone surrogate
  */
 export function contextText(
   context: PolicyContext,
   withheld: ReadonlySet<IgnorableField>,
-  object?: string,
+  recorded?: string,
 ): string {
-  return withheld.size === 0 ? wholeText(context, object) : partText(context, withheld)
+  return withheld.size === 0 ? wholeText(context, recorded) : partText(context, withheld)
 }
 
 function wholeText(
   { subject, object: asked, environment, identity, trust_score, lineage }: PolicyContext,
-  object: string | undefined,
+  recorded: string | undefined,
 ): string {
   const workload = quote(identity)
+  // One without attributes is recorded without them, and asked with none.
+  const object = recorded?.startsWith('{"attributes":') ? recorded : undefined
   return (
     `{"environment":{"active_deviations":${deviations(environment)},"classification":${quote(environment.classification)}` +
     `,"is_root":${environment.is_root},"parent_hash":${quote(environment.parent_hash)}` +
@@ -90,15 +92,15 @@ function partText(
  * without `environment.policy_names` and `environment.policy_tier`.
  *
  * @param withheld what the engine does not see
- * @param object the text of `object` as the entry records it, where it has attributes
+ * @param recorded the text of `object` as its entry records it (`kest.resource_attr`), if it does
  * @throws {KestError} `ERR_KEST_NOT_JSON` for a lone surrogate
  */
 export function contextDigest(
   context: PolicyContext,
   withheld: ReadonlySet<IgnorableField> = NOTHING,
-  object?: string,
+  recorded?: string,
 ): string {
-  return sha256Hex(contextText(context, withheld, object))
+  return sha256Hex(contextText(context, withheld, recorded))
 }
 
 const NOTHING: ReadonlySet<IgnorableField> = new Set()
