@@ -2,6 +2,7 @@ import { assertOptions, KestConfigError } from '@kest/core'
 import type { AuditSummary } from '../audit.js'
 import type { FindingCode } from '../finding.js'
 import type { AuditedEntry, TraceReport } from '../judge/audited-entry.js'
+import { compareRows, compareTexts } from '../row-order.js'
 import { TallyRoom } from '../tally-room.js'
 import { type Called, callersOf } from './callers.js'
 import { observedRecordOf } from './observed-label.js'
@@ -200,17 +201,6 @@ function keyOf(tier: string, policy: string | null): string {
   return JSON.stringify([tier, policy])
 }
 
-const TIERS = ['lineage', 'enterprise', 'platform', 'application', 'function']
-
 function byName(one: ObservedRow, other: ObservedRow): number {
-  return (
-    compare(one.workload, other.workload) ||
-    compare(one.operation, other.operation) ||
-    TIERS.indexOf(one.tier) - TIERS.indexOf(other.tier) ||
-    compare(one.policy ?? '', other.policy ?? '')
-  )
-}
-
-function compare(one: string, other: string): number {
-  return one === other ? 0 : one < other ? -1 : 1
+  return compareRows(one, other) || compareTexts(one.policy ?? '', other.policy ?? '')
 }

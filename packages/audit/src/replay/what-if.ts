@@ -10,6 +10,7 @@ import {
   type ReplayText,
 } from '@kest/core'
 import type { AuditedEntry, TraceReport } from '../judge/audited-entry.js'
+import { compareRows, compareTexts } from '../row-order.js'
 import { TallyRoom } from '../tally-room.js'
 import { recordedTiers } from './recorded-policies.js'
 import { type AskedContext, RecordedQuestions, type Withheld } from './recorded-questions.js'
@@ -193,17 +194,6 @@ function isField(value: string): boolean {
   return (IGNORABLE_FIELDS as readonly string[]).includes(value)
 }
 
-const TIERS = ['enterprise', 'platform', 'application', 'function']
-
 function byName(one: WhatIfRow, other: WhatIfRow): number {
-  return (
-    compare(one.workload, other.workload) ||
-    compare(one.operation, other.operation) ||
-    TIERS.indexOf(one.tier) - TIERS.indexOf(other.tier) ||
-    compare(one.policy, other.policy)
-  )
-}
-
-function compare(one: string, other: string): number {
-  return one === other ? 0 : one < other ? -1 : 1
+  return compareRows(one, other) || compareTexts(one.policy, other.policy)
 }

@@ -1,6 +1,7 @@
 import { assertOptions, KestConfigError, LABEL, parseRevision, parseRevisionsLabel } from '@kest/core'
 import type { AuditedEntry, TraceReport } from '../judge/audited-entry.js'
 import { recordedTiers } from '../replay/recorded-policies.js'
+import { compareRows, compareTexts } from '../row-order.js'
 import { TallyRoom } from '../tally-room.js'
 
 export interface RevisionsOptions {
@@ -118,18 +119,10 @@ export class RevisionTally {
   }
 }
 
-const TIERS = ['enterprise', 'platform', 'application', 'function']
-
 function byName(one: RevisionRow, other: RevisionRow): number {
   return (
-    compare(one.workload, other.workload) ||
-    compare(one.operation, other.operation) ||
-    TIERS.indexOf(one.tier) - TIERS.indexOf(other.tier) ||
+    compareRows(one, other) ||
     one.first - other.first ||
-    compare(one.revision ?? '', other.revision ?? '')
+    compareTexts(one.revision ?? '', other.revision ?? '')
   )
-}
-
-function compare(one: string, other: string): number {
-  return one === other ? 0 : one < other ? -1 : 1
 }
