@@ -3,6 +3,7 @@ export type { Arrival, Exchange, OperationArrival, RequestKest } from './adapter
 export { type AdapterOptions, createIngress, type Ingress } from './adapter/ingress.js'
 export { type PublishedKeys, publishedKeys } from './adapter/published-keys.js'
 export { operationName, type RouteOperationOptions, RouteOperations } from './adapter/route-operations.js'
+export { askRule, type RuleFaults } from './ask-rule.js'
 export { assertOptions } from './assert-options.js'
 export type { BindingOptions, MessageBindingOptions } from './binding/binding-options.js'
 export type { MessageReplayStore } from './binding/message-once.js'

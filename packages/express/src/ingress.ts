@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { type AdapterOptions, createIngress, KestConfigError, varyByBaggage } from '@kest/core'
+import { type AdapterOptions, askRule, createIngress, KestConfigError, varyByBaggage } from '@kest/core'
 import { knownOf } from './about-request.js'
 import { answerLast } from './answer-last.js'
 import { exchangeOf, letIn, type OnError } from './exchange.js'
@@ -90,13 +90,8 @@ export function kestExpress<Req extends IncomingMessage = IncomingMessage>(
 }
 
 function answerOf<Req>(switchIdentity: (req: Req) => unknown, req: Req): boolean {
-  let answer: unknown
-  try {
-    answer = switchIdentity(req)
-  } catch (cause) {
-    throw misconfigured('kestExpress.switchIdentity: the function failed', cause)
-  }
-  // A promise, which is truthy, must not become a yes.
-  if (typeof answer === 'boolean') return answer
-  throw misconfigured('kestExpress.switchIdentity: the function must answer true or false')
+  return askRule(switchIdentity, req, {
+    failed: (cause) => misconfigured('kestExpress.switchIdentity: the function failed', cause),
+    undecided: () => misconfigured('kestExpress.switchIdentity: the function must answer true or false'),
+  })
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import {
+  askRule,
   closeAnsweredUpgrade,
   createPrivateSlot,
   type Ingress,
@@ -77,13 +78,8 @@ function knownOf(request: IncomingMessage, own: PlatformRequest | undefined): Kn
 }
 
 function answerOf(switchIdentity: (request: IncomingMessage) => unknown, request: IncomingMessage): boolean {
-  let said: unknown
-  try {
-    said = switchIdentity(request)
-  } catch (cause) {
-    throw misconfigured('KestModule.switchIdentity: the function failed', cause)
-  }
-  // A promise, which is truthy, must not become a yes.
-  if (typeof said === 'boolean') return said
-  throw misconfigured('KestModule.switchIdentity: the function must answer true or false')
+  return askRule(switchIdentity, request, {
+    failed: (cause) => misconfigured('KestModule.switchIdentity: the function failed', cause),
+    undecided: () => misconfigured('KestModule.switchIdentity: the function must answer true or false'),
+  })
 }

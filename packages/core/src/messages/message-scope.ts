@@ -1,4 +1,5 @@
-import { KestConfigError, KestError } from '../errors.js'
+import { KestConfigError } from '../errors.js'
+import { askOperator } from '../propagation/ask-operator.js'
 
 /** Which queues and topics receive passports (K-SCOPE): their URIs, exactly, or a function of the URI. */
 export type MessageScope = readonly string[] | ((to: string) => boolean)
@@ -12,26 +13,11 @@ export type MessageScope = readonly string[] | ((to: string) => boolean)
  */
 export function compileMessageScope(propagateTo: MessageScope | undefined): (to: string) => boolean {
   if (propagateTo === undefined) return () => false
-  if (typeof propagateTo === 'function') return (to) => askOperator(propagateTo, to)
+  if (typeof propagateTo === 'function') return (to) => askOperator(propagateTo, to, to)
   if (!Array.isArray(propagateTo) || !propagateTo.every((to) => typeof to === 'string' && to !== ''))
     throw new KestConfigError(
       'messages.propagateTo: expected a list of URIs of queues and topics, or a function',
     )
   const exact = new Set(propagateTo)
   return (to) => exact.has(to)
-}
-
-function askOperator(rule: (to: string) => boolean, to: string): boolean {
-  let answer: unknown
-  try {
-    answer = rule(to)
-  } catch (cause) {
-    throw new KestError('ERR_KEST_OUTBOUND', `propagateTo: the function failed for ${to}`, { cause })
-  }
-  if (typeof answer === 'boolean') return answer
-  // A promise, which is truthy, must not become a yes.
-  throw new KestError(
-    'ERR_KEST_OUTBOUND',
-    `propagateTo: expected true or false for ${to}, got ${typeof answer}`,
-  )
 }

@@ -1,4 +1,5 @@
-import { KestConfigError, KestError } from '../errors.js'
+import { KestConfigError } from '../errors.js'
+import { askOperator } from './ask-operator.js'
 
 /**
  * Which origins receive passports (K-SCOPE). Either a list of
@@ -37,7 +38,8 @@ interface Wildcard {
  * ```
  */
 export function compileScope(propagateTo: PropagateTo): (url: URL) => boolean {
-  if (typeof propagateTo === 'function') return (url) => isHttp(url) && askOperator(propagateTo, url)
+  if (typeof propagateTo === 'function')
+    return (url) => isHttp(url) && askOperator(propagateTo, url, url.origin)
   if (!Array.isArray(propagateTo)) {
     throw new KestConfigError('propagateTo: expected a list of origins, or a function of the URL')
   }
@@ -86,21 +88,6 @@ function covers({ protocol, port, suffix }: Wildcard, url: URL): boolean {
     url.port === port &&
     hostname.endsWith(suffix) &&
     !hostname.slice(0, -suffix.length).split('.').includes('')
-  )
-}
-
-function askOperator(rule: (url: URL) => boolean, url: URL): boolean {
-  let answer: unknown
-  try {
-    answer = rule(url)
-  } catch (cause) {
-    throw new KestError('ERR_KEST_OUTBOUND', `propagateTo: the function failed for ${url.origin}`, { cause })
-  }
-  if (typeof answer === 'boolean') return answer
-  // A promise, which is truthy, must not become a yes.
-  throw new KestError(
-    'ERR_KEST_OUTBOUND',
-    `propagateTo: expected true or false for ${url.origin}, got ${typeof answer}`,
   )
 }
 
