@@ -105,6 +105,7 @@ export type {
   TrustDomainOptions,
 } from './ingress/listener-options.js'
 export { type Problem, toProblem } from './ingress/problem.js'
+export { toStateGraceMs } from './ingress/request-term.js'
 export { takeLineageOut } from './ingress/take-lineage-out.js'
 export { closeAnsweredUpgrade } from './ingress/upgrade.js'
 export { varyByBaggage } from './ingress/vary.js'

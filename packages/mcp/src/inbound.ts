@@ -8,6 +8,7 @@ import {
   type ListenerOptions,
   type Operation,
   requestFacts,
+  toStateGraceMs,
 } from '@kest/core'
 import { type Call, Calls } from './calls.js'
 import { httpRequestOf, judgedState, withoutLineage } from './http-request.js'
@@ -50,22 +51,13 @@ export class Inbound {
 
   /** @throws {KestConfigError} for options that are missing, unknown or wrong; `where` says whose they are */
   constructor(where: string, options: McpInboundOptions) {
-    const {
-      kest = getActiveKest(),
-      policy,
-      operation = {},
-      open,
-      stateGraceMs = 10_000,
-      ...listening
-    } = options
+    const { kest = getActiveKest(), policy, operation = {}, open, stateGraceMs, ...listening } = options
     if (typeof kest?.begin !== 'function' || typeof kest.listener !== 'function')
       throw new KestConfigError(`${where}.kest: expected what createKest or configure answered`)
-    if (!Number.isSafeInteger(stateGraceMs) || stateGraceMs < 0)
-      throw new KestConfigError(`${where}.stateGraceMs: expected a number of milliseconds, an integer`)
+    this.#graceMs = toStateGraceMs(where, stateGraceMs)
     this.#kest = kest
     this.#isOpen = toOpen(where, open)
     this.#operations = new Operations(`${where}.operation`, policy, operation)
-    this.#graceMs = stateGraceMs
     this.#listener = kest.listener(listening)
   }
 
