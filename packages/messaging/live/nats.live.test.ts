@@ -21,9 +21,9 @@ async function open(): Promise<MessagingSystem> {
   const stream = jetstream(admin)
   let queues = 0
 
-  async function waiting(name: string): Promise<{ readonly seq: number; readonly message: PlainMessage }[]> {
+  async function waiting(name: string): Promise<Waiting[]> {
     const { state } = await manager.streams.info(name)
-    const found: { seq: number; message: PlainMessage }[] = []
+    const found: Waiting[] = []
     for (let seq = Math.max(1, state.first_seq); seq <= state.last_seq; seq++) {
       const stored = await manager.streams.getMessage(name, { seq })
       if (stored !== null) found.push({ seq, message: plain(stored) })
@@ -78,6 +78,27 @@ async function open(): Promise<MessagingSystem> {
         },
       }
     },
+    ...keptBy(manager.streams, waiting),
+    put: async (name, message) =>
+      void (await stream.publish(subjectOf(name), message.body, headersOf(message, headers()))),
+    async close() {
+      await admin.close()
+      await broker.stop()
+    },
+  }
+}
+
+interface Waiting {
+  readonly seq: number
+  readonly message: PlainMessage
+}
+
+/** What streams keep. */
+function keptBy(
+  streams: { deleteMessage(name: string, seq: number): Promise<unknown> },
+  waiting: (name: string) => Promise<readonly Waiting[]>,
+): Pick<MessagingSystem, 'deadLetters' | 'take'> {
+  return {
     async deadLetters(name) {
       const letters = await waiting(deadOf(name))
       return letters.map(({ message: { body, headers } }) => ({
@@ -87,14 +108,8 @@ async function open(): Promise<MessagingSystem> {
     },
     async take(name) {
       const found = await waiting(name)
-      for (const { seq } of found) await manager.streams.deleteMessage(name, seq)
+      for (const { seq } of found) await streams.deleteMessage(name, seq)
       return found.map(({ message }) => message)
-    },
-    put: async (name, message) =>
-      void (await stream.publish(subjectOf(name), message.body, headersOf(message, headers()))),
-    async close() {
-      await admin.close()
-      await broker.stop()
     },
   }
 }
@@ -106,9 +121,9 @@ async function openOld(): Promise<MessagingSystem> {
   const stream = admin.jetstream()
   let queues = 0
 
-  async function waiting(name: string): Promise<{ readonly seq: number; readonly message: PlainMessage }[]> {
+  async function waiting(name: string): Promise<Waiting[]> {
     const { state } = await manager.streams.info(name)
-    const found: { seq: number; message: PlainMessage }[] = []
+    const found: Waiting[] = []
     for (let seq = Math.max(1, state.first_seq); seq <= state.last_seq; seq++) {
       const stored = await manager.streams.getMessage(name, { seq }).catch(() => null)
       if (stored !== null) found.push({ seq, message: plain(stored as never) })
@@ -168,18 +183,7 @@ async function openOld(): Promise<MessagingSystem> {
         },
       }
     },
-    async deadLetters(name) {
-      const letters = await waiting(deadOf(name))
-      return letters.map(({ message: { body, headers } }) => ({
-        body,
-        code: headers['kest-error'] as string,
-      }))
-    },
-    async take(name) {
-      const found = await waiting(name)
-      for (const { seq } of found) await manager.streams.deleteMessage(name, seq)
-      return found.map(({ message }) => message)
-    },
+    ...keptBy(manager.streams, waiting),
     put: async (name, message) =>
       void (await stream.publish(subjectOf(name), message.body, headersOf(message, headers2()) as never)),
     async close() {

@@ -1,3 +1,4 @@
+import { deadLetterHeaders } from '../shared/dead-letter-headers.js'
 import type { DeadLetter } from '../shared/options.js'
 import type { AmqpMessage } from './types.js'
 import { type Properties, writable } from './writable.js'
@@ -21,19 +22,19 @@ export function deadLetterQueue(
   channel: ConfirmingChannel,
   queue: string,
 ): (refused: DeadLetter<AmqpMessage>) => Promise<void> {
-  return async ({ message, code, from }) => {
+  return async (refused) => {
     // What is sent to a queue that is not there, the broker confirms, and drops.
     await channel.checkQueue(queue)
-    const { expiration: _, userId: __, ...properties } = message.properties as Record<string, unknown>
+    const { expiration: _, userId: __, ...properties } = refused.message.properties as Record<string, unknown>
     const { headers, ...kept } = writable(properties as Properties)
     const options = {
       ...kept,
       persistent: true,
-      headers: { ...headers, 'kest-error': code, 'kest-source': from },
+      headers: { ...headers, ...deadLetterHeaders(refused) },
     }
     await new Promise<void>((resolve, reject) => {
       const onConfirm = (error: unknown): void => (error ? reject(error) : resolve())
-      channel.sendToQueue(queue, message.content, options as never, onConfirm as never)
+      channel.sendToQueue(queue, refused.message.content, options as never, onConfirm as never)
     })
   }
 }

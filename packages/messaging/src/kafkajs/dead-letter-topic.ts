@@ -1,5 +1,5 @@
 import { types } from 'node:util'
-import { deadLetterHeaders } from '../shared/kafka.js'
+import { deadLetterHeaders } from '../shared/dead-letter-headers.js'
 import type { DeadLetter } from '../shared/options.js'
 import type { KafkajsMessage, KafkajsSender } from './types.js'
 

@@ -1,3 +1,4 @@
+import { deadLetterHeaders } from '../shared/dead-letter-headers.js'
 import type { DeadLetter } from '../shared/options.js'
 import type { NatsHeaders, NatsMessage } from './types.js'
 
@@ -19,13 +20,13 @@ export function deadLetterSubject(
   subject: string,
   headers: () => NatsHeaders,
 ): (refused: DeadLetter<NatsMessage>) => Promise<void> {
-  return async ({ message, code, from }) => {
+  return async (refused) => {
+    const { message } = refused
     const carried = headers()
     // What was said to the stream that it came by means nothing to this one.
     for (const [name, values] of readableHeaders(message))
       if (!/^nats-/i.test(name)) for (const value of values) carried.append(name, value)
-    carried.set('kest-error', code)
-    carried.set('kest-source', from)
+    for (const [name, value] of Object.entries(deadLetterHeaders(refused))) carried.set(name, value)
     await stream.publish(subject, message.data, { headers: carried } as never)
   }
 }

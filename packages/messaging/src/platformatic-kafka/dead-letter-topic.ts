@@ -1,4 +1,4 @@
-import { deadLetterHeaders } from '../shared/kafka.js'
+import { deadLetterHeaders } from '../shared/dead-letter-headers.js'
 import type { DeadLetter } from '../shared/options.js'
 import { assertHeaderType, copyOf, type HeaderType, writtenHeaders } from './headers.js'
 import type { KafkaMessage, KafkaSender } from './types.js'

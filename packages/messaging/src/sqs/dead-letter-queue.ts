@@ -1,3 +1,4 @@
+import { deadLetterHeaders } from '../shared/dead-letter-headers.js'
 import type { DeadLetter } from '../shared/options.js'
 import { MAX_ATTRIBUTES } from './attributes.js'
 import type { SqsAttribute, SqsMessage } from './types.js'
@@ -19,12 +20,13 @@ export interface SqsLetter {
 export function deadLetterQueue(
   send: (letter: SqsLetter) => PromiseLike<unknown>,
 ): (refused: DeadLetter<SqsMessage>) => Promise<void> {
-  return async ({ message, code, from }) => {
+  return async (refused) => {
+    const { message } = refused
     const own = Object.entries(message.MessageAttributes ?? {})
-    const said: [string, SqsAttribute][] = [
-      ['kest-error', text(code)],
-      ['kest-source', text(from)],
-    ]
+    const said = Object.entries(deadLetterHeaders(refused)).map(([name, value]): [string, SqsAttribute] => [
+      name,
+      text(value),
+    ])
     const room = MAX_ATTRIBUTES - said.length
     if (own.length > room) {
       const first = own.filter(([name]) => name.toLowerCase() === 'baggage')
