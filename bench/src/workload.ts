@@ -13,7 +13,7 @@ import {
 } from '@kest/core'
 import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
 import type { Work } from './figure.js'
-import { toDer } from './internals.js'
+import { BaggageManager, toDer } from './internals.js'
 
 /** Kinds of key that are measured. */
 export type KeyKind = 'Ed25519' | 'P-256'
@@ -117,6 +117,13 @@ export function rawVerify({ publicKey }: Workload, entries: readonly string[]): 
         throw new Error('a signature of the benchmark does not hold')
     }
   }
+}
+
+/** The header that a state is sent with, compressed. */
+export async function headerOf({ frame }: KestState): Promise<string> {
+  const baggage = await new BaggageManager({ encoding: 'compressed' }).write(frame.lineage)
+  if (baggage === undefined) throw new Error('the benchmark has no header to send')
+  return baggage
 }
 
 /** Both, one after the other. */

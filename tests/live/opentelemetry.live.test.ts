@@ -1,13 +1,13 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { createDevAuthority, type DevAuthority } from '../../packages/spiffe/dist/dev-authority/index.js'
 import { packageManagerEnv, readJson, root } from '../../scripts/workspace.mjs'
+import { freePort } from '../brokers/free-port.js'
 import { showsKest, startServer } from '../outbound/server.js'
 import { run } from '../support/run.js'
 import { type Registry, startRegistry } from './registry.js'
@@ -205,12 +205,4 @@ async function until<T>(ask: () => Promise<T>): Promise<T> {
     }
     await delay(50)
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

@@ -1,8 +1,7 @@
 import kestFastify from '@kest/fastify'
 import fastify, { type FastifyInstance } from 'fastify'
 import type { TimeFigure } from '../figure.js'
-import { BaggageManager } from '../internals.js'
-import { createWorkload, rawSign, rawVerify } from '../workload.js'
+import { createWorkload, headerOf, rawSign, rawVerify } from '../workload.js'
 
 const ENTRIES = 3
 
@@ -38,8 +37,7 @@ async function hop(remembered: boolean): ReturnType<TimeFigure['prepare']> {
     },
   })
   const { passport, entry, state } = await workload.chain(ENTRIES)
-  const baggage = await new BaggageManager({ encoding: 'compressed' }).write(state.frame.lineage)
-  if (baggage === undefined) throw new Error('the benchmark has no header to send')
+  const baggage = await headerOf(state)
 
   const bare = fastify()
   route(bare)

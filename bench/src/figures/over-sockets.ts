@@ -13,8 +13,7 @@ import { kestGrpc } from '@kest/grpc'
 import fastify, { type FastifyInstance } from 'fastify'
 import { Pool } from 'undici'
 import type { TimeFigure, Work } from '../figure.js'
-import { BaggageManager } from '../internals.js'
-import { createWorkload, type Workload } from '../workload.js'
+import { createWorkload, headerOf, type Workload } from '../workload.js'
 
 const ENTRIES = 3
 
@@ -52,8 +51,7 @@ export const fastifyGet: TimeFigure = {
 async function sent(): Promise<{ readonly receiver: Workload; readonly baggage: string }> {
   const workload = createWorkload()
   const { state } = await workload.chain(ENTRIES)
-  const baggage = await new BaggageManager({ encoding: 'compressed' }).write(state.frame.lineage)
-  if (baggage === undefined) throw new Error('the benchmark has no header to send')
+  const baggage = await headerOf(state)
   return { receiver: createWorkload('Ed25519', { trust: workload.trust }), baggage }
 }
 

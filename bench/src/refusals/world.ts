@@ -10,7 +10,7 @@ import {
 } from '@kest/core'
 import { createX509KeySource, SPIREProvider } from '@kest/spiffe'
 import { createDevAuthority } from '@kest/spiffe/dev'
-import { BaggageManager } from '../internals.js'
+import { headerOf } from '../workload.js'
 
 export const DOMAIN = 'example.org'
 export const ORIGIN = 'http://orders.svc.local:8000'
@@ -65,8 +65,7 @@ async function makeWorld(): Promise<World> {
     )
   }
   if (operation === undefined) throw new Error('the benchmark has no passport')
-  const baggage = await new BaggageManager({ encoding: 'compressed' }).write(operation.state.frame.lineage)
-  if (baggage === undefined) throw new Error('the benchmark has no header to send')
+  const baggage = await headerOf(operation.state)
   return {
     senders: kests as [Kest, Kest, Kest],
     receiver: kests[2] as Kest,
