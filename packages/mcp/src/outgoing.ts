@@ -10,6 +10,7 @@ import { isRecord, type Message, type Protocol, type Transport } from './message
 import { carrierOf } from './meta.js'
 import { isOpen } from './methods.js'
 import { type McpResultOptions, Results } from './results.js'
+import { isHttp, keepWithinOrigin, urlOf } from './within-origin.js'
 
 /** Who is told what this side asks for, and what becomes of the answers. */
 export interface McpOutgoingOptions {
@@ -62,12 +63,17 @@ export class Outgoing {
     this.#results = results === undefined ? null : new Results(`${where}.results`, kest, results)
   }
 
-  /** @throws {KestConfigError} when origins are to decide, and the connection leads to none that can be seen */
+  /**
+   * Before a transport is connected: what it carries stays within the origin that it leads to (K-REDIRECT).
+   * @throws {KestConfigError} when origins are to decide, and the connection leads to none that can be seen, or from there to others
+   */
   connects(transport: Transport): void {
-    if (!this.#byOrigin) return
-    if (urlOf(transport) === null)
+    if (!this.#carries) return
+    const url = urlOf(transport)
+    const isKept = url === null || !isHttp(url) || keepWithinOrigin(transport, url)
+    if (this.#byOrigin && (url === null || !isKept))
       throw new KestConfigError(
-        'carry: where this transport leads cannot be seen: say carry: true, or false, for whom it connects to',
+        'carry: where this transport leads, or is redirected, cannot be seen: say carry: true, or false, for whom it connects to',
       )
   }
 
@@ -113,10 +119,4 @@ export class Outgoing {
     const bound = own.map((name) => [name, this.#kest.bind(options[name] as () => void)] as const)
     return { ...options, ...Object.fromEntries(bound) }
   }
-}
-
-/** Where a transport over HTTP leads, as those of the SDK have it. */
-function urlOf(transport: Transport | undefined): URL | null {
-  const { _url: url } = (transport ?? {}) as { readonly _url?: unknown }
-  return url instanceof URL ? url : null
 }
