@@ -43,6 +43,9 @@ export {
   runWithoutState,
   type StatedIdentity,
 } from './context/state.js'
+export type { KestDenial } from './denial/denial.js'
+export { type ParsedDenial, parseDenial } from './denial/parse.js'
+export { type VerifiedDenial, verifyDenial } from './denial/verify.js'
 export { contextOfNow, type InContext } from './egress/caller-context.js'
 export { carriesPassport } from './egress/carries-passport.js'
 export { type Installed, ownProperties, patchByRule, type Unpatch } from './egress/patches.js'

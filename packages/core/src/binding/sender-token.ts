@@ -32,7 +32,7 @@ export interface ParsedSenderToken<Claims extends SenderClaims = SenderClaims> {
 
 /** A kind of token: its `typ`, what errors call it, and which rule it is of. */
 export interface TokenKind {
-  readonly typ: Exclude<JwsType, 'JWS'>
+  readonly typ: Exclude<JwsType, 'JWS' | 'kest-denial'>
   readonly name: string
   readonly rule: string
 }

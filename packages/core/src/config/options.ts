@@ -35,6 +35,11 @@ export interface KestOptions {
   readonly trustEvaluator?: TrustEvaluator
   /** Principals that may raise trust or remove taints (K-EFF). Default: those of one's own trust domain. */
   readonly raisers?: readonly string[]
+  /**
+   * Whether what is refused is signed (K-DENIAL), so that it can be proven: attribute `kest.denial` of its span. By keys in this process
+   * only, and at most 200 within a second; how many more there were, the next one says. Default `signed`.
+   */
+  readonly denials?: 'signed' | 'unsigned'
   /** How long deciding may take, all tiers together, milliseconds. Default 1000. No retry (SPEC §11.1). */
   readonly policyTimeoutMs?: number
   /** How long the identity may take to say who signs, and its key to sign, each, milliseconds. Default 5000. */

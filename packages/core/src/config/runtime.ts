@@ -2,6 +2,7 @@ import { assertOptions } from '../assert-options.js'
 import { MemoryReplayStore } from '../binding/replay-store.js'
 import { systemClock } from '../clock.js'
 import { KestConfigError } from '../errors.js'
+import { Denials } from '../hook/denials.js'
 import type { OperationDefinition } from '../hook/operation-definition.js'
 import type { HookRuntime } from '../hook/runtime.js'
 import { Sequence } from '../hook/sequence.js'
@@ -38,6 +39,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof KestOptions>([
   'origins',
   'trustEvaluator',
   'raisers',
+  'denials',
   'policyTimeoutMs',
   'identityTimeoutMs',
   'maxStateMs',
@@ -73,6 +75,7 @@ export function createRuntime(options: KestOptions): Runtime {
   assertPart('trustEvaluator', options.trustEvaluator, ['calculate'])
   const telemetry = resolveTelemetry(options.telemetry)
   const raisers = toPrincipals('raisers', options.raisers)
+  const denials = denialsOf(options.denials)
   const pseudonyms = options.subject === undefined ? null : new Pseudonymizer(options.subject)
   const trust = options.trust === undefined ? [] : toKeySources('trust', options.trust)
   const policyTimeoutMs = toDelay('policyTimeoutMs', options.policyTimeoutMs ?? 1_000)
@@ -120,6 +123,7 @@ export function createRuntime(options: KestOptions): Runtime {
     auditTrail: telemetry.auditTrail ?? null,
     metrics,
     sequence: new Sequence(),
+    denials,
     roots: new RootsInForce(deployment, logger),
     trust,
     cache,
@@ -135,4 +139,10 @@ export function createRuntime(options: KestOptions): Runtime {
 function toDelay(name: string, ms: number): number {
   if (Number.isSafeInteger(ms) && ms >= 1 && ms <= 0x7fffffff) return ms
   throw new KestConfigError(`${name}: expected a positive integer, got ${String(ms)}`)
+}
+
+function denialsOf(option: unknown = 'signed'): Denials | null {
+  if (option === 'signed') return new Denials()
+  if (option === 'unsigned') return null
+  throw new KestConfigError(`denials: expected 'signed' or 'unsigned', got ${String(option)}`)
 }

@@ -1,8 +1,6 @@
-import { isUtf8 } from 'node:buffer'
-import { KestError } from '../errors.js'
 import type { JwsHeader } from '../jws/algorithm.js'
-import { decodeBase64Url } from '../jws/base64.js'
 import { parseHeader } from '../jws/header.js'
+import { payloadText, signatureBytes, splitCompact } from '../jws/segments.js'
 import type { Limits } from '../limits.js'
 import { atEntry } from './at-entry.js'
 import { parseCanonical } from './canonical-text.js'
@@ -55,8 +53,7 @@ export function parseEntry(jws: unknown, { limits, index, admit }: ParseOptions)
     const payload = parseCanonical(text, limits.nesting)
     entryId = idOf(payload)
     assertEntry(payload)
-    const signature = decodeBase64Url(segments.signature)
-    if (signature === undefined) throw malformed('the signature is not base64url in its one spelling')
+    const signature = signatureBytes(segments.signature)
     const bytes = Buffer.from(segments.jws, 'latin1')
     return {
       jws: segments.jws,
@@ -71,46 +68,8 @@ export function parseEntry(jws: unknown, { limits, index, admit }: ParseOptions)
   }
 }
 
-interface Segments {
-  readonly jws: string
-  readonly header: string
-  readonly payload: string
-  readonly signature: string
-  readonly signingInputLength: number
-}
-
-function splitCompact(jws: unknown, limits: Limits): Segments {
-  if (typeof jws !== 'string') throw malformed(`expected a JWS compact string, got ${typeof jws}`)
-  if (jws.length > limits.entryBytes) {
-    throw new KestError('ERR_KEST_LIMIT', `${jws.length} bytes; at most ${limits.entryBytes} are read`)
-  }
-  const first = jws.indexOf('.')
-  const second = jws.indexOf('.', first + 1)
-  if (first < 1 || second <= first + 1 || second === jws.length - 1 || jws.indexOf('.', second + 1) !== -1) {
-    throw malformed('expected three segments, none of them empty')
-  }
-  return {
-    jws,
-    header: jws.slice(0, first),
-    payload: jws.slice(first + 1, second),
-    signature: jws.slice(second + 1),
-    signingInputLength: second,
-  }
-}
-
-function payloadText(segment: string): string {
-  const bytes = decodeBase64Url(segment)
-  if (bytes === undefined) throw malformed('the payload is not base64url in its one spelling')
-  if (!isUtf8(bytes)) throw malformed('the payload is not UTF-8')
-  return bytes.toString('utf8')
-}
-
 /** What could be read of the entry's id. */
 function idOf(payload: JsonValue): string | null {
   const id = (payload as { entry_id?: unknown } | null)?.entry_id
   return typeof id === 'string' ? id : null
-}
-
-function malformed(message: string): KestError {
-  return new KestError('ERR_KEST_ENTRY_MALFORMED', message)
 }

@@ -1,6 +1,9 @@
 import type { AboutRequest } from '../context/request-facts.js'
 import { type KestEntry, LABEL } from '../entry/entry.js'
 import { KestError, PolicyDeniedError } from '../errors.js'
+import type { Signer } from '../identity/provider.js'
+import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import type { Lineage } from '../passport/lineage.js'
 import type { Question } from '../policy/ask.js'
 import type { PolicyEngine, PolicyTier } from '../policy/engine.js'
 import { joinReasons, toReason } from '../policy/reason.js'
@@ -10,6 +13,7 @@ import { describeError } from '../telemetry/describe-error.js'
 import { codeOf, failingPart, refusalLevel } from '../telemetry/failing.js'
 import { remedyOf } from '../telemetry/remedy.js'
 import type { AuditSpan } from '../telemetry/spans.js'
+import { denialOf, isProvable } from './denial-facts.js'
 import type { ObservedDenial } from './observed.js'
 import type { OperationDefinition } from './operation-definition.js'
 import type { HookRuntime } from './runtime.js'
@@ -24,6 +28,7 @@ const WITHHELD = 'withheld: it names whom a pseudonym stands for (K-PSEUDONYM)'
 
 /** What is said of a policy that is only observed. */
 const WOULD_BE_DENIED = 'operation would be denied, which is only observed (K-OBSERVE)'
+const UNSIGNED = 'a denial could not be signed, and is counted in the next (K-DENIAL)'
 const NOT_ASKED = 'a policy that is only observed was not asked: nobody knows whether it allows (K-OBSERVE)'
 
 /** What is told of an attempt: why policies allowed, and of one that led to no operation span, log and count (NF-OBS-01). */
@@ -33,6 +38,8 @@ export class Attempt {
   readonly #about: AboutRequest | undefined
   #span: AuditSpan | undefined
   #draft: KestEntry | undefined
+  #acting: { readonly signer: Signer; readonly lineage: Lineage } | undefined
+  #denial: string | undefined
   #slot: AuditSlot | null = null
   #reason: string | undefined
   #names: Names | undefined
@@ -54,6 +61,11 @@ export class Attempt {
   /** None of these is told on (K-PSEUDONYM). */
   knows(names: Names | undefined): void {
     this.#names = names
+  }
+
+  /** Who signs what comes of it, and what it builds on. */
+  actsAs(signer: Signer, lineage: Lineage): void {
+    this.#acting = { signer, lineage }
   }
 
   drafted(draft: KestEntry): void {
@@ -133,6 +145,32 @@ export class Attempt {
   }
 
   /**
+   * Signs that the operation was refused, where that can be proven and somebody is to have it (K-DENIAL). Never throws: what
+   * was refused stays refused, for the reason that it was.
+   */
+  sign(thrown: unknown): MaybePromise<void> {
+    const { denials, clock, limits, identityTimeoutMs } = this.#runtime
+    if (denials === null || this.#acting === undefined || !isProvable(thrown)) return
+    const { signer, lineage } = this.#acting
+    if (!signer.local) return
+    const span = this.#span ?? this.start()
+    if (!span.isOpen) return
+    const facts = denialOf(thrown, {
+      operation: this.#definition.operation,
+      entryId: this.#draft?.entry_id,
+      lineage,
+      timestampMs: clock.now(),
+    })
+    const failed = (error: unknown): void => this.#unsigned(error)
+    const signing = denials.sign(facts, signer, { limits, timeoutMs: identityTimeoutMs, failed })
+    if (!isPromise(signing)) this.#denial = signing
+    else
+      return signing.then((denial) => {
+        this.#denial = denial
+      })
+  }
+
+  /**
    * Ends the span, if there is one that has not ended, as a denial.
    *
    * @returns what to throw: an engine's words go no further than it may be told, for who catches them may log them
@@ -145,7 +183,7 @@ export class Attempt {
     const code = codeOf(error)
     const reason = error instanceof PolicyDeniedError ? this.#reasonIn(error.reason) : undefined
     metrics.denied(code)
-    this.#span?.deny(this.#draft, code, reason)
+    this.#span?.deny(this.#draft, code, { reason, denial: this.#denial })
     const what = failingPart(error)
     const details = () => ({
       ...this.#details(),
@@ -161,6 +199,14 @@ export class Attempt {
     } else outages.failed({ what, asked: this.#asked(code), code, error, details })
     // What the application itself has thrown is its own.
     return error instanceof KestError ? this.#bare(error) : thrown
+  }
+
+  #unsigned(error: unknown): void {
+    const { operation } = this.#definition
+    this.#runtime.refusals.refused({ code: codeOf(error), operation, message: UNSIGNED }, () => ({
+      ...this.#details(),
+      err: describeError(this.#tellable(error)),
+    }))
   }
 
   /** An engine's words, unless they have a clear name in them that is not signed (K-PSEUDONYM). */

@@ -105,10 +105,10 @@ describe('begin with an audit trail', () => {
     },
   )
 
-  it('does not ask for what a policy denies', async () => {
+  it('K-DENIAL does not ask for what a policy denies, and signs the denial alone', async () => {
     const { kest, events } = setUp({})
     await expect(kest.begin({ ...root, policy: 'no' })).rejects.toMatchObject({ code: 'ERR_KEST_DENIED' })
-    expect(events).toEqual(['decide'])
+    expect(events).toEqual(['decide', 'sign'])
   })
 
   it('gives the room back when the signature fails', async () => {

@@ -54,8 +54,9 @@ const OPTIONS: ReadonlySet<string> = new Set<keyof BeginOptions>(['state', 'sign
 /**
  * The lifecycle of SPEC §4: authorizes an operation and signs its entry. What comes back has not run yet.
  *
- * The order is the argument (K-ORDER): nothing is signed before the last policy allowed and there is room for its
- * record, and nothing runs before the entry is signed and its span has ended.
+ * The order is the argument (K-ORDER): no entry is signed before the last policy allowed and there is room for its
+ * record, and nothing runs before the entry is signed and its span has ended. What is refused has no entry; that it was
+ * may be signed, as a denial (K-DENIAL).
  */
 export async function begin(
   runtime: HookRuntime,
@@ -88,6 +89,7 @@ export async function begin(
       : resolved
     const current = currentSigner(providerOf(runtime, definition), runtime.identityTimeoutMs, signal)
     const signer = isPromise(current) ? await current : current
+    attempt.actsAs(signer, lineage)
     const plan = runtime.plannerOf(definition).plan(signer.workloadId, runtime.clock.now())
     const engines = enginesOf(runtime, definition, plan)
     const origin = originOf(lineage, values, state, definition)
@@ -190,6 +192,8 @@ export async function begin(
     attempt.observed(denials)
     return new Operation(signed, stateOf(runtime, frame, worth, { state, names, signal }))
   } catch (error) {
+    const signing = attempt.sign(error)
+    if (isPromise(signing)) await signing
     throw attempt.denied(error)
   }
 }

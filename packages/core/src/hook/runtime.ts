@@ -13,6 +13,7 @@ import type { Refusals } from '../telemetry/refusals.js'
 import type { AuditSpans } from '../telemetry/spans.js'
 import type { TrustEvaluator } from '../trust/evaluator.js'
 import type { OriginMap } from '../trust/origins.js'
+import type { Denials } from './denials.js'
 import type { OperationDefinition } from './operation-definition.js'
 import type { Sequence } from './sequence.js'
 
@@ -43,5 +44,7 @@ export interface HookRuntime {
   readonly auditTrail: AuditTrail | null
   readonly metrics: KestMetrics
   readonly sequence: Sequence
+  /** Signs refusals (K-DENIAL); `null`: they are emitted unsigned. */
+  readonly denials: Denials | null
   readonly roots: RootsInForce
 }

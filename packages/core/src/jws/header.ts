@@ -8,8 +8,8 @@ import { decodeBase64, decodeBase64Url } from './base64.js'
 
 const ALGORITHMS: ReadonlySet<unknown> = new Set<JwsAlgorithm>(['EdDSA', 'ES256', 'ES384', 'PS256', 'RS256'])
 
-/** What a JWS of ours is: an entry, or the statement of a sender (K-HOP, K-MESSAGE). */
-export type JwsType = 'JWS' | 'kest-hop' | 'kest-message'
+/** What a JWS of ours is: an entry, the statement of a sender (K-HOP, K-MESSAGE), or a denial (K-DENIAL). */
+export type JwsType = 'JWS' | 'kest-hop' | 'kest-message' | 'kest-denial'
 
 /** Of a header's own members; none that means something nests more than once. */
 const MAX_NESTING = 8

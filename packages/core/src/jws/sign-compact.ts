@@ -18,6 +18,7 @@ const headers: { readonly [Type in JwsType]: WeakMap<Signer['header'], string> }
   JWS: new WeakMap(),
   'kest-hop': new WeakMap(),
   'kest-message': new WeakMap(),
+  'kest-denial': new WeakMap(),
 }
 
 /** Longer texts get bytes of their own. */

@@ -1,11 +1,13 @@
 import type { JsonWebKey } from 'node:crypto'
 import { types } from 'node:util'
 import { assertOptions } from '../assert-options.js'
+import { type ParsedDenial, parseDenial } from '../denial/parse.js'
+import { type VerifiedDenial, verifyDenial } from '../denial/verify.js'
 import { countMembers, countParsedMembers } from '../entry/json-members.js'
 import { KestConfigError, KestError, PassportVerificationError } from '../errors.js'
 import type { KeySource } from '../identity/key-source.js'
 import { createKeySource } from '../identity/keys.js'
-import type { Limits } from '../limits.js'
+import { type Limits, resolveLimits } from '../limits.js'
 import {
   bothRootLists,
   type CheckedRootRule,
@@ -38,6 +40,8 @@ export interface TrustDocument {
 /** What an auditor files away and anyone can check later, offline (SPEC §9.1). */
 export interface Evidence {
   readonly passport: Passport
+  /** What was refused beside it (K-DENIAL): in no passport, and nobody's parent. */
+  readonly denials: readonly ParsedDenial[]
   readonly trust: TrustDocument
   /** When certificates must have been valid: each at its entry's own time, or at one, milliseconds since the epoch. */
   readonly at: 'entry' | number
@@ -73,6 +77,8 @@ export interface VerifyEvidenceOptions
 /** What verifying evidence established. */
 export interface VerifiedEvidence {
   readonly passport: VerifiedPassport
+  /** Each was signed by the principal that it names. */
+  readonly denials: readonly VerifiedDenial[]
   /** Whether against trust of the verifier's own: `false` means consistent with its own keys, no more (K-ANCHOR). */
   readonly anchored: boolean
 }
@@ -96,12 +102,41 @@ export function parseEvidence(
     throw wrong('passport: expected an array')
   return Object.freeze({
     passport: parsePassport(file['passport'], options),
+    denials: denialsIn(file['denials'], resolveLimits(options.limits)),
     trust: trustIn(file['trust']),
     at: parseTime(file['at']),
     tip: parseTip(file['tip']),
     semantics: parseSemantics(file['semantics']),
     roots: file['roots'] === undefined ? null : rootsIn(file['roots']),
   })
+}
+
+/** As many as a passport may have entries. */
+function denialsIn(denials: unknown, limits: Limits): readonly ParsedDenial[] {
+  if (denials === undefined) return Object.freeze([])
+  if (!Array.isArray(denials)) throw wrong('denials: expected an array')
+  if (denials.length > limits.entries)
+    throw new KestError(
+      'ERR_KEST_LIMIT',
+      `evidence: ${denials.length} denials; at most ${limits.entries} are read`,
+    )
+  const parsed = denials.map((jws, index) => atDenial(index, () => parseDenial(jws, limits)))
+  const hashes = new Set(parsed.map(({ hash }) => hash))
+  if (hashes.size < parsed.length) throw wrong('denials: one is there twice')
+  return Object.freeze(parsed)
+}
+
+function atDenial<T>(index: number, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw namedDenial(index, error)
+  }
+}
+
+function namedDenial(index: number, error: unknown): unknown {
+  if (!(error instanceof KestError)) return error
+  return new KestError(error.code, `evidence: denials: ${index}: ${error.message}`, { cause: error.cause })
 }
 
 /**
@@ -128,7 +163,7 @@ function trustIn(trust: unknown): TrustDocument {
 }
 
 /**
- * Checks evidence, offline (SPEC §9.1).
+ * Checks evidence, offline (SPEC §9.1): its passport, and denials that are beside it.
  *
  * Does *not* say that its keys are the right ones unless `trust` is given: look at `anchored`.
  *
@@ -145,15 +180,26 @@ export async function verifyEvidence(
     ...(others.limits === undefined ? {} : { limits: others.limits }),
   }
   const own = trust === undefined ? evidence.trust : trust
+  const sources = isSources(own) ? own : keySourcesOf(own, given)
+  const time = strictTime(evidence.at, at)
   const passport = await verifyPassport(evidence.passport, {
     ...others,
-    trust: isSources(own) ? own : keySourcesOf(own, given),
-    at: strictTime(evidence.at, at),
+    trust: sources,
+    at: time,
     semantics: evidence.semantics === 'enforce' ? 'enforce' : (semantics ?? 'report'),
     ...strictTip(evidence.tip, tip),
     ...strictRoots(evidence.roots, roots),
   })
-  return Object.freeze({ passport, anchored: trust !== undefined })
+  const denials: VerifiedDenial[] = []
+  for (const [index, denial] of evidence.denials.entries()) {
+    const signed = verifyDenial(denial, sources, time === 'entry' ? undefined : time)
+    denials.push(
+      await signed.catch((error: unknown) => {
+        throw namedDenial(index, error)
+      }),
+    )
+  }
+  return Object.freeze({ passport, denials: Object.freeze(denials), anchored: trust !== undefined })
 }
 
 /**
@@ -163,17 +209,20 @@ export async function verifyEvidence(
  */
 export function createEvidence(facts: {
   readonly passport: Passport
+  /** Signed denials to go beside it, as compact strings (K-DENIAL). */
+  readonly denials?: readonly string[]
   readonly trust: TrustDocument
   readonly at?: 'entry' | number | Date
   readonly tip?: readonly string[]
   readonly semantics?: 'report' | 'enforce'
   readonly roots?: readonly RootRule[]
 }): Record<string, unknown> {
-  assertOptions('createEvidence', facts, ['passport', 'trust', 'at', 'tip', 'semantics', 'roots'])
-  const { passport, trust, at = 'entry', tip, semantics, roots } = facts
+  assertOptions('createEvidence', facts, ['passport', 'denials', 'trust', 'at', 'tip', 'semantics', 'roots'])
+  const { passport, denials = [], trust, at = 'entry', tip, semantics, roots } = facts
   const evidence = {
     format: EVIDENCE_FORMAT,
     passport: passport.toJSON(),
+    ...(denials.length === 0 ? {} : { denials }),
     trust,
     at: at === 'entry' ? at : new Date(at).toISOString(),
     ...(tip === undefined ? {} : { tip: tip.join(',') }),

@@ -7,6 +7,8 @@ export const SPAN_PREFIX = 'kest.verified.'
 export const ATTRIBUTE = Object.freeze({
   /** The entry, whole: the JWS compact string. */
   signature: 'kest.signature',
+  /** A denial, whole: the JWS compact string (K-DENIAL). */
+  denial: 'kest.denial',
   /** Parents, comma-separated; `"0"` for a root. */
   parentHash: 'kest.parent_hash',
   /** The passport up to and with this entry, as JSON. */

@@ -100,15 +100,26 @@ export class AuditSpan {
     return recording
   }
 
+  /** Whether what is said of the operation is still kept: its record was not made, and somebody is to have it. */
+  get isOpen(): boolean {
+    return !this.#ended && this.#span.isRecording()
+  }
+
   /**
-   * The operation did not run. No signature: a denial is never evidence (K-AUDIT). A record that was made stays.
+   * The operation did not run. Without a signed denial that is no evidence (K-AUDIT). A record that was made stays.
    * @param entry what was to be signed, as far as it came
+   * @param denial as it was signed (K-DENIAL)
    */
-  deny(entry: KestEntry | undefined, code: string, reason: string | undefined): void {
+  deny(
+    entry: KestEntry | undefined,
+    code: string,
+    { reason, denial }: { readonly reason?: string | undefined; readonly denial?: string | undefined },
+  ): void {
     if (this.#ended) return
     if (this.#span.isRecording()) {
       if (entry !== undefined) this.#span.setAttributes(described(entry))
       this.#span.setAttributes({ [ATTRIBUTE.decision]: 'deny', [ATTRIBUTE.errorType]: code })
+      if (denial !== undefined) this.#span.setAttribute(ATTRIBUTE.denial, denial)
       if (reason !== undefined) this.#span.setAttribute(ATTRIBUTE.reason, reason)
       this.#span.setStatus({ code: SpanStatusCode.ERROR, message: code })
     }
