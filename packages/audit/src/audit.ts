@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { assertOptions, KestConfigError } from '@kest/core'
+import { assertOptions, KestConfigError, LABEL } from '@kest/core'
 import { type AuditFinding, type FindingCode, finding, type Severity } from './finding.js'
 import { DiskRoom } from './group/disk-room.js'
 import { findForeign, Named, withForeign } from './group/foreign.js'
@@ -99,6 +99,7 @@ export class Audit {
   readonly #spool: Spool
   readonly #room: DiskRoom
   readonly #sequences: Sequences
+  readonly #denialNumbers: Sequences
   readonly #entryIds: EntryIds
   readonly #beginnings = new Beginnings()
   readonly #temporary: string
@@ -124,6 +125,7 @@ export class Audit {
     const path = (name: string): string => join(this.#createFolder(), name)
     this.#spool = new Spool({ memory, path, limits: this.#rules.limits })
     this.#sequences = new Sequences(path, this.#rules)
+    this.#denialNumbers = new Sequences(path, this.#rules, 'denial')
     this.#entryIds = new EntryIds(path)
   }
 
@@ -173,6 +175,7 @@ export class Audit {
     for (const one of this.#rules.replay?.general() ?? []) this.#note(one)
     if (selection.trace !== undefined) return
     for await (const one of this.#sequences.findings()) this.#note(one)
+    for await (const one of this.#denialNumbers.findings()) this.#note(one)
     for await (const one of this.#entryIds.findings()) this.#note(one)
   }
 
@@ -273,7 +276,13 @@ export class Audit {
   }
 
   /** What is compared with other traces. */
-  async #remember({ traceId, entries }: TraceReport): Promise<void> {
+  async #remember({ traceId, entries, denials }: TraceReport): Promise<void> {
+    for (const { signed, workloadId } of denials) {
+      if (signed === null) continue
+      const { number: label, hash, timestampMs } = signed
+      const principal = workloadId as string
+      await this.#denialNumbers.add({ label, hash, principal, timestampMs, exported: true })
+    }
     const seen = new Map<string, AuditedEntry>()
     for (const one of entries) {
       if (one.status === 'failed' || one.source === 'foreign') continue
@@ -281,7 +290,10 @@ export class Audit {
       // Of twins that are both built on, one counts.
       if (other !== undefined && contentOf(other) === contentOf(one)) continue
       seen.set(one.entryId, one)
-      await this.#sequences.add(one)
+      const { hash, principal, timestampMs } = one
+      const exported = one.source === 'span'
+      const label = one.entry.labels[LABEL.seq]
+      await this.#sequences.add({ label, hash, principal, timestampMs, exported })
       // That two of one trace have an id has been found there.
       if (one.source === 'span' && other === undefined) await this.#entryIds.add(traceId, one)
     }

@@ -8,12 +8,13 @@ import {
   type TrustDocument,
 } from '@kest/core'
 import type { AuditedEntry, TraceReport } from './judge/audited-entry.js'
+import type { Denial } from './judge/denial.js'
 
 /** What evidence is made of. */
 export interface EvidenceOptions {
   /** What the trace was judged against; of it, evidence takes what its principals need. */
   readonly trust: TrustDocument
-  /** The lineage of this entry alone; default: that of the whole trace, which must be verified. */
+  /** The lineage of this entry alone, with the denials that build on it; default: that of the whole trace, which must be verified. */
   readonly tip?: string
   /** Whether claims that the lineage does not bear out are listed or refused by whoever checks it. Default `report`. */
   readonly semantics?: 'report' | 'enforce'
@@ -23,7 +24,8 @@ export interface EvidenceOptions {
 
 /**
  * Makes evidence of a trace (SPEC §9.1): the object to hand to `JSON.stringify`, which anyone can check later by itself,
- * with `verifyEvidence` or `kest verify`. It names its tips, so that nothing can be cut off.
+ * with `verifyEvidence` or `kest verify`. It names its tips, so that nothing can be cut off. Signed denials lie beside the passport
+ * (K-DENIAL); what was refused at an edge has nothing but these.
  *
  * @throws {KestError} `ERR_KEST_EVIDENCE` when not all of it is verified, or the tip is not there; `ERR_KEST_LIMIT` when
  *   it is larger than a passport may be
@@ -37,17 +39,35 @@ export function evidenceOf(report: TraceReport, options: EvidenceOptions): Recor
   assertOptions('evidenceOf', options, ['trust', 'tip', 'semantics', 'roots'])
   const { trust, tip, semantics, roots } = options
   const entries = tip === undefined ? whole(report) : lineageOf(tip, report)
+  const denials = deniedIn(report, tip === undefined ? null : entries)
+  const tips = tip === undefined ? report.tips : [tip]
   return createEvidence({
     passport: new Passport(entries.map(({ jws }) => jws)),
-    trust: neededOf(trust, entries),
-    tip: tip === undefined ? report.tips : [tip],
+    denials: denials.map(({ signed: { jws } }) => jws),
+    trust: neededOf(trust, new Set([...entries, ...denials].map(({ principal }) => principal))),
+    ...(tips.length === 0 ? {} : { tip: tips }),
     ...(semantics === undefined ? {} : { semantics }),
     ...(roots === undefined ? {} : { roots }),
   })
 }
 
-function whole({ verdict, entries }: TraceReport): readonly AuditedEntry[] {
+interface ProvenDenial {
+  readonly principal: string
+  readonly signed: NonNullable<Denial['signed']>
+}
+
+/** @param lineage only those that build on nothing else; `null`: all */
+function deniedIn({ denials }: TraceReport, lineage: readonly AuditedEntry[] | null): ProvenDenial[] {
+  const hashes = new Set(lineage?.map(({ hash }) => hash))
+  return denials.flatMap(({ signed, workloadId, parents }) => {
+    const isOf = lineage === null || (parents.length > 0 && parents.every((hash) => hashes.has(hash)))
+    return signed !== null && isOf ? [{ principal: workloadId as string, signed }] : []
+  })
+}
+
+function whole({ verdict, entries, denials }: TraceReport): readonly AuditedEntry[] {
   if (verdict === 'verified') return entries
+  if (verdict === 'empty' && denials.some(({ signed }) => signed !== null)) return entries
   throw wrong(
     `the trace is ${verdict === 'empty' ? 'without an entry' : verdict}: only of what is verified evidence can be made`,
   )
@@ -69,9 +89,8 @@ function lineageOf(tip: string, { entries }: TraceReport): readonly AuditedEntry
 
 function neededOf(
   { keys = {}, bundles = {} }: TrustDocument,
-  entries: readonly AuditedEntry[],
+  principals: ReadonlySet<string>,
 ): TrustDocument {
-  const principals = new Set(entries.map(({ principal }) => principal))
   const domains = new Set([...principals].map((principal) => /^spiffe:\/\/([^/]+)\//.exec(principal)?.[1]))
   return {
     keys: Object.fromEntries(Object.entries(keys).filter(([principal]) => principals.has(principal))),

@@ -22,10 +22,12 @@ const SEVERITY = {
   cut: 'error',
   /** A span tells of an authorization without a signature. */
   unsigned: 'error',
-  /** Numbers are missing between entries of one process. */
+  /** Numbers are missing between entries of one process, or between its signed denials. */
   'sequence-gap': 'error',
   /** Several principals sign the numbers of one process, and the operator did not say so: what one loses, another hides. */
   'sequence-shared': 'error',
+  /** What a span has for a signed denial is none, or its principal has not signed it (K-DENIAL). */
+  'denial-broken': 'error',
   /** A bound was exceeded, and what lies beyond it was not judged. */
   limit: 'error',
   /** Something that was to be read cannot be. */
@@ -43,7 +45,7 @@ const SEVERITY = {
   'passport-differs': 'warning',
   /** The time that an entry states is not possible by when its span was received. */
   time: 'warning',
-  /** Two entries of a process have one number. */
+  /** Two entries of a process, or two signed denials, have one number. */
   'sequence-repeated': 'warning',
   /** The first numbers of a process are missing, though it is known to have run before what was exported of it. */
   'sequence-late': 'warning',

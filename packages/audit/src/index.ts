@@ -8,7 +8,7 @@ export {
   severityOf,
 } from './finding.js'
 export type { AuditedEntry, EntryStatus, TraceReport, Verdict } from './judge/audited-entry.js'
-export type { Denial } from './judge/denial.js'
+export type { Denial, DenialProof, SignedDenial } from './judge/denial.js'
 export type { JudgeOptions } from './judge/options.js'
 export type { TraceSelection } from './judge/selection.js'
 export type { NotReady, ObservedRow } from './observed/observed-row.js'

@@ -6,13 +6,15 @@ const TRACE_ID = /^[0-9a-f]{32}$/
 export const UNTRACED = ''
 
 /**
- * Which trace a span belongs to: the one that its entry names (`labels.trace_id`, K-TRACE), whatever trace the span itself
- * is in. What is not signed, or cannot be read, is put beside the entries of the trace that the span claims, or else is in,
+ * Which trace a span belongs to: the one that its entry names (`labels.trace_id`, K-TRACE), or its signed denial, whatever trace the
+ * span itself is in. What is not signed, or cannot be read, is put beside the entries of the trace that the span claims, or else is in,
  * and proves nothing.
  */
 export function lineageKey({ claims, traceId }: ExportedSpan): string {
   const labels = typeof claims.signature === 'string' ? labelsOf(claims.signature) : undefined
   if (labels !== undefined) return named(labels[LABEL.traceId]) ?? UNTRACED
+  const denied = typeof claims.denial === 'string' ? named(payloadOf(claims.denial)?.['trace_id']) : undefined
+  if (denied !== undefined) return denied
   return named(claims.traceId) ?? traceId ?? UNTRACED
 }
 
@@ -22,13 +24,17 @@ function named(traceId: unknown): string | undefined {
 
 /** Read as `parseEntry` will read them: of repeated members the last, and it refuses the entry then. */
 function labelsOf(jws: string): Readonly<Record<string, unknown>> | undefined {
+  const labels = payloadOf(jws)?.['labels']
+  return typeof labels === 'object' && labels !== null ? (labels as Record<string, unknown>) : undefined
+}
+
+function payloadOf(jws: string): Readonly<Record<string, unknown>> | undefined {
   const start = jws.indexOf('.') + 1
   const end = jws.indexOf('.', start)
   if (start === 0 || end === -1) return undefined
   try {
     const payload: unknown = JSON.parse(Buffer.from(jws.slice(start, end), 'base64url').toString('utf8'))
-    const labels = (payload as { readonly labels?: unknown } | null)?.labels
-    return typeof labels === 'object' && labels !== null ? (labels as Record<string, unknown>) : undefined
+    return typeof payload === 'object' && payload !== null ? (payload as Record<string, unknown>) : undefined
   } catch {
     return undefined
   }

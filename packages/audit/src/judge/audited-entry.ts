@@ -61,7 +61,7 @@ export interface TraceReport {
   readonly tips: readonly string[]
   /** The lineage, when the verdict is `verified`. */
   readonly passport: Passport | null
-  /** The first 1,000. */
+  /** Those that are signed, and of the others the first 1,000. */
   readonly denials: readonly Denial[]
   /** All there are. */
   readonly denialCount: number

@@ -5,6 +5,7 @@ import { completeness } from './completeness.js'
 import { entryFindings } from './entry-findings.js'
 import { FindingList } from './finding-list.js'
 import { foldTwins } from './fold-twins.js'
+import { judgeDenials } from './judge-denials.js'
 import { judgeNodes } from './judge-nodes.js'
 import type { LineageDraft } from './lineage-draft.js'
 import { messageFindings } from './message-findings.js'
@@ -15,7 +16,7 @@ import { heldPassportFinding } from './span-passport.js'
 
 /**
  * Judges one trace. In order: what holds of each entry; twins are one; what is missing; where spans say something else
- * than the entries in them; which messages came more than once; what shape the lineage has; what policies decide again.
+ * than the entries and denials in them, or have denials that do not hold; which messages came more than once; what shape the lineage has; what policies decide again.
  */
 export async function judgeTrace(
   traceId: string | null,
@@ -23,6 +24,7 @@ export async function judgeTrace(
   rules: JudgeRules,
 ): Promise<TraceReport> {
   const judged = await judgeNodes(traceId, draft.nodes.values(), rules)
+  const denied = await judgeDenials(draft.signed, rules)
   const { nodes, findings: twins } = foldTwins(judged)
   const tips = tipsOf(nodes)
   const found = new FindingList()
@@ -31,6 +33,8 @@ export async function judgeTrace(
   // Each twin has spans of its own, which say something of it.
   for (const one of completeness(draft, judged)) found.add(one)
   for (const one of contradictions(judged)) found.add(one)
+  for (const one of draft.brokenDenials.list()) found.add(one)
+  for (const one of denied.findings) found.add(one)
   for (const one of twins) found.add(one)
   for (const one of messageFindings(nodes)) found.add(one)
   for (const one of shapeFindings(traceId, nodes, tips)) found.add(one)
@@ -48,7 +52,7 @@ export async function judgeTrace(
     entries,
     tips: Object.freeze([...names]),
     passport: verdict === 'verified' ? new Passport(nodes.map(({ node }) => node.jws)) : null,
-    denials: Object.freeze(draft.denials),
+    denials: Object.freeze([...denied.denials, ...draft.denials]),
     denialCount: draft.denialCount,
     findings: Object.freeze(findings),
   } satisfies TraceReport)

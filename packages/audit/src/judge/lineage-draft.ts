@@ -1,8 +1,9 @@
-import { entryHash, KestError, type Limits, type ParsedEntry, parseEntry } from '@kest/core'
+import { entryHash, KestError, type Limits, type ParsedEntry, parseDenial, parseEntry } from '@kest/core'
 import { type AuditFinding, finding } from '../finding.js'
 import { type ExportedSpan, placeText } from '../span/exported-span.js'
-import { type Denial, denialOf, isDenial } from './denial.js'
+import { type Denial, type DraftedDenial, denialDifferences, denialOf, hasEntry, isDenial } from './denial.js'
 import { FindingList } from './finding-list.js'
+import { brokenDenial } from './judge-denials.js'
 import { type HeldPassport, Node, type Source } from './node.js'
 import type { JudgeRules } from './options.js'
 import { spanDifferences } from './span-differences.js'
@@ -46,7 +47,11 @@ export interface LineageDraft {
   readonly unsigned: readonly UnsignedSpan[]
   /** Tips that spans claim, other than their own entry. */
   readonly claims: readonly TipClaim[]
-  /** The first of them. No evidence of anything (K-AUDIT). */
+  /** Denials that are signed, as far as can be seen: each once. */
+  readonly signed: readonly DraftedDenial[]
+  /** What spans have for such, and is none. */
+  readonly brokenDenials: FindingList
+  /** The first of the others. No evidence of anything (K-AUDIT). */
   readonly denials: readonly Denial[]
   readonly denialCount: number
   /** How many spans it is made of. */
@@ -90,6 +95,8 @@ class Drafting {
   readonly #unsigned: UnsignedSpan[] = []
   readonly #claims: TipClaim[] = []
   readonly #denials: Denial[] = []
+  readonly #signed = new Map<string, DraftedDenial>()
+  readonly #brokenDenials = new FindingList()
   /** Last entries of passports in spans that have no entry: they were theirs. */
   readonly #lostTips: Node[] = []
   #denialCount = 0
@@ -110,9 +117,11 @@ class Drafting {
     this.#spans++
     const { signature, passport } = span.claims
     if (passport !== undefined) this.passports++
+    const isProof = span.claims.denial !== undefined && this.#addSigned(span)
     if (signature === undefined) {
-      if (isDenial(span)) this.#addDenial(span)
-      else this.#addUnsigned(span)
+      if (isDenial(span)) {
+        if (!isProof) this.#addDenial(span)
+      } else if (!isProof || hasEntry(span)) this.#addUnsigned(span)
     } else if (typeof signature === 'string') this.#addEntry(signature, span)
     else this.#addMalformed(span, NO_TEXT)
   }
@@ -149,6 +158,8 @@ class Drafting {
       malformedTips: this.#malformedTips,
       unsigned: this.#unsigned,
       claims: this.#claims,
+      signed: [...this.#signed.values()],
+      brokenDenials: this.#brokenDenials,
       denials: this.#denials,
       denialCount: this.#denialCount,
       spans: this.#spans,
@@ -160,7 +171,34 @@ class Drafting {
 
   #addDenial(span: ExportedSpan): void {
     this.#denialCount++
-    if (this.#denials.length < MAX_DENIALS) this.#denials.push(denialOf(span))
+    if (this.#denials.length === MAX_DENIALS) return
+    this.#denials.push(denialOf(span, span.claims.denial === undefined ? 'unsigned' : 'failed'))
+  }
+
+  /** @returns whether it has the form of a signed denial */
+  #addSigned(span: ExportedSpan): boolean {
+    const { denial } = span.claims
+    if (typeof denial === 'string' && this.#signed.has(denial)) return true
+    const place = placeText(span.place)
+    try {
+      const parsed = parseDenial(denial, this.#rules.limits)
+      const bytes = parsed.jws.length + NODE_BYTES
+      if (this.#bytes + bytes > this.#rules.traceBytes) {
+        this.#dropped++
+        return true
+      }
+      this.#bytes += bytes
+      this.#denialCount++
+      const said = denialOf(span)
+      this.#signed.set(parsed.jws, { parsed, said, differing: denialDifferences(span, parsed) })
+      // Whoever refused has had these: that they never came is missed.
+      for (const hash of parsed.denial.parents) this.#claim({ hash, place, by: null })
+      return true
+    } catch (error) {
+      if (!(error instanceof KestError)) throw error
+      this.#brokenDenials.add(brokenDenial(error, place))
+      return false
+    }
   }
 
   #addUnsigned(span: ExportedSpan): void {

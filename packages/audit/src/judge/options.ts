@@ -41,6 +41,10 @@ export interface JudgeRules {
   readonly verify: VerifyEntriesOptions
   /** By those; it verifies nothing itself, and is what verifiers of each trace are made of. */
   readonly verifier: EntriesVerifier
+  /** The same trust, for what is no entry (K-DENIAL). */
+  readonly sources: readonly KeySource[]
+  /** When certificates of what is no entry must have been valid; `null`: each at its own time. */
+  readonly at: number | null
   readonly limits: Limits
   readonly maxDelayMs: number
   readonly now: number
@@ -73,6 +77,8 @@ export function resolveJudgeOptions(options: JudgeOptions, traceBytes: number): 
   return {
     verify,
     verifier: new EntriesVerifier(verify),
+    sources: Array.isArray(trust) ? trust : [trust as KeySource],
+    at: at === undefined || at === 'entry' ? null : Number(at),
     limits: resolveLimits(limits),
     maxDelayMs,
     now,

@@ -4,7 +4,10 @@ import { NumberSet } from './number-set.js'
 /** Gaps of one process that are told apart. */
 const MAX_GAPS = 256
 
-/** The numbers that one owner's entries of a process have: a bit each. */
+/** Entries and signed denials are numbered apart. */
+export type NumberedKind = 'entry' | 'denial'
+
+/** The numbers that one owner's entries, or denials, of a process have: a bit each. */
 export class ProcessNumbers {
   readonly principals: Set<string> = new Set()
   readonly #name: string
@@ -13,8 +16,12 @@ export class ProcessNumbers {
   #firstMs = Number.POSITIVE_INFINITY
   #known = Number.POSITIVE_INFINITY
 
-  constructor(name: string) {
+  readonly #what: NumberedKind
+
+  /** @param name what is numbered, for findings */
+  constructor(name: string, what: NumberedKind) {
     this.#name = name
+    this.#what = what
   }
 
   /**
@@ -43,7 +50,7 @@ export class ProcessNumbers {
       yield finding('sequence-late', `${begins}, and a passport has number ${this.#known}`)
     else if (this.#firstMs - since > maxDelayMs) {
       const before = Math.round((this.#firstMs - since) / 1000)
-      yield finding('sequence-late', `${begins}, ${before} s after the first entry of its principal`)
+      yield finding('sequence-late', `${begins}, ${before} s after the first ${this.#what} of its principal`)
     } else yield finding('sequence-start', begins)
   }
 
@@ -68,7 +75,7 @@ export class ProcessNumbers {
   }
 
   #who(): string {
-    return `process ${this.#name} (${listed(this.principals)})`
+    return `${this.#name} (${listed(this.principals)})`
   }
 }
 

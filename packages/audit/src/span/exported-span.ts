@@ -34,7 +34,7 @@ export function placeText({ file, line }: Place): string {
   return line === null ? file : `${file}:${line}`
 }
 
-/** Characters of an attribute that is not an entry, a passport, or a list of parents: nothing we write is longer. */
+/** Characters of an attribute that is not an entry, a denial, a passport, or a list of parents: nothing we write is longer. */
 const MAX_TEXT = 4_096
 /** Of a passport (K-LIMIT), and of what is not longer than one. */
 const MAX_PASSPORT = 1_048_576
@@ -44,9 +44,9 @@ const NAMES: ReadonlyMap<string, keyof Claims> = new Map(
   Object.entries(ATTRIBUTE).map(([member, name]) => [name, member as keyof Claims]),
 )
 
-/** Whether it is for the auditor: an entry, or a word of the instrumentation scope that writes them. */
+/** Whether it is for the auditor: an entry, a signed denial, or a word of the instrumentation scope that writes them. */
 export function isOfKest(scope: unknown, claims: Claims): boolean {
-  return scope === SCOPE || claims.signature !== undefined
+  return scope === SCOPE || claims.signature !== undefined || claims.denial !== undefined
 }
 
 /** Collects the attributes of one span. */
@@ -65,7 +65,7 @@ export class ClaimsReader {
 }
 
 function maxLength(member: keyof Claims): number {
-  if (member === 'signature') return MAX_SIGNATURE
+  if (member === 'signature' || member === 'denial') return MAX_SIGNATURE
   return member === 'passport' || member === 'parentHash' ? MAX_PASSPORT : MAX_TEXT
 }
 

@@ -66,16 +66,21 @@ function labelsOf(
 
 /** Signs whatever is given, an entry or not. */
 export function signPayload(signer: Signer, payload: object): MadeEntry {
-  const input = `${headerOf(signer)}.${base64url(canonicalize(payload))}`
-  const jws = `${input}.${base64url(signer.sign(Buffer.from(input, 'latin1')) as Uint8Array)}`
+  const jws = signAs(signer, 'JWS', canonicalize(payload))
   return { jws, hash: entryHash(jws), entry: payload as KestEntry }
+}
+
+/** Signs a text, whatever it is said to be. */
+export function signAs(signer: Signer, typ: string, payload: string): string {
+  const input = `${headerOf(signer, typ)}.${base64url(payload)}`
+  return `${input}.${base64url(signer.sign(Buffer.from(input, 'latin1')) as Uint8Array)}`
 }
 
 const FIRST = Date.UTC(2026, 0, 31, 12)
 let made = 0
 
 /** Different each time, and the same in each run. */
-function nextId(): string {
+export function nextId(): string {
   const hex = digest(`entry ${made++}`)
   return `01a0c450-${hex.slice(0, 4)}-7${hex.slice(4, 7)}-8${hex.slice(7, 10)}-${hex.slice(10, 22)}`
 }
@@ -88,13 +93,18 @@ function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
-const headers = new WeakMap<Signer, string>()
+const headers = new WeakMap<Signer, Map<string, string>>()
 
-function headerOf(signer: Signer): string {
-  let header = headers.get(signer)
+function headerOf(signer: Signer, typ: string): string {
+  let known = headers.get(signer)
+  if (known === undefined) {
+    known = new Map()
+    headers.set(signer, known)
+  }
+  let header = known.get(typ)
   if (header === undefined) {
-    header = base64url(JSON.stringify({ ...signer.header, typ: 'JWS' }))
-    headers.set(signer, header)
+    header = base64url(JSON.stringify({ ...signer.header, typ }))
+    known.set(typ, header)
   }
   return header
 }

@@ -1,8 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { ATTRIBUTE, createKeyIdentity, entryHash, LABEL, type Signer } from '@kest/core'
+import { ATTRIBUTE, createKeyIdentity, entryHash, type KestDenial, LABEL, type Signer } from '@kest/core'
 import { MockIdentityProvider } from '@kest/core/testing'
 import type { FindingCode } from '../finding.js'
 import { decided, OLD_TEXT, TEXT } from './decided.js'
+import { type MadeDenial, makeDenial, signedDenialOf } from './make-denial.js'
 import { type EntryClaim, type MadeEntry, makeEntry, nextTraceId } from './make-entry.js'
 import { denialOf, type OtlpSpan, spanOf, withoutEntry } from './make-span.js'
 
@@ -54,19 +55,31 @@ class Workload {
   readonly signer: Signer
   readonly key: readonly [principal: string, jwks: object[]]
   readonly #process: string
+  readonly #denying: string
   #last = 0
+  #lastDenial = 0
 
   constructor(service: string, identity: Identity, process: number) {
     this.service = service
     this.signer = identity.current()
     this.key = [identity.getWorkloadId(), [identity.getPublicJwk()]]
     this.#process = processName(process)
+    this.#denying = processName(100 + process)
   }
 
   /** The next entry of its process. */
   make(parents: readonly MadeEntry[], claim: EntryClaim = {}): MadeEntry {
     const labels = { [LABEL.seq]: `${this.#process}:${++this.#last}`, ...claim.labels }
     return makeEntry(this.signer, parents, { ...claim, labels })
+  }
+
+  /** The next signed denial of its process. */
+  deny(parents: readonly MadeEntry[], claim: Partial<KestDenial> = {}): MadeDenial {
+    return makeDenial(this.signer, parents, { n: `${this.#denying}:${++this.#lastDenial}`, ...claim })
+  }
+
+  denialSpan(made: MadeDenial): ServiceSpan {
+    return { service: this.service, span: signedDenialOf(made) }
   }
 
   span(made: MadeEntry, lineage?: readonly MadeEntry[]): ServiceSpan {
@@ -339,6 +352,79 @@ export const DEFECTS: Readonly<Record<string, Defect>> = {
     const span = denialOf(makeEntry(workloads.payments.signer, [made[2]]))
     return planted(made[0], [...spans, { service: 'payments', span }])
   },
+  'a signed denial': (workloads) => withDenial(workloads, (parents) => workloads.payments.deny(parents)),
+  'a signed denial, exported twice': (workloads) => {
+    const { made, spans } = threeHops(workloads)
+    const span = workloads.payments.denialSpan(workloads.payments.deny([made[2]]))
+    return planted(made[0], [...spans, span, span])
+  },
+  'a signed denial that was lost': (workloads) => {
+    const { made, spans } = threeHops(workloads)
+    const [first, , third] = [1, 2, 3].map(() => workloads.gateway.deny([made[0]])) as [
+      MadeDenial,
+      MadeDenial,
+      MadeDenial,
+    ]
+    const kept = [first, third].map((one) => workloads.gateway.denialSpan(one))
+    return planted(made[0], [...spans, ...kept], [], ['sequence-gap'])
+  },
+  'a signed denial under a number that was given': (workloads, n) => {
+    const { made, spans } = threeHops(workloads)
+    const number = { n: `${processName(40_000 + n)}:1` }
+    const { payments } = workloads
+    const two = [1, 2].map(() => payments.denialSpan(makeDenial(payments.signer, [made[2]], number)))
+    return planted(made[0], [...spans, ...two], [], ['sequence-repeated'])
+  },
+  'signed denials of two principals in one process': (workloads, n) => {
+    const { made, spans } = threeHops(workloads)
+    const two = [workloads.gateway, workloads.orders].map((one, i) => {
+      const number = { n: `${processName(50_000 + n)}:${i + 1}` }
+      return one.denialSpan(makeDenial(one.signer, [made[0]], number))
+    })
+    return planted(made[0], [...spans, ...two], [], ['sequence-shared'])
+  },
+  'a signed denial by somebody else': (workloads) =>
+    withDenial(
+      workloads,
+      (parents) => makeDenial(workloads.stranger.signer, parents, { principal: workloads.payments.key[0] }),
+      ['denial-broken'],
+    ),
+  'a denial that is an entry': (workloads) => {
+    const { made, spans } = threeHops(workloads)
+    const span = denialOf(makeEntry(workloads.payments.signer, [made[2]]))
+    span.attributes[ATTRIBUTE.denial] = made[2].jws
+    return planted(made[0], [...spans, { service: 'payments', span }], ['denial-broken'])
+  },
+  'an entry that is a denial': (workloads) => {
+    const { made, spans } = threeHops(workloads)
+    const span = spanOf(made[2])
+    span.attributes = { [ATTRIBUTE.signature]: makeDenial(workloads.orders.signer, [made[1]]).jws }
+    return planted(made[0], [...spans, { service: 'payments', span }], ['malformed'])
+  },
+  'a signed denial whose span says something else': (workloads) => {
+    const { made, spans } = threeHops(workloads)
+    const denied = workloads.payments.denialSpan(workloads.payments.deny([made[2]]))
+    denied.span.attributes[ATTRIBUTE.errorType] = 'ERR_KEST_ENGINE'
+    return planted(made[0], [...spans, denied], ['attribute-differs'])
+  },
+  'a signed denial that builds on what was never exported': (workloads) => {
+    const { made, spans } = threeHops(workloads)
+    const lost = makeEntry(workloads.payments.signer, [made[2]])
+    return planted(
+      made[0],
+      [...spans, workloads.payments.denialSpan(workloads.payments.deny([lost]))],
+      ['cut'],
+    )
+  },
+}
+
+function withDenial(
+  workloads: Workloads,
+  make: (parents: readonly MadeEntry[]) => MadeDenial,
+  codes: readonly FindingCode[] = [],
+): PlantedTrace {
+  const { made, spans } = threeHops(workloads)
+  return planted(made[0], [...spans, workloads.payments.denialSpan(make([made[2]]))], codes)
 }
 
 function handledTwice(

@@ -3,6 +3,7 @@ import { createWriteStream, type WriteStream } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
+import { ATTRIBUTE } from '@kest/core'
 import { FINDING_CODES, type FindingCode } from '../finding.js'
 import type { OtlpSpan } from './make-span.js'
 import { otlpLine } from './make-span.js'
@@ -36,6 +37,7 @@ export async function writeExport(folder: string, count: number, each: number): 
   const traces = new Map<string, readonly FindingCode[]>()
   const counts = new Map<FindingCode, number>()
   let spans = 0
+  const denied = new Set<string>()
   for (const trace of plannedTraces(workloads, count, each)) {
     for (const [traceId, codes] of trace.expected) traces.set(traceId, codes)
     for (const code of [...[...trace.expected.values()].flat(), ...trace.general]) {
@@ -43,6 +45,7 @@ export async function writeExport(folder: string, count: number, each: number): 
     }
     for (const { service, span } of trace.spans) {
       spans++
+      if (span.attributes[ATTRIBUTE.decision] === 'deny') denied.add(`${span.traceId} ${span.spanId}`)
       let file = files.get(service)
       if (file === undefined) {
         file = new ServiceFile(join(folder, `${service}.jsonl`), service)
@@ -61,7 +64,7 @@ export async function writeExport(folder: string, count: number, each: number): 
   for (const file of files.values()) await file.end()
   for (const code of ['unreadable', 'limit', 'skipped', 'torn'] as const) counts.set(code, each)
   assertEvery(counts)
-  return { folder, keys: workloads.keys(), spans, denials: each, traces, counts }
+  return { folder, keys: workloads.keys(), spans, denials: denied.size, traces, counts }
 }
 
 /** Defects are spread among sound traces, so that no two losses of a process are of successive numbers. */
