@@ -145,14 +145,15 @@ async function audit(
     `Audit it yourself: npx kest audit ${spans.map(here).join(' ')} --trust ${here(trustFile)} --roots ${here(DEPLOYMENT_FILE)}\n`,
   )
 
-  // The first two services have acted, which is on record; the third has not, which is nothing that one could sign.
+  // The first two services have acted, which is on record; the third has refused to, which it signs as well.
   const denied = expectServices(lineages.get('GET /confidential'), CHAIN.slice(0, -1))
   console.log(`What was done of the request that hop3 denied:\n\n${auditTable(denied.entries)}\n`)
   const [denial, ...others] = denials
   if (denial?.service !== 'hop3' || denial.code !== 'ERR_KEST_DENIED' || others.length > 0)
     throw new Failure(`expected one denial, by hop3; there are ${denials.length}`)
+  if (denial.proof !== 'signed') throw new Failure('the denial is not signed')
   console.log(
-    `DENIED: ${denial.service} says, unsigned: ${denial.operation}: ${denial.code}, ${denial.reason}\n`,
+    `DENIED: ${denial.workloadId} has signed: ${denial.operation}: ${denial.code}; why, it says unsigned: ${denial.reason}\n`,
   )
   return chain
 }

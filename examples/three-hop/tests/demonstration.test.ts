@@ -110,7 +110,7 @@ describe.each(Object.entries(modes))('the demonstration with identities of %s', 
     expect(answer).not.toContain('trust of 80')
 
     expect(lines).toContain(
-      'DENIED: hop3 says, unsigned: GET /confidential: ERR_KEST_DENIED, hop3/confidential: what is confidential asks for a trust of 80',
+      'DENIED: spiffe://example.org/hop3 has signed: GET /confidential: ERR_KEST_DENIED; why, it says unsigned: hop3/confidential: what is confidential asks for a trust of 80',
     )
     const record = lines.slice(lines.indexOf('What was done of the request that hop3 denied:')).slice(4, 7)
     const [first, second] = await Promise.all(['hop1', 'hop2'].map((hop) => spanOf(hop, 'GET /confidential')))

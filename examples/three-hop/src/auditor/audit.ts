@@ -8,7 +8,7 @@ import { ROOTS } from './roots.js'
 export interface Audited {
   /** Each request that left an entry, by its operation. */
   readonly lineages: ReadonlyMap<string, VerifiedLineage>
-  /** Unsigned: what services say that they refused. */
+  /** What services refused, as they have signed, or say unsigned. */
   readonly denials: readonly Denial[]
 }
 

@@ -94,8 +94,29 @@ function revisionsJson(label: string | undefined): { readonly revisions?: object
   return revisions === undefined ? {} : { revisions: Object.fromEntries(revisions) }
 }
 
-function denialJson({ operation, workloadId, entryId, code, reason, place }: Denial): object {
-  return { signed: false, operation, workload_id: workloadId, entry_id: entryId, code, reason, place }
+function denialJson({
+  operation,
+  workloadId,
+  entryId,
+  code,
+  reason,
+  place,
+  parents,
+  signed,
+}: Denial): object {
+  const said = { operation, workload_id: workloadId, entry_id: entryId, code, reason, place }
+  if (signed === null) return { signed: false, ...said }
+  const { policies, number, unsigned, timestampMs, jws } = signed
+  return {
+    signed: true,
+    ...said,
+    policies,
+    parents,
+    n: number,
+    unsigned,
+    timestamp_ms: timestampMs,
+    denial: jws,
+  }
 }
 
 function findingJson({ code, severity, message, cause, entryHash, place, times }: AuditFinding): object {

@@ -18,7 +18,7 @@ export function reportText(report: TraceReport, colors: Colors): string {
     ...(entries.length === 0 ? [] : auditTable(entries, colors)).map((line) => `  ${line}`),
     ...textsOf(entries).map((line) => `  ${colors.dim(line)}`),
     ...findings.map((one) => `  ${findingText(one, colors)}`),
-    ...denials.map((denial) => `  ${colors.dim(`denied, as an unsigned span says: ${denialText(denial)}`)}`),
+    ...denials.map((denial) => `  ${colors.dim(`${DENIED[denial.proof]}: ${denialText(denial)}`)}`),
     ...(denialCount > denials.length
       ? [`  ${colors.dim(`and ${number(denialCount - denials.length)} more denials`)}`]
       : []),
@@ -26,6 +26,12 @@ export function reportText(report: TraceReport, colors: Colors): string {
   ]
   return `${lines.join('\n')}\n\n`
 }
+
+const DENIED = {
+  signed: 'refused, as is signed',
+  unsigned: 'denied, as an unsigned span says',
+  failed: 'denied, as a span says whose signed denial does not hold',
+} as const
 
 /** Texts of a trace that are named. */
 const MAX_TEXTS = 8
@@ -67,11 +73,12 @@ function findingText(one: AuditFinding, colors: Colors): string {
   return `${color(`${MARKS[severity]} ${code}`)}: ${text}${cause === null ? '' : ` ${colors.dim(cause)}`}${where}`
 }
 
-function denialText({ operation, workloadId, code }: Denial): string {
+function denialText({ operation, workloadId, code, signed }: Denial): string {
   const parts = [
     operation ?? 'an operation',
     ...(workloadId === null ? [] : [`by ${workloadId}`]),
     code ?? 'no code',
+    ...(signed === null || signed.unsigned === 0 ? [] : [`${number(signed.unsigned)} before it not signed`]),
   ]
   return parts.map((part) => visible(part.slice(0, MAX_MESSAGE))).join(', ')
 }

@@ -1,4 +1,4 @@
-import { KestError } from '@kest/core'
+import { KestError, type Passport } from '@kest/core'
 import type { Options } from '../arguments/options.js'
 import { UsageError } from '../arguments/usage-error.js'
 import { type About, type Command, defineCommand } from '../command.js'
@@ -7,7 +7,8 @@ import { InputError } from '../files/input-error.js'
 import { readText } from '../files/read.js'
 import { showJson } from '../show/show-json.js'
 import { showText } from '../show/show-text.js'
-import { parseShownPassport, readEntries } from '../show/shown-entry.js'
+import { denialsText, readDenials, type ShownDenial } from '../show/shown-denial.js'
+import { parseShownFile, parseShownPassport, readEntries } from '../show/shown-entry.js'
 
 const OPTIONS = {
   json: { type: 'boolean', help: 'Everything, as one JSON object.' },
@@ -18,7 +19,7 @@ const ABOUT: About = {
   summary: 'show what a passport says, without verifying it',
   usage: ['FILE [options]'],
   about: `
-Shows the entries of a passport: of an evidence file, or of a passport alone (a JSON
+Shows the entries of a passport: of an evidence file, with the denials beside it, or of a passport alone (a JSON
 array). "-" is standard input. Nothing is verified: it is what the file says.`,
   arguments: 'files',
   examples: ['kest show evidence.json', 'kest show evidence.json --json'],
@@ -30,17 +31,23 @@ export const show: Command = defineCommand(ABOUT, OPTIONS, async ({ values, posi
   const [file, ...others] = positionals
   if (file === undefined) throw new UsageError('which file? kest show evidence.json; "-" is standard input')
   if (others.length > 0) throw new UsageError(`one file at a time: kest show ${file}`)
-  const entries = readEntries(await readPassport(file, io.stdin))
-  await io.stdout.write(values.json ? showJson(file, entries) : showText(entries, io.stdout.colors))
-  return entries.some(({ content }) => content instanceof KestError) ? EXIT.fails : EXIT.holds
+  const { passport, denials } = await readShown(file, io.stdin)
+  const entries = readEntries(passport)
+  const { colors } = io.stdout
+  await io.stdout.write(
+    values.json ? showJson(file, entries, denials) : showText(entries, colors) + denialsText(denials, colors),
+  )
+  const unreadable = [...entries.map(({ content }) => content), ...denials]
+  return unreadable.some((one) => one instanceof KestError) ? EXIT.fails : EXIT.holds
 })
 
-async function readPassport(
+async function readShown(
   file: string,
   stdin: Parameters<typeof readText>[1],
-): Promise<ReturnType<typeof parseShownPassport>> {
+): Promise<{ readonly passport: Passport; readonly denials: readonly ShownDenial[] }> {
   try {
-    return parseShownPassport(await readText(file, stdin))
+    const value = parseShownFile(await readText(file, stdin))
+    return { passport: parseShownPassport(value), denials: readDenials(value) }
   } catch (cause) {
     if (!(cause instanceof KestError)) throw cause
     throw new InputError(`${file}: ${cause.message}`, { cause })

@@ -35,6 +35,7 @@ const STATES: Readonly<Record<NodeStatus, string | null>> = {
   signed: 'lineage not proven',
   failed: 'does not hold',
   missing: 'never exported',
+  refused: 'refused',
   denied: 'denied, unsigned',
 }
 

@@ -1,7 +1,8 @@
-import type { AuditedEntry, Denial } from '@kest/audit'
+import type { AuditedEntry, Denial, SignedDenial } from '@kest/audit'
 import { DEFAULT_LIMITS, parseEntry } from '@kest/core'
 import { bounded } from '../bounded.js'
 import { entryFields } from '../show/entry-fields.js'
+import { timeText } from '../terminal/time-text.js'
 import { type DetailSection, type NodeStatus, STATUS } from './graph-node.js'
 import { plain, plainList, unstacked } from './plain.js'
 
@@ -46,10 +47,14 @@ export function entryDetails(one: AuditedEntry, status: NodeStatus, whole: boole
 }
 
 export function denialDetails(denial: Denial): DetailSection[] {
-  const { operation, workloadId, entryId, code, reason, service, place, parents } = denial
+  const { operation, workloadId, entryId, code, reason, service, place, parents, signed } = denial
+  if (signed !== null) return signedDetails(denial, signed)
   return [
     section('What the span says', [
-      ['verdict', STATUS.denied],
+      [
+        'verdict',
+        denial.proof === 'failed' ? `${STATUS.denied}; its signed denial does not hold` : STATUS.denied,
+      ],
       ['operation', operation && plain(operation)],
       ['workload', workloadId && plain(workloadId)],
       ['service', service && plain(service)],
@@ -58,6 +63,34 @@ export function denialDetails(denial: Denial): DetailSection[] {
       ['entry_id', entryId && plain(entryId)],
       ['parents', parents.length === 0 ? null : parents.join('\n')],
       ['read in', plain(place)],
+    ]),
+  ]
+}
+
+/** Facts, and beside them what only the span says. */
+function signedDetails(denial: Denial, signed: SignedDenial): DetailSection[] {
+  const { operation, workloadId, entryId, code, reason, service, place, parents } = denial
+  return [
+    section('Signed in the denial', [
+      ['verdict', STATUS.refused],
+      ['operation', operation && plain(operation)],
+      ['principal', workloadId && plain(workloadId)],
+      ['code', code && plain(code)],
+      ['policies', signed.policies.length === 0 ? null : plainList(signed.policies)],
+      ['denial_id', entryId],
+      ['built on', parents.length === 0 ? null : parents.join('\n')],
+      ['time', timeText(signed.timestampMs)],
+      ['number', signed.number],
+      ['unsigned', signed.unsigned === 0 ? null : `${signed.unsigned} before it were refused and not signed`],
+    ]),
+    section('What the span says', [
+      ['service', service && plain(service)],
+      ['reason', reason && plain(reason)],
+      ['read in', plain(place)],
+    ]),
+    section('Proof', [
+      ['hash', signed.hash],
+      ['denial', `${signed.jws.length} characters, in the export`],
     ]),
   ]
 }

@@ -7,6 +7,7 @@ const COLORS: Readonly<Record<NodeStatus, string>> = {
   signed: 'color="#b06000", fillcolor="#fef7e0"',
   failed: 'color="#c5221f", fillcolor="#fce8e6"',
   missing: 'color="#5f6368", fillcolor="#f1f3f4", style="rounded,filled,dashed"',
+  refused: 'color="#c5221f", fillcolor="#ffffff"',
   denied: 'color="#c5221f", fillcolor="#ffffff", style="rounded,filled,dashed"',
 }
 

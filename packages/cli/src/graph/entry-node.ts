@@ -51,14 +51,21 @@ export function missingNode(index: number, hash: string): GraphNode {
   }
 }
 
-/** Of what an unsigned span says, which is no evidence (K-AUDIT). */
+/** Of what its principal has signed (K-DENIAL), or an unsigned span says, which is no evidence (K-AUDIT). */
 export function deniedNode(denial: Denial, index: number): GraphNode {
   const operation = plain(denial.operation ?? 'an operation')
+  const status = denial.signed === null ? 'denied' : 'refused'
+  const policies = denial.signed?.policies ?? []
   return {
     index,
-    status: 'denied',
+    status,
     title: plain(denial.workloadId ?? denial.service ?? 'nobody named'),
-    lines: [operation, STATUS.denied, ...(denial.code === null ? [] : [plain(denial.code)])],
+    lines: [
+      operation,
+      STATUS[status],
+      ...(denial.code === null ? [] : [plain(denial.code)]),
+      ...(policies.length === 0 ? [] : [`policies: ${plainList(policies)}`]),
+    ],
     operation,
     trust: null,
     taints: NONE,

@@ -37,7 +37,8 @@ export async function evidenceGraph(
 ): Promise<LineageGraph> {
   const evidence = attempt(file, () => parseEvidence(text))
   const trust = attempt(file, () => keySourcesOf(own ?? evidence.trust, { x509: createX509KeySource }))
-  const source = readEntries(evidence.passport.entries, file)
+  const denials = evidence.denials.map(({ jws }) => jws)
+  const source = readEntries(evidence.passport.entries, file, denials)
   const { at, roots } = evidence
   const traces = await every(source, { trust, at, ...(roots === null ? {} : { roots }) })
   return graphOf(traces, await verdictOf(evidence, own), own !== undefined)

@@ -14,27 +14,35 @@ const COUNTED: Readonly<Record<NodeStatus, string>> = {
   signed: 'not proven',
   failed: 'not holding',
 }
+const NO_ENTRY: ReadonlySet<NodeStatus> = new Set<NodeStatus>(['denied', 'refused', 'missing'])
 const GRAVITY = ['error', 'warning', 'note'] as const
 
 /** What a reader wants to know of all of it before he looks at any of it. */
 export function factsOf(traces: readonly TraceReport[], nodes: readonly GraphNode[]): readonly Fact[] {
-  const entries = nodes.filter(({ status }) => status !== 'denied' && status !== 'missing')
+  const entries = nodes.filter(({ status }) => !NO_ENTRY.has(status))
   const tips = traces.flatMap(({ entries: all, tips: ends }) => {
     const last = new Set(ends)
     return all.filter(({ hash }) => last.has(hash))
   })
   const taints = [...new Set(tips.flatMap((tip) => tip.taints))].sort()
-  const denied = traces.reduce((sum, { denialCount }) => sum + denialCount, 0)
   const facts: readonly (readonly [label: string, value: string | null, more?: string])[] = [
     ['Entries', String(entries.length), statusText(nodes)],
     ['Signed by', countText(new Set(entries.map(({ title }) => title)).size, 'service')],
     ['Trust at the end', trustText(tips)],
     ['Taints at the end', ...taintText(taints)],
-    ['Denied', denied === 0 ? null : countText(denied, 'operation')],
+    ['Denied', ...deniedText(traces)],
     ['Findings', findingText(traces) || 'none'],
     ['Times', timeText(traces)],
   ]
   return facts.filter((fact): fact is Fact => fact[1] !== null)
+}
+
+/** How many there are, and how many of them their principals have signed (K-DENIAL). */
+function deniedText(traces: readonly TraceReport[]): readonly [string | null, string?] {
+  const count = traces.reduce((sum, { denialCount }) => sum + denialCount, 0)
+  if (count === 0) return [null]
+  const signed = traces.flatMap(({ denials }) => denials.filter(({ proof }) => proof === 'signed')).length
+  return signed === 0 ? [countText(count, 'operation')] : [countText(count, 'operation'), `${signed} signed`]
 }
 
 /** As many as there is room for, and how many there are. */
@@ -57,7 +65,7 @@ function trustText(tips: readonly AuditedEntry[]): string | null {
 function statusText(nodes: readonly GraphNode[]): string {
   const parts = (Object.keys(STATUS) as NodeStatus[]).flatMap((status) => {
     const count = nodes.filter((node) => node.status === status).length
-    return count === 0 || status === 'denied' ? [] : [`${count} ${COUNTED[status]}`]
+    return count === 0 || status === 'denied' || status === 'refused' ? [] : [`${count} ${COUNTED[status]}`]
   })
   return parts.join(', ')
 }

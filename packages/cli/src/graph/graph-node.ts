@@ -2,10 +2,10 @@ import type { AuditedEntry } from '@kest/audit'
 
 /**
  * What is known of a node: as an audit says of entries; `consistent` for one that is verified, but with keys of the file that it is in
- * (K-ANCHOR); `missing` for one that others name and that was never exported; `denied` for an operation of which an unsigned span says
- * that it did not run.
+ * (K-ANCHOR); `missing` for one that others name and that was never exported; `refused` for an operation of which its principal has
+ * signed that it did not run (K-DENIAL), `denied` for one of which an unsigned span says so.
  */
-export type NodeStatus = AuditedEntry['status'] | 'consistent' | 'missing' | 'denied'
+export type NodeStatus = AuditedEntry['status'] | 'consistent' | 'missing' | 'refused' | 'denied'
 
 /** One entry of a picture. Its texts are visible characters, not yet escaped for a format. */
 export interface GraphNode {
@@ -35,6 +35,7 @@ export const STATUS: Readonly<Record<NodeStatus, string>> = {
   signed: 'signed, its lineage not proven',
   failed: 'does not hold',
   missing: 'never exported',
+  refused: 'refused, as is signed',
   denied: 'denied, as an unsigned span says',
 }
 

@@ -30,6 +30,8 @@ export interface GraphFinding extends Pick<AuditFinding, 'severity' | 'code'> {
 
 /** An operation that did not run, and its node: not all are drawn. */
 export interface GraphDenial {
+  /** Whether its principal has signed it: else a span says so. */
+  readonly signed: boolean
   readonly operation: string
   /** By whom, and why. */
   readonly text: string
@@ -132,15 +134,21 @@ function entriesOf(traces: readonly TraceReport[]): readonly AuditedEntry[] {
   return [...byHash.values()]
 }
 
-function titleOf({ traceId }: TraceReport): string {
-  return traceId === null ? 'entries without a trace' : `trace ${traceId}`
+function titleOf({ traceId, entries }: TraceReport): string {
+  if (traceId !== null) return `trace ${traceId}`
+  return entries.length === 0 ? 'denials without a trace' : 'entries without a trace'
 }
 
-function denialText({ operation, workloadId, service, code, reason }: Denial): Omit<GraphDenial, 'node'> {
+function denialText(denial: Denial): Omit<GraphDenial, 'node'> {
+  const { operation, workloadId, service, code, reason, proof } = denial
   const parts = [
     workloadId ?? service ?? 'nobody named',
     code ?? 'no code',
     ...(reason === null ? [] : [reason]),
   ]
-  return { operation: plain(operation ?? 'an operation'), text: parts.map(plain).join(', ') }
+  return {
+    signed: proof === 'signed',
+    operation: plain(operation ?? 'an operation'),
+    text: parts.map(plain).join(', '),
+  }
 }

@@ -10,6 +10,7 @@ const STYLES: Readonly<Record<NodeStatus, string>> = {
   signed: 'fill:#fef7e0,stroke:#b06000,color:#4a2a00',
   failed: 'fill:#fce8e6,stroke:#c5221f,color:#5c0f0c',
   missing: 'fill:#f1f3f4,stroke:#5f6368,color:#202124,stroke-dasharray:4 3',
+  refused: 'fill:#ffffff,stroke:#c5221f,color:#5c0f0c',
   denied: 'fill:#ffffff,stroke:#c5221f,color:#5c0f0c,stroke-dasharray:4 3',
 }
 

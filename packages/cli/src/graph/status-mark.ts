@@ -7,7 +7,8 @@ const SHAPES: Readonly<Record<NodeStatus, string>> = {
   signed: 'M6 6.5a2 2 0 1 1 2 2v1M8 11.5v.1',
   failed: 'M5.5 5.5l5 5M10.5 5.5l-5 5',
   missing: 'M5 8v.1M8 8v.1M11 8v.1',
-  denied: 'M4.5 8h7',
+  refused: 'M4.5 8h7',
+  denied: 'M4.5 8h2M9.5 8h2',
 }
 
 /** The sign of a status; what it means is said beside it. */

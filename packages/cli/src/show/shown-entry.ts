@@ -27,17 +27,24 @@ export interface ShownParent {
 }
 
 /**
- * The passport of an evidence file, or a passport alone.
+ * What a file has, as JSON.
  *
- * @throws {KestError} `ERR_KEST_EVIDENCE` when the text is neither; {@link parsePassport}'s errors
+ * @throws {KestError} `ERR_KEST_EVIDENCE` when the text is no JSON
  */
-export function parseShownPassport(text: string): Passport {
-  let value: unknown
+export function parseShownFile(text: string): unknown {
   try {
-    value = JSON.parse(text)
+    return JSON.parse(text)
   } catch (cause) {
     throw new KestError('ERR_KEST_EVIDENCE', 'it is not JSON', { cause })
   }
+}
+
+/**
+ * The passport of an evidence file, or a passport alone.
+ *
+ * @throws {KestError} `ERR_KEST_EVIDENCE` when it is neither; {@link parsePassport}'s errors
+ */
+export function parseShownPassport(value: unknown): Passport {
   if (Array.isArray(value)) return parsePassport(value)
   const passport = (value as { readonly passport?: unknown } | null)?.passport
   if (Array.isArray(passport)) return parsePassport(passport)

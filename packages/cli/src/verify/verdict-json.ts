@@ -8,7 +8,7 @@ export function verdictJson(verdict: Verdict): string {
     const { code, index, entryId, message } = verdict
     return jsonLine({ file, ok, code, index, entry_id: entryId, message })
   }
-  const { anchored, passport } = verdict
+  const { anchored, passport, denials } = verdict
   return jsonLine({
     file,
     ok,
@@ -18,6 +18,7 @@ export function verdictJson(verdict: Verdict): string {
     principals: passport.principals,
     trust_score: passport.trustScore,
     taints: passport.taints,
+    ...(denials.length === 0 ? {} : { denials: denials.map(({ denial }) => denial) }),
     findings: passport.findings.map(({ kind, code, index, entryId, message }) => ({
       kind,
       code,

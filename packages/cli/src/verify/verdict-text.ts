@@ -58,12 +58,15 @@ function headline(verdict: Verdict, colors: Colors): string {
 }
 
 function factsOf(verdict: Holds, colors: Colors): Field[] {
-  const { anchored, passport } = verdict
+  const { anchored, passport, denials } = verdict
   const { entries, principals, tips, trustScore, taints, identity, findings, time } = passport
   return [
     ['entries', String(entries.length)],
     ['principals', ...orNone(principals.map(visible))],
     [tips.length === 1 ? 'tip' : 'tips', ...orNone(tipHashes(verdict))],
+    ...denials.map(({ denial: { principal, operation, code } }): Field => {
+      return ['refused', `${visible(operation)}, by ${visible(principal)} ${colors.dim(visible(code))}`]
+    }),
     ['trust', trustScore === null ? 'none' : String(trustScore)],
     ['taints', taints.length === 0 ? 'none' : visibleList(taints)],
     ...identityFields(identity),

@@ -7,6 +7,7 @@ import {
   type Passport,
   PassportVerificationError,
   parseEvidence,
+  type VerifiedDenial,
   type VerifiedPassport,
   type VerifyEvidenceOptions,
   verifyEvidence,
@@ -25,6 +26,8 @@ export interface Holds {
   /** Whether against trust of the verifier's own (K-ANCHOR). */
   readonly anchored: boolean
   readonly passport: VerifiedPassport
+  /** What was refused, signed beside it (K-DENIAL). */
+  readonly denials: readonly VerifiedDenial[]
 }
 
 export interface Fails {
@@ -68,8 +71,8 @@ export async function judgeText(
   let evidence: Evidence | undefined
   try {
     evidence = parseEvidence(text)
-    const { passport, anchored } = await verifyEvidence(evidence, options)
-    return { ok: true, file, anchored, passport }
+    const { passport, denials, anchored } = await verifyEvidence(evidence, options)
+    return { ok: true, file, anchored, passport, denials }
   } catch (error) {
     return fails(file, error, error instanceof KestError && UNUSABLE.has(error.code), evidence?.passport)
   }
