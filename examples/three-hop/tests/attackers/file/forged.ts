@@ -58,9 +58,9 @@ export const FORGED: FileGroup = {
       },
     },
     {
-      attack: 'adds a denial',
+      attack: 'adds an unsigned denial',
       outcome: undetectable,
-      why: 'anybody can write one: denials are unsigned, listed apart, and no evidence',
+      why: 'anybody can write one: it is listed as what a span says, and no evidence',
       tamper({ records }) {
         const span = structuredClone(records.hop3[VICTIM] as Span)
         for (const name of [ATTRIBUTE.signature, ATTRIBUTE.chainTip, ATTRIBUTE.passport]) {
