@@ -153,21 +153,24 @@ export class Attempt {
     if (denials === null || this.#acting === undefined || !isProvable(thrown)) return
     const { signer, lineage } = this.#acting
     if (!signer.local) return
-    const span = this.#span ?? this.start()
-    if (!span.isOpen) return
-    const facts = denialOf(thrown, {
-      operation: this.#definition.operation,
-      entryId: this.#draft?.entry_id,
-      lineage,
-      timestampMs: clock.now(),
-    })
     const failed = (error: unknown): void => this.#unsigned(error)
-    const signing = denials.sign(facts, signer, { limits, timeoutMs: identityTimeoutMs, failed })
-    if (!isPromise(signing)) this.#denial = signing
-    else
-      return signing.then((denial) => {
-        this.#denial = denial
+    try {
+      const span = this.#span ?? this.start()
+      if (!span.isOpen) return
+      const facts = denialOf(thrown, {
+        operation: this.#definition.operation,
+        entryId: this.#draft?.entry_id,
+        lineage,
+        timestampMs: clock.now(),
       })
+      const signing = denials.sign(facts, signer, { limits, timeoutMs: identityTimeoutMs, failed })
+      const signed = (denial: string | undefined): void => {
+        this.#denial = denial
+      }
+      return isPromise(signing) ? signing.then(signed) : signed(signing)
+    } catch (error) {
+      failed(error)
+    }
   }
 
   /**

@@ -1,7 +1,7 @@
 import { ATTRIBUTE, SCOPE } from '@kest/core'
 import type { ReadableSpan, SpanProcessor } from '../spans/readable-span.js'
 import type { ExportLoop } from './export-loop.js'
-import type { SpanQueue } from './queue.js'
+import type { SpanQueue, SpanWorth } from './queue.js'
 import type { TrailReport } from './report.js'
 
 /** Takes audit spans when they end; others pass by. Never waits: what finds no room is lost, counted and reported. */
@@ -28,9 +28,10 @@ export class AuditSpanProcessor implements SpanProcessor {
 
   onEnd(span: ReadableSpan): void {
     if (span.instrumentationScope.name !== SCOPE) return
-    const denied = span.attributes[ATTRIBUTE.decision] === 'deny'
+    const worth = worthOf(span)
     if (this.#closed) this.#report.dropped(1, 'shutdown')
-    else if (!this.#queue.push(span, !denied)) this.#report.dropped(1, denied ? 'denial' : 'overflow')
+    else if (!this.#queue.push(span, worth))
+      this.#report.dropped(1, worth === 'entry' ? 'overflow' : 'denial')
     else {
       this.#report.accepted()
       this.#loop.wake()
@@ -49,4 +50,9 @@ export class AuditSpanProcessor implements SpanProcessor {
   shutdown(): Promise<void> {
     return this.#shutdown()
   }
+}
+
+function worthOf({ attributes }: ReadableSpan): SpanWorth {
+  if (attributes[ATTRIBUTE.decision] !== 'deny') return 'entry'
+  return attributes[ATTRIBUTE.denial] === undefined ? 'report' : 'signed-denial'
 }

@@ -8,6 +8,12 @@ export interface QueueBounds {
   readonly bytes: number
 }
 
+/** What a span is the record of: an operation, a refusal that is signed, or one that is only reported. */
+export type SpanWorth = 'entry' | 'signed-denial' | 'report'
+
+/** Of all room, one in so many parts at most. */
+const PARTS: Readonly<Record<Exclude<SpanWorth, 'entry'>, number>> = { 'signed-denial': 2, report: 4 }
+
 /**
  * Spans that wait for export, those under way included, in the order in which they ended. Bounded in number: what is in
  * it and what is reserved never exceed its capacity. Bounded in bytes: beyond them there is no room, and nothing can be
@@ -51,15 +57,16 @@ export class SpanQueue {
   }
 
   /**
-   * What is no evidence takes no room that is reserved, and no more than half of all: whoever sends requests that are
-   * denied shall not push out the records of those that were not.
+   * Denials take no room that is reserved, and no more than half of all: whoever sends requests that are denied shall not push out
+   * the records of those that were not. Those that are not signed, of which there may be any number, take no more than a quarter, and
+   * push out none that are.
    *
-   * @param evidence whether it is the record of an operation
    * @returns whether there was room
    */
-  push(span: ReadableSpan, evidence: boolean): boolean {
+  push(span: ReadableSpan, worth: SpanWorth): boolean {
     const bytes = spanBytes(span)
-    if (!(evidence ? this.#hasRoom(bytes) : this.#hasRoomForDenial(bytes))) return false
+    if (!(worth === 'entry' ? this.#hasRoom(bytes) : this.#hasRoomForDenial(bytes, PARTS[worth])))
+      return false
     this.#spans.push(span)
     this.#sizes.push(bytes)
     this.#bytes += bytes
@@ -140,9 +147,9 @@ export class SpanQueue {
     return this.#reserved > 0 || this.size === 0 || this.#bytes + bytes <= this.capacityBytes
   }
 
-  #hasRoomForDenial(bytes: number): boolean {
-    const enough = this.size + this.#reserved < this.capacity >> 1
-    return enough && this.#bytes + bytes <= this.capacityBytes / 2
+  #hasRoomForDenial(bytes: number, parts: number): boolean {
+    const enough = this.size + this.#reserved < Math.floor(this.capacity / parts)
+    return enough && this.#bytes + bytes <= this.capacityBytes / parts
   }
 
   #canReserve(): boolean {

@@ -148,6 +148,15 @@ describe("onOverflow: 'deny'", () => {
   })
 })
 
+it('K-DENIAL denials that are not signed fill no more than a quarter of the queue, and push out none that are', async () => {
+  const { kest, telemetry } = setUp({ queueSize: 400 })
+  const unsigned = kestWith(telemetry, { denials: 'unsigned' })
+  for (let n = 0; n < 300; n += 1) await expect(unsigned.begin(refused)).rejects.toThrow()
+  expect(telemetry.counts).toMatchObject({ accepted: 100, dropped: { denial: 200 } })
+  for (let n = 0; n < 50; n += 1) await expect(kest.begin(refused)).rejects.toThrow()
+  expect(telemetry.counts).toMatchObject({ accepted: 150, dropped: { denial: 200 } })
+})
+
 it('denials fill no more than half of the queue', async () => {
   const { kest, telemetry } = setUp({ queueSize: 10 })
   for (let n = 0; n < 20; n += 1) await expect(kest.begin(refused)).rejects.toThrow()

@@ -71,6 +71,21 @@ export const FORGED: FileGroup = {
       },
     },
     {
+      attack: 'adds a denial, and an entry in place of its signed form',
+      outcome: visible('denial-broken'),
+      why: 'an entry is no denial',
+      tamper({ records }) {
+        const span = structuredClone(records.hop3[VICTIM] as Span)
+        const entry = entryIn(span)
+        for (const name of [ATTRIBUTE.signature, ATTRIBUTE.chainTip, ATTRIBUTE.passport]) {
+          change(span, name, undefined)
+        }
+        change(span, ATTRIBUTE.decision, 'deny')
+        span.attributes.push({ key: ATTRIBUTE.denial, value: { stringValue: entry } })
+        records.hop3.push(span)
+      },
+    },
+    {
       attack: 'adds a genuine span once more',
       outcome: visible('duplicated'),
       why: 'it is one entry',
