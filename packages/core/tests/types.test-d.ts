@@ -136,3 +136,6 @@ expectTypeOf(bound).toEqualTypeOf<(id: number) => Promise<string>>()
 kest.bind(Promise.resolve(1))
 // @ts-expect-error milliseconds
 createKest({ maxStateMs: '1h' })
+createKest({ denials: 'unsigned' })
+// @ts-expect-error there is no other way
+createKest({ denials: false })

@@ -183,12 +183,12 @@ class Drafting {
     try {
       const parsed = parseDenial(denial, this.#rules.limits)
       const bytes = parsed.jws.length + NODE_BYTES
+      this.#denialCount++
       if (this.#bytes + bytes > this.#rules.traceBytes) {
         this.#dropped++
         return true
       }
       this.#bytes += bytes
-      this.#denialCount++
       const said = denialOf(span)
       this.#signed.set(parsed.jws, { parsed, said, differing: denialDifferences(span, parsed) })
       // Whoever refused has had these: that they never came is missed.
