@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { protectMcpServer } from '../src/index.js'
 import { clientOf, connect, serverOf } from './support/connect.js'
 import { LINES } from './support/lines.js'
-import { service, within } from './support/services.js'
+import { denialBy, service, within } from './support/services.js'
 
 const agent = service('agent')
 const operations = () => currentState()?.frame.lineage.map(({ entry }) => entry.operation) ?? []
@@ -95,6 +95,20 @@ describe.each(LINES)('protectMcpServer, $name', (line) => {
     await expect(
       client.call('tool', {}, { meta: { Baggage: 'kest.user=a', BAGGAGE: 'kest.user=b' } }),
     ).rejects.toMatchObject(refusal('ERR_KEST_BAGGAGE'))
+  })
+
+  it('K-DENIAL takes a signed denial in _meta for no entry, by a workload that it knows', async () => {
+    const ran: string[] = []
+    const server = serverOf(line, { kest: service('tools'), policy: 'mcp' }, (one) =>
+      one.tool('tool', () => ran.push('tool')),
+    )
+    const client = await connect(line, clientOf(line, null), server)
+    for (const typ of ['kest-denial', 'JWS']) {
+      const baggage = `kest.passport=${encodeURIComponent(JSON.stringify([denialBy('agent', typ)]))}`
+      const code = typ === 'JWS' ? 'ERR_KEST_ENTRY_SCHEMA' : 'ERR_KEST_ENTRY_HEADER'
+      await expect(client.call('tool', {}, { meta: { baggage } })).rejects.toMatchObject(refusal(code))
+    }
+    expect(ran).toEqual([])
   })
 
   it('K-STATE runs a handler in its operation, whose state ends with the answer', async () => {

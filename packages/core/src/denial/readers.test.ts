@@ -1,11 +1,16 @@
 import { describe, expect, it } from 'vitest'
+import {
+  denialJws,
+  denialPayload,
+  PASSED_OFF,
+  refuser,
+  signedByRefuser,
+} from '../../tests/support/denials.js'
 import { chain, entryWith, failure, sign as signEntryAs, trustIn } from '../../tests/support/signed.js'
 import { createKest } from '../config/kest.js'
 import { canonicalize } from '../entry/canonicalize.js'
 import { parseEntry } from '../entry/parse.js'
 import { MockIdentityProvider } from '../identity/mock.js'
-import type { JwsType } from '../jws/header.js'
-import { signCompact } from '../jws/sign-compact.js'
 import { DEFAULT_LIMITS } from '../limits.js'
 import { createEvidence, parseEvidence, verifyEvidence } from '../passport/evidence.js'
 import { Passport } from '../passport/passport.js'
@@ -15,31 +20,16 @@ import { RecordingLogger } from '../testing/recording-logger.js'
 import { parseDenial } from './parse.js'
 import { verifyDenial } from './verify.js'
 
-const hop1 = new MockIdentityProvider('hop1')
+const hop1 = refuser
 const keys = { [hop1.getWorkloadId()]: [hop1.getPublicJwk()] }
-const payload = {
-  denial_id: '01a0c450-0000-7000-8000-000000000000',
-  principal: hop1.getWorkloadId(),
-  operation: 'read',
-  code: 'ERR_KEST_DENIED',
-  policies: ['orders/read'],
-  parents: ['a'.repeat(64)],
-  trace_id: '4bf92f3577b34da6a3ce929d0e0e4736',
-  n: '3f2b8c1e-0000-4000-8000-000000000001:1',
-  timestamp_ms: Date.UTC(2030, 0, 1),
-}
-
-/** Signed by hop1, whatever it is. */
-function signed(content: unknown, typ: JwsType = 'kest-denial'): string {
-  const jws = signCompact('it', typ, canonicalize(content), hop1.current(), DEFAULT_LIMITS.entryBytes)
-  return jws as string
-}
+const payload = denialPayload
+const signed = signedByRefuser
+const denial = denialJws
 
 function without(name: string): object {
   return Object.fromEntries(Object.entries(payload).filter(([member]) => member !== name))
 }
 
-const denial = signed(payload)
 const codeOf = (read: () => unknown): unknown => {
   try {
     read()
@@ -47,14 +37,6 @@ const codeOf = (read: () => unknown): unknown => {
     return (error as { code?: unknown }).code
   }
   return undefined
-}
-
-/** What a denial looks like to whoever passes over `typ`, over the members, or over both. */
-const PASSED_OFF: Record<string, string> = {
-  'as it is': denial,
-  'with the typ of an entry': signed(payload, 'JWS'),
-  'with the members of an entry beside its own': signed({ ...entryWith(), ...payload }),
-  'an entry with the typ of a denial': signed(entryWith()),
 }
 
 describe('K-DENIAL readers of entries', () => {

@@ -1,4 +1,11 @@
-import { createKest, createKeySource, type Kest, type KestOptions, MemoryCache } from '@kest/core'
+import {
+  canonicalize,
+  createKest,
+  createKeySource,
+  type Kest,
+  type KestOptions,
+  MemoryCache,
+} from '@kest/core'
 import { MockIdentityProvider, MockPolicyEngine, RecordingLogger } from '@kest/core/testing'
 
 const identities = ['agent', 'tools', 'more', 'child'].map((name) => new MockIdentityProvider(name))
@@ -38,4 +45,24 @@ export async function within<T>(
     ...(user !== undefined && { user }),
   })
   return begun.run(fn)
+}
+
+/** What that workload signs when it refuses, under this `typ`. */
+export function denialBy(name: string, typ: string): string {
+  const signer = new MockIdentityProvider(name).current()
+  const denial = {
+    denial_id: '01a0c450-0000-7000-8000-000000000000',
+    principal: signer.workloadId,
+    operation: 'read',
+    code: 'ERR_KEST_DENIED',
+    policies: ['any'],
+    parents: [],
+    trace_id: null,
+    n: '3f2b8c1e-0000-4000-8000-000000000001:1',
+    timestamp_ms: Date.now(),
+  }
+  const texts = [JSON.stringify({ ...signer.header, typ }), canonicalize(denial)]
+  const input = texts.map((text) => Buffer.from(text).toString('base64url')).join('.')
+  const signature = Buffer.from(signer.sign(Buffer.from(input, 'latin1')) as Uint8Array)
+  return `${input}.${signature.toString('base64url')}`
 }
