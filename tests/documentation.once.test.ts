@@ -21,6 +21,24 @@ it.each(readmes.map((page) => [relative(ROOT, page), page]))(
   },
 )
 
+it.each(pages.map((page) => [relative(ROOT, page), page]))(
+  'every test that %s names for what it claims is there, under that title',
+  (_, page) => {
+    const absent = testsNamedBy(readFileSync(page, 'utf8')).filter(({ path, title }) => {
+      const file = targetOf(page, path)
+      return !existsSync(file) || !readFileSync(file, 'utf8').includes(title)
+    })
+    expect(absent).toEqual([])
+  },
+)
+
+it('finds the titles of tests that a page names', () => {
+  expect(testsNamedBy('[test](a.test.ts "K-A b"), [test](c.ts "d"), [page](e.md)')).toEqual([
+    { path: 'a.test.ts', title: 'K-A b' },
+    { path: 'c.ts', title: 'd' },
+  ])
+})
+
 it('finds a page that is not there, and a heading', () => {
   const page = join(ROOT, 'README.md')
   expect(leadsSomewhere(page, 'no-such-page.md')).toBe(false)
@@ -45,9 +63,17 @@ const PUBLISHED = 'https://www.npmjs.com/package/@kest/'
 /** Those to other sites are theirs to keep. */
 function linksOf(text: string): string[] {
   const prose = text.replaceAll(/^```.*?^```/gms, '')
-  return [...prose.matchAll(/\]\(([^)\s]+)\)/g)]
+  return [...prose.matchAll(/\]\(([^)\s]+)(?: "[^"]*")?\)/g)]
     .map(([, target]) => target as string)
     .filter((target) => target.startsWith(PUBLISHED) || !/^[a-z]+:/.test(target))
+}
+
+/** A link to a test has the title of the test for its own: `[test](path "title")`. */
+function testsNamedBy(text: string): { path: string; title: string }[] {
+  return [...text.matchAll(/\[test\]\((\S+) "([^"]+)"\)/g)].map(([, path, title]) => ({
+    path: path as string,
+    title: title as string,
+  }))
 }
 
 function leadsSomewhere(page: string, link: string): boolean {

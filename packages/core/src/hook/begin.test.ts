@@ -144,7 +144,7 @@ describe('begin: the lifecycle', () => {
     expect(order).toEqual(['decide', 'run'])
   })
 
-  it('K-ORDER TC-07 F-PE-02 a denial: the operation never runs and the key is never used', async () => {
+  it('K-ORDER TC-07 F-PE-02 a denial: the operation never runs, and its entry is never signed', async () => {
     const key = watched()
     const { kest, logger } = setUp({ identity: key.identity, engine: new MockPolicyEngine(false) })
     const run = vi.fn()
