@@ -16,6 +16,11 @@ export interface EvidenceOptions {
   readonly trust: TrustDocument
   /** The lineage of this entry alone, with the denials that build on it; default: that of the whole trace, which must be verified. */
   readonly tip?: string
+  /**
+   * Whether signed denials go beside the passport. Default `true`; `false` for a trace that has more than evidence may hold: whoever may ask for
+   * what is refused can make it so.
+   */
+  readonly denials?: boolean
   /** Whether claims that the lineage does not bear out are listed or refused by whoever checks it. Default `report`. */
   readonly semantics?: 'report' | 'enforce'
   /** Who may begin lineage (K-ROOTS), for whoever checks it; default: that is not said. */
@@ -36,10 +41,10 @@ export interface EvidenceOptions {
  * ```
  */
 export function evidenceOf(report: TraceReport, options: EvidenceOptions): Record<string, unknown> {
-  assertOptions('evidenceOf', options, ['trust', 'tip', 'semantics', 'roots'])
-  const { trust, tip, semantics, roots } = options
-  const entries = tip === undefined ? whole(report) : lineageOf(tip, report)
-  const denials = deniedIn(report, tip === undefined ? null : entries)
+  assertOptions('evidenceOf', options, ['trust', 'tip', 'denials', 'semantics', 'roots'])
+  const { trust, tip, denials: withDenials = true, semantics, roots } = options
+  const entries = tip === undefined ? whole(report, withDenials) : lineageOf(tip, report)
+  const denials = withDenials ? deniedIn(report, tip === undefined ? null : entries) : []
   const tips = tip === undefined ? report.tips : [tip]
   return createEvidence({
     passport: new Passport(entries.map(({ jws }) => jws)),
@@ -65,9 +70,9 @@ function deniedIn({ denials }: TraceReport, lineage: readonly AuditedEntry[] | n
   })
 }
 
-function whole({ verdict, entries, denials }: TraceReport): readonly AuditedEntry[] {
+function whole({ verdict, entries, denials }: TraceReport, withDenials: boolean): readonly AuditedEntry[] {
   if (verdict === 'verified') return entries
-  if (verdict === 'empty' && denials.some(({ signed }) => signed !== null)) return entries
+  if (withDenials && verdict === 'empty' && denials.some(({ signed }) => signed !== null)) return entries
   throw wrong(
     `the trace is ${verdict === 'empty' ? 'without an entry' : verdict}: only of what is verified evidence can be made`,
   )

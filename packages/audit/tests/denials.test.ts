@@ -200,6 +200,17 @@ describe('K-DENIAL evidence of a trace', () => {
     expect(evidenceOf(report, { trust: { keys }, tip: first.hash })).toMatchObject({ denials: [on.jws] })
   })
 
+  it('K-DENIAL of a trace that somebody had refused too often can be had without them', async () => {
+    const [first, second] = chain()
+    const many = Array.from({ length: 257 }, () => signedDenialOf(makeDenial(payments.current(), [second])))
+    const report = await reportOf(spanOf(first), spanOf(second), ...many)
+    for (const part of [{}, { tip: second.hash }]) {
+      expect(() => evidenceOf(report, { trust: { keys }, ...part })).toThrow(/257 denials; at most 256/)
+      const evidence = evidenceOf(report, { trust: { keys }, ...part, denials: false })
+      await expect(read(evidence)).resolves.toMatchObject({ denials: [] })
+    }
+  })
+
   it('K-DENIAL of what an edge refused has nothing else; of what is only said there is none', async () => {
     const made = makeDenial(gateway.current(), [])
     const report = await reportOf(signedDenialOf(made))
@@ -207,6 +218,7 @@ describe('K-DENIAL evidence of a trace', () => {
     const evidence = evidenceOf(report, { trust: { keys } })
     expect(evidence).toMatchObject({ passport: [], denials: [made.jws] })
     expect(evidence).not.toHaveProperty('tip')
+    expect(() => evidenceOf(report, { trust: { keys }, denials: false })).toThrow(/without an entry/)
     await expect(read(evidence)).resolves.toMatchObject({ denials: [{ denial: made.denial }] })
     const said = signedDenialOf(made)
     delete said.attributes[ATTRIBUTE.denial]

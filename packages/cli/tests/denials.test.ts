@@ -76,6 +76,10 @@ describe('K-DENIAL kest', () => {
     expect(await kest(written, { cwd: path })).toMatchObject({ code: 0, stderr: '' })
     const evidence = JSON.parse(await readFile(`${path}/evidence.json`, 'utf8')) as Record<string, unknown>
     expect(evidence).toMatchObject({ passport: [first.jws, second.jws], denials: [made.jws] })
+    const without = await kest(['evidence', 'spans.jsonl', '--keys', 'keys.json', '--without-denials'], {
+      cwd: path,
+    })
+    expect(JSON.parse(without.stdout)).not.toHaveProperty('denials')
     const verify = ['verify', 'evidence.json', '--trust', 'trust.json']
     expect(lines(await kest([...verify, '--json'], { cwd: path }))).toMatchObject([
       { ok: true, anchored: true, entries: 2, denials: [made.denial] },

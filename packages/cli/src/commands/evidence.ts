@@ -25,6 +25,10 @@ const OPTIONS = {
     value: 'HASH',
     help: 'The lineage of this entry alone. Without it, all of the trace must be verified.',
   },
+  'without-denials': {
+    type: 'boolean',
+    help: 'Leave out what is signed of refusals: of a trace that has more of it than evidence may hold.',
+  },
   output: {
     type: 'string',
     short: 'o',
@@ -83,6 +87,7 @@ export const evidence: Command = defineCommand(ABOUT, OPTIONS, async ({ values, 
     const evidence = evidenceOf(report, {
       trust,
       ...(tip === undefined ? {} : { tip }),
+      denials: values['without-denials'] !== true,
       ...(roots === undefined ? {} : { roots: roots.rules }),
     })
     text = `${JSON.stringify(evidence, null, 2)}\n`
@@ -92,7 +97,7 @@ export const evidence: Command = defineCommand(ABOUT, OPTIONS, async ({ values, 
     if (!(cause instanceof KestError)) throw cause
     await io.stderr.write(findingLines(report.findings, io.stderr.colors))
     if (cause.code === 'ERR_KEST_LIMIT')
-      throw new InputError(`${cause.message}; --tip takes a part`, { cause })
+      throw new InputError(`${cause.message}; --tip takes a part, --without-denials what was done`, { cause })
     await io.stderr.write(`kest: no evidence: ${cause.message}\n`)
     return EXIT.fails
   }
