@@ -25,7 +25,7 @@ function service() {
     workloadId,
     header,
     local: true,
-    sign: (input: Uint8Array) => {
+    sign: (input: Buffer) => {
       used++
       return identity.current().sign(input)
     },
