@@ -110,7 +110,7 @@ it('K-REVISION K-CONTEXT entries of this release have labels that the previous o
   }
 })
 
-it('K-RECEIPT K-OUTCOME the previous release verifies entries with labels that it does not know', async () => {
+it('NF-INTER-01 the previous release verifies entries with labels that it does not know', async () => {
   const first = makeEntry(gateway.current(), [], { labels: { 'kest.call': 'AAAAAAAAAAAAAAAAAAAAAA' } })
   const end = makeEntry(orders.current(), [first], {
     operation: 'orders.load#end',
