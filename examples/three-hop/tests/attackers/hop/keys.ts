@@ -3,11 +3,29 @@ import { canonicalize, LABEL, type Signer } from '@kest/core'
 import type { SPIREProvider } from '@kest/spiffe'
 import { Agent } from 'undici'
 import { none, refused } from '../outcome.js'
-import { entryOn, headerOf, hopToken, macText, payloadOn, signText } from '../support/forge.js'
+import {
+  denialOn,
+  entryOn,
+  type Forged,
+  headerOf,
+  hopToken,
+  macText,
+  payloadOn,
+  signText,
+} from '../support/forge.js'
 import type { Mallory } from '../support/mallory.js'
 import { everywhere, type Group, NOT_THE_SENDERS, type Play } from './attack.js'
 
 const HOP1 = { labels: { [LABEL.principal]: 'spiffe://example.org/hop1' } }
+
+/** Puts beside a genuine entry of its own something else that it has signed. */
+function besideItsEntry(what: (mallory: Mallory, first: Forged) => string): Play {
+  return async (mallory) => {
+    const { root } = await mallory.isCalled()
+    const first = entryOn(mallory.signer, [root])
+    return mallory.sends([root, first.jws, what(mallory, first)], { tips: [first.hash] })
+  }
+}
 
 /** Builds on what it got what `how` answers, and on that a genuine entry of its own, so that it may send it. */
 function signing(how: (mallory: Mallory, root: string) => string): Play {
@@ -131,12 +149,19 @@ export const KEYS: Group = {
       attack: 'puts a hop token among the entries',
       ...everywhere(refused('ERR_KEST_ENTRY_HEADER')),
       why: 'what is signed for one purpose is nothing for another',
-      play: async (mallory) => {
-        const { root } = await mallory.isCalled()
-        const first = entryOn(mallory.signer, [root])
-        const token = hopToken(mallory.signer, mallory.origin, [first.hash])
-        return mallory.sends([root, first.jws, token], { tips: [first.hash] })
-      },
+      play: besideItsEntry(({ signer, origin }, { hash }) => hopToken(signer, origin, [hash])),
+    },
+    {
+      attack: 'puts a denial that it has signed among the entries',
+      ...everywhere(refused('ERR_KEST_ENTRY_HEADER')),
+      why: 'the same: what was refused is no operation',
+      play: besideItsEntry(({ signer }, { jws }) => denialOn(signer, [jws]).jws),
+    },
+    {
+      attack: 'puts one among them under the `typ` of an entry',
+      ...everywhere(refused('ERR_KEST_ENTRY_SCHEMA')),
+      why: 'it has not the members of an entry',
+      play: besideItsEntry(({ signer }, { jws }) => denialOn(signer, [jws], 'JWS').jws),
     },
   ],
 }

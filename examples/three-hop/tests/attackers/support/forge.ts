@@ -75,6 +75,22 @@ export function signText(signer: Signer, text: string, header: object | string =
   return forged(`${input}.${base64url(signer.sign(Buffer.from(input, 'latin1')) as Uint8Array)}`)
 }
 
+/** That it refused what builds on these (K-DENIAL), as something of this `typ`. */
+export function denialOn(signer: Signer, parents: readonly string[], typ = 'kest-denial'): Forged {
+  const denial = {
+    denial_id: uuidV7(),
+    principal: signer.workloadId,
+    operation: 'GET /orders',
+    code: 'ERR_KEST_DENIED',
+    policies: ['allow'],
+    parents: parents.map(entryHash),
+    trace_id: traceOf(parents),
+    n: `${randomUUID()}:1`,
+    timestamp_ms: Date.now(),
+  }
+  return signText(signer, canonicalize(denial), { typ })
+}
+
 /** As {@link signText}, with a MAC in place of the signature. */
 export function macText(key: Uint8Array, text: string, header: object): Forged {
   const input = `${base64url(JSON.stringify(header))}.${base64url(text)}`
