@@ -123,6 +123,20 @@ describe('K-DENIAL an audit', () => {
     })
   })
 
+  it('K-DENIAL misses no entry of another trace, where what was refused would have joined two', async () => {
+    const [one, other] = ['a', 'b'].map((digit) =>
+      makeEntry(gateway.current(), [], { labels: { trace_id: digit.repeat(32) } }),
+    ) as [MadeEntry, MadeEntry]
+    const span = signedDenialOf(makeDenial(payments.current(), [one, other], { trace_id: null }))
+    for (const trace of ['a', 'c']) {
+      span.traceId = trace.repeat(32)
+      span.attributes[ATTRIBUTE.traceId] = span.traceId
+      const { traces } = await auditOf([spanOf(one), spanOf(other), span])
+      expect(traces.flatMap(codes)).toEqual([])
+      expect(traces.filter(({ denials }) => denials.length > 0)).toMatchObject([{ traceId: span.traceId }])
+    }
+  })
+
   it('K-DENIAL K-AUDIT misses a number of a process’ denials, and no entry’s number is missed for it', async () => {
     const first = makeEntry(gateway.current(), [], { labels: { 'kest.seq': `${PROCESS}:1` } })
     const next = makeEntry(gateway.current(), [first], { labels: { 'kest.seq': `${PROCESS}:2` } })
