@@ -44,7 +44,8 @@ const ABOUT: About = {
   usage: ['PATH… --trust [TRUST-DOMAIN=]FILE --trace ID [options]'],
   about: `
 Takes the lineage of a trace out of exported spans, and what is signed of refusals in it,
-verifies it, and writes it as evidence: one file that kest verify checks by itself, offline, with nothing else.`,
+verifies it, and writes it as evidence: one file that kest verify checks by itself,
+offline, with nothing else.`,
   arguments: 'files',
   examples: [
     'kest evidence spans/ --trust example.org=bundle.json --roots kest.yaml -o evidence.json',

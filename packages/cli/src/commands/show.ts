@@ -19,8 +19,9 @@ const ABOUT: About = {
   summary: 'show what a passport says, without verifying it',
   usage: ['FILE [options]'],
   about: `
-Shows the entries of a passport: of an evidence file, with the denials beside it, or of a passport alone (a JSON
-array). "-" is standard input. Nothing is verified: it is what the file says.`,
+Shows the entries of a passport: of an evidence file, with the denials beside it, or of a
+passport alone (a JSON array). "-" is standard input. Nothing is verified: it is what the
+file says.`,
   arguments: 'files',
   examples: ['kest show evidence.json', 'kest show evidence.json --json'],
   exitStatus: `0 all entries are shown, 1 some cannot be read, 2 the file holds no
