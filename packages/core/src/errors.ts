@@ -18,6 +18,9 @@ const STATUS = {
   /** The evidence file is not of the form of SPEC §9.1. */
   ERR_KEST_EVIDENCE: 400,
 
+  /** What was called has not shown that it recorded the request (K-RECEIPT). It may have acted all the same. */
+  ERR_KEST_RECEIPT: 502,
+
   /** The workload has no identity now, or signing failed. */
   ERR_KEST_IDENTITY: 503,
   /** The policy engine threw or could not be reached. */

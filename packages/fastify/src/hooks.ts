@@ -3,6 +3,7 @@ import {
   createPrivateSlot,
   cutOff,
   type Exchange,
+  guardReceiptHeader,
   KestConfigError,
   type KnownToFramework,
   takeLineageOut,
@@ -89,6 +90,7 @@ function kestReceive(
     }
     if (protection?.operations === null) {
       takeLineageOut(request.raw.headers)
+      guardReceiptHeader(reply.raw)
       leaveAlone(request)
       done()
       return

@@ -1,6 +1,7 @@
 import {
   carriesPassport,
   contextOfNow,
+  type Departing,
   type InContext,
   isPromise,
   KestError,
@@ -14,6 +15,7 @@ import { type Dispatch, type DispatchHandler, type DispatchOptions, refuse } fro
 import { takeBaggage } from './headers.js'
 import { type Around, bodyInOwnContext, inOwnContext } from './own-context.js'
 import { PASSPORT_GUARD } from './passport-guard.js'
+import { takingReceipt } from './receipts.js'
 import { currentCall, watchRedirects } from './redirects.js'
 import { targetOf } from './target.js'
 
@@ -64,11 +66,14 @@ function prepare(
   const url = targetOf(options, origin)
   const { lines, put } = takeBaggage(options.headers)
   const watch = sender.redirects === 'refuse' ? watchRedirects(own, options, url, sender.state) : null
-  const finish = (baggage: string | undefined): Prepared => {
+  const finish = ({ baggage, receipt }: Departing): Prepared => {
     const carries = carriesPassport(baggage)
     if (carries && watch?.follows === true) refuseRedirect(url)
     const around: Around[] = watch === null ? [] : [watch.around]
     if (carries) around.push(PASSPORT_GUARD)
+    if (receipt !== null && isHandedOver(options)) receipt.unavailable('a connection that is handed over')
+    else if (receipt !== null)
+      around.push(takingReceipt(receipt, (error) => refuse(inOwnContext(handler, own), error)))
     const [headers, body] = [put(baggage), bodyInOwnContext(options.body, own)]
     return {
       options: headers === options.headers && body === options.body ? options : { ...options, headers, body },
@@ -77,8 +82,13 @@ function prepare(
   }
   // A tunnel is asked of the proxy, which is nobody's next hop.
   const state = options.method === 'CONNECT' ? null : undefined
-  const baggage = sender.outbound(url).baggage(lines, url, state)
-  return isPromise(baggage) ? baggage.then(finish) : finish(baggage)
+  const departing = sender.outbound(url).depart(lines, url, state)
+  return isPromise(departing) ? departing.then(finish) : finish(departing)
+}
+
+/** An upgrade's answer goes to whoever asked for it, and no handler of an answer. */
+function isHandedOver({ upgrade }: DispatchOptions & { readonly upgrade?: unknown }): boolean {
+  return upgrade !== undefined && upgrade !== null && upgrade !== false
 }
 
 /** Instrumentation below injects OpenTelemetry's Baggage of the context that it runs in (K-AMBIENT). */

@@ -5,6 +5,7 @@ import type { KnownToFramework } from '../context/request-facts.js'
 import { actingIn, currentState, type KestState } from '../context/state.js'
 import type { Operation } from '../hook/operation.js'
 import type { OperationDefinition } from '../hook/operation-definition.js'
+import type { Outcome } from '../hook/outcome-entry.js'
 import type { ArrivedRequest, ArrivedResponse } from '../ingress/arrived.js'
 import { hasLeft } from '../ingress/departure.js'
 import { RequestTerm } from '../ingress/request-term.js'
@@ -92,6 +93,7 @@ export class Exchange implements RequestKest {
   readonly #received: KestState
   /** The innermost last. */
   readonly #operations: Operation[] = []
+  #failed = false
   /** OpenTelemetry's context of the request, for where the active one was lost. */
   readonly #context: Context
 
@@ -107,6 +109,7 @@ export class Exchange implements RequestKest {
     this.#term = new RequestTerm(arrival.request, arrival.response, {
       graceMs: stateGraceMs,
       end: (graceMs) => this.#end(arrival.isHandedOver?.() ? stateGraceMs : graceMs),
+      failed: () => this.failed(),
     })
   }
 
@@ -116,6 +119,19 @@ export class Exchange implements RequestKest {
 
   get operation(): Operation | null {
     return this.#operations.at(-1) ?? null
+  }
+
+  /**
+   * What to answer its caller with as receipt (K-RECEIPT); `null` before its operation has begun, and where none is asked for. Node's
+   * responses get it by themselves.
+   */
+  get receipt(): string | null {
+    return this.#received.call?.receipt ?? null
+  }
+
+  /** For adapters that know it otherwise than by the response's status, or by a handler that rejects: it has failed (K-OUTCOME). */
+  failed(): void {
+    this.#failed = true
   }
 
   get user(): string | null {
@@ -193,9 +209,17 @@ export class Exchange implements RequestKest {
     return state === this.#received || this.#operations.some((operation) => operation.state === state)
   }
 
+  /** Where nobody has ended the response, the request was left (K-OUTCOME). */
+  #outcome(): Outcome {
+    const { writableEnded, statusCode = 200 } = this.#arrival.response
+    if (!writableEnded) return 'aborted'
+    return this.#failed || statusCode >= 500 ? 'failed' : 'succeeded'
+  }
+
   /** The innermost first: each joins the one that it ran in. */
   #end(graceMs: number): void {
-    for (const operation of this.#operations.toReversed()) operation.settle(graceMs)
+    const outcome = this.#outcome()
+    for (const operation of this.#operations.toReversed()) operation.settle(graceMs, outcome)
     this.#received.lifetime.end(graceMs)
   }
 }

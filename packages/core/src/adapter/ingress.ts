@@ -12,6 +12,7 @@ import { toStateGraceMs } from '../ingress/request-term.js'
 import { closeAnsweredUpgrade } from '../ingress/upgrade.js'
 import { Caller } from './caller.js'
 import { type Arrival, contextOf, Exchange } from './exchange.js'
+import { guardReceiptHeader } from './guard-receipt-header.js'
 
 /** What every adapter takes, beside what its framework makes possible. */
 export interface AdapterOptions extends ListenerOptions {
@@ -95,6 +96,8 @@ export function createIngress(where: string, options: AdapterOptions): Ingress {
     const { request, response, url, switchIdentity, known } = arrival
     // Nothing but Node's own is one.
     closeAnsweredUpgrade(request as IncomingMessage, response as ServerResponse)
+    let exchange: Exchange | null = null
+    guardReceiptHeader(response, () => exchange?.receipt ?? null)
     const caller = new Caller(request, response)
     const state = await context.with(kest.cleanContext(contextOf(arrival)), () =>
       listener.receive({
@@ -108,7 +111,8 @@ export function createIngress(where: string, options: AdapterOptions): Ingress {
         switchIdentity,
       }),
     )
-    return new Exchange(ingress, arrival, caller, state)
+    exchange = new Exchange(ingress, arrival, caller, state)
+    return exchange
   }
 
   const ingress = Object.freeze({ kest, listener, onError, stateGraceMs, fetch, receive })

@@ -259,9 +259,17 @@ export class Kest {
    */
   outbound(options: { readonly propagateTo: PropagateTo; readonly hop?: boolean | undefined }): Outbound {
     assertOptions('outbound', options, ['propagateTo', 'hop'])
-    const { propagation, identity, identityTimeoutMs, logger } = this.#runtime
+    const { propagation, identity, identityTimeoutMs, logger, receipts } = this.#runtime
     const told = { ...this.#events(REQUESTS), onBypassed: this.#onBypassed }
-    return createOutbound({ ...propagation, identity, identityTimeoutMs, logger, ...told, ...options })
+    return createOutbound({
+      ...propagation,
+      identity,
+      identityTimeoutMs,
+      logger,
+      receipts,
+      ...told,
+      ...options,
+    })
   }
 
   /**
@@ -396,8 +404,9 @@ export class Kest {
    * @throws what the first of them throws that fails; the others are closed all the same
    */
   async close(): Promise<void> {
-    const { identity, engine, cache, trust, deployment, outages, refusals } = this.#runtime
+    const { identity, engine, cache, trust, deployment, outages, refusals, outcomes } = this.#runtime
     deployment.close()
+    if (outcomes !== null) await outcomes.settled()
     outages.close()
     refusals.close()
     const parts = [identity, engine, cache, ...trust]

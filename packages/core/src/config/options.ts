@@ -6,6 +6,7 @@ import type { Limits } from '../limits.js'
 import type { PolicyEngine } from '../policy/engine.js'
 import type { CacheProvider } from '../propagation/cache.js'
 import type { SubjectOptions } from '../pseudonyms/subject-options.js'
+import type { ReceiptOptions } from '../receipts/receipt-options.js'
 import type { AuditTrail } from '../telemetry/audit-trail.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { TrustEvaluator } from '../trust/evaluator.js'
@@ -65,6 +66,12 @@ export interface KestOptions {
     /** How long cache and replay store may take to answer, milliseconds; either may have a bound of its own. Default 1000. */
     readonly cacheTimeoutMs?: number
   }
+  /**
+   * Whether each operation is recorded by a second entry when it has ended (K-OUTCOME). Receipts imply it. Default `false`.
+   */
+  readonly outcomes?: boolean
+  /** What is asked of whom this calls: what it has recorded, as evidence in one's own hands (K-RECEIPT). Default: nothing. */
+  readonly receipts?: ReceiptOptions
   readonly limits?: Partial<Limits>
   /** What `setupTelemetry` of `@kest/telemetry` gives fits here as it is. */
   readonly telemetry?: {

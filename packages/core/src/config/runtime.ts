@@ -4,6 +4,7 @@ import { systemClock } from '../clock.js'
 import { KestConfigError } from '../errors.js'
 import { Denials } from '../hook/denials.js'
 import type { OperationDefinition } from '../hook/operation-definition.js'
+import { Outcomes } from '../hook/outcomes.js'
 import type { HookRuntime } from '../hook/runtime.js'
 import { Sequence } from '../hook/sequence.js'
 import { type KeySource, toKeySources } from '../identity/key-source.js'
@@ -16,6 +17,8 @@ import { RootsInForce } from '../policy/roots-in-force.js'
 import type { CacheProvider } from '../propagation/cache.js'
 import { type ResolvedPropagation, resolvePropagation } from '../propagation/options.js'
 import { Pseudonymizer } from '../pseudonyms/pseudonymizer.js'
+import { ReceiptDesk } from '../receipts/receipt-desk.js'
+import { resolveReceipts } from '../receipts/receipt-options.js'
 import { stderrLogger } from '../telemetry/logger.js'
 import { KestMetrics } from '../telemetry/metrics.js'
 import { Outages } from '../telemetry/outages.js'
@@ -44,6 +47,8 @@ const KNOWN: ReadonlySet<string> = new Set<keyof KestOptions>([
   'identityTimeoutMs',
   'maxStateMs',
   'propagation',
+  'outcomes',
+  'receipts',
   'limits',
   'telemetry',
   'logger',
@@ -57,6 +62,8 @@ export interface Runtime extends HookRuntime {
   readonly deployment: DeploymentSource
   readonly observations: ObservationsInForce
   readonly propagation: ResolvedPropagation
+  /** Asks whom it calls for receipts; `null`: it does not (K-RECEIPT). */
+  readonly receipts: ReceiptDesk | null
   readonly signatures: SignatureCache
   /** One for all listeners: they may be called by the same origin. */
   readonly replay: MemoryReplayStore
@@ -82,6 +89,10 @@ export function createRuntime(options: KestOptions): Runtime {
   const identityTimeoutMs = toDelay('identityTimeoutMs', options.identityTimeoutMs ?? 5_000)
   const maxStateMs = toDelay('maxStateMs', options.maxStateMs ?? 3_600_000)
 
+  const { outcomes = false } = options
+  if (typeof outcomes !== 'boolean') throw new KestConfigError('outcomes: expected a boolean')
+  const receiptOptions = resolveReceipts(options.receipts)
+
   const limits = resolveLimits(options.limits)
   const cache = options.cache ?? null
   const logger = options.logger ?? stderrLogger
@@ -94,6 +105,27 @@ export function createRuntime(options: KestOptions): Runtime {
     limits,
     clock,
   })
+  const outages = new Outages(logger)
+  const refusals = new Refusals(logger)
+  const spans = new AuditSpans({
+    tracerProvider: telemetry.tracerProvider,
+    passport: telemetry.passport ?? true,
+  })
+  const identity = options.identity ?? null
+  const receipts =
+    receiptOptions &&
+    new ReceiptDesk(receiptOptions, {
+      identity,
+      trust,
+      raisers,
+      limits,
+      clock,
+      logger,
+      metrics,
+      outages,
+      refusals,
+      spans,
+    })
   // The last thing that can fail, and the one that must be closed.
   const file = process.env['KEST_CONFIG']
   const deployment =
@@ -101,7 +133,7 @@ export function createRuntime(options: KestOptions): Runtime {
   const planners = new PolicyPlanners(deployment)
   warnOfTelemetry(telemetry.tracerProvider, logger)
   return Object.freeze({
-    identity: options.identity ?? null,
+    identity,
     engine: options.engine ?? null,
     pseudonyms,
     plannerOf: (definition: OperationDefinition) => planners.of(definition),
@@ -114,16 +146,15 @@ export function createRuntime(options: KestOptions): Runtime {
     limits,
     clock,
     logger,
-    outages: new Outages(logger),
-    refusals: new Refusals(logger),
-    spans: new AuditSpans({
-      tracerProvider: telemetry.tracerProvider,
-      passport: telemetry.passport ?? true,
-    }),
+    outages,
+    refusals,
+    spans,
     auditTrail: telemetry.auditTrail ?? null,
     metrics,
     sequence: new Sequence(),
     denials,
+    outcomes: outcomes || receipts !== null ? new Outcomes() : null,
+    receipts,
     roots: new RootsInForce(deployment, logger),
     trust,
     cache,

@@ -1,5 +1,8 @@
 import { LABEL } from '../entry/entry.js'
 import { Lineage } from '../passport/lineage.js'
+import { type Followed, HeldReceipts } from '../receipts/held-receipts.js'
+
+const NOTHING: readonly never[] = Object.freeze([])
 
 /**
  * What has happened so far, from where one stands (K-FLOW). A request has a frame, and so has each invocation of a
@@ -11,6 +14,9 @@ export class Frame {
   readonly #parent: Frame | null
   #traceId: string | undefined
   #settled = false
+  #receipts: HeldReceipts | undefined
+  /** What its first entry has taken over from receipts of the parent's. */
+  #followed: readonly Followed[] = NOTHING
 
   constructor(lineage: Lineage = Lineage.EMPTY, parent: Frame | null = null) {
     this.lineage = lineage
@@ -27,11 +33,35 @@ export class Frame {
     return this.#parent?.brought ?? this.#base
   }
 
+  /** Receipts of what was called from here (K-RECEIPT). They are no lineage. */
+  get receipts(): HeldReceipts {
+    this.#receipts ??= new HeldReceipts()
+    return this.#receipts
+  }
+
+  /** Receipts for one entry to name. */
+  takeReceipts(max: number): readonly string[] {
+    return this.#receipts?.take(max) ?? NOTHING
+  }
+
+  /** What entries that begin here take over from receipts. */
+  get followed(): readonly Followed[] {
+    return this.#receipts?.followed ?? NOTHING
+  }
+
+  /** The entry of this frame has taken these over: when it joins the parent's lineage, what follows there inherits them. */
+  follows(followed: readonly Followed[]): void {
+    this.#followed = followed
+  }
+
   /** Joins the parent's frame, once. What this frame gains later stays with whoever still runs in it. */
   settle(): void {
     if (this.#settled) return
     this.#settled = true
-    if (this.#parent !== null) this.#parent.lineage = this.#parent.lineage.join(this.lineage, this.#base)
+    if (this.#parent === null) return
+    this.#parent.lineage = this.#parent.lineage.join(this.lineage, this.#base)
+    if (this.#followed.length > 0) this.#parent.receipts.joined(this.#followed)
+    if (this.followed.length > 0) this.#parent.receipts.follow(this.followed)
   }
 
   /**

@@ -4,6 +4,7 @@ import type { ObservedRefusal } from '../entry/observed-label.js'
 import type { MessageRecord } from '../messages/message.js'
 import type { IdentityContext } from '../passport/verified.js'
 import type { Names } from '../pseudonyms/names.js'
+import type { RequestedReceipt } from '../receipts/requested-receipt.js'
 import type { Frame } from './frame.js'
 import type { Lifetime } from './lifetime.js'
 import { stateOf, withoutState, withState } from './otel-context.js'
@@ -38,6 +39,8 @@ export interface KestState {
   readonly txn?: string
   /** The message that was received, which the entry of its operation records; operations within have none (K-MESSAGE). */
   readonly message?: MessageRecord
+  /** The receipt that the caller asks for: the first entry that is made for the request (K-RECEIPT). */
+  readonly call?: RequestedReceipt
   /** The raw bearer token, never propagated (K-JWT). */
   readonly jwt: string | null
   /** Aborts when whoever asked has left. */

@@ -59,10 +59,11 @@ export function createSender(rule: BoundRule): Sender {
   if (typeof state?.lifetime?.ended !== 'boolean')
     throw new KestConfigError('state: expected a state of Kest, such as request.kest.state')
   function outbound(url: URL): Outbound {
-    const { allows, baggage, bypassed } = ambient(url)
+    const { allows, baggage, depart, bypassed } = ambient(url)
     return {
       allows,
       baggage: (lines, target, given = state) => baggage(lines, target, given),
+      depart: (lines, target, given = state) => depart(lines, target, given),
       bypassed: (target, given = state) => bypassed(target, given),
     }
   }

@@ -7,7 +7,7 @@ export const ROOT_PARENT = '0'
 
 /**
  * Names of labels that mean something to the protocol (SPEC §3.1, K-OVERRIDE, K-SWITCH, K-AUDIT, K-OBSERVE, K-OIDCID, K-REVISION,
- * K-CONTEXT, K-MESSAGE).
+ * K-CONTEXT, K-MESSAGE, K-RECEIPT, K-OUTCOME).
  */
 export const LABEL = Object.freeze({
   principal: 'principal',
@@ -27,6 +27,9 @@ export const LABEL = Object.freeze({
   message: 'kest.message',
   delivery: 'kest.delivery',
   place: 'kest.place',
+  call: 'kest.call',
+  receipts: 'kest.receipts',
+  outcome: 'kest.outcome',
   iss: 'kest.iss',
   sub: 'kest.sub',
 })

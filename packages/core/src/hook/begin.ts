@@ -47,6 +47,9 @@ export interface BeginOptions {
 }
 
 const NONE: readonly ObservedRefusal[] = Object.freeze([])
+const NO_RECEIPTS: readonly never[] = Object.freeze([])
+/** Receipts that one entry names beside all that it says; what is left waits for the next, or its outcome. */
+const MAX_RECEIPTS = 64
 const NO_VERDICTS: Verdicts = Object.freeze([])
 
 const OPTIONS: ReadonlySet<string> = new Set<keyof BeginOptions>(['state', 'signal', 'isGone', 'args'])
@@ -80,6 +83,9 @@ export async function begin(
   }
   const attempt = new Attempt(runtime, definition, state?.request)
   attempt.knows(state?.names)
+  const promised = state?.call?.promise()
+  const receipts = state?.frame.takeReceipts(MAX_RECEIPTS) ?? NO_RECEIPTS
+  const followed = state?.frame.followed ?? NO_RECEIPTS
   try {
     assertState()
     definition.assertOrigin(runtime.origins)
@@ -110,6 +116,9 @@ export async function begin(
       ...acting,
       txn: state?.txn,
       message: state?.message,
+      call: promised?.nonce,
+      receipts,
+      followed,
       policies: plan.record,
       traceId: frame.traceId(() => spanContext?.traceId ?? randomTraceId()),
       span: spanContext,
@@ -176,6 +185,7 @@ export async function begin(
         : signWith(record)
     const signed = isPromise(signing) ? await signing : signing
     frame.lineage = lineage.append(signed)
+    if (followed.length > 0) frame.follows(followed)
     const onRecord = span.allow(signed, frame.lineage, {
       reason: attempt.reason,
       observed: isObserved ? observedText(lineageObserved, denials) : undefined,
@@ -190,8 +200,19 @@ export async function begin(
     }
     attempt.begun(onRecord, decidedIn(observing, verdicts))
     attempt.observed(denials)
-    return new Operation(signed, stateOf(runtime, frame, worth, { state, names, signal }))
+    promised?.signed(signed)
+    const { outcomes } = runtime
+    const begun = { entry: signed, frame, provider: providerOf(runtime, definition) }
+    return new Operation(
+      signed,
+      stateOf(runtime, frame, worth, { state, names, signal }),
+      outcomes === null
+        ? undefined
+        : (outcome, contentHash) => outcomes.record(runtime, begun, outcome, contentHash),
+    )
   } catch (error) {
+    promised?.giveBack()
+    if (receipts.length > 0) state?.frame.receipts.giveBack(receipts)
     const signing = attempt.sign(error)
     if (isPromise(signing)) await signing
     throw attempt.denied(error)

@@ -13,6 +13,8 @@ import { KestConfigError } from '../errors.js'
 import type { MessageRecord } from '../messages/message.js'
 import type { Lineage } from '../passport/lineage.js'
 import type { IdentityContext } from '../passport/verified.js'
+import { type Following, followReceipts } from '../receipts/follow.js'
+import type { Followed } from '../receipts/held-receipts.js'
 import { formatIdentityLabel } from '../trust/identity-label.js'
 import { forbidRaises, UNPROVEN_TAINT } from '../trust/reserved.js'
 import { computeTaints } from '../trust/taints.js'
@@ -45,6 +47,12 @@ export interface EntryFacts {
   readonly txn: string | undefined
   /** The message that is handled, in the entry of its delivery (K-MESSAGE). */
   readonly message: MessageRecord | undefined
+  /** What the caller has named the request by, in the entry that is its receipt (K-RECEIPT). */
+  readonly call: string | undefined
+  /** Hashes of receipts that the entry names. */
+  readonly receipts: readonly string[]
+  /** What is taken over from receipts. */
+  readonly followed: readonly Followed[]
   readonly policies: PolicyContextRecord
   readonly traceId: string
   /** The audit span's own context, where something traces. */
@@ -62,8 +70,9 @@ export function draftEntry(
 ): EntryDraft {
   const { values, lineage, identity, span } = facts
   const { removedTaints = NONE } = values
-  const addedTaints = addedBy(facts)
-  const override = trustOverride(runtime, facts)
+  const following = followingOf(facts)
+  const addedTaints = addedBy(facts, following)
+  const override = trustOverride(runtime, facts, following)
 
   const labels: Record<string, string> = { ...values.labels }
   labels[LABEL.principal] = facts.principal
@@ -77,6 +86,8 @@ export function draftEntry(
     if (facts.identityStated) labels[LABEL.identityStated] = 'true'
   }
   if (facts.txn !== undefined) labels[LABEL.txn] = facts.txn
+  if (facts.call !== undefined) labels[LABEL.call] = facts.call
+  if (facts.receipts.length > 0) labels[LABEL.receipts] = facts.receipts.join(',')
   if (facts.message !== undefined) recordMessage(facts.message, labels)
   if (values.resource !== undefined) labels[LABEL.resource] = canonicalize(values.resource)
   if (override !== undefined) labels[LABEL.trustOverride] = String(override)
@@ -88,7 +99,7 @@ export function draftEntry(
     entry_id: uuidV7(),
     operation: definition.operation,
     classification: definition.classification,
-    trust_score: override ?? trustScore(runtime, facts),
+    trust_score: override ?? Math.min(trustScore(runtime, facts), following.trustScore),
     parent_ids: lineage.length === 0 ? ROOT : lineage.tips.map((tip) => tip.hash),
     added_taints: addedTaints,
     removed_taints: removedTaints,
@@ -116,19 +127,32 @@ function recordMessage({ id, delivery }: MessageRecord, labels: Record<string, s
 }
 
 /** F-TS-05; but nothing raises what somebody began whose word is not taken (K-ROOTS). */
-function trustOverride(runtime: HookRuntime, facts: EntryFacts): number | undefined {
+function trustOverride(runtime: HookRuntime, facts: EntryFacts, following: Following): number | undefined {
   const { values, lineage } = facts
   if (values.trustOverride === undefined) return undefined
   if (isUnproven(facts)) return 0
-  const override = Math.min(100, Math.max(0, values.trustOverride))
+  const override = Math.min(100, Math.max(0, values.trustOverride), following.trustScore)
   const held = lineage.tips.some((tip) => forbidRaises(tip.taints))
   return held ? Math.min(override, trustScore(runtime, facts)) : override
 }
 
 /** K-OPTIONAL: what came without lineage is marked, and what follows it inherits the mark. */
-function addedBy({ values: { addedTaints = NONE }, unproven, lineage }: EntryFacts): readonly string[] {
-  if (!unproven || hasTaint(lineage, UNPROVEN_TAINT)) return addedTaints
-  return Object.freeze([...addedTaints, UNPROVEN_TAINT])
+function addedBy(
+  { values: { addedTaints = NONE }, unproven, lineage }: EntryFacts,
+  { addedTaints: followed }: Following,
+): readonly string[] {
+  const own = followed.length === 0 ? addedTaints : Object.freeze([...new Set([...addedTaints, ...followed])])
+  if (!unproven || hasTaint(lineage, UNPROVEN_TAINT)) return own
+  return Object.freeze([...own, UNPROVEN_TAINT])
+}
+
+const NOT_FOLLOWING: Following = Object.freeze({ trustScore: 100, addedTaints: NONE })
+
+/** K-RECEIPT, `follow`: what came back is part of what comes next. */
+function followingOf({ values: { removedTaints = NONE }, lineage, followed }: EntryFacts): Following {
+  if (followed.length === 0) return NOT_FOLLOWING
+  const inherited = new Set(lineage.tips.flatMap((tip) => tip.taints))
+  return followReceipts(followed, [...inherited], removedTaints)
 }
 
 /** Whether nothing is trusted, whatever evaluator, override or origin say (K-OPTIONAL). */

@@ -8,6 +8,7 @@ import { toPolicies } from '../policy/policies.js'
 import { assertKnownOrigin, type OriginMap } from '../trust/origins.js'
 import { isReserved } from '../trust/reserved.js'
 import type { OperationOptions, OperationValues } from './operation-options.js'
+import { OUTCOME_SUFFIX } from './outcome-entry.js'
 
 const FIXED = ['operation', 'policy', 'classification', 'sanitizer', 'identity', 'engine'] as const
 const RESERVED_LABELS: ReadonlySet<string> = new Set<string>([LABEL.principal, LABEL.traceId])
@@ -58,6 +59,10 @@ export class OperationDefinition {
     if (!isRecord(options)) throw new KestConfigError('operation: expected an object of options')
     const { operation, classification = 'system', sanitizer = false } = options
     if (!isName(operation)) throw new KestConfigError('operation: expected a non-empty string')
+    if (operation.endsWith(OUTCOME_SUFFIX))
+      throw new KestConfigError(
+        `operation "${operation}": names that end in "${OUTCOME_SUFFIX}" are of how operations ended (K-OUTCOME)`,
+      )
     this.operation = operation
     this.policies = toPolicies(options.policy, operation)
     if (!isName(classification)) this.#fail('classification')

@@ -34,3 +34,9 @@ export function uuidV7(): string {
   const hex = uuid.toString('hex')
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
+
+/** 16 random bytes as base64url. */
+export function randomNonce(): string {
+  const start = draw(16)
+  return pool.toString('base64url', start, start + 16)
+}

@@ -15,6 +15,7 @@ import type { TrustEvaluator } from '../trust/evaluator.js'
 import type { OriginMap } from '../trust/origins.js'
 import type { Denials } from './denials.js'
 import type { OperationDefinition } from './operation-definition.js'
+import type { Outcomes } from './outcomes.js'
 import type { Sequence } from './sequence.js'
 
 /** The parts that a hook works with (P8). */
@@ -46,5 +47,7 @@ export interface HookRuntime {
   readonly sequence: Sequence
   /** Signs refusals (K-DENIAL); `null`: they are emitted unsigned. */
   readonly denials: Denials | null
+  /** Records how operations end; `null`: nobody does (K-OUTCOME). */
+  readonly outcomes: Outcomes | null
   readonly roots: RootsInForce
 }

@@ -17,6 +17,8 @@ export interface ArrivedResponse {
   readonly headersSent: boolean
   readonly writableEnded: boolean
   readonly destroyed: boolean
+  /** One of 500 and above says that the request has failed. */
+  readonly statusCode?: number | undefined
   /** `close`: it is over, sent or not. */
   once(event: 'close', listener: () => void): unknown
 }

@@ -11,6 +11,8 @@ import { resolveVerifyOptions } from '../passport/verify-options.js'
 import { stripKest } from '../propagation/baggage.js'
 import { BAGGAGE_HEADER, MEMBER } from '../propagation/baggage-names.js'
 import { type DecodedMembers, decodeMembers } from '../propagation/restore.js'
+import { parseNonce } from '../receipts/receipt-nonce.js'
+import { RequestedReceipt } from '../receipts/requested-receipt.js'
 import { UNPROVEN_ORIGIN } from '../trust/reserved.js'
 import { admit } from './admission.js'
 import type { Asking } from './asking.js'
@@ -38,6 +40,8 @@ export interface InboundLineage {
   readonly observed: KestError | null
   /** What the message is named by the token that it was verified by (K-MESSAGE). */
   readonly messageId?: string | undefined
+  /** The receipt that its sender asks for (K-RECEIPT). */
+  readonly call?: RequestedReceipt | undefined
 }
 
 /** The inbound lineage interceptor (SPEC §8.1). */
@@ -139,6 +143,21 @@ export function createInternalInterceptor(
     }
   }
 
+  /** Of callers whose lineage was verified, which is of domains that are accepted; never at an edge (K-RECEIPT). */
+  function requestedBy(places: readonly ReadonlyMap<string, string>[]): RequestedReceipt | undefined {
+    const nonces = new Set(places.flatMap((kest) => kest.get(MEMBER.receipt) ?? []))
+    if (nonces.size > 1)
+      throw new KestError(
+        'ERR_KEST_BAGGAGE',
+        `baggage: two places of one request bring another ${MEMBER.receipt}`,
+      )
+    for (const nonce of nonces) {
+      const named = parseNonce(nonce)
+      if (options.origin === null && mode !== 'off') return new RequestedReceipt(named)
+    }
+    return undefined
+  }
+
   return {
     receive: (request, asking) =>
       measured(deps, async () => {
@@ -155,7 +174,9 @@ export function createInternalInterceptor(
           assertSameLineage(judged.verified, other.verified)
           baggage = sameNames(baggage, other.baggage)
         }
-        return { ...believe(judged, baggage), messageId: judged.messageId }
+        const call =
+          request.message === undefined && judged.observed === null ? requestedBy(places) : undefined
+        return { ...believe(judged, baggage), messageId: judged.messageId, call }
       }),
     resume: ({ passport, tip = null, signal }, asking) =>
       measured(deps, async () => {

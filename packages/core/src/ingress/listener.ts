@@ -275,7 +275,7 @@ function listenerOf(deps: ListenerDeps, resolved: ResolvedListenerOptions): Mess
         const token = await tokenOf(request)
         if (token !== null) asking.answered()
         const { identity, own, ...inbound } = await identified(brought, token, request, asking)
-        const { frame, origin: begun, observed, messageId } = inbound
+        const { frame, origin: begun, observed, messageId, call } = inbound
         const identityStated =
           own.identity !== undefined && sameIdentity(identity?.context ?? null, own.identity)
         const lifetime = lifetimeOf(token)
@@ -289,6 +289,7 @@ function listenerOf(deps: ListenerDeps, resolved: ResolvedListenerOptions): Mess
           ...(deps.pseudonyms && begun !== null && { names: own.names ?? Names.NONE }),
           identityStated,
           ...(observed !== null && { observed: [{ code: observed.code, policy: null, tier: 'lineage' }] }),
+          ...(call && { call }),
           jwt,
           ...(token !== null && token.txn !== null && { txn: token.txn }),
           signal,

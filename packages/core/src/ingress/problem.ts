@@ -25,6 +25,7 @@ const TITLES: Readonly<Record<KestErrorCode, string>> = {
   ERR_KEST_OUTBOUND: NOT_CONFIGURED,
   ERR_KEST_STATE_ENDED: 'The request is over, and nothing more is done in its name',
   ERR_KEST_EVIDENCE: 'The evidence is malformed',
+  ERR_KEST_RECEIPT: 'A service behind this one has not shown that it recorded what it was asked',
   ERR_KEST_IDENTITY: UNDECIDED,
   ERR_KEST_ENGINE: UNDECIDED,
   ERR_KEST_ENGINE_TIMEOUT: UNDECIDED,

@@ -23,6 +23,7 @@ export type EndStates = (graceMs: number) => void
 export class RequestTerm {
   readonly #graceMs: number
   readonly #end: EndStates
+  readonly #failed: (() => void) | undefined
   #handlers = 0
   #running = 0
   #known = false
@@ -36,10 +37,20 @@ export class RequestTerm {
   constructor(
     request: ArrivedRequest,
     response: ArrivedResponse,
-    { graceMs, end }: { readonly graceMs: number; readonly end: EndStates },
+    {
+      graceMs,
+      end,
+      failed,
+    }: {
+      readonly graceMs: number
+      readonly end: EndStates
+      /** Told when a handler's promise rejects, before the end. */
+      readonly failed?: (() => void) | undefined
+    },
   ) {
     this.#graceMs = graceMs
     this.#end = end
+    this.#failed = failed
     const close = (): void => {
       this.#closed = true
       this.#endIfOver()
@@ -71,6 +82,7 @@ export class RequestTerm {
         return value
       },
       (error) => {
+        this.#failed?.()
         settled()
         throw error
       },

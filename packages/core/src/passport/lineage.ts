@@ -1,3 +1,4 @@
+import { isOutcome, isOutcomeOf } from '../hook/outcome-entry.js'
 import type { VerifiedEntry } from './verified.js'
 
 /** Parallel lists in passport order, of entries whose signature was checked (K-LINEAGE). Frozen. */
@@ -86,7 +87,7 @@ export class Lineage {
     const classifications: string[] = []
     for (let i = 0; i < this.length; i++) {
       const { proven, principal, entry } = this.#items[i] as VerifiedEntry
-      if (!proven) continue
+      if (!proven || this.#isOutcome(i)) continue
       principals.push(principal)
       operations.push(entry.operation)
       classifications.push(entry.classification)
@@ -98,6 +99,12 @@ export class Lineage {
       classifications: Object.freeze(classifications),
     })
     return this.#summary
+  }
+
+  /** Whether it says how an operation of this lineage has ended, and is none itself (K-OUTCOME). */
+  #isOutcome(at: number): boolean {
+    const { entry } = this.#items[at] as VerifiedEntry
+    return isOutcome(entry) && this.#items.slice(0, at).some((earlier) => isOutcomeOf(entry, earlier))
   }
 
   /** The shared array when nobody grew it past this value, else a copy of this value's part. */

@@ -14,6 +14,7 @@ export const MEMBER = {
   chainTip: 'kest.chain_tip',
   hop: 'kest.hop',
   message: 'kest.message',
+  receipt: 'kest.receipt',
   user: 'kest.user',
   agent: 'kest.agent',
   task: 'kest.task',

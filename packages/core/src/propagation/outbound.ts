@@ -2,12 +2,14 @@ import { createHopToken } from '../binding/hop-token.js'
 import { currentState, type KestState } from '../context/state.js'
 import { KestConfigError } from '../errors.js'
 import type { IdentityProvider } from '../identity/provider.js'
-import type { MaybePromise } from '../maybe-promise.js'
+import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import type { AwaitedReceipt } from '../receipts/awaited-receipt.js'
+import type { ReceiptDesk } from '../receipts/receipt-desk.js'
 import type { Logger } from '../telemetry/logger.js'
 import type { BaggageLines } from './baggage.js'
 import { MEMBER } from './baggage-names.js'
 import { type PropagationOptions, resolvePropagation } from './options.js'
-import { type OutboundEvents, type SenderToken, writePassport } from './passport-writer.js'
+import { type Destination, type OutboundEvents, type SenderToken, writePassport } from './passport-writer.js'
 import { compileScope, type PropagateTo } from './scope.js'
 
 export interface OutboundOptions extends PropagationOptions, OutboundEvents {
@@ -25,6 +27,8 @@ export interface OutboundOptions extends PropagationOptions, OutboundEvents {
   readonly logger: Logger
   /** Told of each request in scope that was answered, and whose passport nobody asked for. */
   readonly onBypassed?: ((origin: string) => void) | undefined
+  /** Where receipts are asked for; default: none are. */
+  readonly receipts?: ReceiptDesk | null | undefined
 }
 
 /** Puts passports on outgoing requests, whatever client sends them (F-CP-03). */
@@ -50,6 +54,13 @@ export interface Outbound {
    */
   baggage(existing: BaggageLines, url: URL, state?: KestState | null): MaybePromise<string | undefined>
   /**
+   * As {@link baggage}, for clients that see the answer: with the receipt that the dispatch asks for, where receipts are
+   * configured (K-RECEIPT). Once for each dispatch, retries and redirects included.
+   *
+   * @throws {KestError} as {@link baggage}; `ERR_KEST_RECEIPT` where there must be a receipt and nobody is configured to give it
+   */
+  depart(existing: BaggageLines, url: URL, state?: KestState | null): MaybePromise<Departing>
+  /**
    * Says that a request to `url` was answered, and that its client never came by {@link baggage}: it goes another way than
    * it was told. Where a passport should have been on it, that is counted and warned of.
    *
@@ -57,6 +68,14 @@ export interface Outbound {
    * @throws {KestError} `ERR_KEST_OUTBOUND` as for {@link allows}
    */
   bypassed(url: URL, state?: KestState | null): void
+}
+
+/** What one dispatch leaves with. */
+export interface Departing {
+  /** The value of its `baggage` header; `undefined`: it must have none. */
+  readonly baggage: string | undefined
+  /** The receipt that it asks for; `null`: none. */
+  readonly receipt: AwaitedReceipt | null
 }
 
 /**
@@ -79,6 +98,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
     onStateless,
     onIdle,
     onBypassed,
+    receipts = null,
     ...others
   } = options
   const { identityTimeoutMs = 5_000, ...rest } = others
@@ -99,13 +119,32 @@ export function createOutbound(options: OutboundOptions): Outbound {
     url: URL,
     given?: KestState | null,
   ): MaybePromise<string | undefined> {
-    const destination = {
-      name: url.origin,
-      what: 'request',
-      inScope: given !== null && allows(url),
-      token,
-    }
-    return writePassport(existing, destination, given, propagation, told)
+    return writePassport(existing, destinationOf(url, given), given, propagation, told)
+  }
+
+  function destinationOf(url: URL, given: KestState | null | undefined): Destination {
+    return { name: url.origin, what: 'request', inScope: given !== null && allows(url), token }
+  }
+
+  function depart(existing: BaggageLines, url: URL, given?: KestState | null): MaybePromise<Departing> {
+    const destination = destinationOf(url, given)
+    const receipt = destination.inScope ? receiptOf(url, given === undefined ? currentState() : given) : null
+    const written = writePassport(
+      existing,
+      receipt === null ? destination : { ...destination, receipt: receipt.nonce },
+      given,
+      propagation,
+      told,
+    )
+    const departing = (baggage: string | undefined): Departing => ({ baggage, receipt })
+    return isPromise(written) ? written.then(departing) : departing(written)
+  }
+
+  /** Of a state that has ended nothing is sent, which is said where the passport is written. */
+  function receiptOf(url: URL, state: KestState | null): AwaitedReceipt | null {
+    if (receipts === null || state === null || state.lifetime.ended || state.frame.lineage.length === 0)
+      return null
+    return receipts.ask(url, state.frame)
   }
 
   function bypassed(url: URL, given?: KestState | null): void {
@@ -114,7 +153,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
     onBypassed?.(url.origin)
   }
 
-  return { allows, baggage, bypassed }
+  return { allows, baggage, depart, bypassed }
 }
 
 function senderOf(hop: unknown, identity: IdentityProvider | null): IdentityProvider | null {

@@ -7,7 +7,7 @@ import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import { Lineage } from '../passport/lineage.js'
 import type { Logger } from '../telemetry/logger.js'
 import { type BaggageLines, type EncodedMember, formatBaggage, stripKest } from './baggage.js'
-import type { MEMBER } from './baggage-names.js'
+import { MEMBER } from './baggage-names.js'
 import type { ResolvedPropagation } from './options.js'
 import { storeAhead, type Tier } from './tiers.js'
 import { type WrittenBaggage, writeBaggage } from './write.js'
@@ -43,6 +43,8 @@ export interface Destination {
   readonly inScope: boolean
   /** What its sender signs for it; `null`: nothing. */
   readonly token: SenderToken | null
+  /** What names the dispatch, where a receipt of it is asked for (K-RECEIPT). Default: none is. */
+  readonly receipt?: string | undefined
 }
 
 /** A token that goes along, made when everything else is known. */
@@ -111,15 +113,16 @@ function lineageFor(
 function write(
   lineage: Lineage,
   foreign: readonly string[],
-  { name, token }: Destination,
+  { name, token, receipt: nonce }: Destination,
   propagation: ResolvedPropagation,
 ): MaybePromise<WrittenBaggage> {
-  if (token === null) return writeBaggage(lineage, foreign, propagation)
+  const receipt: EncodedMember | undefined = nonce === undefined ? undefined : [MEMBER.receipt, nonce]
+  if (token === null) return writeBaggage(lineage, foreign, propagation, undefined, receipt)
   storeAhead(lineage, formatBaggage(foreign, [])?.length ?? 0, propagation)
   const signed = signedToken(token, name, lineage, propagation)
   return isPromise(signed)
-    ? signed.then((member) => writeBaggage(lineage, foreign, propagation, member))
-    : writeBaggage(lineage, foreign, propagation, signed)
+    ? signed.then((member) => writeBaggage(lineage, foreign, propagation, member, receipt))
+    : writeBaggage(lineage, foreign, propagation, signed, receipt)
 }
 
 /** Made for each dispatch: it is for one destination, and used once. */

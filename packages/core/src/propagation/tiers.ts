@@ -18,6 +18,8 @@ export interface TierInput {
   readonly identity: IdentityContext | null
   /** The sender's token, `kest.hop` or `kest.message`: a JWS, which percent-encoding does not change. */
   readonly token?: EncodedMember | undefined
+  /** What names the dispatch, where a receipt of it is asked for (K-RECEIPT). */
+  readonly receipt?: EncodedMember | undefined
 }
 
 /** A claim check is a bearer of the same lineage for everyone it is sent to; a burst of requests shares one. */
@@ -79,7 +81,8 @@ export function encodeMembers(
 ): MaybePromise<EncodedLineage> {
   if (lineage.length === 0) return NOTHING
   const encoded = encodingOf(lineage)
-  const others = [...(input.token === undefined ? [] : [input.token]), ...identityMembers(input.identity)]
+  const { token, receipt, identity } = input
+  const others = [token, receipt].filter((member) => member !== undefined).concat(identityMembers(identity))
   for (const tips of encoded.tips) {
     const chainTip: EncodedMember = [MEMBER.chainTip, tips]
     if (tips !== encoded.tips.at(-1) && memberLength(chainTip) > options.maxMemberLength) continue

@@ -16,6 +16,7 @@ export interface WrittenBaggage extends Pick<EncodedLineage, 'tier' | 'share'> {
  *
  * @param foreign members of others, as {@link stripKest} hands them out
  * @param token the sender's token for this dispatch (K-HOP) or message (K-MESSAGE); none by default
+ * @param receipt what names the dispatch (K-RECEIPT); none by default
  * @throws {KestError} what {@link encodeMembers} throws; the request must not be sent then
  */
 export function writeBaggage(
@@ -23,9 +24,11 @@ export function writeBaggage(
   foreign: readonly string[],
   options: ResolvedPropagation,
   token?: EncodedMember,
+  receipt?: EncodedMember,
 ): MaybePromise<WrittenBaggage> {
   const foreignLength = formatBaggage(foreign, [])?.length ?? 0
-  const encoded = encodeMembers(lineage, { foreignLength, identity: agreedIdentity(lineage), token }, options)
+  const beside = { foreignLength, identity: agreedIdentity(lineage), token, receipt }
+  const encoded = encodeMembers(lineage, beside, options)
   const format = ({ members, tier, share }: EncodedLineage): WrittenBaggage => ({
     header: formatBaggage(foreign, members),
     tier,

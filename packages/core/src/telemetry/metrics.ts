@@ -18,6 +18,7 @@ interface Instruments {
   readonly passports: Counter
   readonly headerSize: Histogram
   readonly observed: Counter
+  readonly receipts: Counter
   readonly reloads: Counter
 }
 
@@ -25,7 +26,7 @@ interface Instruments {
  * What an operator counts. Instruments are `kest.entries.signed`, `kest.entries.unrecorded`, `kest.denials` (by
  * `error.type`), `kest.verifications` (by `kest.result`), `kest.verification.duration` (seconds),
  * `kest.baggage.stripped`, `kest.outbound.stateless`, `kest.outbound.bypassed`, `kest.outbound.passports` and
- * `kest.outbound.header.size` (bytes; both by `kest.tier`), `kest.observed` (by `kest.what`, `error.type` and `kest.policy`) and `kest.deployment.reloads` (by `kest.result`).
+ * `kest.outbound.header.size` (bytes; both by `kest.tier`), `kest.observed` (by `kest.what`, `error.type` and `kest.policy`), `kest.receipts` (by `kest.result`) and `kest.deployment.reloads` (by `kest.result`).
  *
  * The global provider is looked up on use: unlike tracers, the API's meters do not start to count when an SDK is
  * registered after them.
@@ -91,6 +92,11 @@ export class KestMetrics {
     })
   }
 
+  /** A request that asked for a receipt was answered (K-RECEIPT). */
+  receipt(result: 'taken' | 'absent' | 'wrong'): void {
+    this.#on().receipts.add(1, { 'kest.result': result })
+  }
+
   /** The deployment file was loaded again, or found broken: then again each minute while it lasts. */
   reloaded(result: 'ok' | 'ERR_KEST_CONFIG'): void {
     this.#on().reloads.add(1, { 'kest.result': result })
@@ -132,6 +138,9 @@ export class KestMetrics {
         }),
         observed: meter.createCounter('kest.observed', {
           description: 'Refusals that were observed instead of enforced',
+        }),
+        receipts: meter.createCounter('kest.receipts', {
+          description: 'Answers to requests that asked for a receipt, by what came of it',
         }),
         reloads: meter.createCounter('kest.deployment.reloads', {
           description: 'Times that the deployment file was loaded again, or found broken',

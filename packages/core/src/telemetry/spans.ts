@@ -10,10 +10,12 @@ import {
   trace,
 } from '@opentelemetry/api'
 import { type KestEntry, LABEL } from '../entry/entry.js'
+import type { ParsedEntry } from '../entry/parse.js'
+import type { SignedEntry } from '../jws/compact.js'
 import type { Lineage } from '../passport/lineage.js'
 import type { VerifiedEntry } from '../passport/verified.js'
 import { VERSION } from '../version.js'
-import { ATTRIBUTE, SCOPE, SPAN_PREFIX } from './attributes.js'
+import { ATTRIBUTE, RECEIPT_SPAN, SCOPE, SPAN_PREFIX } from './attributes.js'
 import { isAudited } from './audit-trail.js'
 
 /** Where audit spans go, and what they show. */
@@ -36,6 +38,27 @@ export class AuditSpans {
 
   start(operation: string): AuditSpan {
     return new AuditSpan(this.#on().startSpan(SPAN_PREFIX + operation), this.#options.passport)
+  }
+
+  /**
+   * What a callee has recorded, in its caller's hands (K-RECEIPT): a span of its own, which is no entry of this process.
+   *
+   * @param holder whom it was given to
+   * @returns whether there is a record
+   */
+  receipt({ jws, hash, entry }: ParsedEntry, holder: string | undefined): boolean {
+    const span = this.#on().startSpan(RECEIPT_SPAN)
+    const recording = span.isRecording()
+    if (recording)
+      span.setAttributes({
+        [ATTRIBUTE.receipt]: jws,
+        [ATTRIBUTE.receiptHash]: hash,
+        [ATTRIBUTE.receiptOf]: entry.labels[LABEL.principal] as string,
+        [ATTRIBUTE.traceId]: entry.labels[LABEL.traceId] as string,
+        ...(holder !== undefined && { [ATTRIBUTE.receiptHolder]: holder }),
+      })
+    span.end()
+    return recording
   }
 
   /** Whether the spans are kept as an audit trail, so that none of an operation may be missing. */
@@ -124,6 +147,27 @@ export class AuditSpan {
       this.#span.setStatus({ code: SpanStatusCode.ERROR, message: code })
     }
     this.#end()
+  }
+
+  /**
+   * An operation that was authorized has ended, and this is the record (K-OUTCOME). Nothing was decided.
+   * @returns whether there is a record
+   */
+  ended(entry: KestEntry, { jws, hash }: SignedEntry): boolean {
+    const recording = this.#span.isRecording()
+    if (recording)
+      this.#span.setAttributes({
+        ...described(entry),
+        [ATTRIBUTE.signature]: jws,
+        [ATTRIBUTE.chainTip]: hash,
+      })
+    this.#end()
+    return recording
+  }
+
+  /** There is nothing to say: the span ends without a record. */
+  abandon(): void {
+    if (!this.#ended) this.#end()
   }
 
   #end(): void {

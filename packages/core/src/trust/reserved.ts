@@ -11,6 +11,8 @@ export const UNPROVEN_ORIGIN = 'kest.unproven'
 export const UNPROVEN_TAINT = 'kest.unproven'
 /** In effect where something was let through that would be refused, if it were not only observed (K-OBSERVE). */
 export const OBSERVED_TAINT = 'kest.observed'
+/** Stands for taints of receipts of which there were too many to take them over by name (K-RECEIPT). */
+export const RECEIPT_TAINTS_TAINT = 'kest.receipt-taints'
 
 /** What stands for somebody begins so, and no clear name (K-PSEUDONYM). */
 export const PSEUDONYM_PREFIX = 'kest-p1.'

@@ -1,0 +1,149 @@
+import type { Frame } from '../context/frame.js'
+import { type KestEntry, LABEL, RUNTIME_NAME, SCHEMA_VERSION } from '../entry/entry.js'
+import { KestError } from '../errors.js'
+import { currentSigner, signingLate } from '../identity/current-signer.js'
+import type { IdentityProvider, Signer } from '../identity/provider.js'
+import { inTime } from '../in-time.js'
+import { type SignedEntry, signEntry } from '../jws/compact.js'
+import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import type { VerifiedEntry } from '../passport/verified.js'
+import { VERSION } from '../version.js'
+import { OUTCOME_SUFFIX, type Outcome } from './outcome-entry.js'
+import { randomTraceId, uuidV7 } from './random.js'
+import type { HookRuntime } from './runtime.js'
+
+/** Of receipts that came since the operation's last entry, those that its outcome names. */
+const MAX_RECEIPTS = 255
+
+const RUNTIME = Object.freeze({ name: RUNTIME_NAME, version: VERSION })
+const NOTHING = Object.freeze({})
+const NONE: readonly never[] = Object.freeze([])
+const NO_POLICIES = Object.freeze({
+  enterprise_policies: NONE,
+  platform_policies: NONE,
+  app_policies: NONE,
+  function_policies: NONE,
+  deviations: NONE,
+})
+
+/** An operation that has begun, for the record of how it ends. */
+export interface Begun {
+  readonly entry: VerifiedEntry
+  readonly frame: Frame
+  readonly provider: IdentityProvider
+}
+
+/** Where a process records how its operations end (K-OUTCOME). */
+export class Outcomes {
+  readonly #pending = new Set<Promise<void>>()
+
+  /**
+   * Signs and exports the second entry of an operation. It is in no frame and no passport, and nobody waits for it: where it
+   * cannot be made, which is told, what is known is that the operation was begun.
+   */
+  record(runtime: HookRuntime, begun: Begun, outcome: Outcome, contentHash: string): void {
+    const lost = (error: unknown): void => {
+      runtime.metrics.entryUnrecorded()
+      runtime.outages.failed({
+        what: 'the record of how an operation ended',
+        effect: 'operations end without a record',
+        asked: 'outcome',
+        code: 'unrecorded',
+        error,
+        details: () => ({ operation: begun.entry.entry.operation, entry_id: begun.entry.entry.entry_id }),
+      })
+    }
+    try {
+      const recording = record(runtime, begun, outcome, contentHash)
+      if (!isPromise(recording)) return
+      const settled = recording.catch(lost).finally(() => this.#pending.delete(settled))
+      this.#pending.add(settled)
+    } catch (error) {
+      lost(error)
+    }
+  }
+
+  /** Settles when those are recorded that were begun to be. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#pending)
+  }
+}
+
+function record(
+  runtime: HookRuntime,
+  begun: Begun,
+  outcome: Outcome,
+  contentHash: string,
+): MaybePromise<void> {
+  const signer = currentSigner(begun.provider, runtime.identityTimeoutMs, null)
+  const go = (current: Signer): MaybePromise<void> => recordBy(current, runtime, begun, outcome, contentHash)
+  return isPromise(signer) ? signer.then(go) : go(signer)
+}
+
+function recordBy(
+  signer: Signer,
+  runtime: HookRuntime,
+  { entry, frame }: Begun,
+  outcome: Outcome,
+  contentHash: string,
+): MaybePromise<void> {
+  if (signer.workloadId !== entry.principal)
+    throw new KestError('ERR_KEST_IDENTITY', 'who began the operation has another identity now')
+  const operation = entry.entry.operation + OUTCOME_SUFFIX
+  const span = runtime.spans.start(operation)
+  const receipts = frame.takeReceipts(MAX_RECEIPTS)
+  const number = runtime.sequence.take(signer.workloadId)
+  const labels: Record<string, string> = { [LABEL.principal]: signer.workloadId }
+  if (signer.subject !== undefined) {
+    labels[LABEL.iss] = signer.subject.iss
+    labels[LABEL.sub] = signer.subject.sub
+  }
+  labels[LABEL.traceId] = entry.entry.labels[LABEL.traceId] ?? randomTraceId()
+  labels[LABEL.outcome] = outcome
+  if (receipts.length > 0) labels[LABEL.receipts] = receipts.join(',')
+  labels[LABEL.seq] = number.label
+  const spanContext = span.context()
+  const draft: KestEntry = {
+    schema_version: SCHEMA_VERSION,
+    runtime: RUNTIME,
+    entry_id: uuidV7(),
+    operation,
+    classification: entry.entry.classification,
+    trust_score: Math.min(entry.entry.trust_score, entry.trustScore),
+    parent_ids: [entry.hash],
+    added_taints: NONE,
+    removed_taints: NONE,
+    taints: entry.taints,
+    labels,
+    policy_context: NO_POLICIES,
+    environment: NOTHING,
+    otel_context:
+      spanContext === null
+        ? NOTHING
+        : { trace_id: spanContext.traceId, span_id: spanContext.spanId, trace_flags: spanContext.traceFlags },
+    metadata: null,
+    content_hash: contentHash,
+    input_hash: '',
+    timestamp_ms: runtime.clock.now(),
+  }
+  const done = (signed: SignedEntry): void => {
+    const recorded = span.ended(draft, signed)
+    runtime.metrics.entrySigned()
+    if (recorded || (runtime.auditTrail === null && !runtime.spans.audited)) return
+    throw new KestError('ERR_KEST_AUDIT_UNAVAILABLE', 'its span recorded nothing')
+  }
+  const undo = (error: unknown): never => {
+    number.giveBack()
+    frame.receipts.giveBack(receipts)
+    span.abandon()
+    throw error
+  }
+  let signing: MaybePromise<SignedEntry>
+  try {
+    signing = signEntry(draft, signer, runtime.limits)
+  } catch (error) {
+    return undo(error)
+  }
+  if (!isPromise(signing)) return done(signing)
+  return inTime(signing, { ms: runtime.identityTimeoutMs, late: signingLate }).then(done, undo)
+}
