@@ -29,7 +29,8 @@ export interface EvidenceOptions {
 
 /**
  * Makes evidence of a trace (SPEC §9.1): the object to hand to `JSON.stringify`, which anyone can check later by itself,
- * with `verifyEvidence` or `kest verify`. It names its tips, so that nothing can be cut off. Signed denials lie beside the passport
+ * with `verifyEvidence` or `kest verify`. It names its tips, so that nothing can be cut off. How operations have ended is left out (K-OUTCOME):
+ * `tip` may name the entry that says it. Signed denials lie beside the passport
  * (K-DENIAL); what was refused at an edge has nothing but these.
  *
  * @throws {KestError} `ERR_KEST_EVIDENCE` when not all of it is verified, or the tip is not there; `ERR_KEST_LIMIT` when
@@ -71,7 +72,7 @@ function deniedIn({ denials }: TraceReport, lineage: readonly AuditedEntry[] | n
 }
 
 function whole({ verdict, entries, denials }: TraceReport, withDenials: boolean): readonly AuditedEntry[] {
-  if (verdict === 'verified') return entries
+  if (verdict === 'verified') return entries.filter(({ outcomeOf }) => outcomeOf === null)
   if (withDenials && verdict === 'empty' && denials.some(({ signed }) => signed !== null)) return entries
   throw wrong(
     `the trace is ${verdict === 'empty' ? 'without an entry' : verdict}: only of what is verified evidence can be made`,

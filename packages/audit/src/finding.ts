@@ -28,6 +28,10 @@ const SEVERITY = {
   'sequence-shared': 'error',
   /** What a span has for a signed denial is none, or its principal has not signed it (K-DENIAL). */
   'denial-broken': 'error',
+  /** A neighbour holds an entry that its own process did not export, or says so (K-RECEIPT): one of the two is contradicted. */
+  'receipt-without-span': 'error',
+  /** What a span has for a receipt is none, or its principal has not signed it (K-RECEIPT). */
+  'receipt-broken': 'error',
   /** A bound was exceeded, and what lies beyond it was not judged. */
   limit: 'error',
   /** Something that was to be read cannot be. */
@@ -59,6 +63,8 @@ const SEVERITY = {
   'identity-conflict': 'warning',
   /** An entry signs in another than its lineage names, by who is no identity authority (K-SWITCH). */
   'identity-switched': 'warning',
+  /** What says how an operation has ended is of none, or the second (K-OUTCOME). */
+  'outcome-differs': 'warning',
   /** A message was handled twice, and it is not that its broker delivered it again (K-MESSAGE). */
   'message-repeated': 'warning',
   /** Lineage was begun by whom the list of roots does not have (K-ROOTS). */

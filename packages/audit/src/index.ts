@@ -10,6 +10,7 @@ export {
 export type { AuditedEntry, EntryStatus, TraceReport, Verdict } from './judge/audited-entry.js'
 export type { Denial, DenialProof, SignedDenial } from './judge/denial.js'
 export type { JudgeOptions } from './judge/options.js'
+export type { Receipt } from './judge/receipt.js'
 export type { TraceSelection } from './judge/selection.js'
 export type { NotReady, ObservedRow } from './observed/observed-row.js'
 export { type ObservedOptions, type ObservedReport, ObservedTally } from './observed/observed-tally.js'

@@ -6,7 +6,7 @@ const TRACE_ID = /^[0-9a-f]{32}$/
 export const UNTRACED = ''
 
 /**
- * Which trace a span belongs to: the one that its entry names (`labels.trace_id`, K-TRACE), or its signed denial, whatever trace the
+ * Which trace a span belongs to: the one that its entry names (`labels.trace_id`, K-TRACE), its signed denial, or the receipt in it, whatever trace the
  * span itself is in. What is not signed, or cannot be read, is put beside the entries of the trace that the span claims, or else is in,
  * and proves nothing.
  */
@@ -15,6 +15,8 @@ export function lineageKey({ claims, traceId }: ExportedSpan): string {
   if (labels !== undefined) return named(labels[LABEL.traceId]) ?? UNTRACED
   const denied = typeof claims.denial === 'string' ? named(payloadOf(claims.denial)?.['trace_id']) : undefined
   if (denied !== undefined) return denied
+  const held = typeof claims.receipt === 'string' ? named(labelsOf(claims.receipt)?.[LABEL.traceId]) : undefined
+  if (held !== undefined) return held
   return named(claims.traceId) ?? traceId ?? UNTRACED
 }
 

@@ -1,6 +1,7 @@
 import type { EntryVerdict, IdentityContext, KestEntry, KestErrorCode, Passport } from '@kest/core'
 import type { AuditFinding } from '../finding.js'
 import type { Denial } from './denial.js'
+import type { Receipt } from './receipt.js'
 
 /**
  * What holds of an entry. `verified`: its principal has signed it, and so it is with all that it builds on. `signed`: its
@@ -33,6 +34,8 @@ export interface AuditedEntry {
   readonly identityBy: string | null
   /** Whether no other entry names it as a parent. */
   readonly tip: boolean
+  /** Hash of the operation's entry, of one that says how that has ended, and is none itself (K-OUTCOME); else `null`. */
+  readonly outcomeOf: string | null
   /** Spans that it was exported in; none when only a passport or another trace has it. */
   readonly spans: number
   readonly source: 'span' | 'passport' | 'foreign'
@@ -57,14 +60,16 @@ export interface TraceReport {
   readonly time: 'witnessed' | 'self-asserted'
   /** In a passport's order. */
   readonly entries: readonly AuditedEntry[]
-  /** Hashes of the entries that nothing builds on, failed ones left out. */
+  /** Hashes of the entries that nothing builds on, failed ones and outcomes left out. */
   readonly tips: readonly string[]
-  /** The lineage, when the verdict is `verified`. */
+  /** The lineage, without what says how operations have ended, when the verdict is `verified`. */
   readonly passport: Passport | null
   /** Those that are signed, and of the others the first 1,000. */
   readonly denials: readonly Denial[]
   /** All there are. */
   readonly denialCount: number
+  /** What neighbours hold of each other (K-RECEIPT): those that hold. */
+  readonly receipts: readonly Receipt[]
   /** Of each code the first 1,000, and a last one that stands for all others. */
   readonly findings: readonly AuditFinding[]
 }

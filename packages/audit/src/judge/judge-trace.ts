@@ -6,11 +6,13 @@ import { entryFindings } from './entry-findings.js'
 import { FindingList } from './finding-list.js'
 import { foldTwins } from './fold-twins.js'
 import { judgeDenials } from './judge-denials.js'
+import { judgeReceipts } from './judge-receipts.js'
 import { judgeNodes } from './judge-nodes.js'
 import type { LineageDraft } from './lineage-draft.js'
 import { messageFindings } from './message-findings.js'
 import type { JudgedNode } from './node.js'
 import type { JudgeRules } from './options.js'
+import { outcomeFindings, outcomesIn } from './outcome-findings.js'
 import { shapeFindings, tipsOf } from './shape.js'
 import { heldPassportFinding } from './span-passport.js'
 
@@ -26,7 +28,9 @@ export async function judgeTrace(
   const judged = await judgeNodes(traceId, draft.nodes.values(), rules)
   const denied = await judgeDenials(draft.signed, rules)
   const { nodes, findings: twins } = foldTwins(judged)
-  const tips = tipsOf(nodes)
+  const outcomes = outcomesIn(nodes)
+  const tips = tipsOf(nodes, outcomes)
+  const held = await judgeReceipts(draft, nodes, rules)
   const found = new FindingList()
   for (const one of draft.malformed.list()) found.add(one)
   for (const one of entryFindings(nodes)) found.add(one)
@@ -35,12 +39,14 @@ export async function judgeTrace(
   for (const one of contradictions(judged)) found.add(one)
   for (const one of draft.brokenDenials.list()) found.add(one)
   for (const one of denied.findings) found.add(one)
+  for (const one of held.findings) found.add(one)
+  for (const one of outcomeFindings(nodes, outcomes)) found.add(one)
   for (const one of twins) found.add(one)
   for (const one of messageFindings(nodes)) found.add(one)
   for (const one of shapeFindings(traceId, nodes, tips)) found.add(one)
   if (draft.dropped > 0) found.add(finding('limit', tooMany(draft.dropped)))
   const names = new Set(tips.map(({ hash }) => hash))
-  const entries = Object.freeze(nodes.map((node) => auditedEntry(node, names)))
+  const entries = Object.freeze(nodes.map((node) => auditedEntry(node, names, outcomes)))
   if (rules.replay !== null)
     for (const one of rules.replay.findings(entries, rules.limits.entries)) found.add(one)
   const findings = found.list()
@@ -51,11 +57,17 @@ export async function judgeTrace(
     time: nodes.length > 0 && nodes.every(({ node }) => node.witnessed) ? 'witnessed' : 'self-asserted',
     entries,
     tips: Object.freeze([...names]),
-    passport: verdict === 'verified' ? new Passport(nodes.map(({ node }) => node.jws)) : null,
+    passport: verdict === 'verified' ? new Passport(lineageOf(entries)) : null,
     denials: Object.freeze([...denied.denials, ...draft.denials]),
     denialCount: draft.denialCount,
+    receipts: Object.freeze(held.receipts),
     findings: Object.freeze(findings),
   } satisfies TraceReport)
+}
+
+/** How operations have ended is beside the lineage (K-OUTCOME). */
+function lineageOf(entries: readonly AuditedEntry[]): string[] {
+  return entries.flatMap(({ jws, outcomeOf }) => (outcomeOf === null ? [jws] : []))
 }
 
 function tooMany(dropped: number): string {
@@ -85,9 +97,13 @@ function verdictOf(nodes: readonly JudgedNode[], findings: readonly AuditFinding
 }
 
 const BREAKING = ['malformed', 'broken', 'principal-unknown', 'entry-id-repeated'] as const
-const MISSING = ['incomplete', 'cut', 'unsigned', 'limit'] as const
+const MISSING = ['incomplete', 'cut', 'unsigned', 'receipt-without-span', 'limit'] as const
 
-function auditedEntry(judged: JudgedNode, tips: ReadonlySet<string>): AuditedEntry {
+function auditedEntry(
+  judged: JudgedNode,
+  tips: ReadonlySet<string>,
+  outcomes: ReadonlyMap<string, string>,
+): AuditedEntry {
   const { node, status, effective, failure } = judged
   const audited = {
     hash: node.hash,
@@ -104,6 +120,7 @@ function auditedEntry(judged: JudgedNode, tips: ReadonlySet<string>): AuditedEnt
     identity: effective?.identity ?? null,
     identityBy: effective?.identityBy ?? null,
     tip: tips.has(node.hash),
+    outcomeOf: outcomes.get(node.hash) ?? null,
     spans: node.spans,
     source: node.source,
     claimedService: node.service,

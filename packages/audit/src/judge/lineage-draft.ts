@@ -4,8 +4,10 @@ import { type ExportedSpan, placeText } from '../span/exported-span.js'
 import { type Denial, type DraftedDenial, denialDifferences, denialOf, hasEntry, isDenial } from './denial.js'
 import { FindingList } from './finding-list.js'
 import { brokenDenial } from './judge-denials.js'
+import { brokenReceipt } from './judge-receipts.js'
 import { type HeldPassport, Node, type Source } from './node.js'
 import type { JudgeRules } from './options.js'
+import type { DraftedReceipt } from './receipt.js'
 import { spanDifferences } from './span-differences.js'
 import { LACKS_PARENT, passportFinding, passportOf, settlePassports } from './span-passport.js'
 
@@ -51,6 +53,10 @@ export interface LineageDraft {
   readonly signed: readonly DraftedDenial[]
   /** What spans have for such, and is none. */
   readonly brokenDenials: FindingList
+  /** Receipts, as far as can be seen: each once. */
+  readonly receipts: readonly DraftedReceipt[]
+  /** What spans have for such, and is none. */
+  readonly brokenReceipts: FindingList
   /** The first of the others. No evidence of anything (K-AUDIT). */
   readonly denials: readonly Denial[]
   readonly denialCount: number
@@ -97,6 +103,8 @@ class Drafting {
   readonly #denials: Denial[] = []
   readonly #signed = new Map<string, DraftedDenial>()
   readonly #brokenDenials = new FindingList()
+  readonly #receipts = new Map<string, DraftedReceipt>()
+  readonly #brokenReceipts = new FindingList()
   /** Last entries of passports in spans that have no entry: they were theirs. */
   readonly #lostTips: Node[] = []
   #denialCount = 0
@@ -118,7 +126,10 @@ class Drafting {
     const { signature, passport } = span.claims
     if (passport !== undefined) this.passports++
     const isProof = span.claims.denial !== undefined && this.#addSigned(span)
+    const isReceipt = span.claims.receipt !== undefined
+    if (isReceipt) this.#addReceipt(span)
     if (signature === undefined) {
+      if (isReceipt && !hasEntry(span)) return
       if (isDenial(span)) {
         if (!isProof) this.#addDenial(span)
       } else if (!isProof || hasEntry(span)) this.#addUnsigned(span)
@@ -160,6 +171,8 @@ class Drafting {
       claims: this.#claims,
       signed: [...this.#signed.values()],
       brokenDenials: this.#brokenDenials,
+      receipts: [...this.#receipts.values()],
+      brokenReceipts: this.#brokenReceipts,
       denials: this.#denials,
       denialCount: this.#denialCount,
       spans: this.#spans,
@@ -167,6 +180,25 @@ class Drafting {
       ...this.#missing(),
       elsewhere: NONE,
     }
+  }
+
+  /** It is no entry of the lineage, whose process exports it itself. */
+  #addReceipt({ claims: { receipt, receiptHolder }, place: at }: ExportedSpan): void {
+    const place = placeText(at)
+    const parsed = typeof receipt === 'string' ? tryParse(receipt, this.#rules.limits) : NO_TEXT
+    if (parsed instanceof KestError) {
+      this.#brokenReceipts.add(brokenReceipt(parsed, place))
+      return
+    }
+    if (this.#receipts.has(parsed.hash)) return
+    const bytes = parsed.jws.length + NODE_BYTES
+    if (this.#bytes + bytes > this.#rules.traceBytes) {
+      this.#dropped++
+      return
+    }
+    this.#bytes += bytes
+    const holder = typeof receiptHolder === 'string' ? receiptHolder : null
+    this.#receipts.set(parsed.hash, { parsed, holder, place })
   }
 
   #addDenial(span: ExportedSpan): void {

@@ -1,5 +1,6 @@
 import {
   type IdentityContext,
+  isOutcome,
   type KestEntry,
   type KestErrorCode,
   LABEL,
@@ -37,6 +38,10 @@ export class Node {
   readonly source: Source
   /** Which message it handled; `null` when no sender has named one. */
   readonly message: HandledMessage | null
+  /** Hashes of the receipts that it names (K-RECEIPT). */
+  readonly receipts: readonly string[]
+  /** Whether it calls itself the outcome of an operation (K-OUTCOME). */
+  readonly outcome: boolean
   /** In how many it was exported. */
   spans = 0
   /** Of the first of them. */
@@ -63,6 +68,8 @@ export class Node {
     this.parents = parent_ids[0] === ROOT_PARENT ? NONE : parent_ids
     this.source = source
     this.message = messageOf(labels)
+    this.receipts = receiptsOf(labels)
+    this.outcome = isOutcome(parsed.entry)
     this.#limits = limits
     this.#parsed = stays ? parsed : undefined
   }
@@ -105,6 +112,13 @@ function messageOf(labels: KestEntry['labels']): HandledMessage | null {
   const id = labels[LABEL.message]
   if (id === undefined) return null
   return { id, place: labels[LABEL.place] ?? null, count: Number(labels[LABEL.delivery] ?? 1) }
+}
+
+const HASH = /^[0-9a-f]{64}$/
+
+function receiptsOf(labels: KestEntry['labels']): readonly string[] {
+  const named = labels[LABEL.receipts]
+  return named === undefined ? NONE : [...new Set(named.split(',').filter((hash) => HASH.test(hash)))]
 }
 
 const NONE: readonly string[] = Object.freeze([])

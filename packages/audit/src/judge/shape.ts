@@ -2,12 +2,17 @@ import { type AuditFinding, finding } from '../finding.js'
 import { Components } from './components.js'
 import type { JudgedNode, Node } from './node.js'
 
-/** Entries that hold and that no other names as a parent, in order. */
-export function tipsOf(judged: readonly JudgedNode[]): Node[] {
-  const holding = nodesThatHold(judged)
+/**
+ * Entries that hold and that no other names as a parent, in order; what says how an operation has ended is none, and takes nothing
+ * from what is (K-OUTCOME).
+ */
+export function tipsOf(judged: readonly JudgedNode[], outcomes: ReadonlyMap<string, string> = NONE): Node[] {
+  const holding = nodesThatHold(judged).filter(({ hash }) => !outcomes.has(hash))
   const named = new Set(holding.flatMap(({ parents }) => parents))
   return holding.filter(({ hash, source }) => source !== 'foreign' && !named.has(hash))
 }
+
+const NONE: ReadonlyMap<string, string> = new Map()
 
 /** A lineage that branches, or several in one trace: what concurrency makes, and what a replay would make. */
 export function shapeFindings(

@@ -17,6 +17,7 @@ const MISSING: readonly FindingCode[] = [
   'sequence-gap',
   'sequence-late',
   'sequence-shared',
+  'receipt-without-span',
   'limit',
   'unreadable',
 ]
@@ -92,7 +93,7 @@ export class ObservedTally {
   add({ entries }: TraceReport): void {
     let called: ReadonlyMap<string, Called> | undefined
     for (const one of entries) {
-      if (one.source === 'foreign') continue
+      if (one.source === 'foreign' || one.outcomeOf !== null) continue
       if (one.status === 'failed') {
         this.#unproven++
         continue

@@ -119,7 +119,8 @@ export class PolicyReplay {
     const questions = new RecordedQuestions(entries, this.#withheld, most)
     for (const one of entries) {
       // What nobody has shown to be signed decided nothing; what is of another trace is looked at there.
-      if (one.status === 'failed' || one.source === 'foreign') continue
+      // Of how an operation ended nothing was asked (K-OUTCOME).
+      if (one.status === 'failed' || one.source === 'foreign' || one.outcomeOf !== null) continue
       const { entry } = one
       const revisions = revisionsIn(entry)
       yield* this.#outOfForce(one, revisions)

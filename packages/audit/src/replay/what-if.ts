@@ -113,7 +113,7 @@ export class WhatIf {
   add({ entries, traceId }: TraceReport): void {
     const questions = new RecordedQuestions(entries, this.#withheld, this.#most)
     for (const one of entries) {
-      if (one.source === 'foreign') continue
+      if (one.source === 'foreign' || one.outcomeOf !== null) continue
       if (one.status === 'failed') this.#unproven++
       else this.#ask(one, questions.of(one), traceId)
     }

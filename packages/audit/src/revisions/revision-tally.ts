@@ -69,7 +69,7 @@ export class RevisionTally {
 
   add({ entries }: TraceReport): void {
     for (const one of entries) {
-      if (one.source === 'foreign') continue
+      if (one.source === 'foreign' || one.outcomeOf !== null) continue
       if (one.status === 'failed') this.#unproven++
       else if (this.#service === undefined || [one.service, one.principal].includes(this.#service))
         this.#count(one)

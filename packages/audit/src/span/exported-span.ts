@@ -44,9 +44,9 @@ const NAMES: ReadonlyMap<string, keyof Claims> = new Map(
   Object.entries(ATTRIBUTE).map(([member, name]) => [name, member as keyof Claims]),
 )
 
-/** Whether it is for the auditor: an entry, a signed denial, or a word of the instrumentation scope that writes them. */
+/** Whether it is for the auditor: an entry, a signed denial, a receipt, or a word of the instrumentation scope that writes them. */
 export function isOfKest(scope: unknown, claims: Claims): boolean {
-  return scope === SCOPE || claims.signature !== undefined || claims.denial !== undefined
+  return scope === SCOPE || claims.signature !== undefined || claims.denial !== undefined || claims.receipt !== undefined
 }
 
 /** Collects the attributes of one span. */
@@ -65,7 +65,7 @@ export class ClaimsReader {
 }
 
 function maxLength(member: keyof Claims): number {
-  if (member === 'signature' || member === 'denial') return MAX_SIGNATURE
+  if (member === 'signature' || member === 'denial' || member === 'receipt') return MAX_SIGNATURE
   return member === 'passport' || member === 'parentHash' ? MAX_PASSPORT : MAX_TEXT
 }
 

@@ -49,6 +49,24 @@ export function makeEntry(signer: Signer, parents: readonly MadeEntry[], claim: 
   return signPayload(signer, entry)
 }
 
+const NO_POLICIES = Object.freeze({
+  enterprise_policies: [],
+  platform_policies: [],
+  app_policies: [],
+  function_policies: [],
+  deviations: [],
+})
+
+/** How an operation has ended, as its workload might sign it (K-OUTCOME). */
+export function makeOutcome(signer: Signer, of: MadeEntry, claim: EntryClaim = {}): MadeEntry {
+  return makeEntry(signer, [of], {
+    operation: `${of.entry.operation}#end`,
+    policy_context: NO_POLICIES,
+    ...claim,
+    labels: { [LABEL.outcome]: 'succeeded', ...claim.labels },
+  })
+}
+
 /** A label that is `undefined` is left out. */
 function labelsOf(
   signer: Signer,

@@ -1,4 +1,4 @@
-import { ATTRIBUTE, LABEL, SCOPE, SPAN_PREFIX } from '@kest/core'
+import { ATTRIBUTE, LABEL, RECEIPT_SPAN, SCOPE, SPAN_PREFIX } from '@kest/core'
 import type { MadeEntry } from './make-entry.js'
 
 /** A span in OTLP/JSON, as a test may change it. */
@@ -30,6 +30,22 @@ export function spanOf(made: MadeEntry, lineage?: readonly MadeEntry[]): OtlpSpa
       ...(lineage === undefined
         ? {}
         : { [ATTRIBUTE.passport]: JSON.stringify(lineage.map((one) => one.jws)) }),
+    },
+  }
+}
+
+/** The span of an entry as its caller holds it (K-RECEIPT). */
+export function receiptOf({ entry, jws, hash }: MadeEntry, holder?: string): OtlpSpan {
+  return {
+    name: RECEIPT_SPAN,
+    traceId: 'e'.repeat(32),
+    spanId: hash.slice(16, 32),
+    attributes: {
+      [ATTRIBUTE.receipt]: jws,
+      [ATTRIBUTE.receiptHash]: hash,
+      [ATTRIBUTE.receiptOf]: entry.labels[LABEL.principal],
+      [ATTRIBUTE.traceId]: entry.labels[LABEL.traceId],
+      ...(holder === undefined ? {} : { [ATTRIBUTE.receiptHolder]: holder }),
     },
   }
 }

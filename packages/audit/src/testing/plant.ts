@@ -5,7 +5,7 @@ import type { FindingCode } from '../finding.js'
 import { decided, OLD_TEXT, TEXT } from './decided.js'
 import { type MadeDenial, makeDenial, signedDenialOf } from './make-denial.js'
 import { type EntryClaim, type MadeEntry, makeEntry, nextTraceId } from './make-entry.js'
-import { denialOf, type OtlpSpan, spanOf, withoutEntry } from './make-span.js'
+import { denialOf, type OtlpSpan, receiptOf, spanOf, withoutEntry } from './make-span.js'
 
 /** A span, and the service whose file it is in. */
 export interface ServiceSpan {
@@ -134,6 +134,26 @@ type Defect = (workloads: Workloads, n: number) => PlantedTrace
 
 /** One defect each, in otherwise sound traces. */
 export const DEFECTS: Readonly<Record<string, Defect>> = {
+  'an entry that only its caller has': (workloads) => {
+    const { made, spans } = threeHops(workloads)
+    forgetPassports(spans)
+    const receipt = { service: 'orders', span: receiptOf(made[2]) }
+    return planted(made[0], [spans[0], spans[1], receipt], ['receipt-without-span'], ['sequence-gap'])
+  },
+  'a receipt by nobody': (workloads) => {
+    const { made, spans } = threeHops(workloads)
+    const forged = { ...made[2], jws: `${made[2].jws.slice(0, -8)}AAAAAAAA` }
+    return planted(made[0], [...spans, { service: 'orders', span: receiptOf(forged) }], ['receipt-broken'])
+  },
+  'an end of nothing': (workloads) => {
+    const { made, spans } = threeHops(workloads)
+    const [first, , last] = made
+    const end = workloads.payments.make([last], {
+      operation: `${first.entry.operation}#end`,
+      labels: { [LABEL.outcome]: 'succeeded' },
+    })
+    return planted(first, [...spans, workloads.payments.span(end)], ['outcome-differs'])
+  },
   'a byte changed': (workloads) => {
     const { made, spans } = threeHops(workloads)
     const [header, payload, signature] = made[1].jws.split('.') as [string, string, string]

@@ -4,6 +4,7 @@ import type {
   AuditSummary,
   Denial,
   ObservedReport,
+  Receipt,
   ReplaySummary,
   RevisionReport,
   TraceReport,
@@ -19,11 +20,12 @@ const PIECE = 1_000
 
 /** One trace on one line, piece by piece. */
 export function* reportJson({ entries, ...report }: TraceReport): Generator<string> {
-  const { traceId, verdict, time, tips, denials, denialCount, findings } = report
+  const { traceId, verdict, time, tips, denials, denialCount, receipts, findings } = report
   const head = { trace_id: traceId, verdict, time, tips }
   const tail = {
     denials: denials.map(denialJson),
     ...(denialCount === denials.length ? {} : { denial_count: denialCount }),
+    ...(receipts.length === 0 ? {} : { receipts: receipts.map(receiptJson) }),
     findings: findings.map(findingJson),
   }
   yield `${jsonText(head).slice(0, -1)},"entries":[`
@@ -64,6 +66,21 @@ export function summaryJson(
   })
 }
 
+function receiptJson(one: Receipt): object {
+  const { hash, principal, operation, parents, timestampMs, holder, namedBy, exported, place } = one
+  return {
+    hash,
+    principal,
+    operation,
+    parent_ids: parents,
+    timestamp_ms: timestampMs,
+    holder,
+    named_by: namedBy,
+    exported,
+    place,
+  }
+}
+
 function entryJson(one: AuditedEntry): object {
   const { hash, status, principal, service, entry, trustScore, taints, identity, identityBy, jws } = one
   return {
@@ -81,6 +98,7 @@ function entryJson(one: AuditedEntry): object {
     identity_by: identityBy,
     ...revisionsJson(entry.labels[LABEL.revisions]),
     tip: one.tip,
+    ...(one.outcomeOf === null ? {} : { outcome_of: one.outcomeOf }),
     source: one.source,
     spans: one.spans,
     failure: one.failure,

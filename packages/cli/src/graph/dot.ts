@@ -12,7 +12,7 @@ const COLORS: Readonly<Record<NodeStatus, string>> = {
 }
 
 /** A digraph of Graphviz. */
-export function dotOf({ title, verdict, nodes, edges }: LineageGraph): string {
+export function dotOf({ title, verdict, nodes, edges, receipts }: LineageGraph): string {
   return [
     'digraph lineage {',
     `  graph [label=${quoted(`${title}: ${verdict}`)}, labelloc=t, rankdir=TB, fontname="sans-serif"]`,
@@ -21,7 +21,10 @@ export function dotOf({ title, verdict, nodes, edges }: LineageGraph): string {
       ({ index, title: name, lines, status }) =>
         `  n${index} [label=${quoted([name, ...lines].join('\n'))}, ${COLORS[status]}]`,
     ),
-    ...edges.map(([parent, child]) => `  n${parent} -> n${child}`),
+    ...edges.map(
+      ([parent, child], i) =>
+        `  n${parent} -> n${child}${receipts.has(i) ? ' [style=dotted, label="receipt", fontsize=9]' : ''}`,
+    ),
     '}',
     '',
   ].join('\n')

@@ -1,4 +1,4 @@
-import type { AuditedEntry, Denial } from '@kest/audit'
+import type { AuditedEntry, Denial, Receipt } from '@kest/audit'
 import type { KestEntry } from '@kest/core'
 import { shortHash } from '../show/short-hash.js'
 import { denialDetails, entryDetails } from './details.js'
@@ -45,6 +45,28 @@ export function missingNode(index: number, hash: string): GraphNode {
         fields: [
           ['verdict', STATUS.missing],
           ['hash', hash],
+        ],
+      },
+    ],
+  }
+}
+
+/** Of an entry that only a neighbour of its process has, as a receipt (K-RECEIPT). */
+export function heldNode({ hash, principal, operation, holder }: Receipt, index: number): GraphNode {
+  const node = missingNode(index, hash)
+  const held = `held by ${holder === null ? 'a neighbour' : plain(holder)}, as a receipt`
+  return {
+    ...node,
+    title: plain(principal),
+    lines: [plain(operation), STATUS.missing, held],
+    details: [
+      ...node.details,
+      {
+        heading: 'Receipt',
+        fields: [
+          ['principal', plain(principal)],
+          ['operation', plain(operation)],
+          ['held by', holder === null ? 'nobody known' : plain(holder)],
         ],
       },
     ],

@@ -1,7 +1,7 @@
-import type { AuditedEntry, AuditFinding, Denial, TraceReport } from '@kest/audit'
+import type { AuditedEntry, AuditFinding, Denial, Receipt, TraceReport } from '@kest/audit'
 import { ROOT_PARENT } from '@kest/core'
 import { InputError } from '../files/input-error.js'
-import { deniedNode, entryNode, missingNode } from './entry-node.js'
+import { deniedNode, entryNode, heldNode, missingNode } from './entry-node.js'
 import { type Fact, factsOf } from './facts.js'
 import type { GraphNode } from './graph-node.js'
 import { plain } from './plain.js'
@@ -14,6 +14,8 @@ export interface LineageGraph {
   readonly nodes: readonly GraphNode[]
   /** From parent to child, by position. */
   readonly edges: readonly (readonly [parent: number, child: number])[]
+  /** Which of the edges, by position, are receipts: from what a callee recorded to who holds that (K-RECEIPT). The others are lineage. */
+  readonly receipts: ReadonlySet<number>
   /** Edges that are not in it, because there are too many. The title says so. */
   readonly omitted: number
   readonly findings: readonly GraphFinding[]
@@ -76,6 +78,22 @@ export function graphOf(traces: readonly TraceReport[], verdict: string, anchore
     // Anybody can claim some: they are no reason to draw nothing.
     if (code === 'cut' && entryHash !== null && nodes.length < MAX_NODES) indexOf(entryHash)
   }
+  const receipts = new Set<number>()
+  for (const receipt of ordered.flatMap((trace) => trace.receipts)) {
+    let held = byHash.get(receipt.hash)
+    if (held === undefined || nodes[held]?.status === 'missing') {
+      if (held === undefined && nodes.length >= MAX_NODES) continue
+      const node = heldNode(receipt, held ?? nodes.length)
+      if (held === undefined) byHash.set(receipt.hash, nodes.push(node) - 1)
+      else nodes[held] = node
+      held = node.index
+    }
+    const holders = receipt.namedBy.flatMap((hash) => byHash.get(hash) ?? [])
+    const from = held
+    // Where no entry names it, it is with whoever it builds on.
+    const links = holders.length > 0 ? holders.map((to) => [from, to] as const) : givenTo(receipt, from, byHash)
+    for (const link of links) if (edges.length < MAX_EDGES) receipts.add(edges.push(link) - 1)
+  }
   const listed = ordered.flatMap(({ denials }) => denials)
   const room = Math.max(0, Math.min(MAX_DENIED, MAX_NODES - nodes.length))
   const denials = listed.map((denial, i): GraphDenial => {
@@ -94,6 +112,7 @@ export function graphOf(traces: readonly TraceReport[], verdict: string, anchore
     facts: factsOf(ordered, nodes),
     nodes,
     edges,
+    receipts,
     omitted,
     findings: found.map(({ severity, code, message, entryHash }) => {
       const node = entryHash === null ? null : (byHash.get(entryHash) ?? null)
@@ -102,6 +121,14 @@ export function graphOf(traces: readonly TraceReport[], verdict: string, anchore
     denials,
     denialCount: ordered.reduce((sum, { denialCount }) => sum + denialCount, 0),
   }
+}
+
+function givenTo(
+  { parents, exported }: Receipt,
+  held: number,
+  byHash: ReadonlyMap<string, number>,
+): (readonly [number, number])[] {
+  return exported ? [] : parents.flatMap((hash) => byHash.get(hash) ?? []).map((parent) => [parent, held] as const)
 }
 
 interface Link {

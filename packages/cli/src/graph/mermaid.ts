@@ -15,13 +15,13 @@ const STYLES: Readonly<Record<NodeStatus, string>> = {
 }
 
 /** A flowchart of Mermaid. */
-export function mermaidOf({ title, verdict, nodes, edges }: LineageGraph): string {
+export function mermaidOf({ title, verdict, nodes, edges, receipts }: LineageGraph): string {
   const used = [...new Set(nodes.map(({ status }) => status))]
   return [
     'flowchart TD',
     `  subgraph lineage["${escaped(`${title}: ${verdict}`)}"]`,
     ...nodes.map((node) => `  n${node.index}["${labelOf(node)}"]:::${node.status}`),
-    ...edges.map(([parent, child]) => `  n${parent} --> n${child}`),
+    ...edges.map(([parent, child], i) => `  n${parent} ${receipts.has(i) ? '-. receipt .->' : '-->'} n${child}`),
     '  end',
     ...used.map((status) => `  classDef ${status} ${STYLES[status]}`),
     '',

@@ -5,7 +5,7 @@ export const PICTURE_STYLE: string =
   '.lineage .card{fill:var(--surface);stroke:var(--edge);stroke-width:1;vector-effect:non-scaling-stroke}' +
   '.lineage .stripe{fill:var(--c)}.lineage .badge rect{fill:var(--c-bg)}' +
   '.lineage .edge{fill:none;stroke:var(--edge);stroke-width:1.25;vector-effect:non-scaling-stroke}.lineage .arrow{fill:var(--edge);fill:context-stroke}' +
-  '.lineage .edge.claimed{stroke-dasharray:4 4}' +
+  '.lineage .edge.claimed{stroke-dasharray:4 4}.lineage .edge.receipt{stroke-dasharray:1 4;stroke-linecap:round}' +
   '.lineage .failed .card{fill:var(--bad-bg);stroke:var(--bad);stroke-width:2}' +
   '.lineage .signed .card{stroke:var(--warn)}' +
   '.lineage .missing .card{fill:var(--bg);stroke-dasharray:5 4}.lineage .denied .card{fill:var(--bg);stroke:var(--bad);stroke-dasharray:5 4}' +

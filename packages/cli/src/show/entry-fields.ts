@@ -14,6 +14,9 @@ const SHOWN_LABELS: ReadonlySet<string> = new Set([
   LABEL.identity,
   LABEL.trustOverride,
   LABEL.sanitizer,
+  LABEL.outcome,
+  LABEL.receipts,
+  LABEL.call,
 ])
 const TIERS = ['enterprise', 'platform', 'app', 'function'] as const
 
@@ -34,6 +37,9 @@ export function entryFields({ index, parents }: ShownEntry, { header, entry }: P
     ...optional('policies', ...policyLines(entry)),
     ...optional('decided by', ...decidedByLines(entry)),
     ...optional('deviations', ...deviationLines(entry)),
+    ...optional('outcome', ...present(labels[LABEL.outcome])),
+    ...optional('receipts', ...receiptLines(labels[LABEL.receipts])),
+    ...optional('call', ...present(labels[LABEL.call])),
     ...optional('trace', ...present(labels[LABEL.traceId])),
     ...optional('labels', ...labelLines(entry)),
     ...optional('content', ...present(entry.content_hash)),
@@ -43,6 +49,11 @@ export function entryFields({ index, parents }: ShownEntry, { header, entry }: P
     ...optional('metadata', ...jsonLines(entry.metadata)),
     ['runtime', visible(`${entry.runtime.name} ${entry.runtime.version}`)],
   ]
+}
+
+/** Hashes of what was held of others (K-RECEIPT). */
+function receiptLines(label: string | undefined): readonly string[] {
+  return label === undefined ? [] : label.split(',').map(visible)
 }
 
 function optional(label: string, ...lines: readonly string[]): Field[] {
