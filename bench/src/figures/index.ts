@@ -15,6 +15,7 @@ import { outboundCompressed, outboundJson } from './outbound.js'
 import { httpAgent, httpPatched } from './outbound-clients.js'
 import { fastifyGet, grpcCall } from './over-sockets.js'
 import { cachedAfter5, cachedAtRoot, cedarInProcess, regoInProcess } from './policy.js'
+import { receipts } from './receipts.js'
 import { REFUSALS } from './refusals.js'
 import { replayRego } from './replay.js'
 import { sign, signP256 } from './sign.js'
@@ -77,6 +78,7 @@ export const FIGURES: readonly Figure[] = [
   tokenKnownRS256,
   fastifyHopCold,
   fastifyHop,
+  receipts,
   grpcCall,
   fastifyGet,
   ...REFUSALS,
