@@ -86,7 +86,12 @@ afterAll(async () => {
 
 async function start(hop: Hop, next: Pick<Running, 'origin'> | null): Promise<Running> {
   const identity = await SPIREProvider.connect({ address: authority.sockets[hop] as string })
-  const telemetry = setupTelemetry({ serviceName: hop, exporter: 'otlp', endpoint, logger: new RecordingLogger() })
+  const telemetry = setupTelemetry({
+    serviceName: hop,
+    exporter: 'otlp',
+    endpoint,
+    logger: new RecordingLogger(),
+  })
   const callee = HOPS[HOPS.indexOf(hop) + 1]
   const kest = createKest({
     identity,
@@ -127,7 +132,10 @@ async function inFrontOf(origin: string): Promise<{ readonly origin: string; clo
     request(`${origin}${url}`, { headers, agent: false }, async (response) => {
       const receipt = response.headers['kest-receipt']
       const told = receipt === undefined ? undefined : await tamper(String(receipt))
-      answer.writeHead(response.statusCode ?? 500, { ...response.headers, ...(told && { 'kest-receipt': told }) })
+      answer.writeHead(response.statusCode ?? 500, {
+        ...response.headers,
+        ...(told && { 'kest-receipt': told }),
+      })
       response.pipe(answer)
     }).end()
   })
@@ -173,7 +181,8 @@ async function without(isDropped: (span: Span) => boolean): Promise<string> {
     if (text === '') continue
     const line = JSON.parse(text) as Line
     for (const { resource, scopeSpans } of line.resourceSpans)
-      for (const scope of scopeSpans) scope.spans = scope.spans.filter((span) => !isDropped(readSpan(span, resource)))
+      for (const scope of scopeSpans)
+        scope.spans = scope.spans.filter((span) => !isDropped(readSpan(span, resource)))
     kept.push(JSON.stringify(line))
   }
   const file = join(await mkdtemp(join(folder, 'attack-')), 'spans.jsonl')
@@ -285,7 +294,8 @@ describe('hop2 is malicious, and the file of the Collector is in its hands', () 
         await without(
           ({ service, traceId, name }) =>
             traceId === afterRestart &&
-            (service === 'hop3' || (service === 'hop2' && (name === 'kest.receipt' || name.endsWith('#end')))),
+            (service === 'hop3' ||
+              (service === 'hop2' && (name === 'kest.receipt' || name.endsWith('#end')))),
         ),
       )
       expect(codes).toEqual([])

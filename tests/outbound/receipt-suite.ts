@@ -95,7 +95,9 @@ function services(send: SendForReceipt) {
     }
   }
 
-  function world(...[options, more]: [Parameters<typeof receiptCaller>[1]?, Parameters<typeof receiptCaller>[2]?]) {
+  function world(
+    ...[options, more]: [Parameters<typeof receiptCaller>[1]?, Parameters<typeof receiptCaller>[2]?]
+  ) {
     calls = []
     const caller = receiptCaller({ [hop2.origin]: CALLEE }, options, more)
     const rule = { kest: caller.kest, propagateTo: [hop2.origin] }
@@ -128,7 +130,10 @@ export function testReceipts(name: string, send: SendForReceipt): void {
       expect(first?.nonce).toMatch(/^[A-Za-z0-9_-]{22}$/)
       expect(first?.nonce).not.toBe(second?.nonce)
       expect(receipts().map((one) => one['kest.receipt'])).toEqual([first?.receipt, second?.receipt])
-      expect(receipts()[0]).toMatchObject({ 'kest.receipt.of': CALLEE, 'kest.receipt.holder': operation.entry.principal })
+      expect(receipts()[0]).toMatchObject({
+        'kest.receipt.of': CALLEE,
+        'kest.receipt.holder': operation.entry.principal,
+      })
       const hashes = receipts().map((one) => one['kest.receipt.hash'])
       expect(entries().map(({ operation, labels }) => [operation, labels['kest.receipts']])).toEqual([
         ['root', undefined],
@@ -189,7 +194,9 @@ export function testReceipts(name: string, send: SendForReceipt): void {
     it('K-RECEIPT one in trailers counts for nothing, and nobody sees it', async () => {
       const { kest, get, receipts } = world()
       await (await kest.begin(root)).run(async () => {
-        expect((await get('/only-trailers')).names.filter((one) => one !== 'trailer')).not.toContain('kest-receipt')
+        expect((await get('/only-trailers')).names.filter((one) => one !== 'trailer')).not.toContain(
+          'kest-receipt',
+        )
       })
       expect(receipts()).toEqual([])
     })
@@ -339,5 +346,7 @@ function notRefused(): never {
 /** What a call failed with; fetch has it as a cause. */
 function codeOf(error: unknown): { readonly code?: unknown; readonly message?: string } {
   const { code, cause } = error as { readonly code?: unknown; readonly cause?: { readonly code?: unknown } }
-  return typeof code === 'string' && code.startsWith('ERR_KEST') ? (error as Error & { code: string }) : ((cause ?? error) as { code?: unknown })
+  return typeof code === 'string' && code.startsWith('ERR_KEST')
+    ? (error as Error & { code: string })
+    : ((cause ?? error) as { code?: unknown })
 }

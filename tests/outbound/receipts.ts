@@ -45,7 +45,8 @@ export function receiptCaller(
   })
   const entries = (): KestEntry[] =>
     spans.flatMap(({ attributes }) => entryOf(String(attributes['kest.signature'] ?? '')) ?? [])
-  const receipts = () => spans.flatMap(({ name, attributes }) => (name === 'kest.receipt' ? [attributes] : []))
+  const receipts = () =>
+    spans.flatMap(({ name, attributes }) => (name === 'kest.receipt' ? [attributes] : []))
   return { kest, logger, entries, receipts }
 }
 
@@ -76,7 +77,12 @@ function recordedSpans() {
 export const CALLEE = hop2.getWorkloadId()
 export const OTHER = hop3.getWorkloadId()
 
-const callee = createKest({ identity: hop2, engine: new MockPolicyEngine(), trust, logger: new RecordingLogger() })
+const callee = createKest({
+  identity: hop2,
+  engine: new MockPolicyEngine(),
+  trust,
+  logger: new RecordingLogger(),
+})
 
 /** What one request has asked an honest callee for. */
 export interface Asked {
@@ -140,16 +146,14 @@ export const HOSTILE: Readonly<Record<string, (asked: Asked) => readonly string[
   'itself twice': ({ receipt }) => [receipt, receipt],
   'itself and another field': ({ receipt }) => [receipt, 'x.y.z'],
   'itself twice in one field': ({ receipt }) => [`${receipt}, ${receipt}`],
-  'more than 4 KiB': (asked) => [forged(asked, (entry) => Object.assign(entry, { metadata: 'x'.repeat(4096) }))],
+  'more than 4 KiB': (asked) => [
+    forged(asked, (entry) => Object.assign(entry, { metadata: 'x'.repeat(4096) })),
+  ],
   'a payload in another spelling': (asked) => [
     signed(headerOf(hop2), JSON.stringify(entryOf(asked.receipt), null, 1), hop2),
   ],
   'a payload with a member twice': ({ receipt }) => [
-    signed(
-      headerOf(hop2),
-      canonicalize(entryOf(receipt) as never).replace('{', '{"added_taints":[],'),
-      hop2,
-    ),
+    signed(headerOf(hop2), canonicalize(entryOf(receipt) as never).replace('{', '{"added_taints":[],'), hop2),
   ],
   'the algorithm none': (asked) => [forged(asked, () => {}, hop2, { alg: 'none', typ: 'JWS' })],
   'an HMAC with the public key': (asked) => [
@@ -186,7 +190,9 @@ export const HOSTILE: Readonly<Record<string, (asked: Asked) => readonly string[
   'one by somebody else who has a key': (asked) => [
     forged(asked, ({ labels }) => Object.assign(labels, { principal: OTHER }), hop3),
   ],
-  "the callee's name under somebody else's signature": (asked) => [forged(asked, () => {}, hop3, headerOf(hop2))],
+  "the callee's name under somebody else's signature": (asked) => [
+    forged(asked, () => {}, hop3, headerOf(hop2)),
+  ],
   'one by a stranger': (asked) => [
     forged(asked, ({ labels }) => Object.assign(labels, { principal: stranger.getWorkloadId() }), stranger),
   ],

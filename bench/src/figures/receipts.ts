@@ -35,7 +35,9 @@ export const receipts: TimeFigure = {
   },
 }
 
-async function startChain(asked: boolean): Promise<{ readonly work: Work; readonly apps: readonly FastifyInstance[] }> {
+async function startChain(
+  asked: boolean,
+): Promise<{ readonly work: Work; readonly apps: readonly FastifyInstance[] }> {
   const identities = HOPS.map((hop) => new LocalEd25519Provider({ workloadId: idOf(hop), quiet: true }))
   const trust = createKeySource(
     Object.fromEntries(identities.map((one) => [one.getWorkloadId(), [one.getPublicJwk()]])),

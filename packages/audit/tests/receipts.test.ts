@@ -18,7 +18,7 @@ const words = ({ findings }: TraceReport): string => findings.map(({ message }) 
 function chain() {
   const first = makeEntry(gateway.current(), [])
   const second = makeEntry(orders.current(), [first], { labels: { [LABEL.call]: 'A'.repeat(22) } })
-  const third = makeEntry(payments.current(), [second], { labels: { [LABEL.call]: 'B'.repeat(21) + 'A' } })
+  const third = makeEntry(payments.current(), [second], { labels: { [LABEL.call]: `${'B'.repeat(21)}A` } })
   const ends = [
     makeOutcome(gateway.current(), first, { labels: { [LABEL.receipts]: second.hash } }),
     makeOutcome(orders.current(), second, { labels: { [LABEL.receipts]: third.hash } }),
@@ -34,8 +34,18 @@ describe('receipts', () => {
     expect(report).toMatchObject({ verdict: 'verified', findings: [], tips: [third.hash] })
     expect(report.entries).toHaveLength(6)
     expect(report.receipts).toMatchObject([
-      { hash: second.hash, principal: orders.getWorkloadId(), holder: gateway.getWorkloadId(), exported: true },
-      { hash: third.hash, principal: payments.getWorkloadId(), holder: orders.getWorkloadId(), exported: true },
+      {
+        hash: second.hash,
+        principal: orders.getWorkloadId(),
+        holder: gateway.getWorkloadId(),
+        exported: true,
+      },
+      {
+        hash: third.hash,
+        principal: payments.getWorkloadId(),
+        holder: orders.getWorkloadId(),
+        exported: true,
+      },
     ])
     expect(report.receipts[0]?.namedBy).toEqual([ends[0].hash])
   })
@@ -66,7 +76,7 @@ describe('receipts', () => {
 
   it('K-RECEIPT a receipt that its principal has not signed contradicts nobody', async () => {
     const { first, second, third } = chain()
-    const forged: MadeEntry = { ...third, jws: third.jws.slice(0, -8) + 'AAAAAAAA' }
+    const forged: MadeEntry = { ...third, jws: `${third.jws.slice(0, -8)}AAAAAAAA` }
     const report = await reportOf(
       spanOf(first),
       spanOf(second),
@@ -96,9 +106,9 @@ describe('how operations ended', () => {
   it('K-OUTCOME is no operation, no tip and no branch, and evidence is of the lineage without it', async () => {
     const { first, second, third, ends } = chain()
     const report = await reportOf(...[first, second, third, ...ends].map((one) => spanOf(one)))
-    expect(report.entries.filter(({ outcomeOf }) => outcomeOf !== null).map(({ outcomeOf }) => outcomeOf)).toEqual(
-      expect.arrayContaining([first.hash, second.hash, third.hash]),
-    )
+    expect(
+      report.entries.filter(({ outcomeOf }) => outcomeOf !== null).map(({ outcomeOf }) => outcomeOf),
+    ).toEqual(expect.arrayContaining([first.hash, second.hash, third.hash]))
     expect(codes(report)).toEqual([])
     expect(report.passport?.length).toBe(3)
     const keys = Object.fromEntries(
@@ -115,7 +125,10 @@ describe('how operations ended', () => {
     const { first, second, ends } = chain()
     const alien = makeOutcome(orders.current(), first)
     const again = makeOutcome(gateway.current(), first, { labels: { [LABEL.outcome]: 'failed' } })
-    const report = await reportOf(...[first, second, ends[0], alien, again].map((one) => spanOf(one)), receiptOf(second))
+    const report = await reportOf(
+      ...[first, second, ends[0], alien, again].map((one) => spanOf(one)),
+      receiptOf(second),
+    )
     expect(codes(report).filter((code) => code === 'outcome-differs')).toHaveLength(2)
   })
 

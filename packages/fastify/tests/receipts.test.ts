@@ -78,13 +78,16 @@ describe('receipts', () => {
     }
     const head = await app.inject({ url: '/throws', method: 'HEAD', headers: await asking() })
     expect(payloadOf(head.headers['kest-receipt']).operation).toBe('HEAD /throws')
-    for (const url of ['/denied', '/nowhere']) expect([url, await receiptOf(app, url)]).toEqual([url, undefined])
+    for (const url of ['/denied', '/nowhere'])
+      expect([url, await receiptOf(app, url)]).toEqual([url, undefined])
   })
 
   it('K-RECEIPT nobody gets one who does not ask for it, or whose lineage is not verified', async () => {
     const { app } = await internal()
     app.get('/orders', async () => 'done')
-    expect((await app.inject({ url: '/orders', headers: await lineage() })).headers).not.toHaveProperty('kest-receipt')
+    expect((await app.inject({ url: '/orders', headers: await lineage() })).headers).not.toHaveProperty(
+      'kest-receipt',
+    )
     const only = await app.inject({ url: '/orders', headers: { baggage: `kest.receipt=${NONCE}` } })
     expect([only.statusCode, only.headers['kest-receipt']]).toEqual([403, undefined])
     const off = await internal({ mode: 'off' })
@@ -96,8 +99,11 @@ describe('receipts', () => {
     const { app } = await internal()
     app.get('/orders', async () => 'done')
     const { baggage } = await lineage()
-    for (const nonce of ['', 'short', `${NONCE}A`, 'AAAAAAAAAAAAAAAAAAAAAB', 'A'.repeat(21) + '%3D']) {
-      const answer = await app.inject({ url: '/orders', headers: { baggage: `${baggage},kest.receipt=${nonce}` } })
+    for (const nonce of ['', 'short', `${NONCE}A`, 'AAAAAAAAAAAAAAAAAAAAAB', `${'A'.repeat(21)}%3D`]) {
+      const answer = await app.inject({
+        url: '/orders',
+        headers: { baggage: `${baggage},kest.receipt=${nonce}` },
+      })
       expect([nonce, answer.statusCode]).toEqual([nonce, 400])
     }
   })
@@ -125,16 +131,18 @@ describe('receipts', () => {
       const seen = [url, answer.headers['kest-receipt'], answer.trailers['kest-receipt']]
       expect(seen).toEqual([url, undefined, undefined])
     }
-    expect(world.spans().map(({ attributes }) => payloadOf(attributes['kest.signature']).labels['kest.call'])).toEqual(
-      [undefined, undefined, undefined],
-    )
+    expect(
+      world.spans().map(({ attributes }) => payloadOf(attributes['kest.signature']).labels['kest.call']),
+    ).toEqual([undefined, undefined, undefined])
   })
 
   it('K-RECEIPT what a proxy copies from whom it called is not passed on', async () => {
     const { app } = await internal()
     app.get('/orders', (_, reply) => reply.headers(LEAK).send('done'))
     expect(payloadOf(await receiptOf(app)).labels['kest.call']).toBe(NONCE)
-    expect((await app.inject({ url: '/orders', headers: await lineage() })).headers).not.toHaveProperty('kest-receipt')
+    expect((await app.inject({ url: '/orders', headers: await lineage() })).headers).not.toHaveProperty(
+      'kest-receipt',
+    )
   })
 
   it('K-RECEIPT an entry above 4 KiB is not sent, and is made all the same', async () => {
@@ -158,9 +166,16 @@ describe('receipts', () => {
       [{ 'partner.test': {} }, 200],
     ] as const) {
       const app = createApp()
-      await app.register(kestFastify, { kest: createKest({ ...parts, identity, trust }), policy: 'p', trustDomains })
+      await app.register(kestFastify, {
+        kest: createKest({ ...parts, identity, trust }),
+        policy: 'p',
+        trustDomains,
+      })
       app.get('/orders', async () => 'done')
-      const answer = await app.inject({ url: '/orders', headers: { baggage: `${headers.baggage},kest.receipt=${NONCE}` } })
+      const answer = await app.inject({
+        url: '/orders',
+        headers: { baggage: `${headers.baggage},kest.receipt=${NONCE}` },
+      })
       expect([answer.statusCode, typeof answer.headers['kest-receipt']]).toEqual([
         status,
         status === 200 ? 'string' : 'undefined',

@@ -1,6 +1,16 @@
-import { Agent as Agent7, fetch as packageFetch, interceptors as interceptors7, request as request7 } from 'undici'
+import {
+  Agent as Agent7,
+  interceptors as interceptors7,
+  fetch as packageFetch,
+  request as request7,
+} from 'undici'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type SeenAnswer, type SendForReceipt, testHostileReceipts, testReceipts } from '../../../tests/outbound/receipt-suite.js'
+import {
+  type SeenAnswer,
+  type SendForReceipt,
+  testHostileReceipts,
+  testReceipts,
+} from '../../../tests/outbound/receipt-suite.js'
 import { CALLEE, receiptCaller, receiptFor } from '../../../tests/outbound/receipts.js'
 import { startServer } from '../../../tests/outbound/server.js'
 import { createKestFetch, kestInterceptor, patchGlobalFetch, withKest } from '../src/index.js'
@@ -119,7 +129,9 @@ describe('what stands around Kest', () => {
     const { kest, rule, receipts } = calling(hop2.origin)
     const agent = withKest(new Agent7(), rule)
     agents.push(agent)
-    const dispatcher = agent.compose(interceptors7.retry({ minTimeout: 1, maxRetries: 1, statusCodes: [503] }))
+    const dispatcher = agent.compose(
+      interceptors7.retry({ minTimeout: 1, maxRetries: 1, statusCodes: [503] }),
+    )
     await (await kest.begin(root)).run(async () => {
       const { statusCode, body } = await request7(hop2.origin, { dispatcher })
       expect([statusCode, await body.text()]).toEqual([200, 'done'])
@@ -136,7 +148,11 @@ describe('what stands around Kest', () => {
       agents.push(dispatcher)
       hop2.received.length = 0
       await (await kest.begin(root)).run(async () => {
-        const upgraded = dispatcher.upgrade({ origin: hop2.origin, path: '/', protocol: 'websocket' } as never)
+        const upgraded = dispatcher.upgrade({
+          origin: hop2.origin,
+          path: '/',
+          protocol: 'websocket',
+        } as never)
         await expect(upgraded).rejects.toMatchObject(mode === 'require' ? { code: 'ERR_KEST_RECEIPT' } : {})
       })
       expect(receipts()).toEqual([])

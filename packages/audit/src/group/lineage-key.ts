@@ -15,7 +15,8 @@ export function lineageKey({ claims, traceId }: ExportedSpan): string {
   if (labels !== undefined) return named(labels[LABEL.traceId]) ?? UNTRACED
   const denied = typeof claims.denial === 'string' ? named(payloadOf(claims.denial)?.['trace_id']) : undefined
   if (denied !== undefined) return denied
-  const held = typeof claims.receipt === 'string' ? named(labelsOf(claims.receipt)?.[LABEL.traceId]) : undefined
+  const held =
+    typeof claims.receipt === 'string' ? named(labelsOf(claims.receipt)?.[LABEL.traceId]) : undefined
   if (held !== undefined) return held
   return named(claims.traceId) ?? traceId ?? UNTRACED
 }

@@ -1,10 +1,9 @@
-import { EntriesVerifier, KestError } from '@kest/core'
+import { EntriesVerifier } from '@kest/core'
 import { type AuditFinding, finding } from '../finding.js'
 import type { LineageDraft } from './lineage-draft.js'
-import { withoutPlace } from './lineage-draft.js'
 import type { JudgedNode } from './node.js'
 import type { JudgeRules } from './options.js'
-import type { DraftedReceipt, Receipt } from './receipt.js'
+import { brokenReceipt, type DraftedReceipt, type Receipt } from './receipt.js'
 
 /** Receipts of a trace that are verified at once. */
 const AT_ONCE = 256
@@ -57,7 +56,9 @@ export async function judgeReceipts(
     if (known.has(hash) || exported.has(hash)) continue
     const [first] = by
     const message = `${first?.node.principal} has signed that it holds the receipt ${hash}, and neither that nor the entry was exported`
-    findings.push(finding('receipt-without-span', message, { entryHash: hash, place: first?.node.place ?? null }))
+    findings.push(
+      finding('receipt-without-span', message, { entryHash: hash, place: first?.node.place ?? null }),
+    )
   }
   return { receipts, findings }
 }
@@ -70,7 +71,10 @@ function withoutSpan({ hash, principal, operation, holder, namedBy, place }: Rec
 }
 
 /** Whose entries a receipt builds on: it was given to who had sent those. */
-function principalOf(parents: readonly string[], exported: ReadonlyMap<string, JudgedNode>): string | undefined {
+function principalOf(
+  parents: readonly string[],
+  exported: ReadonlyMap<string, JudgedNode>,
+): string | undefined {
   const principals = new Set(parents.map((hash) => exported.get(hash)?.node.principal))
   const [only] = principals
   return principals.size === 1 ? only : undefined
@@ -93,8 +97,4 @@ async function holding(
     }
   }
   return held
-}
-
-export function brokenReceipt({ code, message }: KestError, place: string): AuditFinding {
-  return finding('receipt-broken', withoutPlace(message), { cause: code, place })
 }

@@ -1,4 +1,5 @@
-import type { ParsedEntry } from '@kest/core'
+import type { KestError, ParsedEntry } from '@kest/core'
+import { type AuditFinding, finding } from '../finding.js'
 
 /** A receipt that a span shows, before it is verified. */
 export interface DraftedReceipt {
@@ -28,4 +29,9 @@ export interface Receipt {
   /** Whether its own process has exported the entry. */
   readonly exported: boolean
   readonly place: string
+}
+
+/** What a span has for a receipt, and is none, or is by somebody else: it is nobody's, and contradicts nobody. */
+export function brokenReceipt({ code, message }: KestError, place: string): AuditFinding {
+  return finding('receipt-broken', message, { cause: code, place })
 }

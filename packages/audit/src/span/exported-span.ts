@@ -46,7 +46,12 @@ const NAMES: ReadonlyMap<string, keyof Claims> = new Map(
 
 /** Whether it is for the auditor: an entry, a signed denial, a receipt, or a word of the instrumentation scope that writes them. */
 export function isOfKest(scope: unknown, claims: Claims): boolean {
-  return scope === SCOPE || claims.signature !== undefined || claims.denial !== undefined || claims.receipt !== undefined
+  return (
+    scope === SCOPE ||
+    claims.signature !== undefined ||
+    claims.denial !== undefined ||
+    claims.receipt !== undefined
+  )
 }
 
 /** Collects the attributes of one span. */

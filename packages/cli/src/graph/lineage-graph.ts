@@ -91,7 +91,8 @@ export function graphOf(traces: readonly TraceReport[], verdict: string, anchore
     const holders = receipt.namedBy.flatMap((hash) => byHash.get(hash) ?? [])
     const from = held
     // Where no entry names it, it is with whoever it builds on.
-    const links = holders.length > 0 ? holders.map((to) => [from, to] as const) : givenTo(receipt, from, byHash)
+    const links =
+      holders.length > 0 ? holders.map((to) => [from, to] as const) : givenTo(receipt, from, byHash)
     for (const link of links) if (edges.length < MAX_EDGES) receipts.add(edges.push(link) - 1)
   }
   const listed = ordered.flatMap(({ denials }) => denials)
@@ -128,7 +129,9 @@ function givenTo(
   held: number,
   byHash: ReadonlyMap<string, number>,
 ): (readonly [number, number])[] {
-  return exported ? [] : parents.flatMap((hash) => byHash.get(hash) ?? []).map((parent) => [parent, held] as const)
+  return exported
+    ? []
+    : parents.flatMap((hash) => byHash.get(hash) ?? []).map((parent) => [parent, held] as const)
 }
 
 interface Link {

@@ -21,7 +21,9 @@ export function mermaidOf({ title, verdict, nodes, edges, receipts }: LineageGra
     'flowchart TD',
     `  subgraph lineage["${escaped(`${title}: ${verdict}`)}"]`,
     ...nodes.map((node) => `  n${node.index}["${labelOf(node)}"]:::${node.status}`),
-    ...edges.map(([parent, child], i) => `  n${parent} ${receipts.has(i) ? '-. receipt .->' : '-->'} n${child}`),
+    ...edges.map(
+      ([parent, child], i) => `  n${parent} ${receipts.has(i) ? '-. receipt .->' : '-->'} n${child}`,
+    ),
     '  end',
     ...used.map((status) => `  classDef ${status} ${STYLES[status]}`),
     '',

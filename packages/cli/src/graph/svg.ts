@@ -39,7 +39,9 @@ export function svgElement(graph: LineageGraph, layout: Layout): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" class="lineage" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="group" aria-label="${escapeXml(bounded(`${graph.title}: ${graph.verdict}`, MAX_SPOKEN))}">`,
     `<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse" orient="auto"><path class="arrow" d="M0 0 8 4 0 8z"/></marker>${CLIPS}</defs>`,
-    ...graph.edges.map((edge, i) => edgeElement(graph, edge, layout.edges[i] as readonly Point[], graph.receipts.has(i))),
+    ...graph.edges.map((edge, i) =>
+      edgeElement(graph, edge, layout.edges[i] as readonly Point[], graph.receipts.has(i)),
+    ),
     ...graph.nodes.map((node, i) => cardElement(node, layout.nodes[i] as Point)),
     '</svg>',
   ].join('')

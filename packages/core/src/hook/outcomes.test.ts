@@ -24,7 +24,14 @@ function setUp(options: Partial<KestOptions> = {}) {
   const engine = new MockPolicyEngine()
   const logger = new RecordingLogger()
   const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
-  const kest = createKest({ identity, engine, logger, telemetry: { tracerProvider }, outcomes: true, ...options })
+  const kest = createKest({
+    identity,
+    engine,
+    logger,
+    telemetry: { tracerProvider },
+    outcomes: true,
+    ...options,
+  })
   const signed = () =>
     exporter
       .getFinishedSpans()
@@ -67,7 +74,12 @@ describe('how an operation ends', () => {
       removed_taints: [],
       taints: ['pii'],
       trust_score: begun!.entry.trust_score,
-      policy_context: { app_policies: [], function_policies: [], platform_policies: [], enterprise_policies: [] },
+      policy_context: {
+        app_policies: [],
+        function_policies: [],
+        platform_policies: [],
+        enterprise_policies: [],
+      },
     })
     expect(Object.keys(labels).sort()).toEqual(['kest.outcome', 'kest.seq', 'principal', 'trace_id'])
     expect(labels['trace_id']).toBe(begun!.entry.labels['trace_id'])
@@ -191,7 +203,10 @@ describe('who reads that an operation has ended', () => {
     const verified = await verifyPassport(new Passport([begun.jws, end.jws]), { trust })
     expect(verified.findings).toEqual([])
     expect(verified.entries.map(({ taints }) => taints)).toEqual([['pii'], ['pii']])
-    expect(Lineage.of(verified.entries, verified.tips).summary()).toMatchObject({ depth: 1, operations: ['root'] })
+    expect(Lineage.of(verified.entries, verified.tips).summary()).toMatchObject({
+      depth: 1,
+      operations: ['root'],
+    })
   })
 
   it('K-OUTCOME shows what calls itself an outcome, and is none, as the operation that it is', async () => {
