@@ -53,8 +53,8 @@ export function takingReceipt(receipt: AwaitedReceipt, fail: (error: unknown) =>
       strip(controller as Controller | null, 'rawTrailers')
       return answer.pass(() => end(controller, takeReceipts(trailers).headers))
     },
-    onError: (tell) => (error) => answer.pass(() => tell(error)),
-    onResponseError: (tell) => (controller, error) => answer.pass(() => tell(controller, error)),
+    onError: (tell) => (error) => answer.end(() => tell(error)),
+    onResponseError: (tell) => (controller, error) => answer.end(() => tell(controller, error)),
   }
 }
 
@@ -100,7 +100,16 @@ class HeldAnswer {
     return false
   }
 
+  /** The request has failed, or was aborted: nobody waits for what is held. */
+  end(tell: Tell): unknown {
+    if (this.#failed) return undefined
+    this.#failed = true
+    this.#held = null
+    return tell()
+  }
+
   #release(tell: Tell, resume: () => void): void {
+    if (this.#failed) return
     const held = this.#held ?? []
     this.#held = null
     try {
@@ -113,6 +122,7 @@ class HeldAnswer {
   }
 
   #refuse(error: unknown): void {
+    if (this.#failed) return
     this.#failed = true
     this.#held = null
     this.#fail(error)

@@ -119,6 +119,7 @@ export function createRuntime(options: KestOptions): Runtime {
       trust,
       raisers,
       limits,
+      identityTimeoutMs,
       clock,
       logger,
       metrics,

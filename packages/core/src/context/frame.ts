@@ -39,6 +39,11 @@ export class Frame {
     return this.#receipts
   }
 
+  /** Where what comes now belongs: what has settled has no further entries. */
+  get open(): Frame {
+    return this.#settled && this.#parent !== null ? this.#parent.open : this
+  }
+
   /** Receipts for one entry to name. */
   takeReceipts(max: number): readonly string[] {
     return this.#receipts?.take(max) ?? NOTHING

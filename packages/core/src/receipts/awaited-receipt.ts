@@ -1,6 +1,7 @@
 import type { Frame } from '../context/frame.js'
 import type { ParsedEntry } from '../entry/parse.js'
 import { KestError } from '../errors.js'
+import { inTime } from '../in-time.js'
 import type { MaybePromise } from '../maybe-promise.js'
 import { effectiveOf } from '../trust/effective.js'
 import { assertSigned, type Dispatched, readReceipt } from './check-receipt.js'
@@ -50,11 +51,8 @@ export class DispatchReceipt implements AwaitedReceipt {
     try {
       const now = desk.clock.now()
       const receipt = readReceipt(values, this.#dispatched, { limits: desk.limits, now })
-      const signed = assertSigned(receipt, desk.verifying)
-      return signed.then(
-        () => this.#take(receipt),
-        (error: unknown) => this.#refuse(error),
-      )
+      const signed = inTime(assertSigned(receipt, desk.verifying), { ms: desk.timeoutMs, late: keysLate })
+      return signed.then(() => this.#take(receipt)).catch((error: unknown) => this.#refuse(error))
     } catch (error) {
       return this.#refuse(error)
     }
@@ -85,7 +83,7 @@ export class DispatchReceipt implements AwaitedReceipt {
   #take(receipt: ParsedEntry): void {
     const desk = this.#desk
     const { tips } = this.#dispatched
-    const { receipts } = this.#frame
+    const { receipts } = this.#frame.open
     if (desk.options.follow) {
       const { trustScore, taints } = effectiveOf(receipt.entry, tips, desk.rules())
       receipts.follow([{ trustScore, taints }])
@@ -106,4 +104,8 @@ export class DispatchReceipt implements AwaitedReceipt {
     this.#desk.wrong(origin, error)
     throw error
   }
+}
+
+function keysLate(ms: number): KestError {
+  return new KestError('ERR_KEST_KEYS_UNAVAILABLE', `nobody said within ${ms} ms whose key it is`)
 }

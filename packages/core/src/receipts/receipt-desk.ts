@@ -25,6 +25,8 @@ export interface ReceiptDeps {
   readonly trust: readonly KeySource[]
   readonly raisers: ReadonlySet<string> | null
   readonly limits: Limits
+  /** For saying whose key it is. */
+  readonly identityTimeoutMs: number
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: KestMetrics
@@ -37,6 +39,7 @@ export interface ReceiptDeps {
 export class ReceiptDesk {
   readonly options: ResolvedReceipts
   readonly limits: Limits
+  readonly timeoutMs: number
   readonly clock: Clock
   readonly metrics: KestMetrics
   readonly spans: AuditSpans
@@ -53,6 +56,7 @@ export class ReceiptDesk {
       throw new KestConfigError('receipts: they are verified, and no trust material is configured')
     this.options = options
     this.limits = deps.limits
+    this.timeoutMs = deps.identityTimeoutMs
     this.clock = deps.clock
     this.metrics = deps.metrics
     this.spans = deps.spans
