@@ -45,7 +45,9 @@ export async function writeExport(folder: string, count: number, each: number): 
     }
     for (const { service, span } of trace.spans) {
       spans++
-      if (span.attributes[ATTRIBUTE.decision] === 'deny') denied.add(`${span.traceId} ${span.spanId}`)
+      // One that has an entry may say it falsely.
+      const { [ATTRIBUTE.decision]: decision, [ATTRIBUTE.signature]: signature } = span.attributes
+      if (decision === 'deny' && signature === undefined) denied.add(`${span.traceId} ${span.spanId}`)
       let file = files.get(service)
       if (file === undefined) {
         file = new ServiceFile(join(folder, `${service}.jsonl`), service)
