@@ -12,7 +12,10 @@ const orders = new MockIdentityProvider('orders').current()
 /** gateway has called orders, holds what that recorded, and says so when it ends. */
 async function spans(exported: boolean) {
   const first = makeEntry(gateway, [], { operation: 'gateway.list' })
-  const second = makeEntry(orders, [first], { operation: 'orders.list', labels: { [LABEL.call]: 'A'.repeat(22) } })
+  const second = makeEntry(orders, [first], {
+    operation: 'orders.list',
+    labels: { [LABEL.call]: 'A'.repeat(22) },
+  })
   const end = makeOutcome(gateway, first, { labels: { [LABEL.receipts]: second.hash } })
   const made: MadeEntry[] = exported ? [first, second, end] : [first, end]
   const path = await folder({

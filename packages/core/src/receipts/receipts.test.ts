@@ -32,7 +32,12 @@ function kestOf(receipts: ReceiptOptions, more: Partial<KestOptions> = {}): Kest
 }
 
 const from = { [url.origin]: hop2.getWorkloadId() }
-const callee = createKest({ identity: hop2, engine: new MockPolicyEngine(), trust, logger: new RecordingLogger() })
+const callee = createKest({
+  identity: hop2,
+  engine: new MockPolicyEngine(),
+  trust,
+  logger: new RecordingLogger(),
+})
 
 /** Sends one request from where it is called, and has hop2 record it with these taints. */
 async function dispatched(kest: Kest, addedTaints: readonly string[] = []) {
@@ -88,7 +93,12 @@ describe('taking', () => {
   })
 
   it('K-RECEIPT keys that nobody answers for in time fail the call, and hold it no longer', async () => {
-    const never = { name: 'never', kind: 'keys' as const, generation: 0, find: () => new Promise<never>(() => {}) }
+    const never = {
+      name: 'never',
+      kind: 'keys' as const,
+      generation: 0,
+      find: () => new Promise<never>(() => {}),
+    }
     const kest = kestOf({ mode: 'accept', from }, { trust: never, identityTimeoutMs: 20 })
     await (await kest.begin(root)).run(async () => {
       const { receipt, value } = await dispatched(kest)
@@ -146,7 +156,10 @@ describe('what a callee cannot make too much', () => {
     const many = Array.from({ length: 40 }, (_, n) => `t${String(n).padStart(2, '0')}`)
     const { addedTaints } = followReceipts([{ trustScore: 80, taints: many }], [], [])
     expect(addedTaints).toEqual([...many.slice(0, 32), 'kest.receipt-taints'])
-    expect(followReceipts([{ trustScore: 80, taints: ['a'] }], ['a'], [])).toEqual({ trustScore: 80, addedTaints: [] })
+    expect(followReceipts([{ trustScore: 80, taints: ['a'] }], ['a'], [])).toEqual({
+      trustScore: 80,
+      addedTaints: [],
+    })
   })
 
   it('K-RECEIPT however often it is called, what follows has at most 129 taints, and a few KiB of them', () => {
@@ -182,7 +195,12 @@ describe('headers', () => {
     expect(record).toHaveProperty('Kest-Receipt')
     const bytes = ['vary', 'x', 'KEST-RECEIPT', 'a'].map((text) => Buffer.from(text))
     expect(takeReceipts(bytes)).toEqual({ headers: bytes.slice(0, 2), values: ['a'] })
-    expect(takeReceipts([['kest-receipt', 'a'], ['vary', 'kest-receipt']])).toEqual({
+    expect(
+      takeReceipts([
+        ['kest-receipt', 'a'],
+        ['vary', 'kest-receipt'],
+      ]),
+    ).toEqual({
       headers: [['vary', 'kest-receipt']],
       values: ['a'],
     })
