@@ -159,6 +159,15 @@ describe('K-DENIAL the previous release', () => {
   })
 })
 
+it('K-AUDIT the previous audit takes a span that it does not know for an authorization without a signature', async () => {
+  const [first, traceId] = [makeEntry(gateway.current(), []), 'c'.repeat(32)]
+  const attributes = { 'kest.receipt': first.jws, 'kest.trace_id': first.entry.labels['trace_id'] }
+  const unknown = { name: 'kest.receipt', traceId, spanId: 'd'.repeat(16), attributes }
+  const lines = [otlpLine('gateway', [spanOf(first), unknown])]
+  const { reports } = await audited(previous.audit, previous.core, lines)
+  expect(reports).toMatchObject([{ verdict: 'incomplete', findings: [{ code: 'unsigned' }] }])
+})
+
 describe('vectors', () => {
   const vectors = join(root, 'packages', 'core', 'tests', 'vectors', 'passports')
   const all = readdirSync(vectors).filter((name) => name.endsWith('.json'))
