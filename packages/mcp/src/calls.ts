@@ -10,6 +10,12 @@ export class Call {
   #operation: Operation | null = null
   /** That of a request that was judged here; its opener ends it. */
   #received: KestState | null = null
+  readonly isOpen: boolean
+
+  /** @param isOpen whether it is of those that are no operation */
+  constructor(isOpen: boolean) {
+    this.isOpen = isOpen
+  }
 
   get signal(): AbortSignal {
     return this.#controller.signal
@@ -51,10 +57,10 @@ export class Calls {
   }
 
   /** @throws {KestError} `ERR_KEST_LIMIT` */
-  begin(id: MessageId): Call {
+  begin(id: MessageId, { isOpen = false } = {}): Call {
     if (this.#size >= MAX_CALLS)
       throw new KestError('ERR_KEST_LIMIT', `${MAX_CALLS} requests of one connection are under way (K-LIMIT)`)
-    const call = new Call()
+    const call = new Call(isOpen)
     const same = this.#byId.get(id)
     if (same === undefined) this.#byId.set(id, [call])
     else same.push(call)
@@ -62,11 +68,14 @@ export class Calls {
     return call
   }
 
-  /** The SDK answers within the operation that it was given the request in. */
+  /** The SDK answers within the operation that it was given the request in, and what is open in that of nobody here. */
   answered(id: MessageId): void {
     const same = this.#byId.get(id) ?? []
     const state = currentState()
-    const call = same.find((one) => one.isRunIn(state)) ?? (same.length === 1 ? same[0] : undefined)
+    const call =
+      same.find((one) => one.isRunIn(state)) ??
+      same.find(({ isOpen }) => isOpen) ??
+      (same.length === 1 ? same[0] : undefined)
     if (call !== undefined) this.end(id, call)
   }
 

@@ -13,7 +13,7 @@ import {
 import { type Call, Calls } from './calls.js'
 import { httpRequestOf, judgedState, withoutLineage } from './http-request.js'
 import { type Deliver, intercept } from './intercept.js'
-import { cancelledId, isRequest, type Message, type MessageExtra, type Transport } from './message.js'
+import { cancelledId, isId, isRequest, type Message, type MessageExtra, type Transport } from './message.js'
 import { type Carrier, carrierOf, NotARequest } from './meta.js'
 import { toOpen } from './methods.js'
 import { Operations, type PolicyOf, type ValuesOf } from './operations.js'
@@ -67,9 +67,9 @@ export class Inbound {
     return intercept(transport, {
       received: (message, extra, deliver) => {
         calls.cancelled(cancelledId(message))
-        if (isRequest(message) && !this.#isOpen(message.method))
-          void this.#serve(message, extra, deliver, transport, calls)
-        else passOn(message, extra, deliver, transport)
+        if (!isRequest(message)) passOn(message, extra, deliver, transport)
+        else if (this.#isOpen(message.method)) passOnOpen(message, extra, deliver, transport, calls)
+        else void this.#serve(message, extra, deliver, transport, calls)
       },
       answered: (id) => calls.answered(id),
       closed: () => calls.closed(),
@@ -145,4 +145,24 @@ export class Inbound {
     call.receives(state)
     return state
   }
+}
+
+/** It has no operation, and is counted: its answer is not that of a call which has the same id. */
+function passOnOpen(
+  message: Message,
+  extra: MessageExtra | undefined,
+  deliver: Deliver,
+  transport: Transport,
+  calls: Calls,
+): void {
+  const { id } = message
+  let call: Call | undefined
+  try {
+    if (isId(id)) call = calls.begin(id, { isOpen: true })
+  } catch (error) {
+    void refuse(transport, id, error)
+    return
+  }
+  const isHandedOn = passOn(message, extra, deliver, transport)
+  if (!isHandedOn && isId(id) && call !== undefined) calls.end(id, call)
 }

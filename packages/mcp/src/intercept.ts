@@ -1,4 +1,5 @@
 import { answeredId, type Message, type MessageExtra, type Transport } from './message.js'
+import { isRefusal } from './refuse.js'
 
 /** Hands a message to the SDK. */
 export type Deliver = (message: Message, extra?: MessageExtra) => void
@@ -7,7 +8,7 @@ export type Deliver = (message: Message, extra?: MessageExtra) => void
 export interface Interceptor {
   /** A message has come. The SDK has none that it is not handed. */
   received(message: Message, extra: MessageExtra | undefined, deliver: Deliver): void
-  /** An answer was handed to the transport. */
+  /** What was handed on is answered. */
   answered(id: string | number): void
   closed(): void
 }
@@ -45,7 +46,7 @@ export function intercept(transport: Transport, interceptor: Interceptor): () =>
     await start.call(transport)
   }
   transport.send = async (message, ...options) => {
-    const id = answeredId(message)
+    const id = isRefusal(message) ? null : answeredId(message)
     try {
       await send.call(transport, message, ...options)
     } finally {

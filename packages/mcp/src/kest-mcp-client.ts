@@ -54,11 +54,12 @@ export function kestMcpClient<C extends McpClientLike>(client: C, options: McpCl
     await connect.call(protocol, transport, ...rest)
     stand()
   }
-  // Who negotiates a version starts the transport first, and takes it over then.
-  protocol.request = outgoing.wrap((...args) => {
+  protocol.request = (...args) => {
+    // Who negotiates a version starts the transport first, and takes it over then.
     stand()
     return request.apply(protocol, args)
-  }, protocol)
+  }
+  outgoing.takes(protocol)
   return client
 }
 
@@ -66,7 +67,7 @@ function attachOf(fromServer: McpClientOptions['fromServer'], kest: Kest | undef
   if (fromServer === undefined) {
     return (transport: Transport) =>
       intercept(transport, {
-        received: (message, extra, deliver) => passOn(message, extra, deliver, transport),
+        received: (message, extra, deliver) => void passOn(message, extra, deliver, transport),
         answered: () => {},
         closed: () => {},
       })

@@ -16,11 +16,20 @@ export interface Transport {
   readonly sessionId?: string | undefined
 }
 
+/** Sends a request, and answers its result. */
+export type Request = (request: Message, ...rest: unknown[]) => Promise<unknown>
+
 /** What is used of `Server` and `Client`. */
 export interface Protocol {
   readonly transport?: Transport | undefined
   connect(transport: Transport, ...rest: unknown[]): Promise<void>
-  request(request: Message, ...rest: unknown[]): Promise<unknown>
+  request: Request
+  /** Of line 2: makes what a handler is given. */
+  buildContext?(context: HandlerContext, ...rest: unknown[]): unknown
+}
+
+interface HandlerContext {
+  readonly mcpReq: { readonly send: Request }
 }
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -32,11 +41,15 @@ export function isRequest(message: Message): message is Message & { method: stri
   return isRecord(message) && typeof message['method'] === 'string' && Object.hasOwn(message, 'id')
 }
 
+export function isId(id: unknown): id is MessageId {
+  return typeof id === 'string' || typeof id === 'number'
+}
+
 /** Whether it is an answer, and to which request. */
 export function answeredId(message: Message): MessageId | null {
   if (!isRecord(message) || Object.hasOwn(message, 'method')) return null
   const { id } = message
-  return typeof id === 'string' || typeof id === 'number' ? id : null
+  return isId(id) ? id : null
 }
 
 /** Which request somebody no longer waits for. */

@@ -6,7 +6,7 @@ import {
   type Outbound,
   type PropagateTo,
 } from '@kest/core'
-import { isRecord, type Message, type Protocol, type Transport } from './message.js'
+import { isRecord, type Message, type Protocol, type Request, type Transport } from './message.js'
 import { carrierOf } from './meta.js'
 import { isOpen } from './methods.js'
 import { type McpResultOptions, Results } from './results.js'
@@ -77,14 +77,23 @@ export class Outgoing {
       )
   }
 
+  /** Stands before all that asks something of the other end: `request`, and `send` of the context that line 2 gives a handler. */
+  takes(protocol: Protocol): void {
+    protocol.request = this.#wrap(protocol.request, protocol)
+    const { buildContext } = protocol
+    if (buildContext === undefined) return
+    protocol.buildContext = (context, ...rest) => {
+      const { mcpReq } = context
+      const own = { ...context, mcpReq: { ...mcpReq, send: this.#wrap(mcpReq.send, protocol) } }
+      return buildContext.call(protocol, own, ...rest)
+    }
+  }
+
   /**
-   * A method that sends a request and answers its result.
+   * A function that sends a request and answers its result.
    * @param protocol whose it is: where it leads is said by what it is connected to when it is called
    */
-  wrap(
-    request: (message: Message, ...rest: unknown[]) => Promise<unknown>,
-    protocol: Pick<Protocol, 'transport'>,
-  ): typeof request {
+  #wrap(request: Request, protocol: Pick<Protocol, 'transport'>): Request {
     const send = async (self: unknown, message: Message, rest: readonly unknown[]): Promise<unknown> => {
       const take = this.#results?.of(message)
       const to = this.#byOrigin ? urlOf(protocol.transport) : null

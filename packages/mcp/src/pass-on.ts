@@ -6,24 +6,28 @@ import { carrierOf } from './meta.js'
 import { isCall } from './methods.js'
 import { refuse } from './refuse.js'
 
-/** Hands on what needs no policy. It brings no lineage to anybody, either, and is handled in nobody's state. */
+/**
+ * Hands on what needs no policy. It brings no lineage to anybody, either, and is handled in nobody's state.
+ * @returns whether it was; what was not is refused
+ */
 export function passOn(
   message: Message,
   extra: MessageExtra | undefined,
   deliver: Deliver,
   transport: Transport,
-): void {
+): boolean {
   let clean: Message
   try {
     clean = cleaned(message)
   } catch (error) {
     if (isRequest(message)) void refuse(transport, message['id'], error)
     else transport.onerror?.(toError(error))
-    return
+    return false
   }
   const handOn = () => deliver(clean, withoutLineage(extra))
   if (judgedState(extra) === null) runWithoutState(handOn)
   else handOn()
+  return true
 }
 
 /** @throws {KestError} for what must not be handed on */

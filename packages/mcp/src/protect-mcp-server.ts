@@ -64,7 +64,7 @@ export function protectMcpServer<S extends McpServerLike>(server: S, options: Mc
     inbound.attach(transport)
     await connect.call(protocol, transport, ...rest)
   }
-  protocol.request = outgoing.wrap(protocol.request, protocol)
+  outgoing.takes(protocol)
   return server
 }
 

@@ -1,4 +1,4 @@
-import { isRecord, type Message, type MessageExtra, type MessageId } from './message.js'
+import { isId, isRecord, type Message, type MessageExtra, type MessageId } from './message.js'
 import { NotARequest } from './meta.js'
 import { nameOf, operationOf } from './methods.js'
 
@@ -35,7 +35,7 @@ export function readRequest(
   sessionId: string | undefined,
 ): Asked {
   const { id, method, params = {} } = message
-  if (typeof id !== 'string' && typeof id !== 'number') throw new NotARequest('id')
+  if (!isId(id)) throw new NotARequest('id')
   if (!isName(method, MAX_METHOD)) throw new NotARequest('method')
   if (!isRecord(params)) throw new NotARequest('params')
   const name = nameOf(method, params)

@@ -152,19 +152,22 @@ describe.each(LINES)('kestMcpClient, $name', (line) => {
     const score = () => currentState()?.frame.lineage.tips[0]?.entry.trust_score
     const options = { kest: tools, policy: 'mcp', toClient: { carry: true, results: { policy: 'answers' } } }
     const server = serverOf(line, options, (one) => {
-      one.tool('asks', async (_, { sample, elicit }) => {
+      one.tool('asks', async (_, { sample, elicit, ask }) => {
         await elicit('sure?')
         trust.push(score())
         await sample('what next?')
         trust.push(score())
+        await ask('really?')
       })
     })
     await connect(line, client, server)
     await within(agent, 'agent.run', () => client.call('asks'), 'alice')
     const before = ['agent.run', 'mcp:tools/call:asks']
+    const results = ['mcp:elicitation/create#result', 'mcp:sampling/createMessage#result']
     expect(asked).toEqual([
       ['alice', [...before, 'mcp:elicitation/create']],
       ['alice', [...before, 'mcp:elicitation/create#result', 'mcp:sampling/createMessage']],
+      ['alice', [...before, ...results, 'mcp:elicitation/create']],
     ])
     expect(trust).toEqual([40, 0])
   })

@@ -205,6 +205,29 @@ describe.each(LINES)('what arrives, $name', (line) => {
     ])
   })
 
+  it('K-STATE what is refused, or open, and has the id of a call, leaves that call as it was', async () => {
+    const kest = service('tools')
+    const gone: (() => void)[] = []
+    const server = serverOf(line, { kest, ...edge }, (one) =>
+      one.tool('tool', async () => {
+        await new Promise<void>((resolve) => gone.push(resolve))
+        return kest.verified({ operation: 'inner', policy: 'any' }, () => 'went on')()
+      }),
+    )
+    const { send, received } = await raw(line, server)
+    await send(call(7))
+    await expect.poll(() => gone.length).toBe(1)
+    await send(call(7, {}))
+    await send({ jsonrpc: '2.0', id: 7, method: 'tools/call', params: { name: 'tool', arguments: [] } })
+    await send({ jsonrpc: '2.0', id: 7, method: 'ping' })
+    await send({ jsonrpc: '2.0', id: 7, method: 'ping', params: { _meta: { baggage: 7 } } })
+    const answers = () => received.filter(({ id }) => id === 7)
+    await expect.poll(() => answers().length).toBe(4)
+    gone[0]?.()
+    await expect.poll(() => answers().length).toBe(5)
+    expect(JSON.stringify(answers().at(-1))).toContain('went on')
+  })
+
   it('runs nothing of a connection that was closed while it was decided', async () => {
     const { engine, open, asked } = gate()
     const { server, ran } = counting({ kest: service('tools', { engine }) })

@@ -20,6 +20,8 @@ export interface ToolContext {
   progress(progress: number): Promise<void>
   sample(text: string): Promise<unknown>
   elicit(message: string): Promise<unknown>
+  /** As any request, by what a handler is given. */
+  ask(message: string): Promise<unknown>
   closeStream(): void
 }
 
@@ -124,6 +126,11 @@ const line1: Line = {
                   { method: 'elicitation/create', params: ELICITATION(message) },
                   types1.ElicitResultSchema,
                 ),
+              ask: (message) =>
+                extra.sendRequest(
+                  { method: 'elicitation/create', params: ELICITATION(message) },
+                  types1.ElicitResultSchema,
+                ),
               closeStream: () => extra.closeSSEStream?.(),
             }),
           ),
@@ -194,6 +201,8 @@ const line2: Line = {
                 }),
               sample: (words) => request.requestSampling(SAMPLING(words)),
               elicit: (message) => request.elicitInput(ELICITATION(message)),
+              ask: (message) =>
+                request.send({ method: 'elicitation/create', params: ELICITATION(message) } as never),
               closeStream: () => http?.closeSSE?.(),
             }),
           )
