@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { deadLetterTopic, type RefusedRecord, wrapConsumer, wrapProducer } from '../src/kafkajs/index.js'
 import type { EachBatchPayload, KafkajsMessage, OutgoingMessage, RunConfig } from '../src/kafkajs/types.js'
 import type { DeadLetter } from '../src/shared/options.js'
-import { BOUND, inRequest, kestOf, OPERATION } from './support.js'
+import { BOUND, inRequest, kestOf, OPERATION, slowGateway } from './support.js'
 
 interface Sent {
   readonly topic: string
@@ -122,6 +122,20 @@ describe('a producer of kafkajs', () => {
     )
     expect(tokens).not.toContain(undefined)
     expect(new Set(tokens).size).toBe(6)
+  })
+
+  it('K-MESSAGE keeps the order of calls that nobody has waited for, however long it takes to sign each', async () => {
+    const producer = new Producer()
+    const slow = slowGateway()
+    const wrapped = wrapProducer(producer, { kest: slow, propagateTo: ['orders'], ...BOUND })
+    await inRequest(slow, async () => {
+      // Each in scope is signed, and the others are not.
+      const topics = ['orders', 'others', 'orders', 'others']
+      await Promise.all(topics.map((topic) => wrapped.send({ topic, messages: [{ value: topic }] })))
+      await expect(wrapped.send({ topic: 'orders', messages: [{ value: 7 }] } as never)).rejects.toThrow()
+      await wrapped.send({ topic: 'after', messages: [] })
+    })
+    expect(producer.sent.map(({ topic }) => topic)).toEqual(['orders', 'others', 'orders', 'others', 'after'])
   })
 
   it.each([

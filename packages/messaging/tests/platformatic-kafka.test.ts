@@ -9,7 +9,7 @@ import {
 } from '../src/platformatic-kafka/index.js'
 import type { KafkaMessage, KafkaStream, OutgoingMessage } from '../src/platformatic-kafka/types.js'
 import type { DeadLetter } from '../src/shared/options.js'
-import { BOUND, inRequest, kestOf, OPERATION } from './support.js'
+import { BOUND, inRequest, kestOf, OPERATION, slowGateway } from './support.js'
 
 class Producer {
   readonly sent: OutgoingMessage[] = []
@@ -121,6 +121,18 @@ async function consuming(
 }
 
 describe('a producer of @platformatic/kafka', () => {
+  it('K-MESSAGE keeps the order of calls that nobody has waited for, however long it takes to sign each', async () => {
+    const producer = new Producer()
+    const slow = slowGateway()
+    const wrapped = wrapProducer(producer, { kest: slow, propagateTo: ['orders'], ...BOUND })
+    // Each in scope is signed, and the others are not.
+    const topics = ['orders', 'others', 'orders', 'others']
+    await inRequest(slow, () =>
+      Promise.all(topics.map((topic) => wrapped.send({ messages: [{ topic, value: Buffer.from(topic) }] }))),
+    )
+    expect(producer.sent.map(({ topic }) => topic)).toEqual(topics)
+  })
+
   it('K-MESSAGE sends the passport to the topics that are told of, in bytes, and to no other', async () => {
     const producer = new Producer()
     const wrapped = wrapProducer(producer, { kest: gateway, propagateTo: ['orders'] })

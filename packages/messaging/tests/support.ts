@@ -19,6 +19,24 @@ export function kestOf(identity: 'gateway' | 'orders', more: Partial<KestOptions
   })
 }
 
+/** Who signs far away: it takes a while. */
+export function slowGateway(): Kest {
+  const identity = {
+    getWorkloadId: () => gateway.getWorkloadId(),
+    current() {
+      const signer = gateway.current()
+      return {
+        ...signer,
+        async sign(data: Parameters<typeof signer.sign>[0]) {
+          await new Promise((resolve) => setImmediate(resolve))
+          return signer.sign(data)
+        },
+      }
+    },
+  }
+  return kestOf('gateway', { identity })
+}
+
 /** Runs `fn` in a request of somebody to the gateway. */
 export async function inRequest<T>(kest: Kest, fn: () => T, user = 'alice'): Promise<Awaited<T>> {
   const operation = await kest.begin(

@@ -1,6 +1,6 @@
 import { type ProducerOptions, toProducer } from '../shared/options.js'
 import { override } from '../shared/override.js'
-import { Turns } from '../shared/turns.js'
+import { inTurn, Turns } from '../shared/turns.js'
 import { carrying, type NewJob } from './carry.js'
 import { SCHEME } from './metadata.js'
 import type { BullFlow, BullFlowProducer, BullQueue } from './types.js'
@@ -53,16 +53,4 @@ export function wrapFlowProducer<F extends BullFlowProducer>(producer: F, option
     addBulk: (flows: readonly BullFlow[]) =>
       inTurn(turns, Promise.all(flows.map(carried)), (all) => producer.addBulk(all as never)),
   })
-}
-
-async function inTurn<T, R>(turns: Turns, prepared: Promise<T>, then: (value: T) => Promise<R>): Promise<R> {
-  const turn = turns.take()
-  try {
-    const [value] = await Promise.all([prepared, turn.came])
-    const added = then(value)
-    turn.pass()
-    return await added
-  } finally {
-    turn.pass()
-  }
 }

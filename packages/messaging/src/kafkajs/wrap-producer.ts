@@ -1,6 +1,7 @@
 import { SCHEME } from '../shared/kafka.js'
 import { type ProducerOptions, toProducer, type Wrapped } from '../shared/options.js'
 import { override } from '../shared/override.js'
+import { inTurn, Turns } from '../shared/turns.js'
 import type { KafkajsProducer, KafkajsSender, OutgoingMessage } from './types.js'
 
 interface TopicMessages {
@@ -11,7 +12,7 @@ interface TopicMessages {
 /**
  * A producer of kafkajs whose messages carry the passport to the topics that are told of (`propagateTo`); from messages to any
  * other every `kest.*` member is removed. `send`, `sendBatch` and those of its transactions; all else is the producer's own. What is
- * given to it is not changed.
+ * given to it is not changed. They are handed to it in the order of the calls.
  *
  * @throws {KestConfigError} for options that are unknown, wrong or missing. `send` rejects with what `Messages.send` does: then
  *   nothing was sent
@@ -34,12 +35,14 @@ export function wrapProducer<P extends KafkajsProducer>(producer: P, options: Pr
 }
 
 function senderOf(sender: KafkajsSender, wrapped: Wrapped) {
+  const turns = new Turns()
   return {
-    send: async (record: TopicMessages) => sender.send((await carrying(record, wrapped)) as never),
-    sendBatch: async (batch: { readonly topicMessages?: readonly TopicMessages[] }) => {
+    send: (record: TopicMessages) =>
+      inTurn(turns, carrying(record, wrapped), (carried) => sender.send(carried as never)),
+    sendBatch: (batch: { readonly topicMessages?: readonly TopicMessages[] }) => {
       const { topicMessages = [] } = batch
-      const carried = await Promise.all(topicMessages.map((one) => carrying(one, wrapped)))
-      return sender.sendBatch({ ...batch, topicMessages: carried } as never)
+      const all = Promise.all(topicMessages.map((one) => carrying(one, wrapped)))
+      return inTurn(turns, all, (carried) => sender.sendBatch({ ...batch, topicMessages: carried } as never))
     },
   }
 }

@@ -2,6 +2,7 @@ import { KestConfigError } from '@kest/core'
 import { SCHEME } from '../shared/kafka.js'
 import { type ProducerOptions, toProducer, type Wrapped } from '../shared/options.js'
 import { override } from '../shared/override.js'
+import { inTurn, Turns } from '../shared/turns.js'
 import { assertHeaderType, bodyOf, copyOf, type HeaderType, writtenHeaders } from './headers.js'
 import type { KafkaProducer, KafkaSender, SendOptions } from './types.js'
 
@@ -17,7 +18,7 @@ interface Sending extends Wrapped {
 /**
  * A producer of `@platformatic/kafka` whose messages carry the passport to the topics that are told of (`propagateTo`); from
  * messages to any other every `kest.*` member is removed. `send`, by promise or callback, and that of its transactions; `asStream`
- * is refused. All else is the producer's own, and what is given to it is not changed. Values are bytes or text.
+ * is refused. They are handed to it in the order of the calls. All else is the producer's own, and what is given to it is not changed. Values are bytes or text.
  *
  * @throws {KestConfigError} for options that are unknown, wrong or missing. `send` rejects with what `Messages.send` does: then
  *   nothing was sent
@@ -48,8 +49,9 @@ export function wrapProducer<P extends KafkaProducer>(producer: P, options: Kafk
 type Callback = (error: unknown, result?: unknown) => void
 
 function sendOf(sender: KafkaSender, sending: Sending) {
+  const turns = new Turns()
   return (options: SendOptions, callback?: Callback): Promise<unknown> | undefined => {
-    const sent = carrying(options, sending).then((carried) => sender.send(carried as never))
+    const sent = inTurn(turns, carrying(options, sending), (carried) => sender.send(carried as never))
     if (callback === undefined) return sent
     sent.then((result) => callback(null, result), callback)
     return undefined

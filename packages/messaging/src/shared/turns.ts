@@ -21,6 +21,23 @@ export class Turns {
   }
 }
 
+/** Sends what is prepared when what was to be sent before has been, however long it takes to prepare each. */
+export async function inTurn<T, R>(
+  turns: Turns,
+  prepared: Promise<T>,
+  send: (value: T) => Promise<R>,
+): Promise<R> {
+  const turn = turns.take()
+  try {
+    const [value] = await Promise.all([prepared, turn.came])
+    const sent = send(value)
+    turn.pass()
+    return await sent
+  } finally {
+    turn.pass()
+  }
+}
+
 function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
   let resolve: () => void = () => {}
   const promise = new Promise<void>((settle) => {

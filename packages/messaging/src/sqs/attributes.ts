@@ -20,8 +20,8 @@ export function headersOf(attributes: SqsAttributes = {}): Headers {
 
 /** The attributes with `baggage` as it is in the headers. */
 export function withBaggage(attributes: SqsAttributes = {}, headers: Headers): SqsAttributes {
-  const others = Object.entries(attributes).filter(([name]) => name.toLowerCase() !== BAGGAGE)
-  const value = headers[BAGGAGE]
+  const others = Object.entries(attributes).filter(([name]) => !isBaggage(name))
+  const value = Object.entries(headers).find(([name]) => isBaggage(name))?.[1]
   if (value === undefined) return Object.fromEntries(others)
   if (others.length >= MAX_ATTRIBUTES)
     throw new KestError(
@@ -39,4 +39,8 @@ export function withBaggage(attributes: SqsAttributes = {}, headers: Headers): S
 export function queueOf(queueUrl: string | undefined): readonly string[] {
   if (queueUrl === undefined || !URL.canParse(queueUrl)) return [queueUrl ?? '']
   return new URL(queueUrl).pathname.split('/').filter(Boolean).map(decodeURIComponent)
+}
+
+function isBaggage(name: string): boolean {
+  return name.toLowerCase() === BAGGAGE
 }

@@ -8,4 +8,4 @@ export type {
 export { deadLetterQueue, type SqsLetter } from './dead-letter-queue.js'
 export type { SqsClient, SqsMessage } from './types.js'
 export { type SqsHandlers, wrapConsumer } from './wrap-consumer.js'
-export { wrapProducer } from './wrap-producer.js'
+export { type SqsProducerOptions, wrapProducer } from './wrap-producer.js'
