@@ -1,6 +1,8 @@
+import { once } from 'node:events'
+import http2 from 'node:http2'
 import { createKest, createKeySource } from '@kest/core'
 import { MockIdentityProvider, MockPolicyEngine, RecordingLogger } from '@kest/core/testing'
-import type { FastifyInstance, InjectOptions } from 'fastify'
+import Fastify, { type FastifyInstance, type InjectOptions } from 'fastify'
 import { describe, expect, it } from 'vitest'
 import { kestFastify } from '../src/index.js'
 import { createApp, lineage, World } from './support/world.js'
@@ -134,6 +136,36 @@ describe('receipts', () => {
     expect(
       world.spans().map(({ attributes }) => payloadOf(attributes['kest.signature']).labels['kest.call']),
     ).toEqual([undefined, undefined, undefined])
+  })
+
+  it('K-RECEIPT over HTTP/2 it is the same, also where a handler answers by the stream itself', async () => {
+    const world = new World()
+    for (const isEdge of [false, true]) {
+      const app = Fastify({ http2: true, forceCloseConnections: true })
+      const options = isEdge ? { origin: 'user_input' } : {}
+      await app.register(kestFastify, { kest: world.kest, policy: 'orders', ...options } as never)
+      app.get('/sent', async () => 'done')
+      app.get('/stream', (_, reply) => {
+        reply.hijack()
+        reply.raw.stream.respond({ ':status': 200, ...LEAK })
+        reply.raw.stream.end('done')
+      })
+      const client = http2.connect(await app.listen({ host: '127.0.0.1', port: 0 }))
+      for (const path of ['/sent', '/stream']) {
+        const request = client.request({ ':path': path, ...(await asking()) })
+        const [head] = await once(request, 'response')
+        request.resume()
+        await once(request, 'end')
+        const receipt = head['kest-receipt']
+        expect([path, isEdge, receipt && payloadOf(receipt).operation]).toEqual([
+          path,
+          isEdge,
+          isEdge ? undefined : `GET ${path}`,
+        ])
+      }
+      client.close()
+      await app.close()
+    }
   })
 
   it('K-RECEIPT what a proxy copies from whom it called is not passed on', async () => {

@@ -18,6 +18,54 @@ export function guardReceiptHeader(response: ArrivedResponse, receipt: () => str
   } as ServerResponse['writeHead']
   stripArgument(response, 'writeEarlyHints')
   stripArgument(response, 'addTrailers')
+  const { stream } = response as { readonly stream?: Http2Answer }
+  if (typeof stream?.respond === 'function') guardStream(stream, receipt)
+}
+
+/** As far as it is needed here, of HTTP/2: whoever has a response has its stream. */
+interface Http2Answer {
+  respond(headers?: object, ...rest: unknown[]): unknown
+  respondWithFD(fd: unknown, headers?: object, ...rest: unknown[]): unknown
+  respondWithFile(path: unknown, headers?: object, ...rest: unknown[]): unknown
+  additionalHeaders(headers: object): unknown
+  sendTrailers(headers: object): unknown
+}
+
+function guardStream(stream: Http2Answer, receipt: () => string | null): void {
+  const head = (given: object = {}): object => {
+    const { headers } = takeReceipts(given)
+    const value = receipt()
+    if (value === null) return headers
+    return Array.isArray(headers)
+      ? [...headers, RECEIPT_HEADER, value]
+      : { ...headers, [RECEIPT_HEADER]: value }
+  }
+  const bare = (given: object): object => takeReceipts(given).headers
+  replace(
+    stream,
+    'respond',
+    (respond) =>
+      (headers, ...rest) =>
+        respond(head(headers as object), ...rest),
+  )
+  for (const name of ['respondWithFD', 'respondWithFile'] as const)
+    replace(
+      stream,
+      name,
+      (respond) =>
+        (what, headers, ...rest) =>
+          respond(what, head(headers as object), ...rest),
+    )
+  for (const name of ['additionalHeaders', 'sendTrailers'] as const)
+    replace(stream, name, (send) => (headers) => send(bare(headers as object)))
+}
+
+type Method = (...args: unknown[]) => unknown
+
+function replace(stream: Http2Answer, name: keyof Http2Answer, made: (method: Method) => Method): void {
+  const method = stream[name] as Method
+  const value = made((...args) => Reflect.apply(method, stream, args))
+  Object.defineProperty(stream, name, { value, writable: true, configurable: true })
 }
 
 function none(): null {
