@@ -12,6 +12,7 @@ import {
   MockPolicyEngine,
   RecordingLogger,
 } from '../../packages/core/dist/testing/index.js'
+import type { Received } from './server.js'
 
 const identity = new MockIdentityProvider('hop1')
 export const trust = createKeySource({ [identity.getWorkloadId()]: [identity.getPublicJwk()] })
@@ -68,6 +69,27 @@ const callee = createKest({
   cache,
   logger: new RecordingLogger(),
 })
+
+/** Why the called service refuses a request whose token has to be bound to all of it; `null` when it does not. */
+export async function boundRefusal(
+  { method, url, headers, body }: Received,
+  audience: string,
+): Promise<string | null> {
+  const each = createKest({
+    identity: new MockIdentityProvider('hop2'),
+    trust,
+    logger: new RecordingLogger(),
+  })
+  const listener = each.listener({
+    binding: 'hop',
+    audiences: [audience],
+    require: ['method', 'path', 'body'],
+  })
+  return listener.receive({ method, url, headers: { ...headers }, body: () => [Buffer.from(body)] }).then(
+    () => null,
+    ({ code }) => code,
+  )
+}
 
 /** `entries` operations of a kilobyte each, one inside the other: too many for a header. */
 export async function deepWithin<T>(entries: number, by: Kest, fn: () => T): Promise<Awaited<T>> {

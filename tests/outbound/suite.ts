@@ -9,6 +9,7 @@ import {
 import { NOBODY, servedTo, startAccounts, type User } from './accounts.js'
 import { redirecting, showsKest, startServer, type TestServer } from './server.js'
 import {
+  boundRefusal,
   cache,
   caller,
   deepWithin,
@@ -46,12 +47,14 @@ export interface Way {
   readonly serve?: typeof startServer
   /** Whether a request of it can wait for what is decided; default `true`. */
   readonly waits?: boolean
+  /** Whether the method, path and body that it is asked for are those of HTTP; default `true`. */
+  readonly plain?: boolean
 }
 
 /** What holds for everything that sends, whatever library it is of. */
 export function describeOutbound(
   name: string,
-  { open, follows, serve = startServer, waits = true }: Way,
+  { open, follows, serve = startServer, waits = true, plain = true }: Way,
 ): void {
   describe(`outbound: ${name}`, () => {
     let hop2: TestServer
@@ -161,6 +164,43 @@ export function describeOutbound(
       const sent = within('orders.list', () => send(`${hop2.origin}/x`, { method: 'POST', body: 'x' }))
       expect(await reasonOf(sent)).toMatchObject({ code: 'ERR_KEST_TOO_LARGE' })
       expect(hop2.received).toEqual([])
+    })
+
+    describe.runIf(plain)('and tokens that are bound to their requests', () => {
+      const hop = { bind: ['method', 'path', 'body'] } as const
+
+      it('K-BODY binds what is sent, as it is received, and nothing else', async () => {
+        const { send } = client({ hop })
+        await within('op', async () => {
+          await send(`${hop2.origin}/a%2Fb/%7e?q=x%20y&q=z+&empty=`)
+          await send(`${hop2.origin}/?b=2&a=1`, { method: 'DELETE' })
+          if (waits)
+            for (const body of ['order', 'ö'.repeat(40_000), ''])
+              await send(`${hop2.origin}/x`, { method: 'POST', body })
+        })
+        expect(hop2.received).toHaveLength(waits ? 5 : 2)
+        for (const request of hop2.received) {
+          expect(await boundRefusal(request, hop2.origin)).toBeNull()
+          const others = [{ method: 'PATCH' }, { url: `${request.url}/` }, { body: `${request.body} ` }]
+          for (const other of others)
+            expect(await boundRefusal({ ...request, ...other }, hop2.origin)).toBe('ERR_KEST_BINDING')
+        }
+      })
+
+      it('K-BODY sends no body that cannot be bound, or is longer than its bound, and says why', async () => {
+        const { send } = client({ hop: { ...hop, maxBodyBytes: waits ? 4 : 1000 } })
+        const sent = within('op', () => send(`${hop2.origin}/x`, { method: 'POST', body: 'order' }))
+        expect(await reasonOf(sent)).toMatchObject({
+          code: 'ERR_KEST_OUTBOUND',
+          message: expect.stringContaining('K-BODY'),
+        })
+        expect(hop2.received).toEqual([])
+        if (waits) await within('op', () => send(`${hop2.origin}/x`, { method: 'POST', body: 'four' }))
+        await send(`${hop2.origin}/without`, { method: 'POST', body: 'order' })
+        await within('op', () => send(`${stranger.origin}/x`, { method: 'POST', body: 'order' }))
+        expect(hop2.received.map(({ body }) => body)).toEqual(waits ? ['four', 'order'] : ['order'])
+        expect(stranger.received.map(({ body }) => body)).toEqual(['order'])
+      })
     })
 
     describe.runIf(waits)('and what has to be waited for', () => {

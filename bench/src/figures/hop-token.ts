@@ -47,6 +47,8 @@ function checkFigure(kind: KeyKind): TimeFigure {
           audiences: new Set([ORIGIN]),
           clockSkewMs: 5000,
           replayStore: null,
+          required: new Set(),
+          maxBodyBytes: 0,
         },
         {
           trust: [trust],

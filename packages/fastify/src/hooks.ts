@@ -123,6 +123,7 @@ function judge(
     request: request.raw,
     response: reply.raw,
     url: request.originalUrl,
+    bodyLimit: request.routeOptions.bodyLimit,
     switchIdentity: protection?.switchIdentity,
     isProtected: protection !== null,
     known: () => knownOf(request),

@@ -5,6 +5,7 @@ import { openGrpcClient, startGrpcServer } from './support/backend.js'
 describeOutbound('grpc-js with createKestInterceptor', {
   open: openGrpcClient,
   follows: false,
+  plain: false,
   serve: startGrpcServer,
 })
 
@@ -21,5 +22,6 @@ describeOutbound('grpc-js with createKestInterceptor, over the node:http2 of pat
     }
   },
   follows: false,
+  plain: false,
   serve: startGrpcServer,
 })

@@ -9,6 +9,7 @@ type Connect = (...args: readonly unknown[]) => ClientHttp2Session
 export type RequestStream = (
   this: ClientHttp2Session,
   headers?: unknown,
+  options?: unknown,
   ...rest: readonly unknown[]
 ) => ClientHttp2Stream
 
@@ -36,9 +37,9 @@ export function patchHttp2(sender: Sender, enabled: () => boolean): Installed[] 
     'request',
     enabled,
     (original) =>
-      function kestRequest(headers, ...rest) {
-        const { headers: own, watch } = propagatedHeaders(this, headers, sender)
-        const stream = Reflect.apply(original, this, [own, ...rest])
+      function kestRequest(headers, given, ...rest) {
+        const { headers: own, options, watch } = propagatedHeaders(this, headers, given, sender)
+        const stream = Reflect.apply(original, this, [own, options, ...rest])
         watch(stream)
         return stream
       },

@@ -16,6 +16,8 @@ import { type TakenBaggage, takeBaggage } from './stream-headers.js'
 
 interface Propagated {
   readonly headers: unknown
+  /** What else the stream is asked for with. */
+  readonly options: unknown
   /** Looks at the answer, before others do. */
   readonly watch: (stream: ClientHttp2Stream) => void
 }
@@ -32,34 +34,61 @@ const UNWATCHED = (): void => {}
  * @throws {KestError} the stream must not be asked for: as `Outbound.baggage`, and `ERR_KEST_OUTBOUND` for what would have to
  *   be waited for, and for a redirect that would be followed with a passport
  */
-export function propagatedHeaders(session: ClientHttp2Session, headers: unknown, sender: Sender): Propagated {
+export function propagatedHeaders(
+  session: ClientHttp2Session,
+  headers: unknown,
+  options: unknown,
+  sender: Sender,
+): Propagated {
   const taken = takeBaggage(headers)
   const route = sessionRoute(session)
   const direct = route !== undefined && !route.shared
-  if (taken === null || (!direct && isOfUndici(session))) return { headers, watch: UNWATCHED }
-  if (direct && taken.written.length === 0 && !isTunnel(taken)) return decided(taken, route, sender)
+  if (taken === null || (!direct && isOfUndici(session))) return { headers, options, watch: UNWATCHED }
+  if (direct && taken.written.length === 0 && !isTunnel(taken)) return decided(taken, options, route, sender)
   const others = sender.outbound(NO_ORIGIN).baggage(taken.lines, NO_ORIGIN, null) as string | undefined
   if (route?.shared === true && taken.written.length === 0) {
     const url = withPath(route.to, taken.get(':path') ?? '/')
     sender.outbound(url).bypassed(url)
   }
   const kept = others === undefined ? taken.written : [...taken.written, others]
-  return { headers: taken.put(kept.length === 0 ? undefined : kept.join()), watch: UNWATCHED }
+  return { headers: taken.put(kept.length === 0 ? undefined : kept.join()), options, watch: UNWATCHED }
 }
 
-function decided(taken: TakenBaggage, route: SessionRoute, sender: Sender): Propagated {
+function decided(taken: TakenBaggage, options: unknown, route: SessionRoute, sender: Sender): Propagated {
   const path = taken.get(':path') ?? '/'
   const [url, asks] = [withPath(route.to, path), askedBy(taken, route, path)]
   const watched = sender.redirects === 'refuse' ? currentState() : null
   const follows = watched !== null && followsRedirect(watched, asks)
-  const baggage = sender.outbound(url).baggage(taken.lines, url)
+  const outbound = sender.outbound(url)
+  const bodiless = outbound.bodyLimit(url) === null ? options : withoutBody(taken, options, url)
+  const sent = { method: taken.get(':method') ?? 'GET', path, body: null }
+  const baggage = outbound.baggage(taken.lines, url, undefined, sent)
   if (isPromise(baggage)) {
     // Whether it could be stored or signed does not matter to this one any more.
     baggage.then(undefined, () => undefined)
     throw cannotWait(url)
   }
   if (follows && carriesPassport(baggage)) refuseRedirect(asks)
-  return { headers: taken.put(baggage), watch: watched === null ? UNWATCHED : watching(watched, asks) }
+  return {
+    headers: taken.put(baggage),
+    options: bodiless,
+    watch: watched === null ? UNWATCHED : watching(watched, asks),
+  }
+}
+
+/** Those of which Node takes it that they have no body. */
+const BODILESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE'])
+
+/** @throws {KestError} `ERR_KEST_OUTBOUND` for a stream that is to be written to */
+function withoutBody(taken: TakenBaggage, options: unknown, url: URL): unknown {
+  const { endStream = BODILESS.has(taken.get(':method') ?? 'GET') } = (options ?? {}) as {
+    endStream?: unknown
+  }
+  if (endStream === true) return { ...(options as object | undefined), endStream }
+  throw new KestError(
+    'ERR_KEST_OUTBOUND',
+    `request to ${url.origin}: its hop token is bound to its body, and a stream of node:http2 sends its header before: await kest.inject(headers, url, { hop, method, body }) before, and mark it by markWritten (K-BODY)`,
+  )
 }
 
 /** A tunnel is asked of the proxy, which is nobody's next hop; a WebSocket is not one. */

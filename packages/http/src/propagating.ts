@@ -54,13 +54,23 @@ export function propagate(
   const watched = sender.redirects === 'refuse' ? state : null
   if (watched !== null) watchForRedirect(request, watched, route.asks)
 
-  function decide(lines: readonly string[]): MaybePromise<string | undefined> {
+  function bodyLimit(): number | null {
+    // A tunnel is asked of the proxy, which is nobody's next hop.
+    if (request.method === 'CONNECT') return null
+    const url = route.to ?? NO_ORIGIN
+    return own(() => sender.outbound(url).bodyLimit(url))
+  }
+
+  function decide(
+    lines: readonly string[],
+    body: readonly Uint8Array[] | undefined,
+  ): MaybePromise<string | undefined> {
     // What rewrites a path on its way to a proxy did not say that it goes to one.
     const rewritten = isAbsoluteForm(request.path) && !isAbsoluteForm(path)
     const follows = watched !== null && followsRedirect(watched, route.asks)
     const to = route
     const baggage = own(() =>
-      baggageOf(lines, request, rewritten ? { ...to, unclear: true } : to, state, sender),
+      baggageOf(lines, { request, body }, rewritten ? { ...to, unclear: true } : to, state, sender),
     )
     const judged = (value: string | undefined): string | undefined => {
       carries = carriesPassport(value)
@@ -84,8 +94,12 @@ export function propagate(
   })
 
   const header = writtenHeader(request)
-  if (header === null) beforeFirstFlush(request, () => putBaggage(request, decide))
-  else checkWritten(request, header, decide)
+  if (header !== null) checkWritten(request, header, (lines) => decide(lines, []))
+  else {
+    const prepare = (body: readonly Uint8Array[] | undefined): MaybePromise<void> =>
+      putBaggage(request, (lines) => decide(lines, body))
+    beforeFirstFlush(request, { bodyLimit, prepare })
+  }
 }
 
 function isSameWay(a: Route, b: Route): boolean {
@@ -116,9 +130,15 @@ function putBaggage(
   return isPromise(baggage) ? baggage.then(put) : put(baggage)
 }
 
+/** What is sent: the body, where that has to be known. */
+interface Sent {
+  readonly request: ClientRequest
+  readonly body: readonly Uint8Array[] | undefined
+}
+
 function baggageOf(
   lines: readonly string[],
-  { method }: ClientRequest,
+  { request: { method, path }, body }: Sent,
   { to, unclear }: Route,
   state: KestState | null,
   sender: Sender,
@@ -127,7 +147,7 @@ function baggageOf(
   const outbound = sender.outbound(url)
   // A tunnel is asked of the proxy, which is nobody's next hop.
   if (method === 'CONNECT') return outbound.baggage(lines, url, null)
-  if (!unclear) return outbound.baggage(lines, url)
+  if (!unclear) return outbound.baggage(lines, url, undefined, { method, path, body })
   if (state !== null && state.frame.lineage.length > 0 && outbound.allows(url)) {
     throw new KestError(
       'ERR_KEST_OUTBOUND',

@@ -22,7 +22,7 @@ import { refuse } from './refuse.js'
 import { type Asked, type McpRequest, readRequest } from './request.js'
 
 /** How a connection judges what the other end asks for. */
-export interface McpInboundOptions extends ListenerOptions {
+export interface McpInboundOptions extends Omit<ListenerOptions, 'require' | 'maxBodyBytes'> {
   /** Default: the active one (`configure`), as it is when this is called. */
   readonly kest?: Kest | undefined
   /** The policies of a request, or what gives them; all must allow. A function that gives none refuses the request. */
@@ -54,6 +54,9 @@ export class Inbound {
     const { kest = getActiveKest(), policy, operation = {}, open, stateGraceMs, ...listening } = options
     if (typeof kest?.begin !== 'function' || typeof kest.listener !== 'function')
       throw new KestConfigError(`${where}.kest: expected what createKest or configure answered`)
+    const bound = ['require', 'maxBodyBytes'].find((name) => Object.hasOwn(listening, name))
+    if (bound !== undefined)
+      throw new KestConfigError(`${where}.${bound}: over MCP a token binds nothing of its call (K-BODY)`)
     this.#graceMs = toStateGraceMs(where, stateGraceMs)
     this.#kest = kest
     this.#isOpen = toOpen(where, open)

@@ -54,6 +54,10 @@ export class Outgoing {
         `${where}.carry: say whether the other end gets the passport: true, false, or origins (K-SCOPE); there is no default`,
       )
     this.#byOrigin = typeof carry !== 'boolean'
+    if (typeof hop !== 'boolean')
+      throw new KestConfigError(
+        `${where}.hop: expected a boolean: what a call asks for is in its entry, as input_hash, and a token binds none of it`,
+      )
     if (hop && !this.#byOrigin)
       throw new KestConfigError(`${where}.hop: a hop token is for an origin: name it in carry (K-HOP)`)
     this.#kest = kest

@@ -11,6 +11,7 @@ import {
   withoutKestBaggage,
 } from '@kest/core'
 import { context } from '@opentelemetry/api'
+import { type Bound, bindable } from './bound.js'
 import { type Dispatch, type DispatchHandler, type DispatchOptions, refuse } from './dispatcher.js'
 import { takeBaggage } from './headers.js'
 import { type Around, bodyInOwnContext, inOwnContext } from './own-context.js'
@@ -64,9 +65,13 @@ function prepare(
     throw new KestError('ERR_KEST_OUTBOUND', 'dispatch: expected an object of options')
   }
   const url = targetOf(options, origin)
+  const outbound = sender.outbound(url)
+  // A tunnel is asked of the proxy, which is nobody's next hop.
+  const state = options.method === 'CONNECT' ? null : undefined
+  const limit = outbound.bodyLimit(url, state)
   const { lines, put } = takeBaggage(options.headers)
   const watch = sender.redirects === 'refuse' ? watchRedirects(own, options, url, sender.state) : null
-  const finish = ({ baggage, receipt }: Departing): Prepared => {
+  const finish = ({ baggage, receipt }: Departing, given: DispatchOptions): Prepared => {
     const carries = carriesPassport(baggage)
     if (carries && watch?.follows === true) refuseRedirect(url)
     const around: Around[] = watch === null ? [] : [watch.around]
@@ -74,16 +79,19 @@ function prepare(
     if (receipt !== null && isHandedOver(options)) receipt.unavailable('a connection that is handed over')
     else if (receipt !== null)
       around.push(takingReceipt(receipt, (error) => refuse(inOwnContext(handler, own), error)))
-    const [headers, body] = [put(baggage), bodyInOwnContext(options.body, own)]
+    const [headers, body] = [put(baggage), bodyInOwnContext(given.body, own)]
     return {
-      options: headers === options.headers && body === options.body ? options : { ...options, headers, body },
+      options: headers === given.headers && body === given.body ? given : { ...given, headers, body },
       handler: inOwnContext(handler, watch?.own ?? own, around),
     }
   }
-  // A tunnel is asked of the proxy, which is nobody's next hop.
-  const state = options.method === 'CONNECT' ? null : undefined
-  const departing = sender.outbound(url).depart(lines, url, state)
-  return isPromise(departing) ? departing.then(finish) : finish(departing)
+  const ask = ({ sent, options }: Bound): MaybePromise<Prepared> => {
+    const departing = own(() => outbound.depart(lines, url, state, sent))
+    return isPromise(departing) ? departing.then((value) => finish(value, options)) : finish(departing, options)
+  }
+  if (outbound.binds.size === 0) return ask({ sent: undefined, options })
+  const bound = bindable(options, limit, own)
+  return isPromise(bound) ? bound.then(ask) : ask(bound)
 }
 
 /** An upgrade's answer goes to whoever asked for it, and no handler of an answer. */

@@ -11,6 +11,7 @@ export interface Dispatchable {
 export interface DispatchOptions {
   readonly origin?: unknown
   readonly path?: unknown
+  readonly query?: unknown
   readonly method?: unknown
   readonly headers?: unknown
   readonly body?: unknown

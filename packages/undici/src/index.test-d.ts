@@ -61,6 +61,11 @@ kestInterceptor({})
 kestInterceptor({ propagateTo, origin: 8000 })
 
 export const bound: undici.Agent = withKest(agent, { propagateTo, hop: true })
+withKest(agent, { propagateTo, hop: { bind: ['method', 'path', 'body'], maxBodyBytes: 1000 } })
+// @ts-expect-error what is bound is said
+withKest(agent, { propagateTo, hop: {} })
+// @ts-expect-error no header is bound
+withKest(agent, { propagateTo, hop: { bind: ['headers'] } })
 // @ts-expect-error a token is asked for or not
 withKest(agent, { propagateTo, hop: 'https://hop2' })
 

@@ -54,6 +54,8 @@ export interface Arrival {
   readonly response: ArrivedResponse
   /** The URL as in the request line, where the framework changes `request.url` on the way. */
   readonly url?: string | undefined
+  /** The longest body that the framework takes, bytes, where it has a bound of its own: no more is kept (K-BODY). */
+  readonly bodyLimit?: number | undefined
   /** Whether the route lets a token name somebody else than the lineage does (K-IDENT). Default `false`. */
   readonly switchIdentity?: boolean | undefined
   /**

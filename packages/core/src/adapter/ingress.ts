@@ -10,6 +10,7 @@ import type { Listener } from '../ingress/listener.js'
 import type { ListenerOptions } from '../ingress/listener-options.js'
 import { toStateGraceMs } from '../ingress/request-term.js'
 import { closeAnsweredUpgrade } from '../ingress/upgrade.js'
+import { bodyOf } from './body.js'
 import { Caller } from './caller.js'
 import { type Arrival, contextOf, Exchange } from './exchange.js'
 import { guardReceiptHeader } from './guard-receipt-header.js'
@@ -54,6 +55,7 @@ const ARRIVAL: ReadonlySet<string> = new Set<keyof Arrival>([
   'request',
   'response',
   'url',
+  'bodyLimit',
   'switchIdentity',
   'isProtected',
   'known',
@@ -93,7 +95,7 @@ export function createIngress(where: string, options: AdapterOptions): Ingress {
 
   async function receive(arrival: Arrival): Promise<Exchange> {
     assertOptions('ingress.receive', arrival, ARRIVAL)
-    const { request, response, url, switchIdentity, known } = arrival
+    const { request, response, url, bodyLimit, switchIdentity, known } = arrival
     // Nothing but Node's own is one.
     closeAnsweredUpgrade(request as IncomingMessage, response as ServerResponse)
     let exchange: Exchange | null = null
@@ -105,6 +107,7 @@ export function createIngress(where: string, options: AdapterOptions): Ingress {
         rawHeaders: request.rawHeaders,
         method: request.method,
         url: url ?? request.url,
+        body: bodyOf(request, response, bodyLimit),
         ...(listener.binding === 'mtls' && { peer: peerOf(request.socket) }),
         signal: caller.signal,
         about: () => requestFacts(request, known),

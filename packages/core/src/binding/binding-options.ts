@@ -1,4 +1,5 @@
 import { KestConfigError } from '../errors.js'
+import { type BoundPart, resolveBodyBytes, resolveParts } from './bound-request.js'
 import type { MessageReplayStore } from './message-once.js'
 import type { ReplayStore } from './replay-store.js'
 
@@ -27,6 +28,16 @@ export interface BindingOptions {
    * instance. Where several instances share an audience it must be theirs together: a shared cache.
    */
   readonly replayStore?: ReplayStore | undefined
+  /**
+   * With `hop`: what each token must bind of its request: `method`, `path` (with the query), `body` (K-BODY). One that does
+   * not is refused. What a token binds must be the same whether or not it is required here. Default: nothing has to be.
+   */
+  readonly require?: readonly BoundPart[] | undefined
+  /**
+   * With `hop`: the longest body that is kept to be compared, bytes; one that is longer and bound is refused. It is read
+   * before anything decides, and whoever parses it afterwards finds it. Default 1,048,576.
+   */
+  readonly maxBodyBytes?: number | undefined
 }
 
 /** How a receiver of messages knows their sender (K-MESSAGE). */
@@ -62,6 +73,8 @@ export type RequestBinding =
       readonly clockSkewMs: number
       /** `null`: the instance's. */
       readonly replayStore: ReplayStore | null
+      readonly required: ReadonlySet<BoundPart>
+      readonly maxBodyBytes: number
     }
 
 export type MessageBinding =
@@ -82,9 +95,17 @@ export const BINDING_OPTIONS: readonly (keyof BindingOptions)[] = Object.freeze(
   'audiences',
   'clockSkewMs',
   'replayStore',
+  'require',
+  'maxBodyBytes',
 ])
 
-const HOP_ALONE: readonly (keyof BindingOptions)[] = ['audiences', 'clockSkewMs', 'replayStore']
+const HOP_ALONE: readonly (keyof BindingOptions)[] = [
+  'audiences',
+  'clockSkewMs',
+  'replayStore',
+  'require',
+  'maxBodyBytes',
+]
 
 /** Scheme, authority, and nothing behind: `URL` would take much else. */
 const ORIGIN = /^https?:\/\/[^\s/?#@\\%*]+$/i
@@ -112,8 +133,12 @@ export function resolveBinding(options: BindingOptions): RequestBinding {
     audiences: origins(audiences),
     clockSkewMs,
     replayStore,
+    required: options.require === undefined ? NOTHING : resolveParts('listener.require', options.require),
+    maxBodyBytes: resolveBodyBytes('listener.maxBodyBytes', options.maxBodyBytes),
   })
 }
+
+const NOTHING: ReadonlySet<BoundPart> = new Set()
 
 /**
  * As {@link resolveBinding}, of messages.
@@ -180,7 +205,7 @@ function assertIdle(
   beside: string,
   rule = 'K-HOP',
 ): void {
-  const idle = names.find((name) => options[name] !== undefined)
+  const idle = names.find((name) => (options as BindingOptions)[name] !== undefined)
   if (idle !== undefined) throw new KestConfigError(`listener.${idle}: means nothing ${beside} (${rule})`)
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Signer } from '../identity/provider.js'
 import type { Limits } from '../limits.js'
 import type { MaybePromise } from '../maybe-promise.js'
+import { type BoundClaims, readBoundClaims } from './bound-request.js'
 import {
   type ParsedSenderToken,
   parseSenderToken,
@@ -13,8 +14,8 @@ import {
 /** How long a token may be good for, seconds (K-HOP). */
 export const HOP_LIFETIME_S = 30
 
-/** What a sender states about one request (K-HOP): `aud` is the origin called, and the token is used once. */
-export type HopClaims = SenderClaims
+/** What a sender states about one request (K-HOP): `aud` is the origin called, and the token is used once; for what it binds, K-BODY. */
+export type HopClaims = SenderClaims & BoundClaims
 
 export type ParsedHopToken = ParsedSenderToken<HopClaims>
 
@@ -26,6 +27,7 @@ export const HOP: TokenKind = Object.freeze({ typ: 'kest-hop', name: 'hop token'
  * @param origin of the URL that is called
  * @param now milliseconds since the epoch
  * @param room characters that the token may have; with a list of tips that makes it longer it has their digest (K-TIPS)
+ * @param bound what it says of the request, as `boundTo` answers
  * @throws {KestError} `ERR_KEST_LIMIT`, `ERR_KEST_IDENTITY` when the signer fails
  */
 export function createHopToken(
@@ -35,9 +37,10 @@ export function createHopToken(
   now: number,
   limits: Limits,
   room: number,
+  bound: BoundClaims = {},
 ): MaybePromise<string> {
   const iat = Math.floor(now / 1000)
-  const claims = { aud: origin, exp: iat + HOP_LIFETIME_S, iat, jti: randomUUID() }
+  const claims = { aud: origin, exp: iat + HOP_LIFETIME_S, iat, jti: randomUUID(), ...bound }
   return signSenderToken(HOP, claims, tips, signer, limits, room)
 }
 
@@ -46,5 +49,5 @@ export function createHopToken(
  * @throws {KestError} `ERR_KEST_BINDING`
  */
 export function parseHopToken(token: string, limits: Limits): ParsedHopToken {
-  return parseSenderToken(HOP, token, limits, () => ({}))
+  return parseSenderToken<HopClaims>(HOP, token, limits, readBoundClaims)
 }

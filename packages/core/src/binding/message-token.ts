@@ -1,8 +1,9 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { Signer } from '../identity/provider.js'
 import type { Limits } from '../limits.js'
 import type { MaybePromise } from '../maybe-promise.js'
 import type { MessageBody } from '../messages/message.js'
+import { contentDigest, isContentDigest } from './content-digest.js'
 import {
   type ParsedSenderToken,
   parseSenderToken,
@@ -25,9 +26,6 @@ export const MESSAGE: TokenKind = Object.freeze({
   name: 'message token',
   rule: 'K-MESSAGE',
 })
-
-/** RFC 9530 §2, with the one algorithm there is. */
-const DIGEST = /^sha-256=:[A-Za-z0-9+/]{43}=:$/
 
 /** What a token is made of, beside its signer. */
 export interface MessageFacts {
@@ -64,7 +62,7 @@ export function createMessageToken(
  */
 export function parseMessageToken(token: string, limits: Limits): ParsedMessageToken {
   return parseSenderToken<MessageClaims>(MESSAGE, token, limits, ({ digest }) => {
-    if (digest === null || (typeof digest === 'string' && DIGEST.test(digest))) return { digest }
+    if (digest === null || isContentDigest(digest)) return { digest }
     throw new Unreadable('digest is not a SHA-256 by RFC 9530')
   })
 }
@@ -74,5 +72,5 @@ export function parseMessageToken(token: string, limits: Limits): ParsedMessageT
  * what deletes a key from a compacted topic, which is something else than an empty one.
  */
 export function bodyDigest(body: MessageBody): string | null {
-  return body === null ? null : `sha-256=:${createHash('sha256').update(body).digest('base64')}:`
+  return body === null ? null : contentDigest([body])
 }

@@ -12,6 +12,7 @@ import { HOP, HOP_LIFETIME_S, type HopClaims, parseHopToken } from './hop-token.
 import { checkMessage } from './message-check.js'
 import type { Peer } from './peer.js'
 import type { ReplayStore } from './replay-store.js'
+import { type BoundRequest, checkRequest } from './request-check.js'
 import { checkToken, provenTips, refused } from './token-check.js'
 
 /** What shows who sends a request. */
@@ -22,6 +23,8 @@ export interface SenderEvidence {
   readonly peer: Peer | undefined
   /** `kest.message`, as it came. */
   readonly token?: string | undefined
+  /** The request that the passport came with. */
+  readonly request?: BoundRequest | undefined
   /** The message that the passport came with. */
   readonly message?: MessageEvidence | undefined
 }
@@ -68,7 +71,7 @@ export function createSenderCheck(binding: ResolvedBinding, deps: SenderCheckDep
     case 'mtls':
       return ({ peer }) => checkPeer(peer, binding.relays)
     case 'hop':
-      return ({ hop }) => checkHop(hop, binding, deps)
+      return ({ hop, request }) => checkHop(hop, request, binding, deps)
     case 'message':
       return ({ token, message }) => checkMessage(token, message, binding, deps)
   }
@@ -94,7 +97,8 @@ function checkPeer(peer: Peer | undefined, relays: readonly string[]): BoundChec
 
 function checkHop(
   hop: string | undefined,
-  { relays, audiences, clockSkewMs, replayStore }: Extract<ResolvedBinding, { kind: 'hop' }>,
+  request: BoundRequest = UNKNOWN,
+  { relays, audiences, clockSkewMs, replayStore, ...rules }: Extract<ResolvedBinding, { kind: 'hop' }>,
   { trust, limits, clock, replay, namespace, cacheTimeoutMs }: SenderCheckDeps,
 ): BoundCheck {
   if (hop === undefined) throw refused('no hop token came with the passport', HOP)
@@ -102,14 +106,25 @@ function checkHop(
   const now = clock.now()
   assertForUs(token.claims, audiences)
   assertNow(token.claims, now, clockSkewMs)
+  const checkBody = checkRequest(token.claims, request, rules)
   const memory = { replay: replayStore ?? replay, namespace, cacheTimeoutMs }
-  return checkToken(HOP, token, {
+  const check = checkToken(HOP, token, {
     relays,
     trust,
     time: now,
     mayBeUsed: (signer) => assertOnceOnly(token.claims, signer, memory),
   })
+  // No body is kept for who may not send here, and of one token no two at once.
+  return {
+    ...check,
+    async isSent(passport) {
+      await check.isSent(passport)
+      await checkBody()
+    },
+  }
 }
+
+const UNKNOWN: BoundRequest = { method: undefined, url: undefined, body: undefined }
 
 function assertForUs({ aud }: HopClaims, audiences: ReadonlySet<string>): void {
   if (audiences.has(aud)) return

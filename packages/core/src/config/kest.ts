@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Context } from '@opentelemetry/api'
 import { assertOptions } from '../assert-options.js'
+import type { HopOptions } from '../binding/bound-request.js'
 import { forkState, type KeptState, keepState } from '../context/derived-states.js'
 import { currentState, type KestState, runWithState } from '../context/state.js'
 import { type BeginOptions, begin } from '../hook/begin.js'
@@ -18,6 +19,7 @@ import type { PolicyEngine } from '../policy/engine.js'
 import type { CacheProvider } from '../propagation/cache.js'
 import { type CarrierHeaders, type InjectableHeaders, inboundHeaders } from '../propagation/headers.js'
 import { injectBaggage } from '../propagation/inject.js'
+import { type InjectOptions, sentRequest } from '../propagation/inject-options.js'
 import { createOutbound, type Outbound } from '../propagation/outbound.js'
 import type { InjectedEvent, OutboundEvents } from '../propagation/passport-writer.js'
 import { withoutKestBaggage } from '../propagation/propagator.js'
@@ -257,7 +259,10 @@ export class Kest {
    * token that this instance's identity signs, for receivers with `binding: 'hop'` (K-HOP).
    * @throws {KestConfigError} when `propagateTo` is missing or wrong (K-SCOPE); with `hop`, when there is no identity
    */
-  outbound(options: { readonly propagateTo: PropagateTo; readonly hop?: boolean | undefined }): Outbound {
+  outbound(options: {
+    readonly propagateTo: PropagateTo
+    readonly hop?: boolean | HopOptions | undefined
+  }): Outbound {
     assertOptions('outbound', options, ['propagateTo', 'hop'])
     const { propagation, identity, identityTimeoutMs, logger, receipts } = this.#runtime
     const told = { ...this.#events(REQUESTS), onBypassed: this.#onBypassed }
@@ -326,6 +331,7 @@ export class Kest {
    * @param headers as for {@link extract}, but for what can only be listed
    * @returns the same headers, their `baggage` set, or removed when nothing is left of it
    * @param options.hop whether a token for the receiver goes along (K-HOP); good for one request, within 30 seconds
+   * @param options.method and `options.body`: what is sent, for a token that is bound to it (K-BODY)
    * @param options.state whose passport; default: that of the ambient state
    * @throws {KestError} `ERR_KEST_STATE_ENDED`, `ERR_KEST_TOO_LARGE`, `ERR_KEST_CACHE`, `ERR_KEST_IDENTITY`, `ERR_KEST_CONFIG` for headers of
    *   another form, `ERR_KEST_BAGGAGE` where there is one that is no text: do not send the request
@@ -333,13 +339,14 @@ export class Kest {
   inject<H extends InjectableHeaders>(
     headers: H,
     url: string | URL,
-    options: { readonly hop?: boolean | undefined; readonly state?: KestState | undefined } = {},
+    options: InjectOptions = {},
   ): Promise<H> {
     const target = new URL(url)
-    assertOptions('inject', options, ['hop', 'state'])
+    assertOptions('inject', options, ['hop', 'state', 'method', 'body'])
     const { hop, state } = options
     const outbound = this.outbound({ propagateTo: [target.origin], hop })
-    return injectBaggage(headers, (lines) => outbound.baggage(lines, target, state))
+    const sent = sentRequest(target, options)
+    return injectBaggage(headers, (lines) => outbound.baggage(lines, target, state, sent))
   }
 
   /** What is told of what leaves, or should have. */

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util'
+import { resolveHop } from '../binding/bound-request.js'
 import { KestConfigError } from '../errors.js'
 import type { PropagationRule } from './sender.js'
 
@@ -79,7 +81,8 @@ function undoing(patch: Patch, patches: Patch[]): Unpatch {
 
 /** The same origins in any order, or the same function; and the same instance. */
 function sameRule(a: PropagationRule, b: PropagationRule): boolean {
-  if (a.kest !== b.kest || (a.hop ?? false) !== (b.hop ?? false)) return false
+  if (a.kest !== b.kest || !isDeepStrictEqual(resolveHop('hop', a.hop), resolveHop('hop', b.hop)))
+    return false
   if ((a.redirects ?? 'refuse') !== (b.redirects ?? 'refuse')) return false
   if (typeof a.propagateTo === 'function' || typeof b.propagateTo === 'function') {
     return a.propagateTo === b.propagateTo
@@ -88,6 +91,10 @@ function sameRule(a: PropagationRule, b: PropagationRule): boolean {
   return ours.size === theirs.size && [...ours].every((origin) => theirs.has(origin))
 }
 
-function snapshot({ propagateTo, ...rest }: PropagationRule): PropagationRule {
-  return { propagateTo: typeof propagateTo === 'function' ? propagateTo : [...propagateTo], ...rest }
+function snapshot({ propagateTo, hop, ...rest }: PropagationRule): PropagationRule {
+  return {
+    propagateTo: typeof propagateTo === 'function' ? propagateTo : [...propagateTo],
+    hop: typeof hop === 'object' ? { ...hop, bind: [...hop.bind] } : hop,
+    ...rest,
+  }
 }

@@ -1,3 +1,4 @@
+import { type BoundPart, type HopOptions, resolveHop } from '../binding/bound-request.js'
 import { getActiveKest } from '../config/active.js'
 import type { Kest } from '../config/kest.js'
 import type { KestState } from '../context/state.js'
@@ -12,9 +13,10 @@ export interface PropagationRule {
   readonly propagateTo: PropagateTo
   /**
    * Whether each request carries a token for the origin called, signed by the identity of `kest`, for receivers with
-   * `binding: 'hop'` (K-HOP). Default `false`.
+   * `binding: 'hop'` (K-HOP); and what of the request each is bound to: `{ bind: ['method', 'path', 'body'] }` (K-BODY).
+   * Default `false`.
    */
-  readonly hop?: boolean | undefined
+  readonly hop?: boolean | HopOptions | undefined
   /** Default: the instance of `configure()`, as it is at the time of each request. */
   readonly kest?: Pick<Kest, 'outbound'> | undefined
   /**
@@ -38,6 +40,8 @@ export interface Sender {
   /** The side for a request to `url`. Throws a `KestConfigError` when it needs an instance and there is none. */
   outbound(url: URL): Outbound
   readonly redirects: Redirects
+  /** What of each request its hop token is bound to (K-BODY). */
+  readonly binds: ReadonlySet<BoundPart>
   /** Whose passport it is always; `undefined` for the ambient one. */
   readonly state: KestState | undefined
 }
@@ -53,31 +57,35 @@ const NOWHERE = Object.freeze({ debug() {}, info() {}, warn() {}, error() {} })
 export function createSender(rule: BoundRule): Sender {
   const ambient = createAmbientSender(rule)
   const redirects = parseRedirects(rule.redirects)
-  if (!Object.hasOwn(rule, 'state')) return { outbound: ambient, redirects, state: undefined }
+  const binds = resolveHop('hop', rule.hop)?.bind ?? new Set()
+  if (!Object.hasOwn(rule, 'state')) return { outbound: ambient, redirects, binds, state: undefined }
   const { state } = rule
   // None would mean the ambient one, which is what is not wanted.
   if (typeof state?.lifetime?.ended !== 'boolean')
     throw new KestConfigError('state: expected a state of Kest, such as request.kest.state')
   function outbound(url: URL): Outbound {
-    const { allows, baggage, depart, bypassed } = ambient(url)
+    const { allows, bodyLimit, baggage, depart, bypassed } = ambient(url)
     return {
       allows,
-      baggage: (lines, target, given = state) => baggage(lines, target, given),
-      depart: (lines, target, given = state) => depart(lines, target, given),
+      binds,
+      bodyLimit: (target, given = state) => bodyLimit(target, given),
+      baggage: (lines, target, given = state, sent?) => baggage(lines, target, given, sent),
+      depart: (lines, target, given = state, sent?) => depart(lines, target, given, sent),
       bypassed: (target, given = state) => bypassed(target, given),
     }
   }
-  return { outbound, redirects, state }
+  return { outbound, redirects, binds, state }
 }
 
-function createAmbientSender({ propagateTo, hop = false, kest }: PropagationRule): Sender['outbound'] {
+function createAmbientSender({ propagateTo, hop: given = false, kest }: PropagationRule): Sender['outbound'] {
   if (propagateTo === undefined) {
     throw new KestConfigError(
       'propagateTo: say which origins receive the passport (K-SCOPE); there is no default',
     )
   }
-  if (typeof hop !== 'boolean') throw new KestConfigError(`hop: expected a boolean, got ${typeof hop}`)
+  resolveHop('hop', given)
   // The rule is what it was when it was checked.
+  const hop = typeof given === 'boolean' ? given : structuredClone(given)
   const rule = Array.isArray(propagateTo) ? [...propagateTo] : propagateTo
   // Without an instance there is no passport; what is left to do is to let none of anyone's through.
   const bare = createOutbound({ propagateTo: rule, logger: NOWHERE })

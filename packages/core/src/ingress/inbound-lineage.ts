@@ -111,11 +111,17 @@ export function createInternalInterceptor(
 
   async function judgePlace(
     kest: ReadonlyMap<string, string>,
-    { peer, signal, message }: InboundRequest,
+    { peer, signal, message, method, url, body }: InboundRequest,
     asking: Asking,
   ): Promise<JudgedPlace> {
     if (kest.size === 0) throw lineageMissing()
-    const sender = checkSender({ hop: kest.get(MEMBER.hop), peer, token: kest.get(MEMBER.message), message })
+    const sender = checkSender({
+      hop: kest.get(MEMBER.hop),
+      request: { method, url, body },
+      peer,
+      token: kest.get(MEMBER.message),
+      message,
+    })
     const { passport, tip, identity } = await restore(kest, asking)
     if (passport !== null) await sender.canBeSent(passport)
     const judged = await judge(passport, tip, signal, observesLineage(deps))

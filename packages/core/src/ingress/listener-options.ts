@@ -203,7 +203,7 @@ function resolveWith<Binding extends ResolvedBinding>(
     )
   }
   if (origin !== undefined && !acceptLineage) {
-    const idle = INTERNAL.find((name) => options[name] !== undefined)
+    const idle = INTERNAL.find((name) => (options as ListenerOptions)[name] !== undefined)
     if (idle !== undefined) {
       throw new KestConfigError(
         `listener.${idle}: means nothing at an edge, where no lineage is read (K-EDGE)`,

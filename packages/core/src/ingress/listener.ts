@@ -1,6 +1,7 @@
 import { assertOptions } from '../assert-options.js'
 import type { Peer } from '../binding/peer.js'
 import type { ReplayStore } from '../binding/replay-store.js'
+import type { ReadBody } from '../binding/request-check.js'
 import type { Clock } from '../clock.js'
 import { Lifetime } from '../context/lifetime.js'
 import type { AboutRequest } from '../context/request-facts.js'
@@ -72,9 +73,14 @@ export interface InboundRequest {
   readonly message?: MessageEvidence | undefined
   /** `IncomingMessage.rawHeaders`: lets a doubled `Authorization` be noticed, of which `headers` shows the first. */
   readonly rawHeaders?: readonly string[] | undefined
-  /** For proofs that a token's sender has its key (DPoP): the method, and the URL as in the request line. */
+  /**
+   * The method, and the URL as in the request line: for proofs that a token's sender has its key (DPoP), and for hop tokens
+   * that are bound to them (K-BODY).
+   */
   readonly method?: string | undefined
   readonly url?: string | undefined
+  /** Reads its content, for hop tokens that are bound to it (K-BODY): what `bodyOf` answers. */
+  readonly body?: ReadBody | undefined
   /** Who is at the other end of the connection, for `binding: 'mtls'`: what `peerOf(socket)` answers. */
   readonly peer?: Peer | undefined
   /** Aborts when whoever asked has left. */

@@ -1,3 +1,10 @@
+import {
+  type BoundPart,
+  boundTo,
+  type HopOptions,
+  resolveHop,
+  type SentRequest,
+} from '../binding/bound-request.js'
 import { createHopToken } from '../binding/hop-token.js'
 import { currentState, type KestState } from '../context/state.js'
 import { KestConfigError } from '../errors.js'
@@ -17,9 +24,9 @@ export interface OutboundOptions extends PropagationOptions, OutboundEvents {
   readonly propagateTo: PropagateTo
   /**
    * Whether each dispatch carries a token for the origin called (`kest.hop`), which receivers with `binding: 'hop'` ask
-   * for (K-HOP). It costs a signature of `identity`. Default `false`.
+   * for (K-HOP), and what of the request each is bound to (K-BODY). It costs a signature of `identity`. Default `false`.
    */
-  readonly hop?: boolean | undefined
+  readonly hop?: boolean | HopOptions | undefined
   /** Who sends; needed with `hop`. */
   readonly identity?: IdentityProvider | null | undefined
   /** How long it may take to say who signs, and to sign, each, milliseconds. Default 5000. */
@@ -38,6 +45,16 @@ export interface Outbound {
    * @throws {KestError} `ERR_KEST_OUTBOUND` when the operator's function fails to say
    */
   allows(url: URL): boolean
+  /** What of a request its hop token is bound to (K-BODY); nothing by default. */
+  readonly binds: ReadonlySet<BoundPart>
+  /**
+   * How long the body of a request to `url` may be, bytes, where its token is bound to it: it has to be read first, and given
+   * to {@link baggage}. `null`: the body need not be known, since nothing is bound to it, or there is no passport.
+   *
+   * @param state as for {@link baggage}
+   * @throws {KestError} `ERR_KEST_OUTBOUND` as for {@link allows}
+   */
+  bodyLimit(url: URL, state?: KestState | null): number | null
   /**
    * The value of the `baggage` header for one dispatch to `url` (K-REDIRECT): what others had written, exactly as it
    * is, and in scope the passport as it is at this moment (K-FLOW). Every `kest.*` member that was there, however
@@ -46,20 +63,31 @@ export interface Outbound {
    * @param existing the header or headers that the request already has
    * @param url where this dispatch goes
    * @param state whose passport; default the ambient state; `null` is none
+   * @param sent what is sent, for what its token {@link binds}
    * @returns `undefined` when the request must have no such header
    * @throws {KestError} the request must not be sent: `ERR_KEST_STATE_ENDED` in scope, when the state is over (K-STATE),
    *   `ERR_KEST_TOO_LARGE` when the passport does not fit,
    *   `ERR_KEST_CACHE` when the claim check cannot be stored, `ERR_KEST_IDENTITY` when the hop token cannot be signed,
-   *   `ERR_KEST_OUTBOUND` as for {@link allows}. Thrown at once or by the promise.
+   *   `ERR_KEST_OUTBOUND` as for {@link allows}, and when what is bound was not said. Thrown at once or by the promise.
    */
-  baggage(existing: BaggageLines, url: URL, state?: KestState | null): MaybePromise<string | undefined>
+  baggage(
+    existing: BaggageLines,
+    url: URL,
+    state?: KestState | null,
+    sent?: SentRequest,
+  ): MaybePromise<string | undefined>
   /**
    * As {@link baggage}, for clients that see the answer: with the receipt that the dispatch asks for, where receipts are
    * configured (K-RECEIPT). Once for each dispatch, retries and redirects included.
    *
    * @throws {KestError} as {@link baggage}; `ERR_KEST_RECEIPT` where there must be a receipt and nobody is configured to give it
    */
-  depart(existing: BaggageLines, url: URL, state?: KestState | null): MaybePromise<Departing>
+  depart(
+    existing: BaggageLines,
+    url: URL,
+    state?: KestState | null,
+    sent?: SentRequest,
+  ): MaybePromise<Departing>
   /**
    * Says that a request to `url` was answered, and that its client never came by {@link baggage}: it goes another way than
    * it was told. Where a passport should have been on it, that is counted and warned of.
@@ -91,7 +119,7 @@ export interface Departing {
 export function createOutbound(options: OutboundOptions): Outbound {
   const {
     propagateTo,
-    hop = false,
+    hop: given,
     identity = null,
     logger,
     onInjected,
@@ -105,29 +133,36 @@ export function createOutbound(options: OutboundOptions): Outbound {
   const allows = compileScope(propagateTo)
   const propagation = resolvePropagation(rest)
   const { clock, limits } = propagation
-  const sender = senderOf(hop, identity)
-  const token: SenderToken | null = sender && {
-    identity: sender,
-    identityTimeoutMs,
-    key: MEMBER.hop,
-    sign: (signer, origin, tips, room) => createHopToken(signer, origin, tips, clock.now(), limits, room),
-  }
+  const hop = resolveHop('outbound.hop', given)
+  const binds: ReadonlySet<BoundPart> = hop?.bind ?? new Set()
+  const sender = hop === null ? null : senderOf(identity)
   const told = { logger, onInjected, onStateless, onIdle }
 
   function baggage(
     existing: BaggageLines,
     url: URL,
     given?: KestState | null,
+    sent?: SentRequest,
   ): MaybePromise<string | undefined> {
-    return writePassport(existing, destinationOf(url, given), given, propagation, told)
+    return writePassport(existing, destinationOf(url, given, sent), given, propagation, told)
   }
 
-  function destinationOf(url: URL, given: KestState | null | undefined): Destination {
+  function destinationOf(
+    url: URL,
+    given: KestState | null | undefined,
+    sent: SentRequest | undefined,
+  ): Destination {
+    const token = sender === null ? null : tokenFor(sender, sent)
     return { name: url.origin, what: 'request', inScope: given !== null && allows(url), token }
   }
 
-  function depart(existing: BaggageLines, url: URL, given?: KestState | null): MaybePromise<Departing> {
-    const destination = destinationOf(url, given)
+  function depart(
+    existing: BaggageLines,
+    url: URL,
+    given?: KestState | null,
+    sent?: SentRequest,
+  ): MaybePromise<Departing> {
+    const destination = destinationOf(url, given, sent)
     const receipt = destination.inScope ? receiptOf(url, given === undefined ? currentState() : given) : null
     const written = writePassport(
       existing,
@@ -147,19 +182,34 @@ export function createOutbound(options: OutboundOptions): Outbound {
     return receipts.ask(url, state.frame)
   }
 
-  function bypassed(url: URL, given?: KestState | null): void {
-    const state = given === undefined ? currentState() : given
-    if (state === null || state.frame.lineage.length === 0 || !allows(url)) return
-    onBypassed?.(url.origin)
+  function tokenFor(identity: IdentityProvider, sent: SentRequest | undefined): SenderToken {
+    return {
+      identity,
+      identityTimeoutMs,
+      key: MEMBER.hop,
+      sign: (signer, origin, tips, room) =>
+        createHopToken(signer, origin, tips, clock.now(), limits, room, boundTo(binds, sent)),
+    }
   }
 
-  return { allows, baggage, depart, bypassed }
+  function bodyLimit(url: URL, given?: KestState | null): number | null {
+    return hop?.bind.has('body') && carries(url, given) ? hop.maxBodyBytes : null
+  }
+
+  function bypassed(url: URL, given?: KestState | null): void {
+    if (carries(url, given)) onBypassed?.(url.origin)
+  }
+
+  /** Whether there is a passport to be sent there. */
+  function carries(url: URL, given: KestState | null | undefined): boolean {
+    const state = given === undefined ? currentState() : given
+    return state !== null && state.frame.lineage.length > 0 && allows(url)
+  }
+
+  return { allows, binds, bodyLimit, baggage, depart, bypassed }
 }
 
-function senderOf(hop: unknown, identity: IdentityProvider | null): IdentityProvider | null {
-  if (typeof hop !== 'boolean')
-    throw new KestConfigError(`outbound.hop: expected a boolean, got ${typeof hop}`)
-  if (!hop) return null
+function senderOf(identity: IdentityProvider | null): IdentityProvider {
   if (identity === null)
     throw new KestConfigError('outbound.hop: a hop token is signed, and no identity is configured (K-HOP)')
   return identity

@@ -12,6 +12,8 @@ import { verifyPassport } from '../passport/verify.js'
 import { buildPassport } from './build-passport.js'
 import { FakeClock } from './fake-clock.js'
 import type { InboundAdapter, SuiteRequest, SuiteRoute } from './inbound-adapter.js'
+import { testBoundRequests } from './inbound-bound-requests.js'
+import { assertNothingDone, assertRefused, within } from './inbound-checks.js'
 import {
   type Answer,
   deferred,
@@ -28,8 +30,8 @@ const EDGE = { origin: 'user_input' } as const
 
 /**
  * What every adapter for HTTP does, as tests for any runner: refusals and their statuses, no handler without an entry and one
- * entry per request, HEAD and methods that no route has, what is not found, errors, clients that leave, slow bodies, and many
- * users at once. Each test makes its own server on 127.0.0.1 and ends it.
+ * entry per request, HEAD and methods that no route has, what is not found, errors, clients that leave, slow bodies, bodies that
+ * a token is bound to, and many users at once. Each test makes its own server on 127.0.0.1 and ends it.
  *
  * @param it what declares a test: of vitest, `node:test`, jest
  *
@@ -411,6 +413,8 @@ export function testInbound(
       )
       assert.equal(world.signed, 2 * users.length)
     }))
+
+  testBoundRequests(it, adapter)
 }
 
 const TIMEOUT = 'ERR_KEST_ENGINE_TIMEOUT'
@@ -469,17 +473,6 @@ function seen({ status, body }: Answer): Look & { readonly body?: string; readon
   return JSON.parse(body)
 }
 
-async function within<W extends InboundWorld | { readonly world: InboundWorld }>(
-  given: W,
-  test: (given: W) => Promise<void>,
-): Promise<void> {
-  try {
-    await test(given)
-  } finally {
-    await (given instanceof InboundWorld ? given : given.world).close()
-  }
-}
-
 /** A world whose engine decides when it is told to. */
 function hesitant() {
   const signals: AbortSignal[] = []
@@ -497,20 +490,6 @@ function hesitant() {
 
 function codesOf(world: InboundWorld): readonly unknown[] {
   return world.logger.records.map(({ details }) => details['code'])
-}
-
-function assertRefused({ status, head, body }: Answer, expected: number, code: string): void {
-  assert.deepEqual([status, body.match(/ERR_KEST_[A-Z_]+/)?.[0]], [expected, code])
-  const { title, ...rest } = JSON.parse(body)
-  assert.deepEqual(rest, { type: `urn:kest:error:${code}`, status, code })
-  assert.equal(typeof title, 'string')
-  assert.match(head, /^content-type: application\/problem\+json$/m)
-  assert.match(head, /^cache-control: no-store$/m)
-  assert.doesNotMatch(body + head, /secret|spiffe|10\.0\.0\.7|trust_score/)
-}
-
-function assertNothingDone({ signed, ran }: InboundWorld): void {
-  assert.deepEqual([signed, ran], [0, 0])
 }
 
 function split(text: string): Answer[] {

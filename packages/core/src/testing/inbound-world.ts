@@ -3,6 +3,7 @@ import type { Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { AdapterOptions } from '../adapter/ingress.js'
+import type { BoundPart } from '../binding/bound-request.js'
 import { createKest, type Kest } from '../config/kest.js'
 import type { KestOptions } from '../config/options.js'
 import { createKeySource } from '../identity/keys.js'
@@ -146,18 +147,22 @@ function bodyOf(head: string, body: string): string {
 
 let gateway: Kest | undefined
 
-/** The header that carries the lineage of a gateway that acts for somebody. */
-export async function lineage({
-  user = 'alice',
-  addedTaints = [] as readonly string[],
-} = {}): Promise<string> {
-  // One for all tests of a process: there are hundreds of requests to make.
+/** One for all tests of a process: there are hundreds of requests to make. */
+function gatewayKest(): Kest {
   gateway ??= createKest({
     identity: new MockIdentityProvider('gateway'),
     engine: new MockPolicyEngine(),
     logger: new RecordingLogger(),
   })
-  const { state } = await gateway.begin({
+  return gateway
+}
+
+/** The header that carries the lineage of a gateway that acts for somebody. */
+export async function lineage({
+  user = 'alice',
+  addedTaints = [] as readonly string[],
+} = {}): Promise<string> {
+  const { state } = await gatewayKest().begin({
     operation: 'gateway',
     policy: 'test',
     origin: 'user_input',
@@ -165,6 +170,30 @@ export async function lineage({
     addedTaints,
   })
   return (await writer.write(state.frame.lineage)) ?? ''
+}
+
+/** What the services of the suite are called by. */
+export const AUDIENCE = 'http://orders.test'
+
+/** The header of a gateway whose token is bound to a request. */
+export async function boundLineage(
+  {
+    method,
+    path,
+    body,
+  }: { readonly method: string; readonly path: string; readonly body: string | Uint8Array | null },
+  bind: readonly BoundPart[] = ['method', 'path', 'body'],
+): Promise<string> {
+  const sender = gatewayKest()
+  const { state } = await sender.begin({
+    operation: 'gateway',
+    policy: 'test',
+    origin: 'user_input',
+    user: 'alice',
+  })
+  const headers: { baggage?: string } = {}
+  await sender.inject(headers, AUDIENCE + path, { state, method, body, hop: { bind } })
+  return headers.baggage ?? ''
 }
 
 const writer = new BaggageManager()

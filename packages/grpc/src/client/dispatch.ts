@@ -1,5 +1,5 @@
 import { Metadata, type StatusObject, status } from '@grpc/grpc-js'
-import { type InContext, KestError, markWritten, type Sender, toError } from '@kest/core'
+import { type InContext, KestError, markWritten, type Sender, type SentRequest, toError } from '@kest/core'
 import { refusalOf } from '../status.js'
 
 const BAGGAGE = 'baggage'
@@ -9,15 +9,19 @@ export class Dispatch {
   readonly #inContext: InContext
   readonly #sender: Sender
   readonly #target: URL
+  /** What a hop token can be bound to (K-BODY). */
+  readonly #sent: SentRequest
   /** What the application had written. */
   #lines: readonly string[] = []
   /** Why the newest attempt was not sent. */
   #failure: Error | null = null
 
-  constructor(inContext: InContext, sender: Sender, target: URL) {
+  /** @param path `/package.Service/Method` */
+  constructor(inContext: InContext, sender: Sender, target: URL, path: string) {
     this.#inContext = inContext
     this.#sender = sender
     this.#target = target
+    this.#sent = { method: 'POST', path }
   }
 
   /** Keeps what a call has of `baggage`. What is left is the same object, or a copy: callers use one for many calls. */
@@ -42,7 +46,7 @@ export class Dispatch {
     this.#failure = null
     try {
       const baggage = await this.#inContext(() =>
-        this.#sender.outbound(this.#target).baggage(lines, this.#target),
+        this.#sender.outbound(this.#target).baggage(lines, this.#target, undefined, this.#sent),
       )
       // What patches node:http2 beneath lets nothing else of Kest through.
       if (baggage !== undefined) metadata.set(BAGGAGE, markWritten(baggage))

@@ -5,7 +5,9 @@ import { OwnCall } from './own-call.js'
 import { PassportCredentials } from './passport-credentials.js'
 
 /** Whom a client calls, and who gets the passport. */
-export interface KestInterceptorOptions extends Omit<BoundRule, 'redirects'> {
+export interface KestInterceptorOptions extends Omit<BoundRule, 'redirects' | 'hop'> {
+  /** Whether each attempt carries a token of the sender (K-HOP), and what of the call that is bound to (K-BODY). Default `false`. */
+  readonly hop?: boolean | { readonly bind: readonly ('method' | 'path')[] } | undefined
   /**
    * Whom the client calls, as an origin: `https://orders:50051`, or `http://` where nothing is encrypted. A channel does not
    * say it to its interceptors. `propagateTo` judges it, and a hop token is for it (`audiences` of the receiver).
@@ -23,7 +25,8 @@ export interface KestInterceptorOptions extends Omit<BoundRule, 'redirects'> {
  *
  * @param options.target whom the client calls; required
  * @param options.propagateTo which origins receive the passport; required (K-SCOPE)
- * @param options.hop whether each attempt carries a token of the sender (K-HOP); default `false`
+ * @param options.hop whether each attempt carries a token of the sender (K-HOP); default `false`. It can be bound to the method (`POST`)
+ *   and the path (`/package.Service/Method`), and to no messages (K-BODY)
  * @param options.kest default: the instance of `configure()`, as it is at each attempt
  * @param options.state whose passport; default: that of the ambient state where a call is made
  * @throws {KestConfigError} for options that are missing, unknown or wrong
@@ -39,9 +42,13 @@ export function createKestInterceptor(options: KestInterceptorOptions): Intercep
   const { target, ...rule } = options
   const url = parseTarget(target)
   const sender = createSender(rule)
+  if (sender.binds.has('body'))
+    throw new KestConfigError(
+      'createKestInterceptor.hop: the metadata of a call is made before its messages: no "body" (K-BODY)',
+    )
   return function kestInterceptor(callOptions, nextCall) {
     const inContext = contextOfNow()
-    const dispatch = new Dispatch(inContext, sender, url)
+    const dispatch = new Dispatch(inContext, sender, url, callOptions.method_definition.path)
     const credentials = new PassportCredentials(dispatch, callOptions.credentials)
     return new OwnCall(nextCall({ ...callOptions, credentials }), inContext, dispatch)
   }

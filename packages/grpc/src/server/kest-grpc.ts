@@ -5,7 +5,12 @@ import { MethodRules, type MethodsOptions } from './methods.js'
 import { ProtectedCall } from './protected-call.js'
 
 /** How calls come in: where from, what they must bring, and what each method's operation is. */
-export interface KestGrpcOptions extends Omit<AdapterOptions, 'onError'>, MethodsOptions {}
+export interface KestGrpcOptions
+  extends Omit<AdapterOptions, 'onError' | 'require' | 'maxBodyBytes'>,
+    MethodsOptions {
+  /** With `binding: 'hop'`: what each token must bind of its call: `method` (`POST`), `path` (`/package.Service/Method`), and no messages (K-BODY). */
+  readonly require?: readonly ('method' | 'path')[] | undefined
+}
 
 /**
  * The inbound side, for the `interceptors` of a grpc-js server, where it is the first: judges lineage and token of each call,
@@ -31,6 +36,13 @@ export function kestGrpc(options: KestGrpcOptions): ServerInterceptor {
   const { methods, open, services, ...adapterOptions } = options ?? {}
   if (Object.hasOwn(adapterOptions, 'onError'))
     throw new KestConfigError('kestGrpc: unknown option "onError": a refused call ends with a status')
+  if (
+    Object.hasOwn(adapterOptions, 'maxBodyBytes') ||
+    [adapterOptions.require].flat().includes('body' as 'path')
+  )
+    throw new KestConfigError(
+      'kestGrpc.require: a token is judged before the messages of its call come: no "body" (K-BODY)',
+    )
   const rules = new MethodRules('kestGrpc', { methods, open, services })
   const ingress = createIngress('kestGrpc', adapterOptions)
   return function kestInterceptor({ path }, call) {
