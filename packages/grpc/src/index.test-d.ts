@@ -81,8 +81,6 @@ kestOf({})
 // The client's side.
 export const outbound: Interceptor = createKestInterceptor({ target, propagateTo, kest, hop: true })
 createKestInterceptor({ target, propagateTo, hop: { bind: ['method', 'path'] } })
-// @ts-expect-error messages come after the metadata
-createKestInterceptor({ target, propagateTo, hop: { bind: ['body'] } })
 kestGrpc({ methods, binding: 'hop', audiences: ['https://orders'], require: ['path'] })
 // @ts-expect-error messages come after the metadata
 kestGrpc({ methods, binding: 'hop', audiences: ['https://orders'], require: ['body'] })

@@ -87,7 +87,9 @@ function prepare(
   }
   const ask = ({ sent, options }: Bound): MaybePromise<Prepared> => {
     const departing = own(() => outbound.depart(lines, url, state, sent))
-    return isPromise(departing) ? departing.then((value) => finish(value, options)) : finish(departing, options)
+    return isPromise(departing)
+      ? departing.then((value) => finish(value, options))
+      : finish(departing, options)
   }
   if (outbound.binds.size === 0) return ask({ sent: undefined, options })
   const bound = bindable(options, limit, own)

@@ -5,9 +5,7 @@ import { OwnCall } from './own-call.js'
 import { PassportCredentials } from './passport-credentials.js'
 
 /** Whom a client calls, and who gets the passport. */
-export interface KestInterceptorOptions extends Omit<BoundRule, 'redirects' | 'hop'> {
-  /** Whether each attempt carries a token of the sender (K-HOP), and what of the call that is bound to (K-BODY). Default `false`. */
-  readonly hop?: boolean | { readonly bind: readonly ('method' | 'path')[] } | undefined
+export interface KestInterceptorOptions extends Omit<BoundRule, 'redirects'> {
   /**
    * Whom the client calls, as an origin: `https://orders:50051`, or `http://` where nothing is encrypted. A channel does not
    * say it to its interceptors. `propagateTo` judges it, and a hop token is for it (`audiences` of the receiver).
