@@ -16,13 +16,21 @@ export interface MadePage {
 
 /** @param spans as an exporter writes them */
 export async function makePage(spans: string): Promise<MadePage> {
+  return await made(spans, ['graph', 'spans.jsonl', '-f', 'html', '-o', 'page.html'])
+}
+
+/** The same of what `kest audit --html` makes. */
+export async function makeReport(spans: string, keys: object = KEYS): Promise<MadePage> {
+  return await made(spans, ['audit', 'spans.jsonl', '--fail-on', 'none', '--html', 'page.html'], keys)
+}
+
+async function made(spans: string, args: readonly string[], keys: object = KEYS): Promise<MadePage> {
   const folder = await mkdtemp(join(tmpdir(), 'kest-page-'))
-  await writeFile(join(folder, 'keys.json'), JSON.stringify(KEYS))
+  await writeFile(join(folder, 'keys.json'), JSON.stringify(keys))
   await writeFile(join(folder, 'spans.jsonl'), spans)
-  const args = ['graph', 'spans.jsonl', '--trust', 'keys.json', '-f', 'html', '-o', 'graph.html']
-  const run = await kest(args, { cwd: folder })
-  if (run.code !== 0 || run.stderr !== '') throw new Error(`kest graph: ${run.code} ${run.stderr}`)
-  return { url: pathToFileURL(join(folder, 'graph.html')).href, folder }
+  const run = await kest([...args, '--trust', 'keys.json'], { cwd: folder })
+  if (run.code !== 0 || run.stderr !== '') throw new Error(`kest ${args[0]}: ${run.code} ${run.stderr}`)
+  return { url: pathToFileURL(join(folder, 'page.html')).href, folder }
 }
 
 /** What a span says of an operation that was denied. */

@@ -34,8 +34,10 @@ import { EXIT } from '../exit-code.js'
 import { InputError } from '../files/input-error.js'
 import { STDIN } from '../files/read.js'
 import { TemporaryFolder } from '../files/temporary-folder.js'
+import { assertFolder, assertNoInput, writeResult } from '../files/write.js'
 import { inForceOf, WITHHELD_OPTION, withheldOf } from '../replay/options.js'
 import { readTexts, TEXT_HELP } from '../replay/read-text.js'
+import { ReportPage } from '../report/report-page.js'
 import { assertStdinOnce, inputsOf, requireTrustOptions, TRUST_OPTIONS } from '../trust/options.js'
 import { sourcesOf } from '../trust/read.js'
 import { UnmetDomains } from '../trust/unmet-domains.js'
@@ -88,7 +90,14 @@ const OPTIONS = {
   days: {
     type: 'string',
     value: 'DAYS',
-    help: 'For how many days of records nothing may have been refused of what --observed calls ready; 7 by default.',
+    help: 'For how many days of records nothing may have been refused of what --observed and --html call ready; 7 by default.',
+  },
+  html: {
+    type: 'string',
+    value: 'FILE',
+    choices: 'file',
+    help: `Instead of traces, one page of all of it in this file, which needs nothing else: verdicts, findings with examples that can be
+      opened, a map of who called whom, a timeline, what was refused, and what is not proven.`,
   },
   revisions: {
     type: 'boolean',
@@ -140,6 +149,7 @@ Collector, and judges when it is told to stop. What is not read of it is an erro
     'kest audit spans/ --trust example.org=bundle.json',
     'kest audit spans/ --trust trust.json --only-findings --fail-on warning',
     'kest audit spans.jsonl --trust trust.json --roots kest.yaml --json > report.jsonl',
+    'kest audit spans/ --trust trust.json --html report.html',
     'kest audit spans/ --trust trust.json --observed --days 14',
     'kest audit spans/ --trust trust.json --revisions',
     'kest audit spans/ --trust trust.json --replay bundle-v12.tar.gz --replay bundle-v13.tar.gz',
@@ -155,11 +165,14 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
   if (paths.length === 0 && listening === null)
     throw new UsageError('which files, or folders? kest audit spans.jsonl --trust …; "-" is standard input')
   if (values.json && values.table) throw new UsageError('--json or --table, not both')
-  assertStdinOnce(inputsOf(paths, values))
+  const inputs = inputsOf(paths, values)
+  assertStdinOnce(inputs)
+  await assertNoInput(values.html, inputs, 'html')
   const failing = failOn(values['fail-on'])
   const selection = selectionOf(values)
   const rules = rulesOf(values)
   const observed = observedOf(values)
+  const page = await pageOf(values)
   const revisions = revisionsOf(values)
   const replay = await replayOf(values)
   const given = await requireTrustOptions(values, io)
@@ -187,13 +200,15 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
     unmet.see(report.entries)
     observed?.add(report)
     revisions?.add(report)
-    if (observed !== null || revisions !== null) continue
+    page?.add(report)
+    if (observed !== null || revisions !== null || page !== null) continue
     if (values['only-findings'] && !isRemarkable(report, failing)) continue
     for (const piece of values.json ? reportJson(report) : [reportText(report, colors)])
       await io.stdout.write(piece)
   }
   io.status.clear()
   const summary = one.summary()
+  if (page !== null && summary.spans > 0) await writeResult(page.html(summary), values.html, io)
   const shown = observed?.report(summary) ?? null
   if (shown !== null)
     for (const piece of values.json ? observedJson(shown) : observedText(shown, colors))
@@ -240,20 +255,39 @@ function listeningOf(values: {
 
 function observedOf(values: {
   observed?: boolean
+  html?: string
   days?: string
   service?: string
   trace?: string
   'only-findings'?: boolean
 }): ObservedTally | null {
-  const { observed, days = '7', service } = values
+  const { observed, days, service } = values
   if (observed !== true) {
-    if (values.days !== undefined) throw new UsageError('--days is for --observed')
+    if (values.days !== undefined && values.html === undefined)
+      throw new UsageError('--days is for --observed and --html')
     return null
   }
   if (values['only-findings']) throw new UsageError('--observed or --only-findings, not both')
   if (values.trace !== undefined) throw new UsageError('--observed is of all traces: not beside --trace')
+  return new ObservedTally({ days: daysOf(days), ...(service === undefined ? {} : { service }) })
+}
+
+function daysOf(days = '7'): number {
   if (!/^[1-9]\d{0,3}$/.test(days)) throw new UsageError(`--days: expected days, such as 7, got "${days}"`)
-  return new ObservedTally({ days: Number(days), ...(service === undefined ? {} : { service }) })
+  return Number(days)
+}
+
+async function pageOf(values: {
+  html?: string
+  days?: string
+  'only-findings'?: boolean
+}): Promise<ReportPage | null> {
+  const { html, days } = values
+  if (html === undefined) return null
+  if (html === STDIN) throw new UsageError('--html: expected a file: the summary is on standard output')
+  if (values['only-findings']) throw new UsageError('--html or --only-findings, not both')
+  await assertFolder(html, 'html')
+  return new ReportPage({ days: daysOf(days) })
 }
 
 function revisionsOf(values: {

@@ -33,16 +33,32 @@ export async function writeResult(text: string, path: string | undefined, { stdo
  * Before anything is read: what is written takes the place of a file as a whole, and a proof that is in it would be gone.
  *
  * @param inputs what the command reads, as it was named
+ * @param option that names the output
  * @throws {UsageError} when the output is one of them, by whatever name
  */
-export async function assertNoInput(output: string | undefined, inputs: readonly string[]): Promise<void> {
+export async function assertNoInput(
+  output: string | undefined,
+  inputs: readonly string[],
+  option = 'output',
+): Promise<void> {
   if (output === undefined || output === STDIN) return
   const place = placeOf(await lstat(output, { bigint: true }).catch(() => undefined))
   if (place === undefined) return
   for (const input of inputs) {
     if (placeOf(await stat(input, { bigint: true }).catch(() => undefined)) === place)
-      throw new UsageError(`--output ${output}: it is read, and would be replaced`)
+      throw new UsageError(`--${option} ${output}: it is read, and would be replaced`)
   }
+}
+
+/**
+ * Before anything is read: that the folder is missing would be learned when all is done.
+ *
+ * @throws {UsageError} when there is no folder that the output could be in
+ */
+export async function assertFolder(output: string, option: string): Promise<void> {
+  const folder = await stat(dirname(output)).catch(() => undefined)
+  if (folder?.isDirectory() !== true)
+    throw new UsageError(`--${option} ${output}: there is no folder ${dirname(output)}`)
 }
 
 function placeOf(found: BigIntStats | undefined): string | undefined {

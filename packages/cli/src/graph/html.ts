@@ -16,11 +16,14 @@ import { escapeXml } from './xml.js'
 
 const STYLE = `${COLOR_STYLE}${PICTURE_STYLE}${TONE_STYLE}${PAGE_STYLE}`
 
-/** The one script and the one style of the page are all that may run in it, nothing may be fetched, and no text becomes markup. */
+/** The one script and the one style that may run, for whatever page this one stands in. */
+export const GRAPH_SOURCES = { script: digest(PAGE_SCRIPT), style: digest(STYLE) } as const
+
+/** Beside them nothing runs, nothing may be fetched, and no text becomes markup. */
 const POLICY = [
   "default-src 'none'",
-  `script-src '${digest(PAGE_SCRIPT)}'`,
-  `style-src '${digest(STYLE)}'`,
+  `script-src '${GRAPH_SOURCES.script}'`,
+  `style-src '${GRAPH_SOURCES.style}'`,
   "base-uri 'none'",
   "form-action 'none'",
   "require-trusted-types-for 'script'",
