@@ -218,7 +218,7 @@ describe('what is not read is an error', () => {
     ['names of another case', line.replace('resourceSpans', 'resource_spans')],
     ['a list beside that is not known', line.replace('"scopeSpans"', '"scope_spans":[],"scopeSpans"')],
     ['a scope that is none', line.replace('"scope":{', '"scope":[],"other":{')],
-    ['spans of Jaeger', '{"data":[{"traceID":"1","spans":[]}]}'],
+    ['a list of what is found', '{"data":[{"traceID":"1"}]}'],
     ['logs beside spans', '{"resourceSpans":[],"resourceLogs":[]}'],
     ['an answer with more in it', `{"trace":${line},"more":${line}}`],
     [

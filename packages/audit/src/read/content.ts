@@ -9,6 +9,7 @@ import { kindOf, SNIFFED_BYTES } from './kind.js'
 import { batchOf } from './line-batch.js'
 import { type Line, readLines } from './lines.js'
 import { readMessages } from './messages.js'
+import { protobufBatch } from './protobuf-batch.js'
 
 /** Spans that are handed on at once, of short lines. */
 const MOST_SPANS = 1_024
@@ -61,6 +62,9 @@ async function* batchesOf(
       return
     case 'messages':
       yield* readMessages(reader, name, maxBytes)
+      return
+    case 'protobuf':
+      yield protobufBatch(await documentOf(reader, maxBytes), name)
       return
     case 'document':
       yield batchOf(await documentOf(reader, maxBytes), name)

@@ -1,4 +1,5 @@
 import type { Place } from '../span/exported-span.js'
+import { isJaegerAnswer, readJaegerJson } from '../span/jaeger-json.js'
 import { exportIn, isOtherSignal, type OtlpSpans, readOtlpJson } from '../span/otlp-json.js'
 import { parseJson } from '../span/parse-json.js'
 import { NotJson } from '../span/unreadable.js'
@@ -10,7 +11,7 @@ const ENTRY = /^ey[\w-]{8,}\.[\w-]{32,}\.[\w-]{32,}$/
 export const OTHER_SIGNAL = 'other signal'
 
 /**
- * What a text holds: an OTLP/JSON export or a list of them, an entry alone (a JWS compact string), or a passport (a JSON array of such).
+ * What a text holds: an OTLP/JSON export or a list of them, what Jaeger or Tempo answers, an entry alone (a JWS compact string), or a passport (a JSON array of such).
  *
  * @param bytes without white space around it
  * @throws {Unreadable} for anything else; {@link NotJson} for what is not even JSON
@@ -29,12 +30,16 @@ export function readExportText(bytes: Buffer, place: Place): OtlpSpans | typeof 
   return {
     spans: all.flatMap(({ spans }) => spans),
     others: all.reduce((sum, { others }) => sum + others, 0),
+    faults: all.flatMap(({ faults = [] }) => faults),
   }
 }
 
 function readOne(value: unknown, place: Place): OtlpSpans | typeof OTHER_SIGNAL {
   if (isOtherSignal(value)) return OTHER_SIGNAL
-  return readOtlpJson(exportIn(value), { place, receivedAt: null })
+  const origin = { place, receivedAt: null }
+  if (isJaegerAnswer(value)) return readJaegerJson(value, origin)
+  const { export: whole, faults } = exportIn(value)
+  return { ...readOtlpJson(whole, origin), faults }
 }
 
 function entries(list: readonly string[], place: Place): OtlpSpans {

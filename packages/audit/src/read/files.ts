@@ -37,7 +37,7 @@ interface Found {
 }
 
 /**
- * Spans in files: of the Collector's file exporter, of `@kest/telemetry` (lines or SQLite), answers of Tempo, or plain lists of entries.
+ * Spans in files: of the Collector's file exporter, of `@kest/telemetry` (lines or SQLite), answers of Jaeger and Tempo, or plain lists of entries.
  * What a file is, its beginning says; any of them but SQLite may be compressed by gzip, or by zstd where Node has it (from 22.15 on).
  *
  * A path is a regular file, by whatever links; a folder; or a descriptor that was handed down (`/dev/fd/N`), which is read to its end,

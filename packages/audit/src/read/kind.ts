@@ -7,6 +7,8 @@ export type Kind =
   | { readonly is: 'lines'; readonly ours: boolean }
   /** One JSON text over several lines. */
   | { readonly is: 'document' }
+  /** One message of protobuf: what Tempo answers. */
+  | { readonly is: 'protobuf' }
   /** Messages, each after its length, as the Collector's file exporter writes protobuf, and what it compresses. */
   | { readonly is: 'messages' }
   | { readonly is: 'gzip' | 'zstd' | 'sqlite' }
@@ -46,6 +48,7 @@ export function kindOf(beginning: Buffer, maxBytes: number): Kind {
   for (const [magic, at, why] of OTHERS) if (text.startsWith(magic, at)) return { is: 'other', why }
   if (isMessage(beginning, text, maxBytes)) return { is: 'messages' }
   if (DOCUMENT.test(text)) return { is: 'document' }
+  if (isProtobuf(beginning)) return { is: 'protobuf' }
   return { is: 'lines', ours: beginning.length === 0 || OURS.test(text) }
 }
 
@@ -59,6 +62,32 @@ function isMessage(beginning: Buffer, text: string, maxBytes: number): boolean {
   if (beginning.length < 5) return false
   const length = beginning.readUInt32BE()
   return length > 0 && length <= maxBytes && ['\n', '{', ZSTD].some((start) => text.startsWith(start, 4))
+}
+
+/** Fields of the messages that are within each other down to the key of an attribute, whose lengths can be such. A text has no such beginning. */
+const FIRST_FIELDS = [0x0a, 0x12]
+
+/** Spans of a resource, or a trace, whose first field is a message that begins with one that fits into it, three times. */
+function isProtobuf(beginning: Buffer): boolean {
+  let [at, within] = [0, Number.MAX_SAFE_INTEGER]
+  for (let depth = 0; depth < 4; depth++) {
+    if (!FIRST_FIELDS.includes(beginning[at] ?? 0)) return false
+    const [length, next] = varintAt(beginning, at + 1)
+    if (length === null || length < 2 || length + (next - at) > within) return false
+    ;[at, within] = [next, length]
+  }
+  return true
+}
+
+function varintAt(bytes: Buffer, from: number): readonly [value: number | null, next: number] {
+  let value = 0
+  for (let at = from; at < from + 5; at++) {
+    const byte = bytes[at]
+    if (byte === undefined) return [null, at]
+    value += (byte & 0x7f) * 2 ** (7 * (at - from))
+    if (byte < 0x80) return [value, at + 1]
+  }
+  return [null, from]
 }
 
 function compressed(by: string): string {

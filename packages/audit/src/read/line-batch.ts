@@ -5,6 +5,7 @@ import { TooManyParts } from '../span/parts.js'
 import { NotJson, Unreadable } from '../span/unreadable.js'
 import { faultBatch, type SpanBatch } from './batch.js'
 import { OTHER_SIGNAL, readExportText } from './export-text.js'
+import { batchIn, faultsIn } from './faults.js'
 import type { Line } from './lines.js'
 import { isTorn, piecesOf } from './torn.js'
 
@@ -30,7 +31,7 @@ export function batchOf(line: Line, file: string): SpanBatch | typeof OTHER_SIGN
   if (isNothing(text)) return inPieces(text, line, place, 'it is neither JSON nor a JWS compact string')
   try {
     const read = readExportText(text, place)
-    return read === OTHER_SIGNAL ? read : { ...read, findings: [], bytes: length }
+    return read === OTHER_SIGNAL ? read : batchIn(read, place, length)
   } catch (error) {
     if (error instanceof TooManyParts) return fault('limit', place, error.message, length)
     if (error instanceof NotJson) return inPieces(text, line, place, error.message)
@@ -75,6 +76,7 @@ function inPieces(text: Buffer, { ended, length }: Line, place: Place, why: stri
     spans: read.flatMap(({ spans }) => spans),
     others: read.reduce((sum, { others }) => sum + others, 0),
     findings: [
+      ...read.flatMap((one) => faultsIn(one, place)),
       ...(torn === 0
         ? []
         : [found('torn', `${torn} end in the middle: a writer was killed, or its disk was full`)]),

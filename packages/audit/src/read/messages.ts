@@ -8,6 +8,7 @@ import { Unreadable } from '../span/unreadable.js'
 import { faultBatch, type SpanBatch } from './batch.js'
 import type { ByteReader } from './byte-reader.js'
 import { OTHER_SIGNAL, readExportText } from './export-text.js'
+import { batchIn } from './faults.js'
 import { Growth, TooLarge } from './growth.js'
 import { unzstd } from './zstd.js'
 
@@ -48,7 +49,8 @@ export async function* readMessages(
       const compressed = message.subarray(0, ZSTD.length).equals(ZSTD)
       const read = readMessage(compressed ? await uncompressed(message, growth, maxBytes) : message, place)
       if (read === OTHER_SIGNAL) yield read
-      else if (read.spans.length + read.others > 0) yield { ...read, findings: [], bytes: 4 + length }
+      else if (read.spans.length + read.others + (read.faults?.length ?? 0) > 0)
+        yield batchIn(read, place, 4 + length)
     } catch (error) {
       if (!types.isNativeError(error)) throw error
       const tooLarge = error instanceof TooManyParts || error instanceof TooLarge

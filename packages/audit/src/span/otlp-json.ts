@@ -7,6 +7,7 @@ import {
   isOfKest,
   type Place,
 } from './exported-span.js'
+import { assertMembers, assertObject, isObject, listOf, type Members } from './members.js'
 import { Unreadable } from './unreadable.js'
 
 /** Where a batch was read, and when a witness got it. */
@@ -20,9 +21,9 @@ export interface OtlpSpans {
   readonly spans: readonly ExportedSpan[]
   /** Spans that are not of Kest. */
   readonly others: number
+  /** What whoever answered says that is missing. */
+  readonly faults?: readonly string[]
 }
-
-type Members = Readonly<Record<string, unknown>>
 
 /**
  * The members of an export, down to its spans, by the names that they have or had: one that is not known could hold spans that
@@ -36,6 +37,7 @@ const BESIDE_SPANS = ['spans', 'schemaUrl']
 /** What Tempo and Jaeger answer with has an export in it, and tells of the answer beside. */
 const AROUND_EXPORT = ['trace', 'result']
 const OF_ANSWER = ['metrics', 'status', 'message']
+const COMPLETE: readonly unknown[] = [0, 'COMPLETE']
 
 /**
  * The spans of Kest in one OTLP/JSON export: `{"resourceSpans": …}`, a line of the Collector's file exporter. Tempo's name for the
@@ -70,12 +72,20 @@ export function readOtlpJson(value: unknown, origin: Origin): OtlpSpans {
   return { spans, others }
 }
 
-/** The export that a server's answer has in it, or what it is itself. */
-export function exportIn(value: unknown): unknown {
-  if (!isObject(value) || EXPORT.some((name) => name in value)) return value
+/** The export that a server's answer has in it, or what it is itself; and what the server says that is missing. */
+export function exportIn(value: unknown): { readonly export: unknown; readonly faults: readonly string[] } {
+  if (!isObject(value) || EXPORT.some((name) => name in value)) return { export: value, faults: [] }
   const [around, ...others] = Object.keys(value).filter((name) => !OF_ANSWER.includes(name))
-  const answers = around !== undefined && others.length === 0 && AROUND_EXPORT.includes(around)
-  return answers ? value[around] : value
+  if (around === undefined || others.length > 0 || !AROUND_EXPORT.includes(around))
+    return { export: value, faults: [] }
+  return { export: value[around], faults: partOf(value['status'], value['message']) }
+}
+
+/** Of Tempo, that it could not find or send all of a trace. */
+export function partOf(status: unknown, message: unknown): readonly string[] {
+  if (status === undefined || COMPLETE.includes(status)) return []
+  const why = typeof message === 'string' && message !== '' ? `: ${message.slice(0, 200)}` : ''
+  return [`Tempo answers with a part of a trace alone${why}`]
 }
 
 /** Whether it is an export of something else than spans. */
@@ -141,30 +151,6 @@ function claimOf(value: unknown): Claim {
       ? Number(intValue)
       : (intValue ?? doubleValue)
   return typeof number === 'number' ? number : null
-}
-
-function isObject(value: unknown): value is Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function assertObject(value: unknown, what: string): Members {
-  if (isObject(value)) return value
-  throw new Unreadable(`expected ${what}, got ${value === null ? 'null' : typeof value}`)
-}
-
-function assertMembers(one: Members, known: readonly string[], what: string): void {
-  for (const name of Object.keys(one)) {
-    if (!known.includes(name))
-      throw new Unreadable(`${what} has a member "${name.slice(0, 64)}", which is not read`)
-  }
-}
-
-/** What is left out is empty; what is something else is no export, rather than nothing. */
-function listOf(one: Members, name: string): readonly unknown[] {
-  const value = one[name]
-  if (value === undefined) return []
-  if (Array.isArray(value)) return value
-  throw new Unreadable(`its ${name} are no list`)
 }
 
 function* listsOf(one: Members, names: readonly string[]): Generator<unknown> {

@@ -1,5 +1,6 @@
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
-import { PartCount } from './parts.js'
+import { partOf } from './otlp-json.js'
+import { PartCount, TooManyParts } from './parts.js'
 import { Unreadable } from './unreadable.js'
 
 /** What an AnyValue is in OTLP/JSON; `{}` for kinds that no attribute of ours has. */
@@ -36,6 +37,54 @@ export function decodeOtlpProtobuf(bytes: Uint8Array): { readonly resourceSpans:
     1: (field) => resourceSpans.push(readResourceSpans(field.bytes(), count)),
   })
   return { resourceSpans }
+}
+
+/**
+ * What Tempo answers in protobuf: a trace by itself (`/api/traces/ID`), which is as an export, or with a word on what of it is missing
+ * (`/api/v2/traces/ID`: TraceByIDResponse of its pkg/tempopb/tempo.proto).
+ *
+ * @throws as {@link decodeOtlpProtobuf}
+ */
+export function decodeTempoProtobuf(bytes: Uint8Array): {
+  readonly resourceSpans: readonly object[]
+  readonly faults: readonly string[]
+} {
+  const response = attempt(() => decodeTraceResponse(bytes))
+  return response ?? { ...decodeOtlpProtobuf(bytes), faults: [] }
+}
+
+/**
+ * First of all, as an export is never taken for it: spans of a resource are no trace. The other way round, the trace of a response would be
+ * a resource without spans.
+ */
+function decodeTraceResponse(bytes: Uint8Array): {
+  resourceSpans: readonly object[]
+  faults: readonly string[]
+} {
+  const resourceSpans: object[] = []
+  let [status, message]: [number | undefined, string | undefined] = [undefined, undefined]
+  const reader = new BinaryReader(bytes)
+  while (reader.pos < reader.len) {
+    const [field, type] = reader.tag()
+    if (field === 1 && type === WireType.LengthDelimited)
+      resourceSpans.push(...decodeOtlpProtobuf(reader.bytes()).resourceSpans)
+    else if (field === 2 && type === WireType.LengthDelimited) reader.skip(type, field)
+    else if (field === 3 && type === WireType.Varint) status = once(status, 'status', reader.int32())
+    else if (field === 4 && type === WireType.LengthDelimited)
+      message = once(message, 'message', reader.string(true))
+    else throw new Unreadable(`a field ${field} in it is not one that is known`)
+  }
+  return { resourceSpans, faults: partOf(status, message) }
+}
+
+/** @returns `undefined` where it is not of that form */
+function attempt<T>(decode: () => T): T | undefined {
+  try {
+    return decode()
+  } catch (error) {
+    if (error instanceof TooManyParts) throw error
+    return undefined
+  }
 }
 
 function readResourceSpans(bytes: Uint8Array, count: PartCount): object {
