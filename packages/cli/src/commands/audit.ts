@@ -141,9 +141,9 @@ const ABOUT: About = {
 Proves lineage from exported spans, offline: rebuilds each trace by the hash links of
 its signed entries, verifies it, and says what does not hold and what is missing. A
 PATH is a file, or a folder of files and folders: of the OpenTelemetry Collector's file
-exporter, of @kest/telemetry (lines or SQLite), an answer of Jaeger or Tempo, or a list of entries;
-"-" is standard input. With --listen it receives spans by OTLP/HTTP, from services or a
-Collector, and judges when it is told to stop. What is not read of it is an error.`,
+exporter, of @kest/telemetry (lines or SQLite), an answer of Jaeger or Tempo, or a list
+of entries; "-" is standard input. With --listen it receives spans by OTLP/HTTP, from
+services or a Collector, and judges when it is told to stop. What is not read is an error.`,
   arguments: 'files',
   examples: [
     'kest audit spans/ --trust example.org=bundle.json',
