@@ -61,6 +61,29 @@ describe('kest audit --html', () => {
     expect(beside.page).toContain('by 3 days of records')
   })
 
+  it('counts what other traces build on once, where it is', async () => {
+    const root = entryBy('gateway', [])
+    const others = ['b', 'c'].map((one) =>
+      entryBy('orders', [root], { labels: { trace_id: one.repeat(32) } }),
+    )
+    const { page } = await report(exported(root, ...others))
+    const [service, call] = ['service', 'call'].map((what) => {
+      const row = new RegExp(`<tr role="row" id="${what}-\\d+".*?</tr>`, 'gs')
+      return (page.match(row) ?? []).map((one) =>
+        one
+          .replaceAll(/<[^>]*>/g, ' ')
+          .replaceAll(/ +/g, ' ')
+          .trim(),
+      )
+    })
+    expect(call).toEqual([expect.stringMatching(/^gateway orders 2 0 /)])
+    // Entries, not proven, begun.
+    expect(service).toEqual([
+      expect.stringMatching(/^orders 2 0 0 /),
+      expect.stringMatching(/^gateway 1 0 1 /),
+    ])
+  })
+
   it('lets nothing run but its own scripts and styles, and loads nothing', async () => {
     const { page } = await report(exported(...chain()))
     const policy = /Content-Security-Policy" content="([^"]+)"/.exec(page)?.[1]
@@ -124,7 +147,7 @@ describe('kest audit --html', () => {
       }
     })
     const { page } = await report(
-      exported(root) + `${otlpLine('any', [denial])}\n` + `${otlpLine('any', many)}\n`,
+      `${exported(root)}${otlpLine('any', [denial])}\n${otlpLine('any', many)}\n`,
     )
     expect(page).toContain('<title>Audit of 3,001 traces</title>')
     expect(page).toContain('2,801 more, which are not listed')
@@ -144,6 +167,7 @@ describe('kest audit --html', () => {
   it.each([
     [['--html', '-'], '--html: expected a file: the summary is on standard output'],
     [['--html', 'PATH/report.html', '--only-findings'], '--html or --only-findings, not both'],
+    [['--html', 'PATH/report.html', '--trace', 'a'.repeat(32)], '--html is of all traces'],
     [['--html', 'PATH/nowhere/report.html'], 'there is no folder'],
     [['--html', 'PATH/spans.jsonl'], 'it is read, and would be replaced'],
     [['--html', 'PATH/report.html', '--days', '0'], '--days: expected days, such as 7, got "0"'],

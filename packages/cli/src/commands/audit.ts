@@ -280,14 +280,17 @@ function daysOf(days = '7'): number {
 async function pageOf(values: {
   html?: string
   days?: string
+  service?: string
+  trace?: string
   'only-findings'?: boolean
 }): Promise<ReportPage | null> {
-  const { html, days } = values
+  const { html, days, trace, service } = values
   if (html === undefined) return null
   if (html === STDIN) throw new UsageError('--html: expected a file: the summary is on standard output')
   if (values['only-findings']) throw new UsageError('--html or --only-findings, not both')
+  if (trace !== undefined) throw new UsageError('--html is of all traces: of one, kest graph makes a page')
   await assertFolder(html, 'html')
-  return new ReportPage({ days: daysOf(days) })
+  return new ReportPage({ days: daysOf(days), service })
 }
 
 function revisionsOf(values: {

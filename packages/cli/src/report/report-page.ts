@@ -7,9 +7,11 @@ export class ReportPage {
   readonly #tally: ReportTally
   readonly #observed: ObservedTally
 
-  constructor({ days, now = Date.now() }: { readonly days: number; readonly now?: number }) {
+  /** @param service whose observed refusals alone it shows; default: everybody's */
+  constructor({ days, service }: { readonly days: number; readonly service?: string | undefined }) {
+    const now = Date.now()
     this.#tally = new ReportTally(now)
-    this.#observed = new ObservedTally({ days, now })
+    this.#observed = new ObservedTally({ days, now, ...(service === undefined ? {} : { service }) })
   }
 
   add(report: TraceReport): void {

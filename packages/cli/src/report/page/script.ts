@@ -49,7 +49,7 @@ function leave(event) {
   if (event.key === 'Escape' && !trace.hidden && event.target.type !== 'search') back()
 }
 function heed() {
-  const name = decodeURIComponent(location.hash.slice(1))
+  const name = location.hash.slice(1)
   const target = name === '' ? null : document.getElementById(name)
   if (target instanceof HTMLTemplateElement) { if (trace.hidden) open(target); return }
   close()

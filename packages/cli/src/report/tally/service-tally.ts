@@ -62,7 +62,9 @@ export class ServiceTally {
         continue
       }
       signers.set(one.hash, service)
-      if (one.source !== 'foreign') count(service, one)
+      // What is of another trace is counted there.
+      if (one.source === 'foreign') continue
+      count(service, one)
       if (one.parents.length === 0) service.begun++
       const callers = new Set(one.parents.flatMap((parent) => signers.get(parent) ?? []))
       callers.delete(service)

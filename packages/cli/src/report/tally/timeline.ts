@@ -50,8 +50,8 @@ export class TimelineTally {
 
   add({ entries, verdict, denialCount }: TraceReport): void {
     let first = Number.POSITIVE_INFINITY
-    for (const { status, timestampMs } of entries)
-      if (status !== 'failed') first = Math.min(first, timestampMs)
+    for (const { status, source, timestampMs } of entries)
+      if (status !== 'failed' && source !== 'foreign') first = Math.min(first, timestampMs)
     if (first === Number.POSITIVE_INFINITY) this.#untimed++
     else if (first > this.#now + AHEAD) this.#later++
     else if (first < this.#now - OLDEST) this.#earlier++
