@@ -3,6 +3,8 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ATTRIBUTE } from '@kest/core'
 import { describe, expect, it } from 'vitest'
+import { MockIdentityProvider } from '@kest/core/testing'
+import { makeDenial, signedDenialOf } from '../../audit/dist/testing/make-denial.js'
 import { denialOf, otlpLine, spanOf } from '../../audit/dist/testing/make-span.js'
 import { audit } from '../src/commands/audit.js'
 import { folder, lines, type Run } from './support/kest.js'
@@ -82,6 +84,28 @@ describe('kest audit --html', () => {
       expect.stringMatching(/^orders 2 0 0 /),
       expect.stringMatching(/^gateway 1 0 1 /),
     ])
+  })
+
+  it('K-DENIAL tells what a workload has signed that it refused from what a span says', async () => {
+    const root = entryBy('gateway', [])
+    const denial = makeDenial(new MockIdentityProvider('payments').current(), [root], {
+      operation: 'payments.refund',
+      policies: ['payments/refund'],
+    })
+    const said = denialOf(entryBy('orders', [root], { operation: 'orders.cancel' }))
+    const spans = [spanOf(root), signedDenialOf(denial), said]
+    const { page } = await report(spans.map((span) => `${otlpLine('any', [span])}\n`).join(''))
+    const table = (caption: string): string =>
+      new RegExp(`<caption>${caption}.*?</table>`, 's').exec(page)?.[0] ?? ''
+    expect(table('Signed denials')).toContain('payments.refund')
+    expect(table('Signed denials')).toContain('payments/refund')
+    expect(table('Signed denials')).not.toContain('orders.cancel')
+    expect(table('Denied operations')).toContain('orders.cancel')
+    expect(table('Denied operations')).not.toContain('payments.refund')
+    // Of whom there is nothing but a denial it has signed is there; of whom only a span speaks is not.
+    expect(table('Calls between services').match(/<th role="rowheader"/g)).toHaveLength(1)
+    expect(table('Calls between services')).toMatch(/gateway.*payments.*1 denied.*payments\/refund/s)
+    expect(table('Services')).not.toContain('orders')
   })
 
   it('lets nothing run but its own scripts and styles, and loads nothing', async () => {

@@ -12,6 +12,8 @@ export const FINDING_MEANINGS: Readonly<Record<FindingCode, string>> = {
   unsigned: 'A span tells of an authorization without a signature: it proves nothing.',
   'sequence-gap': 'Numbers are missing between entries of one process: records were lost.',
   'sequence-shared': 'Several principals sign the numbers of one process: what one loses, another hides.',
+  'denial-broken':
+    'What a span has for a signed denial is none, or its principal has not signed it: it proves nothing.',
   limit: 'A bound was exceeded, and what lies beyond it was not judged.',
   unreadable: 'Something that was to be read cannot be.',
   'policy-mismatch': 'The text of the policies decides otherwise than what is on record.',

@@ -12,46 +12,57 @@ import { namesText, nobody } from './values.js'
 export function refusedSection(data: ReportData): string {
   const names = new Names(data.services)
   return `<section id="refused" aria-labelledby="h-refused"><h2 id="h-refused">Refused</h2>
-${denials(data, names)}${observations(data, names)}</section>`
+${signedDenials(data, names)}${unsignedDenials(data, names)}${observations(data, names)}</section>`
 }
 
-function denials({ denials: rows, otherDenials }: ReportData, names: Names): string {
+const COLUMNS = [
+  { title: 'Workload' },
+  { title: 'Operation' },
+  { title: 'Code' },
+  { title: 'Times', number: true },
+  { title: 'Called by' },
+] as const
+
+function signedDenials({ denials: rows, uncountedDenials }: ReportData, names: Names): string {
+  const heading = '<h3>Denied, as the workload has signed</h3>'
+  const signed = rows.filter((row) => row.signed)
+  const more =
+    uncountedDenials === 0
+      ? ''
+      : `<p class="help">Beside them they count ${number(uncountedDenials)} that they did not sign, as they were too many at once.</p>`
+  if (signed.length === 0) return `${heading}<p>Nothing.</p>`
+  const columns = [...COLUMNS, { title: 'Policies' }, { title: 'Example' }]
+  const cells = signed.map((row) => ({
+    cells: [...denialCells(row, names), namesText(row.policies, 4), exampleText(row)],
+  }))
+  return `${heading}${more}${tableElement('Signed denials', columns, cells)}`
+}
+
+function unsignedDenials({ denials: rows, otherDenials }: ReportData, names: Names): string {
   const heading = '<h3>Denied, as unsigned spans say</h3>'
-  if (rows.length === 0 && otherDenials === 0) return `${heading}<p>Nothing.</p>`
-  const columns = [
-    { title: 'Workload' },
-    { title: 'Operation' },
-    { title: 'Code' },
-    { title: 'Times', number: true },
-    { title: 'Called by' },
-    { title: 'Reasons' },
-    { title: 'Example' },
-  ]
-  const rest = Math.max(0, rows.length - MAX_ROWS) + otherDenials
+  const unsigned = rows.filter((row) => !row.signed)
+  if (unsigned.length === 0 && otherDenials === 0) return `${heading}<p>Nothing.</p>`
+  const columns = [...COLUMNS, { title: 'Reasons' }, { title: 'Example' }]
+  const rest = Math.max(0, unsigned.length - MAX_ROWS) + otherDenials
+  const cells = unsigned.map((row) => ({
+    cells: [...denialCells(row, names), namesText(row.reasons, 2), exampleText(row)],
+  }))
   return `${heading}<p class="help">A report, never evidence: whoever can export spans can write it.</p>
-${tableElement(
-  'Denied operations',
-  columns,
-  rows.map((row) => denialRow(row, names)),
-  rest,
-)}`
+${tableElement('Denied operations', columns, cells, rest)}`
 }
 
-function denialRow(
-  { workload, operation, code, times, callers, reasons, page }: DenialRow,
-  names: Names,
-): { cells: string[] } {
-  return {
-    cells: [
-      workload === null ? nobody() : isolated(names.of(workload)),
-      isolated(operation),
-      codeText(code),
-      number(times),
-      namesText(callers, 3, (name) => isolated(names.of(name))),
-      namesText(reasons, 2),
-      page === null ? '' : pageLink(page, 'trace'),
-    ],
-  }
+function denialCells({ workload, operation, code, times, callers }: DenialRow, names: Names): string[] {
+  return [
+    workload === null ? nobody() : isolated(names.of(workload)),
+    isolated(operation),
+    codeText(code),
+    number(times),
+    namesText(callers, 3, (name) => isolated(names.of(name))),
+  ]
+}
+
+function exampleText({ page }: DenialRow): string {
+  return page === null ? '' : pageLink(page, 'trace')
 }
 
 function observations({ observed: { rows, days, unproven } }: ReportData, names: Names): string {

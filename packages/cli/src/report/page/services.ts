@@ -35,7 +35,7 @@ export function serviceSection(data: ReportData): string {
   const body =
     services.length === 0
       ? '<p>No entry is signed by anybody who is known.</p>'
-      : `<p class="help">By what is signed: an entry of one that builds on an entry of another. Refused is what only was observed, and what unsigned spans say was denied.${where}</p>
+      : `<p class="help">By what is signed: an entry of one that builds on an entry of another. Refused is what was denied, as its workload has signed or as unsigned spans say, and what was only observed.${where}</p>
 ${serviceMap(data, names)}${LEGEND}
 <h3>Calls</h3>${
           calls.length === 0

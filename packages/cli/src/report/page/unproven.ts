@@ -32,7 +32,7 @@ export function unprovenSection(data: ReportData): string {
       : []),
     ...(summary.denials > 0
       ? [
-          `<li><b>${counted(summary.denials, 'denial')}</b> that are told by spans: unsigned ones are a report, never evidence.</li>`,
+          `<li><b>${counted(summary.denials, 'denial')}</b> of which those that are not signed are a report, never evidence.</li>`,
         ]
       : []),
     ...(leftOut + observed.leftOut > 0

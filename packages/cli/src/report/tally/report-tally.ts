@@ -27,6 +27,7 @@ export interface ReportData {
   readonly leftOut: number
   readonly denials: readonly DenialRow[]
   readonly otherDenials: number
+  readonly uncountedDenials: number
   readonly timeline: Timeline
   readonly holding: Holding
   readonly witnessed: number
@@ -67,10 +68,13 @@ export class ReportTally {
 
   /** Once all traces are there. */
   end(summary: AuditSummary, observed: ObservedReport): ReportData {
-    for (const { workload, code, times, callers } of this.#denials.rows) {
+    for (const { signed, workload, code, times, callers, policies } of this.#denials.rows) {
       if (workload === null) continue
+      // Who signs that it refused is there, whether or not it has signed anything else.
+      if (signed) this.#services.know(workload)
       this.#services.refuseAt(workload, times, 'refused')
-      for (const [caller, of] of callers.names) this.#services.refuse(caller, workload, of, code, 'refused')
+      const why = policies.names[0]?.[0] ?? code
+      for (const [caller, of] of callers.names) this.#services.refuse(caller, workload, of, why, 'refused')
     }
     this.#services.observe(observed.rows)
     return {
@@ -83,6 +87,7 @@ export class ReportTally {
       leftOut: this.#services.leftOut,
       denials: this.#denials.rows,
       otherDenials: this.#denials.others,
+      uncountedDenials: this.#denials.uncounted,
       timeline: this.#timeline.end(),
       holding: { ...this.#holding },
       witnessed: this.#witnessed,

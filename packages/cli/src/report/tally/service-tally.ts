@@ -6,7 +6,7 @@ import type { Examples } from './examples.js'
 const MAX_SERVICES = 1_000
 const MAX_CALLS = 5_000
 
-/** A workload that has signed something. */
+/** A workload that has signed something, an entry or a denial. */
 export interface Service {
   readonly principal: string
   /** Entries that it has signed. */
@@ -18,7 +18,7 @@ export interface Service {
   /** Effective trust of what is verified. */
   readonly trust: Range
   readonly taints: NameCount
-  /** As unsigned spans say that it refused. */
+  /** As it has signed that it refused, or as unsigned spans say. */
   refused: number
   /** Refusals that were only observed. */
   observed: number
@@ -56,7 +56,7 @@ export class ServiceTally {
     const signers = new Map<string, Service>()
     for (const one of report.entries) {
       if (one.status === 'failed') continue
-      const service = this.#serviceOf(one)
+      const service = this.know(one.principal)
       if (service === undefined) {
         this.leftOut++
         continue
@@ -113,7 +113,8 @@ export class ServiceTally {
       .sort((a, b) => b.calls - a.calls || b.refused + b.observed - a.refused - a.observed)
   }
 
-  #serviceOf({ principal }: AuditedEntry): Service | undefined {
+  /** @returns `undefined` where there is no room for another */
+  know(principal: string): Service | undefined {
     const known = this.#services.get(principal)
     if (known !== undefined || this.#services.size >= MAX_SERVICES) return known
     const service: Service = {
