@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ATTRIBUTE } from '@kest/core'
-import { describe, expect, it } from 'vitest'
 import { MockIdentityProvider } from '@kest/core/testing'
+import { describe, expect, it } from 'vitest'
 import { makeDenial, signedDenialOf } from '../../audit/dist/testing/make-denial.js'
 import { denialOf, otlpLine, spanOf } from '../../audit/dist/testing/make-span.js'
 import { audit } from '../src/commands/audit.js'
@@ -170,9 +170,7 @@ describe('kest audit --html', () => {
         },
       }
     })
-    const { page } = await report(
-      `${exported(root)}${otlpLine('any', [denial])}\n${otlpLine('any', many)}\n`,
-    )
+    const { page } = await report(`${exported(root)}${otlpLine('any', [denial])}\n${otlpLine('any', many)}\n`)
     expect(page).toContain('<title>Audit of 3,001 traces</title>')
     expect(page).toContain('2,801 more, which are not listed')
     expect(page.length).toBeLessThan(16_000_000)
