@@ -14,6 +14,9 @@ export const FINDING_MEANINGS: Readonly<Record<FindingCode, string>> = {
   'sequence-shared': 'Several principals sign the numbers of one process: what one loses, another hides.',
   'denial-broken':
     'What a span has for a signed denial is none, or its principal has not signed it: it proves nothing.',
+  'receipt-without-span':
+    'A neighbour holds an entry that its own process did not export: one of the two is wrong.',
+  'receipt-broken': 'What a span has for a receipt is none, or does not hold: it proves nothing.',
   limit: 'A bound was exceeded, and what lies beyond it was not judged.',
   unreadable: 'Something that was to be read cannot be.',
   'policy-mismatch': 'The text of the policies decides otherwise than what is on record.',
@@ -22,6 +25,7 @@ export const FINDING_MEANINGS: Readonly<Record<FindingCode, string>> = {
   'attribute-differs':
     'A span says something else than the entry in it: it was changed on its way or in store.',
   'passport-differs': 'The passport of a span is not the lineage of its entry.',
+  'outcome-differs': 'What says how an operation ended is of none, or the second of one.',
   time: 'The time that an entry states is not possible by when its span was received.',
   'sequence-repeated': 'Two entries of a process have one number: a copied key, or a broken process.',
   'sequence-late': 'The first numbers of a process are missing, though it ran before what was exported.',
