@@ -22,14 +22,16 @@ if (process.argv.includes('--check')) {
 for (const problem of problems) console.error(problem)
 process.exitCode = problems.length === 0 ? 0 : 1
 
+/** Suites are declared by the tests of several packages. */
 function testFiles(folder) {
-  return (
-    readdirSync(join(root, folder), { recursive: true })
-      .map((path) => join(folder, path))
-      // Suites are declared by the tests of several packages.
-      .filter((path) => /(\.test|-suite)\.ts$/.test(path) && !/(^|\/)(node_modules|dist)\//.test(path))
-      .sort()
-  )
+  return readdirSync(join(root, folder), { withFileTypes: true })
+    .flatMap((entry) => {
+      const path = join(folder, entry.name)
+      // What is installed or built is not walked: it is a thousand times as much.
+      if (entry.isDirectory()) return ['node_modules', 'dist'].includes(entry.name) ? [] : testFiles(path)
+      return /(\.test|-suite)\.ts$/.test(entry.name) ? [path] : []
+    })
+    .sort()
 }
 
 /** Every title of a test or a group in the file that names requirements. Skipped ones show nothing. */
