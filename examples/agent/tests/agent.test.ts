@@ -49,7 +49,7 @@ describe('the agent', () => {
     expect(shown).toMatch(/^trace [0-9a-f]{32}: verified, in example\.org$/m)
     expect(shown).toContain('7 entries and 1 denials, in 8 spans')
     expect(shown).toMatch(
-      /denied, .*: mcp:tools\/call:refund, by spiffe:\/\/example\.org\/orders, ERR_KEST_DENIED/,
+      /refused, as is signed: mcp:tools\/call:refund, by spiffe:\/\/example\.org\/orders, ERR_KEST_DENIED/,
     )
   })
 
