@@ -258,6 +258,7 @@ const EXEMPT: Record<string, string> = {
   '@kest/core.Kest#keep 0': 'a state, which Kest made',
   '@kest/core.Kest#fork 0': 'a state, which Kest made',
   '@kest/core.requestFacts 0': 'a request of Node, or what stands for it',
+  '@kest/core.bodyOf 0': 'the same',
   '@kest/core.RedirectsSeen#note 0': 'a state, which Kest made',
   '@kest/core.RedirectsSeen#take 0': 'the same',
   'new @kest/core.KestError 2': 'an error is made where something went wrong already',
