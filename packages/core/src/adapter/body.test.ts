@@ -1,7 +1,8 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import http2 from 'node:http2'
 import { type AddressInfo, connect, type Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { KestError } from '../errors.js'
@@ -71,6 +72,24 @@ describe('the body of a request that is read ahead', () => {
       await new Promise((resolve) => setImmediate(resolve))
     }
     await until(() => answers.includes('5 true'), 'the answer to a body in pieces')
+  })
+
+  it('is kept in few pieces, however many it comes in', async () => {
+    const pieces = 3_000
+    const body = new Readable({ read() {} })
+    const request = Object.assign(body, { headers: {} }) as unknown as IncomingMessage
+    const response = Object.assign(new EventEmitter(), { writableEnded: false }) as ServerResponse
+    const reading = bodyOf(request, response)!(1 << 20)
+    for (let n = 0; n < pieces; n++) {
+      body.push(n % 2 === 0 ? 'a' : 'b')
+      // Each is read for itself.
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    body.push(null)
+    const read = await reading
+    expect(read.length).toBeLessThan(10)
+    expect(Buffer.concat(read).toString()).toBe('ab'.repeat(pieces / 2))
+    expect(await text(body)).toBe('ab'.repeat(pieces / 2))
   })
 
   it('is there over HTTP/2, with and without one', async () => {

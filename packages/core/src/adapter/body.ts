@@ -3,6 +3,7 @@ import type { ReadBody } from '../binding/request-check.js'
 import { refused } from '../binding/token-check.js'
 import { KestConfigError, KestError } from '../errors.js'
 import type { ArrivedRequest, ArrivedResponse } from '../ingress/arrived.js'
+import { Pieces } from './pieces.js'
 
 /** What is read of Node's requests, of either HTTP, and of what stands in for them. */
 type Body = Readable & Pick<ArrivedRequest, 'headers'> & { readonly upgrade?: unknown }
@@ -36,32 +37,31 @@ async function readAhead(
   if (body.upgrade === true) return []
   if (body.readableDidRead || body.readableFlowing === true) throw misplaced('read')
   if (Number(body.headers['content-length'] ?? 0) > maxBytes) throw tooLong(maxBytes)
-  const chunks: Uint8Array[] = []
+  const pieces = new Pieces()
   try {
-    await new Promise<void>((resolve, reject) => collect(body, chunks, maxBytes, resolve, reject))
+    await new Promise<void>((resolve, reject) => collect(body, pieces, maxBytes, resolve, reject))
   } finally {
     if (!hasAll(body)) {
       // Node lets what nobody has begun to read go by, for the next request to be read. This one was begun.
       if (response.writableEnded) body.resume()
       else response.once('close', () => body.resume())
     }
-    for (const chunk of chunks.toReversed()) body.unshift(chunk)
+    for (const piece of pieces.list().toReversed()) body.unshift(piece)
     // What was begun to read is taken by nobody who hands it on whole: fetch, `Readable.toWeb`.
     stateOf(body).dataEmitted = false
   }
   // By then it is as if nobody had listened.
   await new Promise((resolve) => process.nextTick(resolve))
-  return chunks
+  return pieces.list()
 }
 
 function collect(
   body: Body,
-  chunks: Uint8Array[],
+  pieces: Pieces,
   maxBytes: number,
   resolve: () => void,
   reject: (error: KestError) => void,
 ): void {
-  let length = 0
   let settled = false
   const settle = (error?: KestError): void => {
     settled = true
@@ -78,9 +78,8 @@ function collect(
       const chunk: unknown = body.read(body.readableLength)
       if (!(chunk instanceof Uint8Array)) settle(misplaced('read as text'))
       else {
-        chunks.push(chunk)
-        length += chunk.length
-        if (length > maxBytes) settle(tooLong(maxBytes))
+        pieces.add(chunk)
+        if (pieces.length > maxBytes) settle(tooLong(maxBytes))
       }
       if (settled) return
     }

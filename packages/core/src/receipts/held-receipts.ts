@@ -1,3 +1,5 @@
+import { followReceipts } from './follow.js'
+
 /** What a caller's next entries take over from a receipt (K-RECEIPT, `follow`). */
 export interface Followed {
   /** The least of what its receipts are worth. */
@@ -7,6 +9,8 @@ export interface Followed {
 
 /** Of receipts that no entry has named yet, so many are kept. */
 const MAX_HELD = 255
+/** What is to be followed of so many is kept apart, so that each is followed once. */
+const MAX_APART = 32
 
 /** Receipts that came in one frame, until entries have named them. */
 export class HeldReceipts {
@@ -30,8 +34,13 @@ export class HeldReceipts {
     this.#hashes.unshift(...hashes)
   }
 
+  /** However many there are, and whatever callees have put into them, what is kept of them is as much as one entry takes over. */
   follow(values: Iterable<Followed>): void {
     for (const value of values) this.#followed.add(value)
+    if (this.#followed.size <= MAX_APART) return
+    const { trustScore, addedTaints } = followReceipts(this.followed, [], [])
+    this.#followed.clear()
+    this.#followed.add({ trustScore, taints: addedTaints })
   }
 
   /** What is to be followed, until an entry that does is part of the lineage. */

@@ -188,6 +188,22 @@ describe('what a callee cannot make too much', () => {
   })
 })
 
+describe('what a frame is to follow', () => {
+  it('K-RECEIPT is kept together where it came with many receipts, with the least trust and no taint dropped in silence', () => {
+    const held = new HeldReceipts()
+    for (let n = 0; n < 10_000; n++)
+      held.follow([{ trustScore: n === 500 ? 7 : 100, taints: [`t${n}`, 'each'] }])
+    expect(held.followed.length).toBeLessThanOrEqual(32)
+    expect(held.followed.flatMap(({ taints }) => taints).length).toBeLessThan(100)
+    const { trustScore, addedTaints } = followReceipts(held.followed, [], [])
+    expect(trustScore).toBe(7)
+    expect(addedTaints).toContain('each')
+    expect(addedTaints).toContain('kest.receipt-taints')
+    held.joined(held.followed)
+    expect(held.followed).toEqual([])
+  })
+})
+
 describe('headers', () => {
   it('K-RECEIPT are taken out of every form, in any case, and nothing that is given is changed', () => {
     const record = { 'Kest-Receipt': ['a', 'b'], vary: 'x' }
