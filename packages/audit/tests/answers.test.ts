@@ -187,6 +187,12 @@ describe('answers of Jaeger and Tempo hold the spans that an export holds:', () 
     expect(other?.claims.trustScore).toBe(40)
   })
 
+  it('knows no service of a process that is named by no text', async () => {
+    const span = { ...jaegerSpan(spanOf(first)), processID: { toString: 1 } }
+    const [one] = (await read(JSON.stringify(jaegerAnswer({}, span)))).spans
+    expect(one?.service).toBeNull()
+  })
+
   it('fills ids up whose zeros at the beginning were left out', async () => {
     const span = { ...jaegerSpan(spanOf(first)), traceID: '1', spanID: 'A' }
     const [one] = (await read(JSON.stringify(jaegerAnswer({}, span)))).spans
@@ -201,6 +207,11 @@ describe('what of an answer is not there, or not read, is said:', () => {
       'an error of Jaeger',
       JSON.stringify({ ...whole, errors: [{ code: 404, msg: 'trace not found' }] }),
       'trace not found',
+    ],
+    [
+      'errors that cannot be texts',
+      `{"data":[],"errors":[${'['.repeat(20_000)}${']'.repeat(20_000)},{"msg":{"toString":1}}]}`,
+      'answers with errors (and 1 more)',
     ],
     ['errors that are no list', JSON.stringify({ ...whole, errors: 'no' }), 'answers with errors'],
     [
@@ -244,6 +255,13 @@ describe('what of an answer is not there, or not read, is said:', () => {
       'a warning of Jaeger',
       JSON.stringify(jaegerAnswer({ warnings: ['too many spans'] })),
       'Jaeger warns of a trace in it: too many spans',
+    ],
+    [
+      'many warnings of Jaeger, some of which cannot be texts',
+      JSON.stringify(
+        jaegerAnswer({ warnings: [{ toString: 1 }, ...Array.from({ length: 999 }, () => 'x')] }),
+      ),
+      'Jaeger warns of a trace in it (and 999 more)',
     ],
     [
       'a part of a trace',

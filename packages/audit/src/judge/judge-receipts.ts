@@ -31,7 +31,11 @@ export async function judgeReceipts(
   const naming = new Map<string, JudgedNode[]>()
   for (const one of nodes) {
     if (one.status === 'failed' || one.node.source === 'foreign') continue
-    for (const hash of one.node.receipts) naming.set(hash, [...(naming.get(hash) ?? []), one])
+    for (const hash of one.node.receipts) {
+      const others = naming.get(hash)
+      if (others === undefined) naming.set(hash, [one])
+      else others.push(one)
+    }
   }
   const receipts: Receipt[] = []
   for (const one of await holding(drafted, rules, findings)) {

@@ -26,7 +26,7 @@ export function readJaegerJson(answer: Members, origin: Origin): OtlpSpans {
   assertMembers(answer, OF_ANSWER, 'the answer of Jaeger')
   const errors = answer['errors'] ?? []
   if (!Array.isArray(errors) || errors.length > 0)
-    throw new Unreadable(`Jaeger answers with errors: ${JSON.stringify(errors).slice(0, 200)}`)
+    throw new Unreadable(`Jaeger answers with errors${wordsOf(errors)}`)
   const spans: ExportedSpan[] = []
   const faults: string[] = []
   let others = 0
@@ -34,7 +34,9 @@ export function readJaegerJson(answer: Members, origin: Origin): OtlpSpans {
     const trace = assertObject(one, 'a trace')
     assertMembers(trace, OF_TRACE, 'a trace in it')
     const services = servicesOf(trace['processes'])
-    for (const warning of textsOf(trace['warnings'])) faults.push(`Jaeger warns of a trace in it: ${warning}`)
+    const warnings = trace['warnings'] ?? []
+    if (!Array.isArray(warnings)) throw new Unreadable('its warnings are no list')
+    if (warnings.length > 0) faults.push(`Jaeger warns of a trace in it${wordsOf(warnings)}`)
     for (const span of goList(trace, 'spans')) {
       const read = spanOf(assertObject(span, 'a span'), services, origin)
       if (read === null) others++
@@ -74,11 +76,15 @@ function spanOf(
     name: boundedName(operationName) ?? '',
     traceId: idOf(traceID, 32),
     spanId: idOf(spanID, 16),
-    service: own === undefined ? (services.get(String(processID)) ?? null) : boundedName(own['serviceName']),
+    service: own === undefined ? serviceOf(processID, services) : boundedName(own['serviceName']),
     claims,
     receivedAt,
     place,
   }
+}
+
+function serviceOf(id: unknown, services: ReadonlyMap<string, string | null>): string | null {
+  return typeof id === 'string' ? (services.get(id) ?? null) : null
 }
 
 /** Integers that JSON has no numbers for are texts. */
@@ -101,9 +107,10 @@ function idOf(value: unknown, length: 16 | 32): string | null {
   return typeof value === 'string' && value.length > 0 ? hexId(value.padStart(length, '0'), length) : null
 }
 
-/** What is no list is none. */
-function textsOf(value: unknown): readonly string[] {
-  if (value === undefined || value === null) return []
-  if (Array.isArray(value)) return value.map((one) => String(one).slice(0, 200))
-  throw new Unreadable('its warnings are no list')
+/** What is said in it, of which the first is told. Anybody may have written it: what is no text is not made one. */
+function wordsOf(said: unknown): string {
+  if (!Array.isArray(said)) return ''
+  const first: unknown = isObject(said[0]) ? said[0]['msg'] : said[0]
+  const words = typeof first === 'string' ? `: ${first.slice(0, 200)}` : ''
+  return said.length > 1 ? `${words} (and ${said.length - 1} more)` : words
 }
