@@ -89,7 +89,12 @@ export function beforeFirstFlush(request: ClientRequest, { bodyLimit, prepare }:
   function collect(method: Method, args: readonly unknown[], instead: unknown): unknown {
     try {
       if (method === flushHeaders) body?.assertNobodyWaits()
-      else kept.push({ method, args: body?.take(args, method === end) ?? args })
+      else {
+        if (method === end)
+          for (const chunk of body?.chunks ?? []) kept.push({ method: write, args: [chunk] })
+        const left = body === undefined ? args : body.take(args, method === end)
+        if (left !== null) kept.push({ method, args: left })
+      }
     } catch (error) {
       refuse(error)
       process.nextTick(tell, args, error)

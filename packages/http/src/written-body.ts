@@ -1,9 +1,13 @@
 import type { ClientRequest } from 'node:http'
 import { KestError } from '@kest/core'
 
+/** Pieces that are kept apart; more become one. Each has its price, however short, and who is relayed says how many come. */
+const MAX_APART = 1_024
+
 /** What is written to a request whose header waits for the end of it, since its hop token is bound to it (K-BODY). */
 export class WrittenBody {
-  readonly chunks: Uint8Array[] = []
+  readonly #joined: Uint8Array[] = []
+  #apart: Uint8Array[] = []
   readonly #request: ClientRequest
   readonly #limit: number
   #length = 0
@@ -13,6 +17,12 @@ export class WrittenBody {
     this.#request = request
     this.#limit = limit
     if (Number(request.getHeader('content-length') ?? 0) > limit) throw this.#tooLong()
+  }
+
+  /** What was taken, in its order. */
+  get chunks(): readonly Uint8Array[] {
+    this.#join()
+    return this.#joined
   }
 
   /** @throws {KestError} `ERR_KEST_OUTBOUND` where the server is to be asked before anything is written */
@@ -27,21 +37,33 @@ export class WrittenBody {
   /**
    * Takes the arguments of `write`, or of `end`, and calls its writer back: what he wrote is as good as sent.
    *
-   * @returns the arguments to be called with when the time has come
+   * @returns the arguments to be called with when the time has come; `null` for what is written as one of {@link chunks}
    * @throws {KestError} `ERR_KEST_OUTBOUND` for more than may be kept
    */
-  take(args: readonly unknown[], isLast: boolean): readonly unknown[] {
+  take(args: readonly unknown[], isLast: boolean): readonly unknown[] | null {
     const [chunk, encoding] = args
     const bytes = bytesOf(chunk, encoding)
     // Nothing, or what Node will say something about when it comes to it.
     if (bytes === undefined || (bytes.length === 0 && isLast)) return args
     this.#length += bytes.length
     if (this.#length > this.#limit) throw this.#tooLong()
-    this.chunks.push(bytes)
+    this.#add(bytes)
     const callback = args.find((arg) => typeof arg === 'function') as (() => void) | undefined
     if (isLast) return callback === undefined ? [bytes] : [bytes, callback]
     if (callback !== undefined) process.nextTick(callback)
-    return [bytes]
+    return null
+  }
+
+  #add(bytes: Uint8Array): void {
+    this.#apart.push(bytes)
+    if (this.#apart.length >= MAX_APART) this.#join()
+  }
+
+  #join(): void {
+    const [only, ...others] = this.#apart
+    if (only === undefined) return
+    this.#joined.push(others.length === 0 ? only : Buffer.concat(this.#apart))
+    this.#apart = []
   }
 
   #tooLong(): KestError {

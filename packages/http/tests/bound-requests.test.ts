@@ -4,7 +4,7 @@ import http2 from 'node:http2'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startHttp2Server, startServer, type TestServer } from '../../../tests/outbound/server.js'
 import { boundRefusal, kest, within } from '../../../tests/outbound/services.js'
 import { markWritten } from '../../core/dist/index.js'
@@ -102,6 +102,20 @@ describe('a request whose token is bound to it', () => {
       await sent((request) => Readable.from([piece, piece, piece, piece, piece]).pipe(request)),
     ).toHaveLength(81_920)
     expect(await refusals(hop2)).toEqual([null])
+  })
+
+  it('K-BODY writes in few pieces what was written in many, which whoever is relayed chooses', async () => {
+    const write = vi.spyOn(http.OutgoingMessage.prototype, 'write')
+    onTestFinished(() => write.mockRestore())
+    const answer = await sent((request) => {
+      for (let n = 0; n < 3_000; n++) request.write(n % 2 === 0 ? 'a' : 'b')
+      request.end('c')
+    })
+    expect(answer).toBe(`${'ab'.repeat(1_500)}c`)
+    expect(await refusals(hop2)).toEqual([null])
+    const asked = write.mock.contexts.filter((one) => one instanceof http.ClientRequest)
+    expect(asked.length).toBeGreaterThan(0)
+    expect(asked.length).toBeLessThan(10)
   })
 
   it('K-BODY refuses what is longer than its bound, announced or not, and tells who writes', async () => {

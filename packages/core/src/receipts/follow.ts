@@ -42,8 +42,8 @@ export function followReceipts(
     if (addedTaints.length >= Math.min(MAX_FOLLOWED, taints) || characters < 0) break
     addedTaints.push(taint)
   }
-  if (addedTaints.length < wanted.size && !inherited.includes(RECEIPT_TAINTS_TAINT))
-    addedTaints.push(RECEIPT_TAINTS_TAINT)
+  const stands = [...inherited, ...addedTaints].includes(RECEIPT_TAINTS_TAINT)
+  if (addedTaints.length < wanted.size && !stands) addedTaints.push(RECEIPT_TAINTS_TAINT)
   return { trustScore, addedTaints }
 }
 
