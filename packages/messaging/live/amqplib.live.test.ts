@@ -1,11 +1,11 @@
-import { type Channel, type ChannelModel, connect, type Message } from 'amqplib'
+import { type Channel, connect, type Message } from 'amqplib'
 import { startRabbitMQ } from '../../../tests/brokers/rabbitmq.js'
 import { deadLetterQueue, wrapConsumer, wrapProducer } from '../src/amqplib/index.js'
 import { testMessaging } from './suite.js'
 import type { MessagingSystem, PlainMessage } from './support/driver.js'
 import { UnderWay } from './support/under-way.js'
 
-testMessaging({ name: 'amqplib', ordered: true, redelivery: 'mark', open })
+testMessaging({ name: 'amqplib', library: 'amqplib', ordered: true, redelivery: 'mark', open })
 
 async function open(): Promise<MessagingSystem> {
   const broker = await startRabbitMQ()
@@ -23,6 +23,7 @@ async function open(): Promise<MessagingSystem> {
   }
 
   return {
+    urlOf: () => broker.url,
     async create() {
       const name = `orders-${++queues}`
       for (const queue of [name, deadOf(name)]) await control.assertQueue(queue)
@@ -63,10 +64,6 @@ async function open(): Promise<MessagingSystem> {
           open = false
           await connection.close()
         },
-        async crash() {
-          open = false
-          cut(connection)
-        },
       }
     },
     async deadLetters(name) {
@@ -101,10 +98,4 @@ function deadOf(name: string): string {
 
 function plain({ content, properties }: Message): PlainMessage {
   return { body: content.toString(), headers: properties.headers as PlainMessage['headers'] }
-}
-
-/** As when its process ends: the socket goes, and nothing is said. */
-function cut(connection: ChannelModel): void {
-  const { stream } = connection.connection as unknown as { stream: { destroy(error: Error): void } }
-  stream.destroy(new Error('the consumer has crashed'))
 }

@@ -4,7 +4,7 @@ import { wrapProcessor, wrapProducer } from '../src/bullmq/index.js'
 import { testMessaging } from './suite.js'
 import type { MessagingSystem, PlainMessage } from './support/driver.js'
 
-testMessaging({ name: 'BullMQ', ordered: true, redelivery: 'count', open })
+testMessaging({ name: 'BullMQ', library: 'bullmq', ordered: true, redelivery: 'count', open })
 
 async function open(): Promise<MessagingSystem> {
   const broker = await startRedis()
@@ -12,6 +12,7 @@ async function open(): Promise<MessagingSystem> {
   const queues = new Map<string, Queue>()
   const queueOf = (name: string) => queues.get(name) as Queue
   return {
+    urlOf: () => broker.url,
     async create() {
       const name = `orders-${queues.size + 1}`
       queues.set(name, new Queue(name, { connection }))
@@ -39,12 +40,13 @@ async function open(): Promise<MessagingSystem> {
       let open = true
       worker.on('error', () => {})
       await worker.waitUntilReady()
-      const end = async (force: boolean): Promise<void> => {
-        if (!open) return
-        open = false
-        await worker.close(force)
+      return {
+        async close() {
+          if (!open) return
+          open = false
+          await worker.close()
+        },
       }
-      return { close: () => end(false), crash: () => end(true) }
     },
     async deadLetters(name) {
       const failed = await queueOf(name).getFailed()

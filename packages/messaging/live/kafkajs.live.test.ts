@@ -1,10 +1,9 @@
-import { connect, type Socket } from 'node:net'
 import { Kafka, logLevel, type Producer } from 'kafkajs'
 import { deadLetterTopic, wrapConsumer, wrapProducer } from '../src/kafkajs/index.js'
 import { testMessaging } from './suite.js'
 import { deadTopic, type KafkaLibrary, kafkaDriver, keyOf } from './support/kafka.js'
 
-testMessaging(kafkaDriver('kafkajs', library))
+testMessaging(kafkaDriver('kafkajs', 'kafkajs', library))
 
 /** What could not be judged is soon asked again. */
 const RETRY = { initialRetryTime: 50, maxRetryTime: 200, retries: 3 }
@@ -29,18 +28,8 @@ async function library(url: string): Promise<KafkaLibrary> {
       }
     },
     async consumer(name, { concurrency, ...options }, handler) {
-      const sockets = new Set<Socket>()
-      const own = new Kafka({
-        brokers: [url],
-        logLevel: logLevel.NOTHING,
-        socketFactory: ({ host, port, onConnect }) => {
-          const socket = connect({ host, port }, onConnect)
-          sockets.add(socket)
-          return socket
-        },
-      })
       const consumer = wrapConsumer(
-        own.consumer({ groupId: name, sessionTimeout: 10_000, heartbeatInterval: 500, retry: RETRY }),
+        kafka.consumer({ groupId: name, sessionTimeout: 10_000, heartbeatInterval: 500, retry: RETRY }),
         { ...options, deadLetter: deadLetterTopic(letters, deadTopic(name)) },
       )
       let open = true
@@ -58,11 +47,6 @@ async function library(url: string): Promise<KafkaLibrary> {
           if (!open) return
           open = false
           await consumer.disconnect()
-        },
-        async crash() {
-          open = false
-          // Its handler never ends, and it says nothing any more.
-          for (const socket of sockets) socket.destroy()
         },
       }
     },

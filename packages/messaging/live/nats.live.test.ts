@@ -11,8 +11,20 @@ const GROUP = 'workers'
 /** How long a consumer has for what it has been given, nanoseconds. */
 const ACK_WAIT = 6_000_000_000
 
-testMessaging({ name: 'a JetStream’s iterator (@nats-io 3)', ordered: true, redelivery: 'count', open })
-testMessaging({ name: 'a JetStream’s callback (nats 2)', ordered: true, redelivery: 'count', open: openOld })
+testMessaging({
+  name: 'a JetStream’s iterator (@nats-io 3)',
+  library: 'nats',
+  ordered: true,
+  redelivery: 'count',
+  open,
+})
+testMessaging({
+  name: 'a JetStream’s callback (nats 2)',
+  library: 'nats2',
+  ordered: true,
+  redelivery: 'count',
+  open: openOld,
+})
 
 async function open(): Promise<MessagingSystem> {
   const broker = await startNats()
@@ -32,6 +44,7 @@ async function open(): Promise<MessagingSystem> {
   }
 
   return {
+    urlOf: () => broker.url,
     async create() {
       const name = `ORDERS-${++queues}`
       await manager.streams.add({ name, subjects: [`orders.${queues}`] })
@@ -71,10 +84,6 @@ async function open(): Promise<MessagingSystem> {
           await handled
           open = false
           await connection.drain()
-        },
-        async crash() {
-          open = false
-          await connection.close()
         },
       }
     },
@@ -132,6 +141,7 @@ async function openOld(): Promise<MessagingSystem> {
   }
 
   return {
+    urlOf: () => broker.url,
     async create() {
       const name = `ORDERS-${++queues}`
       await manager.streams.add({ name, subjects: [`orders.${queues}`] })
@@ -176,10 +186,6 @@ async function openOld(): Promise<MessagingSystem> {
           await underWay.ended()
           open = false
           await connection.drain()
-        },
-        async crash() {
-          open = false
-          await connection.close()
         },
       }
     },

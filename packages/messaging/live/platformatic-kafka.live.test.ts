@@ -4,7 +4,7 @@ import { consumeMessages, deadLetterTopic, wrapProducer } from '../src/platforma
 import { testMessaging } from './suite.js'
 import { deadTopic, type KafkaLibrary, kafkaDriver, keyOf } from './support/kafka.js'
 
-testMessaging(kafkaDriver('@platformatic/kafka', library))
+testMessaging(kafkaDriver('@platformatic/kafka', 'platformatic-kafka', library))
 
 async function library(url: string): Promise<KafkaLibrary> {
   const common = () => ({ clientId: randomUUID(), bootstrapBrokers: [url], retries: true as const })
@@ -55,10 +55,6 @@ async function library(url: string): Promise<KafkaLibrary> {
           if (!open) return
           open = false
           await consumption.close()
-          await consumer.close(true)
-        },
-        async crash() {
-          open = false
           await consumer.close(true)
         },
       }

@@ -17,7 +17,7 @@ import type { MessagingSystem, PlainMessage } from './support/driver.js'
 const VISIBILITY = '6'
 const AT_ONCE = 10
 
-testMessaging({ name: 'the AWS SDK', ordered: false, redelivery: 'count', users: 8, open })
+testMessaging({ name: 'the AWS SDK', library: 'sqs', ordered: false, redelivery: 'count', users: 8, open })
 
 async function open(): Promise<MessagingSystem> {
   const broker = await startSqs()
@@ -51,6 +51,7 @@ async function open(): Promise<MessagingSystem> {
   const letters = new Map<string, Message[]>()
 
   return {
+    urlOf,
     async create() {
       const name = `orders-${++queues}`
       for (const QueueName of [name, deadOf(name)]) {
@@ -86,12 +87,11 @@ async function open(): Promise<MessagingSystem> {
         handler(plain(message)),
       )
       let open = true
-      let crashed = false
       async function all(messages: readonly Message[]): Promise<void> {
         const ended = await Promise.allSettled(messages.map(handle))
         // The others come again.
         const over = messages.filter((_, n) => ended[n]?.status === 'fulfilled')
-        if (crashed || over.length === 0) return
+        if (over.length === 0) return
         const Entries = over.map(({ ReceiptHandle }, n) => ({ Id: String(n), ReceiptHandle }))
         await client.send(new DeleteMessageBatchCommand({ QueueUrl, Entries }))
       }
@@ -108,11 +108,7 @@ async function open(): Promise<MessagingSystem> {
       return {
         async close() {
           open = false
-          if (!crashed) await Promise.all(pollers)
-        },
-        async crash() {
-          open = false
-          crashed = true
+          await Promise.all(pollers)
         },
       }
     },

@@ -1,5 +1,17 @@
-import { entryHash, getCurrentPassport, getCurrentUser, type KestEntry, LABEL, MemoryCache } from '@kest/core'
+import {
+  type Decision,
+  entryHash,
+  getCurrentPassport,
+  getCurrentUser,
+  type Kest,
+  type KestEntry,
+  LABEL,
+  MemoryCache,
+  type PolicyEngine,
+} from '@kest/core'
+import { OPAPolicyEngine } from '@kest/opa'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { startOpa } from '../../../tests/brokers/opa.js'
 import type {
   MessagingDriver,
   MessagingSystem,
@@ -18,6 +30,36 @@ interface Handled {
   /** Entries of the passport: the sender's, then that of the delivery. */
   readonly passport: readonly string[]
 }
+
+/** What is sent before whoever runs the broker has his way with it. */
+const MOVED = ['kept', 'stripped', 'changed', 'labelled', 'again']
+
+/** What becomes of it: as the manual has it. */
+const MOVES_OF_THE_BOUND = [
+  'again: ERR_KEST_BINDING',
+  'again: handled',
+  'changed: ERR_KEST_BINDING',
+  'elsewhere: ERR_KEST_BINDING',
+  'injected: ERR_KEST_LINEAGE_MISSING',
+  'kept: handled',
+  'labelled: handled',
+  'late: ERR_KEST_BINDING',
+  'malformed: ERR_KEST_BAGGAGE',
+  'moved: ERR_KEST_BINDING',
+  'stripped: ERR_KEST_LINEAGE_MISSING',
+]
+const MOVES_OF_THE_UNBOUND = [
+  'again: handled',
+  'changed: ERR_KEST_SIGNATURE',
+  'elsewhere: handled',
+  'injected: ERR_KEST_LINEAGE_MISSING',
+  'kept: handled',
+  'labelled: handled',
+  'late: ERR_KEST_FRESHNESS',
+  'malformed: ERR_KEST_BAGGAGE',
+  'moved: handled',
+  'stripped: ERR_KEST_LINEAGE_MISSING',
+]
 
 /** What every library passes on its real broker (K-MESSAGE). */
 export function testMessaging(driver: MessagingDriver): void {
@@ -49,10 +91,11 @@ export function testMessaging(driver: MessagingDriver): void {
         async send(
           user: string,
           sent: readonly string[],
-          options: { told?: boolean; binding?: 'message' } = {},
+          options: { told?: boolean; binding?: 'message'; kest?: Kest } = {},
         ) {
-          const producer = await system.producer(name, { kest: world.gateway, told: true, ...options })
-          await world.as(user, () => producer.send(sent))
+          const { kest = world.gateway } = options
+          const producer = await system.producer(name, { told: true, ...options, kest })
+          await world.as(user, () => producer.send(sent), kest)
           await producer.close()
         },
         async consume(
@@ -111,25 +154,20 @@ export function testMessaging(driver: MessagingDriver): void {
       expect([traces, entries]).toEqual([senders, senders + queue.handled.length])
     })
 
-    it('K-MESSAGE what a consumer that crashed had not acknowledged is delivered again, as an operation of its own', async () => {
+    it('K-MESSAGE what a consumer had not acknowledged whose process was killed is delivered again, as an operation of its own', async () => {
       const world = await createWorld()
       const queue = await queueOf(world)
-      const begun = deferred()
-      const crashed = await queue.consume(
-        { binding: 'message', replayStore: new MemoryCache() },
-        async (message) => {
-          await queue.see(message)
-          begun.resolve()
-          await new Promise(() => {})
-        },
-      )
+      const { library } = driver
+      const killed = await world.consumer({ library, url: system.urlOf(queue.name), name: queue.name })
       await queue.send('alice', ['one'], { binding: 'message' })
-      await begun.promise
-      await crashed.crash()
-      const replayStore = new MemoryCache()
-      const consumer = await queue.consume({ binding: 'message', replayStore })
+      queue.handled.push((await killed.said()) as Handled)
+      await killed.kill()
+      const consumer = await queue.consume({ binding: 'message', replayStore: new MemoryCache() })
       await expect.poll(() => queue.handled.length, { timeout: 240_000, interval: 20 }).toBeGreaterThan(1)
       await consumer.close()
+      expect(queue.handled.map(({ body, user }) => [body, user])).toEqual(
+        queue.handled.map(() => ['one', 'alice']),
+      )
       const own = queue.handled.map(({ passport }) => entryOf(passport.at(-1) as string))
       expect(own[0]?.parent_ids).toEqual(own[1]?.parent_ids)
       expect(own[0]?.entry_id).not.toBe(own[1]?.entry_id)
@@ -138,57 +176,86 @@ export function testMessaging(driver: MessagingDriver): void {
       // Where a broker only marks what it delivers again, an auditor is told of it.
       const known = driver.redelivery === 'mark' ? ['message-repeated'] : []
       await expect(world.audited(known)).resolves.toEqual({ traces: 1, entries: 1 + queue.handled.length })
+      await expect(system.deadLetters(queue.name)).resolves.toEqual([])
     })
 
-    it('K-MESSAGE puts away, with the code, what is refused for what it is, and handles what is behind it', async () => {
-      const world = await createWorld()
-      const queue = await queueOf(world)
-      await queue.send('alice', ['good', 'swapped', 'replayed'], { binding: 'message' })
-      const [good, swapped, replayed] = await sorted(system.take(queue.name), ['good', 'swapped', 'replayed'])
-      await system.put(queue.name, { body: 'injected', headers: {} })
-      await system.put(queue.name, { ...swapped, body: 'something else' })
-      await system.put(queue.name, {
-        body: 'malformed',
-        headers: { baggage: 'kest.passport=a,kest.passport=b' },
-      })
-      await system.put(queue.name, replayed)
-      await system.put(queue.name, good)
-      const consumer = await queue.consume({
-        binding: 'message',
-        replayStore: new MemoryCache(),
-        concurrency: 1,
-      })
-      await queue.until(2)
-      await system.put(queue.name, replayed)
-      const letters = async () =>
-        new Set((await system.deadLetters(queue.name)).map(({ body, code }) => `${body}: ${code}`))
-      await expect.poll(async () => (await letters()).size, { timeout: 240_000, interval: 50 }).toBe(4)
-      await consumer.close()
-      expect(new Set(queue.bodies())).toEqual(new Set(['good', 'replayed']))
-      expect([...(await letters())].sort()).toEqual([
-        'injected: ERR_KEST_LINEAGE_MISSING',
-        'malformed: ERR_KEST_BAGGAGE',
-        'replayed: ERR_KEST_BINDING',
-        'something else: ERR_KEST_BINDING',
-      ])
-      await expect(world.audited()).resolves.toEqual({ traces: 1, entries: 1 + queue.handled.length })
-    })
+    it.each([
+      ['message', MOVES_OF_THE_BOUND],
+      ['none', MOVES_OF_THE_UNBOUND],
+    ] as const)(
+      'K-MESSAGE what whoever runs the broker can do with binding: %s',
+      async (binding, expected) => {
+        const world = await createWorld()
+        const [queue, elsewhere] = [await queueOf(world), await queueOf(world)]
+        const bound = binding === 'message' ? { binding } : {}
+        await queue.send('alice', MOVED, bound)
+        await queue.send('alice', ['late'], { ...bound, kest: world.earlier })
+        await elsewhere.send('alice', ['elsewhere'], bound)
+        const taken = new Map(
+          [...(await system.take(queue.name)), ...(await system.take(elsewhere.name))].map((one) => [
+            one.body,
+            one,
+          ]),
+        )
+        const of = (body: string): PlainMessage => taken.get(body) as PlainMessage
+        for (const message of [
+          of('kept'),
+          { ...of('kept'), body: 'moved' },
+          { ...of('stripped'), headers: {} },
+          { body: 'injected', headers: {} },
+          { ...of('changed'), headers: { baggage: withOtherSignature(of('changed')) } },
+          { body: 'malformed', headers: { baggage: 'kest.passport=a,kest.passport=b' } },
+          { ...of('labelled'), headers: { ...of('labelled').headers, priority: 'high' } },
+          of('again'),
+          of('late'),
+          of('elsewhere'),
+        ])
+          await system.put(queue.name, message)
+        const given = { ...bound, ...(binding === 'message' && { replayStore: new MemoryCache() }) }
+        const consumer = await queue.consume({ ...given, maxAgeMs: 3_600_000, concurrency: 1 })
+        await expect.poll(() => queue.bodies(), { timeout: 240_000, interval: 20 }).toContain('again')
+        // When the first of them has been handled.
+        await system.put(queue.name, of('again'))
+        const seen = async () => {
+          const letters = (await system.deadLetters(queue.name)).map(({ body, code }) => `${body}: ${code}`)
+          return [...new Set([...queue.bodies().map((body) => `${body}: handled`), ...letters])].sort()
+        }
+        await expect.poll(seen, { timeout: 240_000, interval: 100 }).toEqual(expected)
+        const again = () => queue.bodies().filter((body) => body === 'again').length
+        if (binding === 'none')
+          await expect.poll(again, { timeout: 240_000, interval: 20 }).toBeGreaterThan(1)
+        await consumer.close()
+        const own = queue.handled.map(({ passport }) => entryOf(passport.at(-1) as string))
+        // Where a message was read is in what was signed for it.
+        expect(new Set(own.map(({ operation }) => operation)).size).toBe(1)
+        await world.audited()
+      },
+    )
 
-    it('K-MESSAGE while the engine is down nothing is handled and nothing put away; then all of it is handled', async () => {
-      const world = await createWorld()
+    it('K-MESSAGE while OPA hangs, and is gone, nothing is handled and nothing put away; then all of it is handled', async () => {
+      await using opa = await startOpa({
+        'orders.rego': 'package orders.handle\n\nallow := true\n',
+      })
+      const engine = new CountingEngine(opa.url)
+      onTestFinished(() => engine.close())
+      const world = await createWorld(engine)
       const queue = await queueOf(world)
       const consumer = await queue.consume({ concurrency: 4 })
       await queue.send('alice', ['before'])
       await queue.until(1)
-      world.down = true
+      opa.pause()
       await queue.send(
         'bob',
         Array.from({ length: 10 }, (_, n) => `during ${n}`),
       )
-      await expect.poll(() => world.askedInVain, { timeout: 240_000, interval: 20 }).toBeGreaterThan(12)
+      const unanswered = (more: number) =>
+        expect.poll(() => engine.unanswered, { timeout: 240_000, interval: 20 }).toBeGreaterThan(more)
+      await unanswered(1)
+      await opa.kill()
+      await unanswered(engine.unanswered + 4)
       expect(queue.bodies()).toEqual(['before'])
       await expect(system.deadLetters(queue.name)).resolves.toEqual([])
-      world.down = false
+      await opa.start()
       await queue.until(11)
       await consumer.close()
       await expect(system.deadLetters(queue.name)).resolves.toEqual([])
@@ -218,22 +285,40 @@ export function testMessaging(driver: MessagingDriver): void {
   })
 }
 
-async function sorted(
-  taken: Promise<PlainMessage[]>,
-  bodies: readonly string[],
-): Promise<[PlainMessage, PlainMessage, PlainMessage]> {
-  const messages = await taken
-  return bodies.map((body) => messages.find((one) => one.body === body)) as never
+/** The baggage of a message, with another signature of the passport's last entry. */
+function withOtherSignature({ headers }: PlainMessage): string {
+  const baggage = String(headers['baggage'])
+  const changed = baggage.replace(
+    /\.([A-Za-z0-9_-])([A-Za-z0-9_-]+%22%5D)/,
+    (_, one, rest) => `.${one === 'A' ? 'B' : 'A'}${rest}`,
+  )
+  expect(changed).not.toBe(baggage)
+  return changed
+}
+
+/** OPA, as it is asked; what it did not answer is counted. */
+class CountingEngine implements PolicyEngine {
+  unanswered = 0
+  readonly #opa: OPAPolicyEngine
+
+  constructor(url: string) {
+    this.#opa = new OPAPolicyEngine({ url, timeoutMs: 5_000 })
+  }
+
+  async evaluate(...question: Parameters<PolicyEngine['evaluate']>): Promise<Decision | boolean> {
+    try {
+      return await this.#opa.evaluate(...question)
+    } catch (error) {
+      this.unanswered++
+      throw error
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#opa.close()
+  }
 }
 
 function entryOf(jws: string): KestEntry {
   return JSON.parse(Buffer.from(jws.split('.')[1] as string, 'base64url').toString())
-}
-
-function deferred(): { readonly promise: Promise<void>; resolve(): void } {
-  let resolve: () => void = () => {}
-  const promise = new Promise<void>((settle) => {
-    resolve = settle
-  })
-  return { promise, resolve }
 }

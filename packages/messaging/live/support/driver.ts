@@ -8,7 +8,8 @@ export interface PlainMessage {
 }
 
 /** What of a wrapper's options the suite sets. Names are those of a driver's {@link MessagingSystem.create}. */
-export interface SuiteOptions extends Pick<MessagingOptions, 'binding' | 'replayStore' | 'operation'> {
+export interface SuiteOptions
+  extends Pick<MessagingOptions, 'binding' | 'replayStore' | 'operation' | 'maxAgeMs'> {
   readonly kest: Kest
 }
 
@@ -22,13 +23,13 @@ export interface SuiteProducer {
 export interface SuiteConsumer {
   /** What is under way is handled and acknowledged before. */
   close(): Promise<void>
-  /** Gone, as with its process: what is under way is not acknowledged. */
-  crash(): Promise<void>
 }
 
 /** How the suite uses a library on its real broker. */
 export interface MessagingDriver {
   readonly name: string
+  /** As `consumer.mjs` has it. */
+  readonly library: string
   /** Whether one consumer that handles one after the other sees messages in the order in which they were sent. */
   readonly ordered: boolean
   /** What the broker says of a message that it delivers again. */
@@ -41,6 +42,8 @@ export interface MessagingDriver {
 export interface MessagingSystem {
   /** A fresh queue or topic, and one for its dead letters. */
   create(): Promise<string>
+  /** Where the library connects to for it. */
+  urlOf(name: string): string
   /** @param options.told whether the queue receives passports */
   producer(
     name: string,

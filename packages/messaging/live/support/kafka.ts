@@ -18,8 +18,12 @@ export function keyOf(body: string): string {
   return body.split(' ', 1)[0] as string
 }
 
-export function kafkaDriver(name: string, connect: (url: string) => Promise<KafkaLibrary>): MessagingDriver {
-  return { name, ordered: true, redelivery: 'place', open: () => open(connect) }
+export function kafkaDriver(
+  name: string,
+  library: string,
+  connect: (url: string) => Promise<KafkaLibrary>,
+): MessagingDriver {
+  return { name, library, ordered: true, redelivery: 'place', open: () => open(connect) }
 }
 
 /** Kafka, with its administrator, who has kafkajs. */
@@ -55,12 +59,21 @@ async function open(connect: (url: string) => Promise<KafkaLibrary>): Promise<Me
     return messages
   }
 
+  /** How many partitions of these topics have a leader, as the broker has it now. */
+  async function led(names: string[]): Promise<number> {
+    const { topics } = await admin.fetchTopicMetadata({ topics: names }).catch(() => ({ topics: [] }))
+    return topics.flatMap(({ partitions }) => partitions.filter(({ leader }) => leader >= 0)).length
+  }
+
   return {
     ...library,
+    urlOf: () => broker.url,
     async create() {
       const name = `orders-${++topics}`
       const made = [name, deadTopic(name)].map((topic) => ({ topic, numPartitions: PARTITIONS }))
-      await admin.createTopics({ topics: made, waitForLeaders: true })
+      await admin.createTopics({ topics: made, waitForLeaders: false })
+      // Waiting for leaders, kafkajs gives up where the broker does not know yet what the controller has just made.
+      await expect.poll(() => led(made.map(({ topic }) => topic))).toBe(made.length * PARTITIONS)
       return name
     },
     async deadLetters(name) {

@@ -2,36 +2,43 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Audit, readFiles } from '@kest/audit'
-import { createKest, createKeySource, type Kest } from '@kest/core'
-import { MockIdentityProvider, MockPolicyEngine, RecordingLogger } from '@kest/core/testing'
+import { createKest, createKeySource, type Kest, type PolicyEngine } from '@kest/core'
+import { FakeClock, MockIdentityProvider, MockPolicyEngine, RecordingLogger } from '@kest/core/testing'
 import { setupTelemetry } from '@kest/telemetry'
 import { expect, onTestFinished } from 'vitest'
+import { type Child, type ChildTask, startConsumer } from './child.js'
 
-/** Who sends and who handles, with one audit trail, and an engine that can be down. Keys are throw-away. */
+/** Who sends and who handles, with one audit trail. Keys are throw-away. */
 export interface World {
   readonly gateway: Kest
+  /** The same two hours ago. */
+  readonly earlier: Kest
   readonly worker: Kest
-  /** Whether the worker's engine cannot be reached. */
-  down: boolean
-  /** How often it was asked meanwhile. */
-  askedInVain: number
+  /** A consumer in a process of its own, whose audit trail is part of this one. */
+  consumer(task: ChildTask): Promise<Child>
   readonly logger: RecordingLogger
-  /** Runs something in a request of a user's. */
-  as<T>(user: string, fn: () => Promise<T>): Promise<T>
+  /** Runs something in a request of a user's, of `gateway` or another. */
+  as<T>(user: string, fn: () => Promise<T>, kest?: Kest): Promise<T>
   /** Judges all spans: every trace is verified, and nothing is found but what is known. */
   audited(known?: readonly string[]): Promise<{ readonly traces: number; readonly entries: number }>
 }
 
 const PATIENCE_MS = 300_000
 
-export async function createWorld(): Promise<World> {
-  const folder = await mkdtemp(join(tmpdir(), 'kest-messaging-'))
-  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+/** @param engine the worker's */
+export async function createWorld(engine: PolicyEngine = new MockPolicyEngine()): Promise<World> {
+  const folders: string[] = []
+  async function newFolder(): Promise<string> {
+    const folder = await mkdtemp(join(tmpdir(), 'kest-messaging-'))
+    onTestFinished(() => rm(folder, { recursive: true, force: true }))
+    folders.push(folder)
+    return folder
+  }
   const logger = new RecordingLogger()
   const telemetry = setupTelemetry({
     serviceName: 'messaging',
     exporter: 'file',
-    endpoint: folder,
+    endpoint: await newFolder(),
     onOverflow: 'wait',
     waitTimeoutMs: PATIENCE_MS,
     logger,
@@ -44,22 +51,20 @@ export async function createWorld(): Promise<World> {
       [gatewayIdentity, workerIdentity].map((one) => [one.getWorkloadId(), [one.getPublicJwk()]]),
     ),
   )
-  const world = { down: false, askedInVain: 0 }
-  const engine = new MockPolicyEngine(() => {
-    if (!world.down) return true
-    world.askedInVain++
-    throw new Error('connection refused')
-  })
   // Machines are busy: who does not answer in time has tests elsewhere.
   const common = { trust, logger, telemetry, policyTimeoutMs: PATIENCE_MS }
-  const gateway = createKest({ identity: gatewayIdentity, engine: new MockPolicyEngine(), ...common })
+  const sending = { identity: gatewayIdentity, engine: new MockPolicyEngine(), ...common }
+  const gateway = createKest(sending)
+  const earlier = createKest({ ...sending, clock: new FakeClock(Date.now() - 2 * 3_600_000) })
   const worker = createKest({ identity: workerIdentity, engine, ...common })
-  return Object.assign(world, {
+  return {
     gateway,
+    earlier,
     worker,
     logger,
-    async as<T>(user: string, fn: () => Promise<T>): Promise<T> {
-      const operation = await gateway.begin(
+    consumer: async (task) => startConsumer(task, await newFolder()),
+    async as<T>(user: string, fn: () => Promise<T>, kest = gateway): Promise<T> {
+      const operation = await kest.begin(
         { operation: 'POST /orders', policy: 'orders/create', origin: 'user_input', user },
         { state: null },
       )
@@ -68,7 +73,7 @@ export async function createWorld(): Promise<World> {
     async audited(known: readonly string[] = []) {
       await telemetry.forceFlush()
       await using audit = new Audit({ trust: [trust] })
-      await audit.read(readFiles([folder]))
+      await audit.read(readFiles(folders))
       const doubts: string[] = []
       for await (const { traceId, verdict, findings } of audit.traces()) {
         const grave = findings.filter(({ code, severity }) => severity !== 'note' && !known.includes(code))
@@ -79,5 +84,5 @@ export async function createWorld(): Promise<World> {
       const { traces, entries } = audit.summary()
       return { traces, entries }
     },
-  })
+  }
 }
