@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { currentState, getCurrentUser, MemoryPseudonymKeys } from '@kest/core'
 import { MockPolicyEngine } from '@kest/core/testing'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { protectMcpServer } from '../src/index.js'
 import { clientOf, connect, serverOf } from './support/connect.js'
 import { LINES } from './support/lines.js'
@@ -144,6 +144,26 @@ describe.each(LINES)('protectMcpServer, $name', (line) => {
     expect(hashes[1]).toMatch(/^[0-9a-f]{64}$/)
     expect(hashes[1]).not.toBe(sha256)
     expect(hashes[2]).toBe(hashes[1])
+  })
+
+  it('K-MCP records the SHA-256 of the parameters of a read, but for _meta, and of the arguments of a prompt', async () => {
+    const kest = service('tools')
+    const begun = vi.spyOn(kest, 'begin')
+    const server = serverOf(line, { kest, policy: 'mcp' }, () => {})
+    const client = await connect(line, clientOf(line, { kest: agent, carry: true }), server)
+    await within(agent, 'agent.run', async () => {
+      await client.read('doc://one')
+      await client.prompt('greet')
+    })
+    const tips = begun.mock.results.map(async ({ value }) => (await value).entry.entry)
+    const [reading, prompting] = await Promise.all(tips)
+    const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+    expect(reading).toMatchObject({
+      operation: 'mcp:resources/read:doc://one',
+      input_hash: sha256('{"uri":"doc://one"}'),
+    })
+    // A prompt has a name and arguments, as a tool has; here there are none.
+    expect(prompting).toMatchObject({ operation: 'mcp:prompts/get:greet', input_hash: sha256('{}') })
   })
 
   it('refuses servers and options that are wrong, and a server that is connected or protected', async () => {
