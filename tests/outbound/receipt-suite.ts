@@ -34,9 +34,8 @@ const ANSWERS: Record<string, Answer> = {
     response.end()
   },
   '/hints': (response, asked) => {
-    response.writeEarlyHints({ link: '</a>; rel=preload', 'kest-receipt': 'hint' } as never, () =>
-      response.writeHead(200, receiptOf(asked)).end('done'),
-    )
+    response.writeEarlyHints({ link: '</a>; rel=preload', 'kest-receipt': 'hint' } as never)
+    response.writeHead(200, receiptOf(asked)).end('done')
   },
   '/trailers': (response, asked) => {
     response.writeHead(200, { ...receiptOf(asked), trailer: 'kest-receipt, x-sum' })
@@ -60,11 +59,11 @@ const root = { operation: 'root', policy: 'test', origin: 'system' } as const
 const next = { operation: 'next', policy: 'test' } as const
 
 /** A called service, and callers of it, for the tests of one client. */
-function services(send: SendForReceipt) {
+function services(send: SendForReceipt, serve: typeof startServer) {
   let hop2: TestServer
   let calls: (Asked | null)[] = []
   beforeAll(async () => {
-    hop2 = await startServer((request, response) => {
+    hop2 = await serve((request, response) => {
       void answer(request, response)
     })
   })
@@ -112,9 +111,9 @@ function services(send: SendForReceipt) {
 }
 
 /** What every client does with receipts (K-RECEIPT). */
-export function testReceipts(name: string, send: SendForReceipt): void {
+export function testReceipts(name: string, send: SendForReceipt, serve = startServer): void {
   describe(`${name}: receipts`, () => {
-    const { world, forget, origin, callsOf } = services(send)
+    const { world, forget, origin, callsOf } = services(send, serve)
 
     it('K-RECEIPT a receipt is asked for by each dispatch, taken out of the answer, exported, and named by the next entry', async () => {
       const { kest, get, entries, receipts } = world()
@@ -259,9 +258,9 @@ export function testReceipts(name: string, send: SendForReceipt): void {
 }
 
 /** What a hostile callee cannot do to its caller, whatever client that has (K-RECEIPT). */
-export function testHostileReceipts(name: string, send: SendForReceipt): void {
+export function testHostileReceipts(name: string, send: SendForReceipt, serve = startServer): void {
   describe(`${name}: receipts of a hostile callee`, () => {
-    const { world } = services(send)
+    const { world } = services(send, serve)
 
     const twoTips = async (kest: Kest) => {
       const [one, two] = await Promise.all([

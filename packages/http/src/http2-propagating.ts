@@ -9,6 +9,7 @@ import {
   refuseRedirect,
   type Sender,
 } from '@kest/core'
+import { takeStreamReceipt } from './held-stream.js'
 import { followsRedirect, noteRedirect } from './redirects.js'
 import { NO_ORIGIN, withPath } from './route.js'
 import { type SessionRoute, sessionRoute } from './session-route.js'
@@ -62,18 +63,22 @@ function decided(taken: TakenBaggage, options: unknown, route: SessionRoute, sen
   const outbound = sender.outbound(url)
   const bodiless = outbound.bodyLimit(url) === null ? options : withoutBody(taken, options, url)
   const sent = { method: taken.get(':method') ?? 'GET', path, body: null }
-  const baggage = outbound.baggage(taken.lines, url, undefined, sent)
-  if (isPromise(baggage)) {
+  const departing = outbound.depart(taken.lines, url, undefined, sent)
+  if (isPromise(departing)) {
     // Whether it could be stored or signed does not matter to this one any more.
-    baggage.then(undefined, () => undefined)
+    departing.then(undefined, () => undefined)
     throw cannotWait(url)
   }
+  const { baggage, receipt } = departing
   if (follows && carriesPassport(baggage)) refuseRedirect(asks)
-  return {
-    headers: taken.put(baggage),
-    options: bodiless,
-    watch: watched === null ? UNWATCHED : watching(watched, asks),
+  if (receipt !== null && taken.get(':method') === 'CONNECT')
+    receipt.unavailable('a connection that is handed over')
+  const watch = watched === null ? UNWATCHED : watching(watched, asks)
+  const hold = (stream: ClientHttp2Stream): void => {
+    watch(stream)
+    if (receipt !== null) takeStreamReceipt(stream, receipt)
   }
+  return { headers: taken.put(baggage), options: bodiless, watch: receipt === null ? watch : hold }
 }
 
 /** Those of which Node takes it that they have no body. */

@@ -4,6 +4,7 @@ import {
   contextOfNow,
   createPrivateSlot,
   currentState,
+  type Departing,
   isPromise,
   KestError,
   type KestState,
@@ -12,6 +13,7 @@ import {
   type Sender,
 } from '@kest/core'
 import { beforeFirstFlush } from './first-flush.js'
+import { takeReceipt } from './held-answer.js'
 import { followsRedirect, watchForRedirect } from './redirects.js'
 import { isAbsoluteForm, NO_ORIGIN, type RequestOptions, type Route, routeOf } from './route.js'
 import { checkWritten, writtenHeader } from './written-header.js'
@@ -69,16 +71,17 @@ export function propagate(
     const rewritten = isAbsoluteForm(request.path) && !isAbsoluteForm(path)
     const follows = watched !== null && followsRedirect(watched, route.asks)
     const to = route
-    const baggage = own(() =>
-      baggageOf(lines, { request, body }, rewritten ? { ...to, unclear: true } : to, state, sender),
+    const departing = own(() =>
+      depart(lines, { request, body }, rewritten ? { ...to, unclear: true } : to, state, sender),
     )
-    const judged = (value: string | undefined): string | undefined => {
-      carries = carriesPassport(value)
+    const judged = ({ baggage, receipt }: Departing): string | undefined => {
+      carries = carriesPassport(baggage)
       if (follows && carries) refuseRedirect(to.asks)
       if (carries && route !== to) own(() => assertReaches(route, sender))
-      return value
+      if (receipt !== null) takeReceipt(request, receipt, own)
+      return baggage
     }
-    return isPromise(baggage) ? baggage.then(judged) : judged(baggage)
+    return isPromise(departing) ? departing.then(judged) : judged(departing)
   }
 
   handedOn.set(request, (next) => {
@@ -136,23 +139,23 @@ interface Sent {
   readonly body: readonly Uint8Array[] | undefined
 }
 
-function baggageOf(
+function depart(
   lines: readonly string[],
   { request: { method, path }, body }: Sent,
   { to, unclear }: Route,
   state: KestState | null,
   sender: Sender,
-): MaybePromise<string | undefined> {
+): MaybePromise<Departing> {
   const url = to ?? NO_ORIGIN
   const outbound = sender.outbound(url)
   // A tunnel is asked of the proxy, which is nobody's next hop.
-  if (method === 'CONNECT') return outbound.baggage(lines, url, null)
-  if (!unclear) return outbound.baggage(lines, url, undefined, { method, path, body })
+  if (method === 'CONNECT') return outbound.depart(lines, url, null)
+  if (!unclear) return outbound.depart(lines, url, undefined, { method, path, body })
   if (state !== null && state.frame.lineage.length > 0 && outbound.allows(url)) {
     throw new KestError(
       'ERR_KEST_OUTBOUND',
       `request to ${url.origin}: its agent hands it to a proxy, and does not say to which (K-SCOPE)`,
     )
   }
-  return outbound.baggage(lines, NO_ORIGIN)
+  return outbound.depart(lines, NO_ORIGIN)
 }

@@ -3,6 +3,7 @@ import {
   askRule,
   closeAnsweredUpgrade,
   createPrivateSlot,
+  guardReceiptHeader,
   type Ingress,
   type KnownToFramework,
   takeLineageOut,
@@ -38,6 +39,7 @@ export function createReceiver(
     if (platform().isOpen(request)) {
       closeAnsweredUpgrade(request, response)
       takeLineageOut(request.headers)
+      guardReceiptHeader(response)
       next()
       return
     }

@@ -3,6 +3,7 @@ import { getCurrentUser } from '@kest/core'
 import {
   Controller,
   Get,
+  Header,
   type INestApplication,
   type MiddlewareConsumer,
   Module,
@@ -50,6 +51,13 @@ class SomeController {
     return { operations: operations() }
   }
 
+  @Header('Kest-Receipt', 'of.somebody.else')
+  @Get('passed-on')
+  @Open()
+  passedOn(): unknown {
+    return {}
+  }
+
   @Get('named/:name')
   @Open()
   named(): unknown {
@@ -72,8 +80,14 @@ describe.each(PLATFORMS)(`NestJS ${nestVersion()} on $platform: @Open()`, (platf
       const answer = await fetch(`${url}${path}`, init)
       return { status: answer.status, body: await answer.json() }
     }
-    return { get, engine }
+    return { get, engine, url }
   }
+
+  it('K-RECEIPT passes on no receipt that its handler has from somebody else', async () => {
+    const { url } = await served()
+    const answer = await fetch(`${url}/passed-on`)
+    expect([answer.status, answer.headers.get('kest-receipt')]).toEqual([200, null])
+  })
 
   it('leaves its requests alone, and takes the lineage that they bring out of their headers', async () => {
     const { get, engine } = await served()

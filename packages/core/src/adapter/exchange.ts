@@ -211,10 +211,10 @@ export class Exchange implements RequestKest {
     return state === this.#received || this.#operations.some((operation) => operation.state === state)
   }
 
-  /** Where nobody has ended the response, the request was left (K-OUTCOME). */
+  /** Where nobody had ended the response when it was closed, the request was left (K-OUTCOME). */
   #outcome(): Outcome {
-    const { writableEnded, statusCode = 200 } = this.#arrival.response
-    if (!writableEnded) return 'aborted'
+    const { statusCode = 200 } = this.#arrival.response
+    if (this.#term.left) return 'aborted'
     return this.#failed || statusCode >= 500 ? 'failed' : 'succeeded'
   }
 

@@ -28,6 +28,12 @@ export class RequestTerm {
   #running = 0
   #known = false
   #closed = false
+  #left = false
+
+  /** Whether the response was closed before anybody had ended it: what is answered afterwards reaches nobody. */
+  get left(): boolean {
+    return this.#left
+  }
 
   /** Whether the response is closed: what is opened for the request now is to be ended at once. */
   get closed(): boolean {
@@ -53,6 +59,7 @@ export class RequestTerm {
     this.#failed = failed
     const close = (): void => {
       this.#closed = true
+      this.#left = !response.writableEnded
       this.#endIfOver()
     }
     if (hasLeft(request, response)) close()

@@ -14,6 +14,7 @@ import { FakeClock } from './fake-clock.js'
 import type { InboundAdapter, SuiteRequest, SuiteRoute } from './inbound-adapter.js'
 import { testBoundRequests } from './inbound-bound-requests.js'
 import { assertNothingDone, assertRefused, within } from './inbound-checks.js'
+import { testInboundReceipts } from './inbound-receipts.js'
 import {
   type Answer,
   deferred,
@@ -31,7 +32,7 @@ const EDGE = { origin: 'user_input' } as const
 /**
  * What every adapter for HTTP does, as tests for any runner: refusals and their statuses, no handler without an entry and one
  * entry per request, HEAD and methods that no route has, what is not found, errors, clients that leave, slow bodies, bodies that
- * a token is bound to, and many users at once. Each test makes its own server on 127.0.0.1 and ends it.
+ * a token is bound to, receipts and outcomes, and many users at once. Each test makes its own server on 127.0.0.1 and ends it.
  *
  * @param it what declares a test: of vitest, `node:test`, jest
  *
@@ -415,6 +416,7 @@ export function testInbound(
     }))
 
   testBoundRequests(it, adapter)
+  testInboundReceipts(it, adapter)
 }
 
 const TIMEOUT = 'ERR_KEST_ENGINE_TIMEOUT'
