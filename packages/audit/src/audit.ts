@@ -3,9 +3,8 @@ import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assertOptions, KestConfigError, LABEL } from '@kest/core'
-import { type AuditFinding, type FindingCode, finding, type Severity } from './finding.js'
+import type { AuditFinding, FindingCode, Severity } from './finding.js'
 import { DiskRoom } from './group/disk-room.js'
-import { findForeign, Named, withForeign } from './group/foreign.js'
 import { lineageKey } from './group/lineage-key.js'
 import type { Lineage } from './group/partition.js'
 import { Spool } from './group/spool.js'
@@ -13,22 +12,22 @@ import type { AuditedEntry, TraceReport, Verdict } from './judge/audited-entry.j
 import { Beginnings } from './judge/beginnings.js'
 import { EntryIds } from './judge/entry-ids.js'
 import { contentOf } from './judge/fold-twins.js'
-import { judgeTrace } from './judge/judge-trace.js'
-import { draftLineage, type LineageDraft } from './judge/lineage-draft.js'
-import { type JudgeOptions, type JudgeRules, remembering, resolveJudgeOptions } from './judge/options.js'
+import { judgeLineages, type LineageSource } from './judge/judge-lineages.js'
+import {
+  JUDGE_OPTIONS,
+  type JudgeOptions,
+  type JudgeRules,
+  resolveJudgeOptions,
+  traceBytesOf,
+} from './judge/options.js'
 import { isSelected, type TraceSelection } from './judge/selection.js'
 import { Sequences } from './judge/sequences.js'
 import type { SpanSource } from './read/batch.js'
 
-/** Spans that are judged at once. Enough that the threads of the pool are woken seldom, few enough to be garbage soon. */
-const IN_FLIGHT = 64
 /** Findings that are of no trace and that are kept of each severity, lest notes crowd out an error; the others are counted. */
 const MAX_FINDINGS = 1_000
 /** Half of what Node.js reads of a file at once. */
 const MAX_MEMORY = 1_073_741_824
-/** What the entries of one trace may take, of `memory`; and at least. */
-const TRACE_FACTOR = 8
-const MIN_TRACE_BYTES = 16_777_216
 
 /** How an {@link Audit} is made. */
 export interface AuditOptions extends JudgeOptions {
@@ -59,21 +58,7 @@ export interface AuditSummary {
   readonly general: readonly AuditFinding[]
 }
 
-const KNOWN: ReadonlySet<string> = new Set<keyof AuditOptions>([
-  'trust',
-  'limits',
-  'at',
-  'raisers',
-  'ceilings',
-  'roots',
-  'identityAuthorities',
-  'maxDelayMs',
-  'now',
-  'shared',
-  'replay',
-  'memory',
-  'folder',
-])
+const KNOWN: ReadonlySet<string> = new Set<keyof AuditOptions>([...JUDGE_OPTIONS, 'memory', 'folder'])
 
 /**
  * Proves lineage from spans: reads them all, rebuilds the lineage of each trace by the hash links of its entries, verifies
@@ -119,7 +104,7 @@ export class Audit {
   constructor(options: AuditOptions) {
     assertOptions('audit', options, KNOWN)
     const { memory, folder } = memoryOf(options)
-    this.#rules = resolveJudgeOptions(options, Math.max(MIN_TRACE_BYTES, TRACE_FACTOR * memory))
+    this.#rules = resolveJudgeOptions(options, traceBytesOf(memory))
     this.#temporary = folder
     this.#room = new DiskRoom(folder)
     const path = (name: string): string => join(this.#createFolder(), name)
@@ -164,12 +149,8 @@ export class Audit {
     assertOptions('audit.traces', selection, ['trace', 'since', 'service'])
     this.#assertReading()
     this.#judged = true
-    const named = new Named()
-    const sharing = remembering(this.#rules)
-    yield* this.#judgeAll(this.#whole(selection, named, sharing), selection, this.#rules)
-    if (named.links.size > 0) yield* this.#judgeAll(this.#linked(named, sharing), selection, sharing)
-    if (named.more)
-      this.#note(finding('limit', 'more entries of other traces are named than were looked for'))
+    const judged = judgeLineages(this.#source(selection), this.#rules, (one) => this.#note(one))
+    for await (const { report } of judged) yield* this.#counted(report, selection)
     // Of one trace nothing can be said about what its processes did else.
     if (this.#rules.verify.roots === undefined) for (const one of this.#beginnings.findings()) this.#note(one)
     for (const one of this.#rules.replay?.general() ?? []) this.#note(one)
@@ -220,48 +201,17 @@ export class Audit {
     return this.#folder
   }
 
-  /** Traces that name nothing of others. Those that do are judged when all entries are known. */
-  async *#whole({ trace }: TraceSelection, named: Named, sharing: JudgeRules): AsyncGenerator<Drafted> {
+  #source({ trace }: TraceSelection): LineageSource {
     const selected = trace === undefined ? undefined : new Set([trace])
-    for await (const partition of this.#spool.partitions()) {
-      for (const { id, traceId, spans } of partition.lineages(selected)) {
-        const draft = draftLineage(traceId, spans, [], this.#rules)
-        const naming = draft.wanted.size > 0 || draft.claimed.size > 0
-        if (naming && (await named.add(id, traceId, draft, sharing))) continue
-        yield { traceId, draft }
-      }
+    const spool = this.#spool
+    return {
+      async *lineages(
+        only: Pick<ReadonlySet<string>, 'has'> | undefined = selected,
+      ): AsyncGenerator<Lineage> {
+        for await (const partition of spool.partitions()) yield* partition.lineages(only)
+      },
+      entries: () => spool.partitions(),
     }
-  }
-
-  async *#linked(named: Named, sharing: JudgeRules): AsyncGenerator<Drafted> {
-    const foreign = await findForeign(named, () => this.#spool.partitions(), this.#rules)
-    if (foreign.more)
-      this.#note(
-        finding('limit', 'lineages go on in more traces, or in more entries of them, than were followed'),
-      )
-    for await (const partition of this.#spool.partitions()) {
-      for (const { id, traceId, spans } of partition.lineages(named.links)) {
-        const links = named.links.get(id) as ReadonlySet<string>
-        yield { traceId, draft: withForeign(traceId, spans, links, foreign, sharing) }
-      }
-    }
-  }
-
-  async *#judgeAll(
-    drafts: AsyncIterable<Drafted>,
-    selection: TraceSelection,
-    rules: JudgeRules,
-  ): AsyncGenerator<TraceReport> {
-    let running: Promise<TraceReport>[] = []
-    for await (const drafted of chunks(drafts)) {
-      // All at once: to wake the threads of the pool for each takes longer than what they then do.
-      const begun = drafted.map(({ traceId, draft }) => judgeTrace(traceId, draft, rules))
-      // Whoever leaves the loop early does not wait for them.
-      for (const report of begun) report.catch(() => undefined)
-      for (const report of running) yield* this.#counted(await report, selection)
-      running = begun
-    }
-    for (const report of running) yield* this.#counted(await report, selection)
   }
 
   async *#counted(report: TraceReport, selection: TraceSelection): AsyncGenerator<TraceReport> {
@@ -308,26 +258,6 @@ export class Audit {
   #count(code: FindingCode, times: number): void {
     this.#counts.set(code, (this.#counts.get(code) ?? 0) + times)
   }
-}
-
-interface Drafted {
-  readonly traceId: Lineage['traceId']
-  readonly draft: LineageDraft
-}
-
-async function* chunks(drafts: AsyncIterable<Drafted>): AsyncGenerator<Drafted[]> {
-  let chunk: Drafted[] = []
-  let size = 0
-  for await (const drafted of drafts) {
-    chunk.push(drafted)
-    // What has no entry is something, too.
-    size += Math.max(1, drafted.draft.spans, drafted.draft.nodes.size)
-    if (size < IN_FLIGHT) continue
-    yield chunk
-    chunk = []
-    size = 0
-  }
-  if (chunk.length > 0) yield chunk
 }
 
 function memoryOf({ memory = 67_108_864, folder = tmpdir() }: AuditOptions): {

@@ -4,14 +4,19 @@ export {
   type AuditFinding,
   FINDING_CODES,
   type FindingCode,
+  finding,
   type Severity,
   severityOf,
 } from './finding.js'
+export { lineageKey } from './group/lineage-key.js'
+export type { Lineage } from './group/partition.js'
 export type { AuditedEntry, EntryStatus, TraceReport, Verdict } from './judge/audited-entry.js'
 export type { Denial, DenialProof, SignedDenial } from './judge/denial.js'
+export type { EntryShare, JudgedLineage, LineageSource } from './judge/judge-lineages.js'
 export type { JudgeOptions } from './judge/options.js'
 export type { Receipt } from './judge/receipt.js'
 export type { TraceSelection } from './judge/selection.js'
+export { TraceJudge, type TraceJudgeOptions } from './judge/trace-judge.js'
 export type { NotReady, ObservedRow } from './observed/observed-row.js'
 export { type ObservedOptions, type ObservedReport, ObservedTally } from './observed/observed-tally.js'
 export type { SpanBatch, SpanSource } from './read/batch.js'
@@ -21,6 +26,7 @@ export { readSqlite } from './read/sqlite.js'
 export { type FileInFolder, filesInFolder } from './read/walk.js'
 export type { OtlpReceiverOptions } from './receive/options.js'
 export { OtlpReceiver } from './receive/otlp-receiver.js'
+export { type OtlpEncoding, type OtlpRecord, readOtlp } from './receive/read-otlp.js'
 export {
   PolicyReplay,
   type PolicyReplayOptions,
@@ -30,6 +36,21 @@ export {
 } from './replay/policy-replay.js'
 export type { NotRebuilt } from './replay/recorded-questions.js'
 export { WhatIf, type WhatIfOptions, type WhatIfReport, type WhatIfRow } from './replay/what-if.js'
+export {
+  type EntryJson,
+  entryJson,
+  type FindingJson,
+  findingJson,
+  type TraceJson,
+  traceJson,
+} from './report/trace-json.js'
 export type { RevisionRow } from './revisions/revision-tally.js'
 export { type RevisionReport, type RevisionsOptions, RevisionTally } from './revisions/revision-tally.js'
+export {
+  type Open,
+  resolveSettling,
+  type Settled,
+  Settling,
+  type SettlingOptions,
+} from './settle/settling.js'
 export type { Claim, Claims, ExportedSpan, Place } from './span/exported-span.js'

@@ -1,9 +1,9 @@
 import { EntriesVerifier, entryHash } from '@kest/core'
+import type { EntryShare } from '../judge/judge-lineages.js'
 import { draftLineage, type LineageDraft, tryParse } from '../judge/lineage-draft.js'
 import { Node } from '../judge/node.js'
 import type { JudgeRules } from '../judge/options.js'
 import type { ExportedSpan } from '../span/exported-span.js'
-import type { Partition } from './partition.js'
 
 /** Times that all spans are looked through for entries of other traces. */
 const MAX_PASSES = 32
@@ -91,12 +91,12 @@ export interface Foreign {
  * Finds what is named wherever it is. Spans are looked through once for each time that a lineage goes on in another trace, and no
  * more than {@link MAX_PASSES} times; what is found is held up to a bound: anybody can make entries that name others.
  *
- * @param partitions all spans, each time it is called
+ * @param shares all entries, each time it is called
  * @param bytes of entries that are held
  */
 export async function findForeign(
   { wanted, claimed }: Named,
-  partitions: () => AsyncIterable<Partition>,
+  shares: () => AsyncIterable<EntryShare>,
   { limits, traceBytes: bytes }: JudgeRules,
 ): Promise<Foreign> {
   const entries = new Map<string, ForeignEntry>()
@@ -105,8 +105,8 @@ export async function findForeign(
   let held = 0
   for (let pass = 0; pass < MAX_PASSES; pass++) {
     const before = entries.size
-    for await (const partition of partitions()) {
-      for (const here of blocksOf(partition)) {
+    for await (const share of shares()) {
+      for (const here of blocksOf(share)) {
         if (pass === 0) for (const hash of claimed) if (here.has(hash)) tips.add(hash)
         const pending = [...open].filter((hash) => here.has(hash))
         for (let hash = pending.pop(); hash !== undefined; hash = pending.pop()) {
@@ -131,9 +131,9 @@ export async function findForeign(
 }
 
 /** Entries by their hash, some at once. */
-function* blocksOf(partition: Partition): Generator<ReadonlyMap<string, string>> {
+function* blocksOf(share: EntryShare): Generator<ReadonlyMap<string, string>> {
   let block = new Map<string, string>()
-  for (const signature of partition.signatures()) {
+  for (const signature of share.signatures()) {
     block.set(entryHash(signature), signature)
     if (block.size < BLOCK) continue
     yield block

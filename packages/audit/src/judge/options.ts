@@ -11,6 +11,15 @@ import {
 } from '@kest/core'
 import type { PolicyReplay } from '../replay/policy-replay.js'
 
+/** What the entries of one trace may take, of the memory for spans; and at least. */
+const TRACE_FACTOR = 8
+const MIN_TRACE_BYTES = 16_777_216
+
+/** Bytes of one trace's entries that are judged, where spans may take so much memory. */
+export function traceBytesOf(memory: number): number {
+  return Math.max(MIN_TRACE_BYTES, TRACE_FACTOR * memory)
+}
+
 /** How traces are judged. */
 export interface JudgeOptions
   extends Pick<VerifyOptions, 'raisers' | 'ceilings' | 'roots' | 'identityAuthorities'> {
@@ -35,6 +44,21 @@ export interface JudgeOptions
   /** Has policies decide again what they decided (K-REPLAY). Default: nothing is decided again. */
   readonly replay?: PolicyReplay
 }
+
+/** Their names. */
+export const JUDGE_OPTIONS = [
+  'trust',
+  'limits',
+  'at',
+  'raisers',
+  'ceilings',
+  'roots',
+  'identityAuthorities',
+  'maxDelayMs',
+  'now',
+  'shared',
+  'replay',
+] as const satisfies readonly (keyof JudgeOptions)[]
 
 /** {@link JudgeOptions}, checked and complete. */
 export interface JudgeRules {

@@ -13,8 +13,8 @@ export interface Export {
   readonly encoding: OtlpEncoding
   readonly body: Buffer
   readonly place: Place
-  /** When it had come, milliseconds since the epoch. */
-  readonly receivedAt: number
+  /** When it had come, milliseconds since the epoch; `null` when nobody saw it come. */
+  readonly receivedAt: number | null
 }
 
 /** @throws {Refusal} 400 when it is not an export of OTLP, 413 when it is in too many parts */

@@ -1,0 +1,125 @@
+import { type AuditFinding, finding } from '../finding.js'
+import { findForeign, Named, withForeign } from '../group/foreign.js'
+import type { Lineage } from '../group/partition.js'
+import type { TraceReport } from './audited-entry.js'
+import { judgeTrace } from './judge-trace.js'
+import { draftLineage, type LineageDraft } from './lineage-draft.js'
+import { type JudgeRules, remembering } from './options.js'
+
+/** Spans that are judged at once. Enough that the threads of the pool are woken seldom, few enough to be garbage soon. */
+const IN_FLIGHT = 64
+
+/** Entries of some spans, wherever those are. */
+export interface EntryShare {
+  /** Every `kest.signature` there is. */
+  signatures(): Iterable<string>
+}
+
+/** What is to be judged. */
+export interface LineageSource {
+  /** @param only those with these ids; default: all that are to be judged. Their spans are read only as long as the next is not asked for */
+  lineages(only?: ReadonlyMap<string, unknown>): Iterable<Lineage> | AsyncIterable<Lineage>
+  /** Entries that those may build on, each time anew: of what is to be judged, and of everything else. */
+  entries(): AsyncIterable<EntryShare>
+}
+
+/** A lineage, and what it amounts to. */
+export interface JudgedLineage {
+  readonly id: string
+  readonly report: TraceReport
+  /** Whether it names entries of others that were looked for, and are nowhere: they may come. */
+  readonly wanting: boolean
+}
+
+/**
+ * Judges lineages, each by itself: in no particular order, and those that build on entries of others last, when these were found.
+ *
+ * @param note told of what is of no lineage
+ * @throws {KestError} what key sources throw that is about no entry
+ */
+export async function* judgeLineages(
+  source: LineageSource,
+  rules: JudgeRules,
+  note: (one: AuditFinding) => void,
+): AsyncGenerator<JudgedLineage> {
+  const named = new Named()
+  const sharing = remembering(rules)
+  yield* judgeAll(whole(source, named, sharing, rules), rules)
+  if (named.links.size > 0) yield* judgeAll(linked(source, named, sharing, note), sharing)
+  if (named.more) note(finding('limit', 'more entries of other traces are named than were looked for'))
+}
+
+interface Drafted extends Pick<Lineage, 'id' | 'traceId'> {
+  readonly draft: LineageDraft
+  readonly wanting: boolean
+}
+
+/** Lineages that name nothing of others. Those that do are judged when all entries are known. */
+async function* whole(
+  source: LineageSource,
+  named: Named,
+  sharing: JudgeRules,
+  rules: JudgeRules,
+): AsyncGenerator<Drafted> {
+  for await (const { id, traceId, spans } of source.lineages()) {
+    const draft = draftLineage(traceId, spans, [], rules)
+    const naming = draft.wanted.size > 0 || draft.claimed.size > 0
+    if (naming && (await named.add(id, traceId, draft, sharing))) continue
+    yield { id, traceId, draft, wanting: false }
+  }
+}
+
+async function* linked(
+  source: LineageSource,
+  named: Named,
+  sharing: JudgeRules,
+  note: (one: AuditFinding) => void,
+): AsyncGenerator<Drafted> {
+  const foreign = await findForeign(named, () => source.entries(), sharing)
+  if (foreign.more)
+    note(finding('limit', 'lineages go on in more traces, or in more entries of them, than were followed'))
+  for await (const { id, traceId, spans } of source.lineages(named.links)) {
+    const links = named.links.get(id) as ReadonlySet<string>
+    const draft = withForeign(traceId, spans, links, foreign, sharing)
+    yield { id, traceId, draft, wanting: isWanting(draft, links) }
+  }
+}
+
+/** Whether something is nowhere that signed entries of the lineage name, or entries of others that it builds on. */
+function isWanting({ nodes, wanted, elsewhere }: LineageDraft, links: ReadonlySet<string>): boolean {
+  const isNowhere = (hash: string): boolean => wanted.has(hash) && !elsewhere.has(hash)
+  if ([...links].some(isNowhere)) return true
+  return [...nodes.values()].some(({ source, parents }) => source === 'foreign' && parents.some(isNowhere))
+}
+
+async function* judgeAll(drafts: AsyncIterable<Drafted>, rules: JudgeRules): AsyncGenerator<JudgedLineage> {
+  let running: Promise<JudgedLineage>[] = []
+  for await (const drafted of chunks(drafts)) {
+    // All at once: to wake the threads of the pool for each takes longer than what they then do.
+    const begun = drafted.map((one) => judgeOne(one, rules))
+    // Whoever leaves the loop early does not wait for them.
+    for (const judged of begun) judged.catch(() => undefined)
+    for (const judged of running) yield await judged
+    running = begun
+  }
+  for (const judged of running) yield await judged
+}
+
+async function judgeOne({ id, traceId, draft, wanting }: Drafted, rules: JudgeRules): Promise<JudgedLineage> {
+  return { id, report: await judgeTrace(traceId, draft, rules), wanting }
+}
+
+async function* chunks(drafts: AsyncIterable<Drafted>): AsyncGenerator<Drafted[]> {
+  let chunk: Drafted[] = []
+  let size = 0
+  for await (const drafted of drafts) {
+    chunk.push(drafted)
+    // What has no entry is something, too.
+    size += Math.max(1, drafted.draft.spans, drafted.draft.nodes.size)
+    if (size < IN_FLIGHT) continue
+    yield chunk
+    chunk = []
+    size = 0
+  }
+  if (chunk.length > 0) yield chunk
+}
