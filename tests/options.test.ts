@@ -7,6 +7,7 @@ import * as core from '../packages/core/dist/index.js'
 import { buildPassport, MockIdentityProvider, MockPolicyEngine } from '../packages/core/dist/testing/index.js'
 import * as express from '../packages/express/dist/index.js'
 import { kestFastify } from '../packages/fastify/dist/index.js'
+import * as fleet from '../packages/fleet/dist/index.js'
 import * as grpc from '../packages/grpc/dist/index.js'
 import * as http from '../packages/http/dist/index.js'
 import * as mcp from '../packages/mcp/dist/index.js'
@@ -50,6 +51,11 @@ const CALLS: Record<string, (options: never) => unknown> = {
   'new @kest/audit.ObservedTally 0': (options) => new audit.ObservedTally(options),
   'new @kest/audit.PolicyReplay 0': (options) => new audit.PolicyReplay(options),
   'new @kest/audit.RevisionTally 0': (options) => new audit.RevisionTally(options),
+  'new @kest/audit.Settling 0': (options) => new audit.Settling(options),
+  'new @kest/audit.TraceJudge 0': (options) => new audit.TraceJudge(options),
+  '@kest/audit.resolveSettling 0': (options) => audit.resolveSettling(options),
+  '@kest/fleet.Fleet.start 0': (options) => fleet.Fleet.start(options),
+  '@kest/fleet.createTopics 0': (options) => fleet.createTopics(options),
   'new @kest/audit.WhatIf 0': (options) => new audit.WhatIf({ text, ...(options as object) }),
   '@kest/audit.evidenceOf 1': (options) => audit.evidenceOf({} as never, options),
   '@kest/audit.readFiles 1': (options) => audit.readFiles([], options).next(),
@@ -244,6 +250,7 @@ const CALLS: Record<string, (options: never) => unknown> = {
 const EXEMPT: Record<string, string> = {
   'new @kest/core.Kest 0': 'as createKest, which is how it is made',
   '@kest/core.parseEntry 1': 'for the audit: called for each entry, with an object that is made once',
+  '@kest/audit.finding 2': 'details of a finding, which its maker types: called for each that is made',
   'new @kest/core.Delivery 0': 'made by receive alone',
   'new @kest/core.Delivery 2': 'made by receive alone',
   'new @kest/core.Exchange 1': 'made by an ingress alone',

@@ -35,6 +35,7 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   'packages/core/README.md: npm install': 'installed',
   'packages/express/README.md: npm install': 'installed',
   'packages/fastify/README.md: npm install': 'installed',
+  'packages/fleet/README.md: npm install': 'installed',
   'packages/grpc/README.md: npm install': 'installed',
   'packages/http/README.md: npm install': 'installed',
   'packages/mcp/README.md: npm install': 'installed',

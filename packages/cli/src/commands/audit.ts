@@ -20,8 +20,10 @@ import { parseTraceId } from '../arguments/trace-id.js'
 import { UsageError } from '../arguments/usage-error.js'
 import { FAIL_ON_WORDS, failOn } from '../audit/fail-on.js'
 import { JUDGING_OPTIONS, RAISERS_OPTION, readJudgingOptions } from '../audit/judging-options.js'
+import { KAFKA_OPTIONS, readKafkaOptions } from '../audit/kafka-options.js'
 import { observedJson } from '../audit/observed-json.js'
 import { observedText } from '../audit/observed-text.js'
+import { auditOnKafka } from '../audit/on-kafka.js'
 import { openReceiver, type ReceiveUntil, receive } from '../audit/receive.js'
 import { replayText } from '../audit/replay-text.js'
 import { reportJson, summaryJson } from '../audit/report-json.js'
@@ -53,6 +55,7 @@ const OPTIONS = {
   },
   for: { type: 'string', value: 'SECONDS', help: 'Receives no longer than that.' },
   idle: { type: 'string', value: 'SECONDS', help: 'Receives until nothing came for so long.' },
+  ...KAFKA_OPTIONS,
   trace: { type: 'string', value: 'ID', help: 'This trace alone.' },
   since: {
     type: 'string',
@@ -136,14 +139,19 @@ const OPTIONS = {
 const ABOUT: About = {
   name: 'audit',
   summary: 'prove lineage from exported spans',
-  usage: ['PATH… --trust [TRUST-DOMAIN=]FILE [options]', '--listen [HOST:]PORT [PATH…] [options]'],
+  usage: [
+    'PATH… --trust [TRUST-DOMAIN=]FILE [options]',
+    '--listen [HOST:]PORT [PATH…] [options]',
+    '--kafka BROKERS [options]',
+  ],
   about: `
 Proves lineage from exported spans, offline: rebuilds each trace by the hash links of
 its signed entries, verifies it, and says what does not hold and what is missing. A
 PATH is a file, or a folder of files and folders: of the OpenTelemetry Collector's file
 exporter, of @kest/telemetry (lines or SQLite), an answer of Jaeger or Tempo, or a list
 of entries; "-" is standard input. With --listen it receives spans by OTLP/HTTP, from
-services or a Collector, and judges when it is told to stop. What is not read is an error.`,
+services or a Collector, and judges when it is told to stop. With --kafka it judges each
+trace when it has settled, beside others, for ever. What is not read is an error.`,
   arguments: 'files',
   examples: [
     'kest audit spans/ --trust example.org=bundle.json',
@@ -156,12 +164,24 @@ services or a Collector, and judges when it is told to stop. What is not read is
     'kest audit --listen 4318 --idle 60 --trust example.org=bundle.json spans/',
   ],
   exitStatus: `0 nothing that fails was found, 1 something was or nothing was selected,
-2 a path cannot be read, nothing can listen there, there is no span of Kest, or the
-command was used wrongly.`,
+2 a path cannot be read, nothing can listen there, there is no span of Kest, no broker
+answers as it should, or the command was used wrongly.`,
 }
 
 export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, positionals: paths }, io) => {
   const listening = listeningOf(values)
+  const kafka = await readKafkaOptions(values, io)
+  if (kafka !== null) {
+    assertAloneOnKafka(values, paths)
+    const judging = await readJudgingOptions(values, io)
+    const trust = await sourcesOf(await requireTrustOptions(values, io))
+    const judge = { trust, ...judging, ...rulesOf(values) }
+    const { json = false, 'only-findings': onlyFindings = false } = values
+    return await auditOnKafka(
+      { asked: kafka, judge, failing: failOn(values['fail-on']), json, onlyFindings },
+      io,
+    )
+  }
   if (paths.length === 0 && listening === null)
     throw new UsageError('which files, or folders? kest audit spans.jsonl --trust …; "-" is standard input')
   if (values.json && values.table) throw new UsageError('--json or --table, not both')
@@ -230,6 +250,30 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
   const failed = judged === 0 || [...summary.findings.keys()].some((code) => failing.has(code))
   return failed ? EXIT.fails : EXIT.holds
 })
+
+/** What is about all traces, or about files, is for an audit that ends. */
+const NOT_ON_KAFKA = [
+  'listen',
+  'for',
+  'idle',
+  'trace',
+  'since',
+  'service',
+  'share',
+  'observed',
+  'days',
+  'revisions',
+  'replay',
+  'in-force',
+  'withheld',
+] as const
+
+function assertAloneOnKafka(values: Readonly<Record<string, unknown>>, paths: readonly string[]): void {
+  if (paths.length > 0) throw new UsageError('--kafka reads no files')
+  const beside = NOT_ON_KAFKA.find((name) => values[name] !== undefined)
+  if (beside !== undefined) throw new UsageError(`--${beside} or --kafka, not both`)
+  if (values['json'] === true && values['table'] === true) throw new UsageError('--json or --table, not both')
+}
 
 /** Whether there is anything to say of a trace but that it holds. */
 function isRemarkable({ findings }: TraceReport, failing: ReadonlySet<FindingCode>): boolean {

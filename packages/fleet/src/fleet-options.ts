@@ -1,0 +1,112 @@
+import type { OtlpEncoding, SettlingOptions, TraceJudgeOptions } from '@kest/audit'
+import { resolveSettling } from '@kest/audit'
+import { assertOptions, KestConfigError } from '@kest/core'
+import type { FleetFinding } from './fleet.js'
+import type { VerdictRecord } from './judge/verdict-record.js'
+import type { KafkaOptions } from './log/kafka-options.js'
+import { type FleetTopics, topicsOf } from './topics.js'
+
+/** A part of the work, which has a consumer group of its own. */
+export type FleetStage = 'split' | 'judge'
+
+export interface FleetOptions {
+  readonly kafka: KafkaOptions
+  /** How traces are judged: as by `Audit`. */
+  readonly judge: TraceJudgeOptions
+  /** Where the Collector's `kafka` exporter writes. Default `otlp_spans`. */
+  readonly topic?: string
+  /** Begins the names of the other topics: `<prefix>-entries`, `-verdicts`, `-verdict-log` and `-findings`. Default `kest`. */
+  readonly prefix?: string
+  /** Begins the names of the consumer groups: `<group>-split` and `<group>-judge`. Default `kest-audit`. */
+  readonly group?: string
+  /** How spans are written: `protobuf` (`otlp_proto`) or `json` (`otlp_json`). Default: each record as it begins. */
+  readonly encoding?: OtlpEncoding
+  /** What this process does. Default: everything. */
+  readonly stages?: readonly FleetStage[]
+  /** When a trace is judged. */
+  readonly settling?: SettlingOptions
+  /** Spans of one trace that are judged; of a larger one no more are taken, and that is a finding `limit`. Default 20,000. */
+  readonly maxTraceSpans?: number
+  /** How much older than a trace the entries of other traces may be that it builds on, milliseconds. Default 3,600,000. */
+  readonly lookBackMs?: number
+  /** Told of each verdict once it is written. */
+  readonly onVerdict?: (verdict: VerdictRecord) => void
+  /** Told of findings that are of no trace, once they are written. */
+  readonly onFinding?: (finding: FleetFinding) => void
+  /** Told of what failed and is tried again: a broker that restarts. */
+  readonly onRetry?: (error: Error) => void
+}
+
+const KNOWN = [
+  'kafka',
+  'judge',
+  'topic',
+  'prefix',
+  'group',
+  'encoding',
+  'stages',
+  'settling',
+  'maxTraceSpans',
+  'lookBackMs',
+  'onVerdict',
+  'onFinding',
+  'onRetry',
+] as const satisfies readonly (keyof FleetOptions)[]
+
+const STAGES: readonly unknown[] = ['split', 'judge']
+const NAME = /^[\w.-]{1,200}$/
+
+export interface ResolvedFleetOptions {
+  readonly topics: FleetTopics
+  readonly group: string
+  readonly encoding: OtlpEncoding | null
+  readonly stages: readonly FleetStage[]
+  readonly settling: Required<SettlingOptions>
+  readonly maxTraceSpans: number
+  readonly lookBackMs: number
+  readonly onVerdict: (verdict: VerdictRecord) => void
+  readonly onFinding: (finding: FleetFinding) => void
+  readonly onRetry: (error: Error) => void
+}
+
+/** @throws {KestConfigError} for options that are unknown or wrong */
+export function resolveFleetOptions(options: FleetOptions): ResolvedFleetOptions {
+  assertOptions('fleet', options, KNOWN)
+  const { topic = 'otlp_spans', prefix = 'kest', group = 'kest-audit', encoding = null } = options
+  const {
+    stages = ['split', 'judge'],
+    settling = {},
+    maxTraceSpans = 20_000,
+    lookBackMs = 3_600_000,
+  } = options
+  for (const [name, value] of Object.entries({ topic, prefix, group })) {
+    if (typeof value !== 'string' || !NAME.test(value))
+      throw new KestConfigError(`fleet: ${name}: expected letters, digits, ".", "_" and "-"`)
+  }
+  for (const [name, value] of Object.entries({ maxTraceSpans, lookBackMs })) {
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new KestConfigError(`fleet: ${name}: expected a positive integer, got ${String(value)}`)
+  }
+  if (encoding !== null && encoding !== 'json' && encoding !== 'protobuf')
+    throw new KestConfigError('fleet: encoding: expected "json" or "protobuf"')
+  if (!Array.isArray(stages) || stages.length === 0 || !stages.every((stage) => STAGES.includes(stage)))
+    throw new KestConfigError(`fleet: stages: expected some of ${STAGES.join(', ')}`)
+  for (const name of ['onVerdict', 'onFinding', 'onRetry'] as const) {
+    if (options[name] !== undefined && typeof options[name] !== 'function')
+      throw new KestConfigError(`fleet: ${name}: expected a function`)
+  }
+  const ignore = (): void => {}
+  const { onVerdict = ignore, onFinding = ignore, onRetry = ignore } = options
+  return {
+    topics: topicsOf(topic, prefix),
+    group,
+    encoding,
+    stages: [...stages],
+    settling: resolveSettling(settling),
+    maxTraceSpans,
+    lookBackMs,
+    onVerdict,
+    onFinding,
+    onRetry,
+  }
+}

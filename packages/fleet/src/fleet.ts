@@ -1,0 +1,167 @@
+import { type AuditFinding, finding, TraceJudge } from '@kest/audit'
+import { KestConfigError } from '@kest/core'
+import {
+  type FleetOptions,
+  type FleetStage,
+  type ResolvedFleetOptions,
+  resolveFleetOptions,
+} from './fleet-options.js'
+import { JudgeWorker } from './judge/judge-worker.js'
+import { KafkaLog } from './log/kafka-log.js'
+import { KafkaMember } from './log/kafka-member.js'
+import type { Member } from './log/log.js'
+import { SplitWorker } from './split/split-worker.js'
+import { findingRecord } from './stage/finding-record.js'
+import { Stage } from './stage/stage.js'
+
+/** A finding that is of no trace. */
+export type FleetFinding = AuditFinding
+
+/** What has happened since the start. */
+export interface FleetCounts {
+  /** Spans of Kest that were read. */
+  readonly spans: number
+  /** Spans of others, passed over. */
+  readonly otherSpans: number
+  /** Verdicts that were written; one trace may have several. */
+  readonly verdicts: number
+}
+
+/**
+ * The audit of Kest on Kafka (K-FLEET): a process among as many as it takes, which share the partitions of topics as consumer groups. It
+ * reads what the Collector's `kafka` exporter writes, and judges each trace when nothing came for it for `settleMs`, at the latest
+ * `maxAgeMs` after its first span, and again, with all of its spans, when more comes. The verdicts are those of `Audit`.
+ *
+ * Every verdict is written, also when a process or a broker dies: what was not done for good is done again. It keeps no files.
+ *
+ * Does *not* judge what is found over all traces, such as gaps in the numbers of a process: `Audit` over the same spans does.
+ *
+ * @example
+ * ```ts
+ * await using fleet = await Fleet.start({ kafka: { brokers: ['kafka:9092'] }, judge: { trust } })
+ * process.once('SIGTERM', () => fleet.close())
+ * await fleet.done
+ * ```
+ */
+export class Fleet implements AsyncDisposable {
+  readonly #log: KafkaLog
+  readonly #stages: Stage[] = []
+  readonly #counts = { spans: 0, otherSpans: 0, verdicts: 0 }
+  #closing: Promise<void> | null = null
+  #end: () => void = () => {}
+  #fail: (error: Error) => void = () => {}
+  /** Resolves when it was closed. Rejects with a KestError when it cannot go on, such as for what an access list no longer allows. */
+  readonly done: Promise<void>
+
+  private constructor(log: KafkaLog) {
+    this.#log = log
+    this.done = new Promise((resolve, reject) => {
+      this.#end = resolve
+      this.#fail = reject
+    })
+    // Whoever does not wait for it is told by `close()` at least that it has ended.
+    this.done.catch(() => {})
+  }
+
+  /**
+   * Joins the groups, once it has seen that all topics are there.
+   *
+   * @throws {KestConfigError} for options that are unknown or wrong, topics that are missing or have other numbers of partitions, and what
+   *   the brokers do not allow
+   * @throws {Error} `Unavailable` when no broker can be reached
+   */
+  static async start(options: FleetOptions): Promise<Fleet> {
+    const resolved = resolveFleetOptions(options)
+    const judge = new TraceJudge(options.judge)
+    const fleet = new Fleet(new KafkaLog(options.kafka))
+    try {
+      await fleet.#assertTopics(resolved)
+      for (const name of resolved.stages) fleet.#stages.push(fleet.#stage(name, resolved, judge))
+      for (const stage of fleet.#stages) await stage.start()
+    } catch (error) {
+      await fleet.close()
+      throw error
+    }
+    for (const { failure } of fleet.#stages) failure.catch(fleet.#fail)
+    return fleet
+  }
+
+  get counts(): FleetCounts {
+    return { ...this.#counts }
+  }
+
+  /** Stops where it is; what is open is judged by whoever goes on. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all(this.#stages.map((stage) => stage.close()))
+    await this.#log.close()
+    this.#end()
+  }
+
+  async #assertTopics({ topics }: ResolvedFleetOptions): Promise<void> {
+    const log = this.#log
+    for (const topic of [topics.spans, topics.findings]) await log.partitions(topic)
+    const counts = new Map<string, number>()
+    for (const topic of [topics.entries, topics.verdicts, topics.log])
+      counts.set(topic, await log.partitions(topic))
+    if (new Set(counts.values()).size > 1) {
+      const have = [...counts].map(([topic, count]) => `${topic} ${count}`).join(', ')
+      throw new KestConfigError(`fleet: topics are to have as many partitions as each other: ${have}`)
+    }
+  }
+
+  #stage(name: FleetStage, resolved: ResolvedFleetOptions, judge: TraceJudge): Stage {
+    const { topics, group, onRetry } = resolved
+    const log = this.#log
+    const topic = name === 'split' ? topics.spans : topics.entries
+    const member = new KafkaMember(log.clientOptions, `${group}-${name}`, topic)
+    const lost = async (partition: number, from: number, to: number): Promise<void> => {
+      const why = `records ${from} to ${to - 1} were gone before they were read`
+      const one = finding('limit', why, {
+        place: `${topic}/${partition}:${from}`,
+        times: Math.max(1, to - from),
+      })
+      await log.append([findingRecord(topics.findings, `${topic}/${partition}`, one, Date.now())])
+      resolved.onFinding(one)
+    }
+    const open = name === 'split' ? this.#split(resolved, member) : this.#judge(resolved, judge)
+    return new Stage({ log, member, topic, open, lost, failed: onRetry })
+  }
+
+  #split({ topics, encoding, onFinding }: ResolvedFleetOptions, member: Member) {
+    const log = this.#log
+    return async (partition: number, from: number): Promise<SplitWorker> => {
+      const known = (await member.committed(partition)) !== null
+      const seen: ConstructorParameters<typeof SplitWorker>[0]['seen'] = ({ spans, others, findings }) => {
+        this.#counts.spans += spans.length
+        this.#counts.otherSpans += others
+        for (const one of findings) onFinding(one)
+      }
+      return new SplitWorker({ log, topics, encoding, seen, clock: Date.now }, partition, from, known)
+    }
+  }
+
+  #judge(resolved: ResolvedFleetOptions, judge: TraceJudge) {
+    const log = this.#log
+    const { topics, settling, maxTraceSpans, lookBackMs, onVerdict, onFinding: found } = resolved
+    const judged: typeof onVerdict = (verdict) => {
+      this.#counts.verdicts++
+      onVerdict(verdict)
+    }
+    const times = { clock: Date.now, elapsed: () => performance.now() }
+    return (partition: number, from: number): Promise<JudgeWorker> =>
+      JudgeWorker.open(
+        { log, topics, judge, settling, maxTraceSpans, lookBackMs, judged, found, ...times },
+        partition,
+        from,
+      )
+  }
+}

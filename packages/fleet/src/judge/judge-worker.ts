@@ -1,0 +1,436 @@
+import {
+  type AuditFinding,
+  type EntryShare,
+  type ExportedSpan,
+  finding,
+  type JudgedLineage,
+  type Lineage,
+  type Settled,
+  Settling,
+  type SettlingOptions,
+  type TraceJson,
+  type TraceJudge,
+  traceJson,
+} from '@kest/audit'
+import { Gone, type Log, type LogRecord, type LogSlice, type LogWriter, type NewRecord } from '../log/log.js'
+import { decodeSpan, SOURCE_HEADER, UNTRACED_KEY } from '../split/span-record.js'
+import { findingRecord } from '../stage/finding-record.js'
+import type { Worker } from '../stage/stage.js'
+import type { FleetTopics } from '../topics.js'
+import { type Judged, JudgedIndex } from './judged-index.js'
+import { LogClock } from './log-clock.js'
+import { offsetsOf, toRanges } from './positions.js'
+import {
+  ALL,
+  asFull,
+  COVERED_HEADER,
+  decodeVerdict,
+  encodeVerdict,
+  mergePartial,
+  type VerdictRecord,
+} from './verdict-record.js'
+
+/** Traces, and bytes of their spans, that are judged and written at once. */
+const BATCH_TRACES = 512
+const BATCH_BYTES = 8_388_608
+/** Bytes that are read at once where one record is wanted. */
+const FEW_BYTES = 65_536
+/** What a record of a verdict may take. */
+const MAX_VERDICT_BYTES = 4_194_304
+/** Traces that name what is nowhere yet, and are judged once more. */
+const MAX_WANTING = 65_536
+const TRACE_ID = /^[0-9a-f]{32}$/
+
+export interface JudgeWorkerOptions {
+  readonly log: Log
+  readonly topics: FleetTopics
+  readonly judge: TraceJudge
+  readonly settling: Required<SettlingOptions>
+  /** Spans of one trace that are judged; of a larger one, no more are taken. */
+  readonly maxTraceSpans: number
+  /** How much older than a trace the entries of others may be that it builds on, milliseconds. */
+  readonly lookBackMs: number
+  readonly judged: (verdict: VerdictRecord) => void
+  readonly found: (one: AuditFinding) => void
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number
+  /** Milliseconds since whenever. */
+  readonly elapsed: () => number
+}
+
+/** A span of a trace that is open, not read yet. */
+interface Item {
+  readonly offset: number
+  readonly source: string
+  readonly value: Buffer
+}
+
+/** A trace that is being judged. */
+interface Case {
+  readonly key: string
+  readonly early: boolean
+  readonly items: readonly Item[]
+  readonly dropped: number
+  readonly firstMs: number
+  readonly covered: number
+  /** Asked again, though nothing came. */
+  readonly again: boolean
+}
+
+/** What is known of a case before it is judged. */
+interface Gathered {
+  readonly one: Case
+  readonly before: VerdictRecord | null
+  readonly partial: boolean
+  readonly offsets: readonly number[]
+}
+
+/**
+ * Judges the traces of one partition: each when it has settled, and again with all of its spans when more comes. Its state is in the log:
+ * what is open here is read again by whoever comes next.
+ */
+export class JudgeWorker implements Worker {
+  readonly #options: JudgeWorkerOptions
+  readonly #partition: number
+  readonly #writer: LogWriter
+  readonly #index: JudgedIndex
+  readonly #settling: Settling<Item>
+  readonly #clock: LogClock
+  readonly #dropped = new Map<string, number>()
+  /** By trace, when it is judged once more. */
+  readonly #wanting = new Map<string, number>()
+  #untracedCovered: number
+  #next: number
+
+  private constructor(
+    options: JudgeWorkerOptions,
+    partition: number,
+    from: number,
+    { writer, index, untraced }: { writer: LogWriter; index: JudgedIndex; untraced: number },
+  ) {
+    this.#options = options
+    this.#partition = partition
+    this.#writer = writer
+    this.#index = index
+    this.#untracedCovered = untraced
+    this.#settling = new Settling(options.settling)
+    this.#clock = new LogClock(options.elapsed)
+    this.#next = from
+  }
+
+  /** Nobody else judges the partition from then on, and what was judged of it is known. */
+  static async open(options: JudgeWorkerOptions, partition: number, from: number): Promise<JudgeWorker> {
+    const { log, topics } = options
+    const writer = await log.writer(`${topics.verdicts}-${partition}`)
+    try {
+      const index = new JudgedIndex()
+      let untraced = -1
+      for await (const { key, offset, headers } of recordsOf(log, topics.verdicts, partition)) {
+        const covered = coveredIn(headers.get(COVERED_HEADER))
+        if (key === null || covered === null) continue
+        if (TRACE_ID.test(key)) index.set(key, { verdict: offset, covered })
+        else if (covered !== Number.POSITIVE_INFINITY) untraced = Math.max(untraced, covered)
+      }
+      return new JudgeWorker(options, partition, from, { writer, index, untraced })
+    } catch (error) {
+      await writer.close()
+      throw error
+    }
+  }
+
+  /** Behind the oldest that is open. */
+  get position(): number {
+    return this.#settling.oldest?.items[0]?.offset ?? this.#next
+  }
+
+  get open(): number {
+    return this.#settling.size
+  }
+
+  async take({ records, next, end }: LogSlice): Promise<void> {
+    const strange: number[] = []
+    for (const record of records) if (!this.#add(record)) strange.push(record.offset)
+    if (strange.length > 0) await this.#report(strange)
+    await this.#judgeDue(this.#clock.now(next >= end))
+    // What was judged before lies behind what is open, and so does what was passed over.
+    this.#next = next
+  }
+
+  async close(): Promise<void> {
+    await this.#writer.close()
+  }
+
+  /** @returns whether it is one of ours */
+  #add({ offset, timestampMs, key, value, headers }: LogRecord): boolean {
+    const now = this.#clock.see(timestampMs)
+    if (value === null || key === null || (key !== UNTRACED_KEY && !TRACE_ID.test(key))) return false
+    if (offset <= this.#coveredOf(key)) return true
+    const open = this.#settling.get(key)
+    if ((open?.items.length ?? 0) >= this.#options.maxTraceSpans) {
+      this.#dropped.set(key, (this.#dropped.get(key) ?? 0) + 1)
+      return true
+    }
+    const source = headers.get(SOURCE_HEADER) ?? `${offset}`
+    // A part of what was read at once would hold all of it in memory.
+    const item = { offset, source, value: Buffer.from(value) }
+    this.#settling.add(key, item, value.length + source.length + 128, now)
+    return true
+  }
+
+  #coveredOf(key: string): number {
+    return key === UNTRACED_KEY ? this.#untracedCovered : (this.#index.get(key)?.covered ?? -1)
+  }
+
+  async #report(offsets: readonly number[]): Promise<void> {
+    const { log, topics, found, clock } = this.#options
+    const place = `${topics.entries}/${this.#partition}`
+    const why = `${offsets.length} records are not of this fleet, and were passed over`
+    const one = finding('unreadable', why, { place: `${place}:${offsets[0]}`, times: offsets.length })
+    await log.append([findingRecord(topics.findings, place, one, clock())])
+    found(one)
+  }
+
+  async #judgeDue(now: number): Promise<void> {
+    let batch: Case[] = []
+    let bytes = 0
+    for (const one of this.#due(now)) {
+      batch.push(one)
+      bytes += one.items.reduce((sum, { value }) => sum + value.length, 0)
+      if (batch.length < BATCH_TRACES && bytes < BATCH_BYTES) continue
+      await this.#judge(batch, now)
+      batch = []
+      bytes = 0
+    }
+    if (batch.length > 0) await this.#judge(batch, now)
+  }
+
+  *#due(now: number): Generator<Case> {
+    for (const settled of this.#settling.due(now)) yield this.#caseOf(settled)
+    for (const [key, at] of this.#wanting) {
+      if (at > now) break
+      this.#wanting.delete(key)
+      const covered = this.#coveredOf(key)
+      if (this.#settling.get(key) === undefined)
+        yield { key, early: false, items: [], dropped: 0, firstMs: now, covered, again: true }
+    }
+  }
+
+  #caseOf({ key, early, items, firstMs }: Settled<Item>): Case {
+    const dropped = this.#dropped.get(key) ?? 0
+    this.#dropped.delete(key)
+    const covered = (items.at(-1) as Item).offset
+    return { key, early, items, dropped, firstMs, covered, again: false }
+  }
+
+  async #judge(cases: readonly Case[], now: number): Promise<void> {
+    const gathered = new Map<string, Gathered>()
+    const lineages: Lineage[] = []
+    for (const one of cases) {
+      if (one.key === UNTRACED_KEY) this.#gatherUntraced(one, gathered, lineages)
+      else await this.#gather(one, gathered, lineages)
+    }
+    const written: NewRecord[] = []
+    const verdicts: { readonly key: string; readonly record: VerdictRecord; readonly covered: number }[] = []
+    const notes: AuditFinding[] = []
+    const firstMs = Math.min(...cases.map((one) => one.firstMs))
+    const source = {
+      lineages: (only?: ReadonlyMap<string, unknown>) =>
+        only === undefined ? lineages : lineages.filter(({ id }) => only.has(id)),
+      entries: () => this.#entries(firstMs - this.#options.lookBackMs),
+    }
+    for await (const judged of this.#options.judge.judge(source, (one) => notes.push(one))) {
+      const known = gathered.get(judged.id) as Gathered
+      const verdict = this.#verdictOf(judged, known)
+      if (verdict !== null) verdicts.push(verdict)
+      if (
+        judged.wanting &&
+        !known.one.again &&
+        this.#wanting.size < MAX_WANTING &&
+        TRACE_ID.test(known.one.key)
+      )
+        this.#wanting.set(known.one.key, now + this.#options.settling.maxAgeMs)
+    }
+    for (const { key, record, covered } of verdicts) written.push(...this.#recordsOf(key, record, covered))
+    const { topics, clock } = this.#options
+    const place = `${topics.entries}/${this.#partition}`
+    for (const one of notes) written.push(findingRecord(topics.findings, place, one, clock()))
+    const offsets = await this.#writer.append(written)
+    for (const [n, { key, covered }] of verdicts.entries()) {
+      if (TRACE_ID.test(key)) this.#index.set(key, { verdict: offsets[2 * n] as number, covered })
+      else this.#untracedCovered = Math.max(this.#untracedCovered, covered)
+    }
+    for (const { record } of verdicts) this.#options.judged(record)
+    for (const one of notes) this.#options.found(one)
+  }
+
+  /** All spans of a trace: those that came, and those of its verdict before, read again. */
+  async #gather(one: Case, gathered: Map<string, Gathered>, lineages: Lineage[]): Promise<void> {
+    const judged = this.#index.get(one.key)
+    const before = judged === undefined ? null : await this.#before(one.key, judged)
+    const old = before === null ? [] : [...offsetsOf(before.fleet.positions.offsets)]
+    const { found, missing } = await this.#readAt(old)
+    const bySource = new Map<string, Item>()
+    for (const item of [...found, ...one.items])
+      if (!bySource.has(item.source)) bySource.set(item.source, item)
+    const items = [...bySource.values()]
+    const isNews = one.dropped > 0 || items.some(({ offset }) => offset > (judged?.covered ?? -1))
+    if (!isNews && !one.again) return
+    const offsets = [...new Set([...old, ...items.map(({ offset }) => offset)])].sort((a, b) => a - b)
+    const full = offsets.length > this.#options.maxTraceSpans
+    const dropped = one.dropped + Math.max(0, offsets.length - this.#options.maxTraceSpans)
+    const kept = full ? items.slice(0, this.#options.maxTraceSpans) : items
+    const partial = missing || before?.fleet.partial === true
+    gathered.set(one.key, { one: { ...one, dropped }, before, partial, offsets })
+    lineages.push({ id: one.key, traceId: one.key, spans: spansOf(kept) })
+  }
+
+  /** What names no trace is judged by the links among what came together. */
+  #gatherUntraced(one: Case, gathered: Map<string, Gathered>, lineages: Lineage[]): void {
+    const offsets = new Map<ExportedSpan, number>()
+    const seen = new Set<string>()
+    for (const item of one.items) {
+      if (seen.has(item.source)) continue
+      seen.add(item.source)
+      const [span] = spansOf([item])
+      if (span !== undefined) offsets.set(span, item.offset)
+    }
+    for (const [n, spans] of this.#options.judge.split([...offsets.keys()]).entries()) {
+      const id = `${UNTRACED_KEY} ${n}`
+      const own = spans.map((span) => offsets.get(span) as number).sort((a, b) => a - b)
+      gathered.set(id, { one, before: null, partial: false, offsets: own })
+      lineages.push({ id, traceId: null, spans })
+    }
+  }
+
+  /** @returns `null` when nothing has changed */
+  #verdictOf(
+    { report }: JudgedLineage,
+    { one, before, partial, offsets }: Gathered,
+  ): { key: string; record: VerdictRecord; covered: number } | null {
+    const { topics, clock } = this.#options
+    let trace: TraceJson = traceJson(report)
+    if (one.dropped > 0) trace = asFull(trace, one.dropped)
+    if (partial && before !== null) trace = mergePartial(trace, before)
+    if (one.again && before !== null && isSame(trace, before)) return null
+    const record: VerdictRecord = {
+      ...trace,
+      fleet: {
+        format: 'kest-verdict-1',
+        judged_at: clock(),
+        early: one.early,
+        partial,
+        replaces: before === null ? null : { verdict: before.verdict, judged_at: before.fleet.judged_at },
+        positions: { topic: topics.entries, partition: this.#partition, offsets: toRanges(offsets) },
+      },
+    }
+    const untraced = one.key === UNTRACED_KEY
+    const first = trace.entries.map(({ hash }) => hash).sort()[0] ?? `${this.#partition}-${offsets[0]}`
+    const isFull = one.dropped > 0 && !untraced
+    return {
+      key: untraced ? `${UNTRACED_KEY}:${first}` : one.key,
+      record,
+      covered: isFull ? Number.POSITIVE_INFINITY : one.covered,
+    }
+  }
+
+  #recordsOf(key: string, record: VerdictRecord, covered: number): NewRecord[] {
+    const { topics } = this.#options
+    const value = encodeVerdict(record, MAX_VERDICT_BYTES)
+    const headers = { [COVERED_HEADER]: covered === Number.POSITIVE_INFINITY ? ALL : String(covered) }
+    const partition = this.#partition
+    return [topics.verdicts, topics.log].map((topic) => ({ topic, partition, key, value, headers }))
+  }
+
+  /** The last verdict of a trace; `null` when retention took it. */
+  async #before(key: string, { verdict }: Judged): Promise<VerdictRecord | null> {
+    const { log, topics } = this.#options
+    try {
+      const { records } = await log.read(topics.verdicts, this.#partition, verdict, FEW_BYTES)
+      const found = records.find(({ offset }) => offset === verdict)
+      if (found?.key === key) return decodeVerdict(found.value)
+    } catch (error) {
+      if (!(error instanceof Gone)) throw error
+    }
+    let last: LogRecord | null = null
+    for await (const record of recordsOf(log, topics.verdicts, this.#partition))
+      if (record.key === key) last = record
+    return last === null ? null : decodeVerdict(last.value)
+  }
+
+  /** @param offsets ascending */
+  async #readAt(offsets: readonly number[]): Promise<{ found: Item[]; missing: boolean }> {
+    const wanted = new Set(offsets)
+    const found: Item[] = []
+    for (let n = 0; n < offsets.length; ) {
+      const from = offsets[n] as number
+      const slice = await this.#readFrom(from)
+      if (slice === null) break
+      for (const { offset, value, headers } of slice.records)
+        if (wanted.has(offset) && value !== null)
+          found.push({ offset, source: headers.get(SOURCE_HEADER) ?? `${offset}`, value: Buffer.from(value) })
+      if (slice.next <= from) break
+      while (n < offsets.length && (offsets[n] as number) < slice.next) n++
+    }
+    return { found, missing: found.length < wanted.size }
+  }
+
+  /** @returns `null` when nothing is there any more */
+  async #readFrom(from: number): Promise<LogSlice | null> {
+    const { log, topics } = this.#options
+    try {
+      return await log.read(topics.entries, this.#partition, from, FEW_BYTES)
+    } catch (error) {
+      if (!(error instanceof Gone)) throw error
+      const { start } = await log.bounds(topics.entries, this.#partition)
+      return start > from ? { records: [], next: start, end: start } : null
+    }
+  }
+
+  /** Entries of all partitions since then: what a trace builds on may be in any. */
+  async *#entries(sinceMs: number): AsyncGenerator<EntryShare> {
+    const { log, topics } = this.#options
+    const count = await log.partitions(topics.entries)
+    for (let partition = 0; partition < count; partition++) {
+      const from = await log.offsetAt(topics.entries, partition, sinceMs)
+      for await (const slice of slicesOf(log, topics.entries, partition, from))
+        yield { signatures: () => signaturesOf(slice.records) }
+    }
+  }
+}
+
+function* signaturesOf(records: readonly LogRecord[]): Generator<string> {
+  for (const record of records) {
+    const signature = decodeSpan(record)?.claims.signature
+    if (typeof signature === 'string') yield signature
+  }
+}
+
+function spansOf(items: readonly Item[]): ExportedSpan[] {
+  return items.map(decodeSpan).filter((span) => span !== null)
+}
+
+function isSame(
+  trace: TraceJson,
+  { fleet: _fleet, entries_omitted: _omitted, ...before }: VerdictRecord,
+): boolean {
+  return JSON.stringify(trace) === JSON.stringify(before)
+}
+
+function coveredIn(text: string | undefined): number | null {
+  if (text === ALL) return Number.POSITIVE_INFINITY
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : null
+}
+
+async function* slicesOf(log: Log, topic: string, partition: number, from: number): AsyncGenerator<LogSlice> {
+  const { start, end } = await log.bounds(topic, partition)
+  for (let at = Math.max(from, start); at < end; ) {
+    const slice = await log.read(topic, partition, at)
+    if (slice.next <= at) return
+    yield slice
+    at = slice.next
+  }
+}
+
+async function* recordsOf(log: Log, topic: string, partition: number): AsyncGenerator<LogRecord> {
+  for await (const { records } of slicesOf(log, topic, partition, 0)) yield* records
+}

@@ -1,0 +1,32 @@
+/**
+ * The time of a log: that of the last record that was read, so that a day is settled as it was however fast it is read again; and where
+ * the log ends, as much later as has passed since. Nobody's clock is compared with another's.
+ */
+export class LogClock {
+  readonly #elapsed: () => number
+  #last = 0
+  #seenAt: number
+  #now = 0
+
+  /** @param elapsed milliseconds since whenever, never less than before */
+  constructor(elapsed: () => number) {
+    this.#elapsed = elapsed
+    this.#seenAt = elapsed()
+  }
+
+  /** @returns the time of a record; never before that of another */
+  see(timestampMs: number): number {
+    this.#last = Math.max(this.#last, timestampMs)
+    this.#seenAt = this.#elapsed()
+    this.#now = Math.max(this.#now, this.#last)
+    return this.#now
+  }
+
+  /** @param atEnd whether all that is in the log was read */
+  now(atEnd: boolean): number {
+    if (atEnd) this.#now = Math.max(this.#now, this.#last + this.#elapsed() - this.#seenAt)
+    // Of a log that is read on, time goes by its records; what is waited for later begins here.
+    else this.#seenAt = this.#elapsed()
+    return this.#now
+  }
+}

@@ -1,0 +1,69 @@
+import { assertOptions, KestConfigError } from '@kest/core'
+import { Admin } from '@platformatic/kafka'
+import { type FleetTopics, topicsOf } from '../topics.js'
+import { logError } from './kafka-errors.js'
+import { clientOptions, type KafkaOptions } from './kafka-options.js'
+
+/** What a span with the largest entry and passport takes, and what a verdict does. */
+const MAX_MESSAGE_BYTES = 8_388_608
+
+export interface CreateTopicsOptions {
+  readonly kafka: KafkaOptions
+  /** Begins their names. Default `kest`. */
+  readonly prefix?: string
+  /** Of each; one is judged by one process. Default 8. */
+  readonly partitions?: number
+  /** Of each. Default 1: a cluster has at least three. */
+  readonly replicas?: number
+  /** How long spans are kept between the stages, milliseconds: as long as late spans of theirs are judged with them. Default 604,800,000. */
+  readonly retentionMs?: number
+}
+
+/**
+ * Makes the topics that a fleet writes, those that are not there yet: with times of the brokers, and room for the largest span. The topic of
+ * exports is the Collector's.
+ *
+ * @throws {KestConfigError} for options that are unknown or wrong, and what the brokers do not allow
+ * @throws {Error} `Unavailable` when no broker can be reached
+ */
+export async function createTopics(options: CreateTopicsOptions): Promise<void> {
+  assertOptions('createTopics', options, ['kafka', 'prefix', 'partitions', 'replicas', 'retentionMs'])
+  const { kafka, prefix = 'kest', partitions = 8, replicas = 1, retentionMs = 604_800_000 } = options
+  for (const [name, value] of Object.entries({ partitions, replicas, retentionMs })) {
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new KestConfigError(`createTopics: ${name}: expected a positive integer, got ${String(value)}`)
+  }
+  const admin = new Admin({ ...clientOptions(kafka), retries: 3, retryDelay: 100 })
+  admin.on('error', () => {})
+  try {
+    for (const [topic, configs] of configsOf(topicsOf('', prefix), retentionMs)) {
+      try {
+        await admin.createTopics({ topics: [topic], partitions, replicas, configs })
+      } catch (cause) {
+        if (!isThere(cause)) throw logError(cause, `making topic ${topic}`)
+      }
+    }
+  } finally {
+    await admin.close().catch(() => {})
+  }
+}
+
+function configsOf({ entries, verdicts, log, findings }: FleetTopics, retentionMs: number) {
+  const config = (settings: Readonly<Record<string, string>>) =>
+    Object.entries({ 'max.message.bytes': `${MAX_MESSAGE_BYTES}`, ...settings }).map(([name, value]) => ({
+      name,
+      value,
+    }))
+  const stamped = { 'message.timestamp.type': 'LogAppendTime' }
+  return [
+    [entries, config({ ...stamped, 'retention.ms': `${retentionMs}` })],
+    [verdicts, config({ ...stamped, 'cleanup.policy': 'compact' })],
+    [log, config({ ...stamped, 'retention.ms': '-1' })],
+    [findings, config({ ...stamped, 'retention.ms': '-1' })],
+  ] as const
+}
+
+function isThere(error: unknown): boolean {
+  const { apiId, errors } = error as { apiId?: unknown; errors?: unknown }
+  return apiId === 'TOPIC_ALREADY_EXISTS' || (Array.isArray(errors) && errors.some(isThere))
+}

@@ -1,0 +1,144 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { KestError } from '@kest/core'
+import { Gone, type Log, type LogSlice, type Member } from '../log/log.js'
+
+/** Without anything to read, how long it is waited before it is looked again. */
+const IDLE_MS = 100
+/** After something that may pass. */
+const RETRY_MS = 500
+const COMMIT_MS = 1_000
+
+/** What a stage does with one partition. It is made anew after every failure: what it holds may be half done. */
+export interface Worker {
+  /** Handles what was read, and what time has made due. */
+  take(slice: LogSlice): Promise<void>
+  /** Before this, everything is done for good. */
+  readonly position: number
+  close(): Promise<void>
+}
+
+export interface StageOptions {
+  readonly log: Log
+  readonly member: Member
+  readonly topic: string
+  /** @param from where reading begins */
+  readonly open: (partition: number, from: number) => Promise<Worker>
+  /** Told of records that retention took before they were read. */
+  readonly lost: (partition: number, from: number, to: number) => Promise<void>
+  /** Told of what may pass, and is tried again. */
+  readonly failed: (error: Error) => void
+}
+
+/**
+ * A consumer group's member at work: each partition that is its own is read in order by a worker of its own, and committed behind what
+ * that has done for good. What fails is done again from there, here or elsewhere.
+ */
+export class Stage {
+  readonly #options: StageOptions
+  readonly #stop = new AbortController()
+  readonly #running = new Map<number, { readonly stop: AbortController; readonly done: Promise<void> }>()
+  #fail: (error: Error) => void = () => {}
+  /** Rejects for what nobody can do again. */
+  readonly failure: Promise<never>
+
+  constructor(options: StageOptions) {
+    this.#options = options
+    this.failure = new Promise((_, reject) => {
+      this.#fail = reject
+    })
+    this.failure.catch(() => {})
+  }
+
+  /** @throws {KestConfigError} when it may not */
+  async start(): Promise<void> {
+    await this.#options.member.join((partitions, anew) => this.#assign(partitions, anew))
+  }
+
+  /** Partitions at work. */
+  get partitions(): readonly number[] {
+    return [...this.#running.keys()].sort((a, b) => a - b)
+  }
+
+  /** Stops where it is, and commits. Idempotent. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await Promise.all([...this.#running.values()].map(({ done }) => done))
+    await this.#options.member.leave()
+  }
+
+  #assign(partitions: readonly number[], anew: boolean): void {
+    for (const [partition, { stop }] of this.#running)
+      if (anew || !partitions.includes(partition)) {
+        stop.abort()
+        this.#running.delete(partition)
+      }
+    if (this.#stop.signal.aborted) return
+    for (const partition of partitions) {
+      if (this.#running.has(partition)) continue
+      const stop = new AbortController()
+      const signal = AbortSignal.any([stop.signal, this.#stop.signal])
+      this.#running.set(partition, { stop, done: this.#run(partition, signal) })
+    }
+  }
+
+  async #run(partition: number, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#work(partition, signal)
+      } catch (error) {
+        if (signal.aborted) return
+        if (error instanceof KestError || !(error instanceof Error) || isDefect(error)) {
+          this.#fail(error as Error)
+          return
+        }
+        this.#options.failed(error)
+        await wait(RETRY_MS, undefined, { signal }).catch(() => {})
+      }
+    }
+  }
+
+  async #work(partition: number, signal: AbortSignal): Promise<void> {
+    const { log, member, topic, open } = this.#options
+    const { start } = await log.bounds(topic, partition)
+    const committed = await member.committed(partition)
+    let from = Math.max(committed ?? start, 0)
+    let done = from
+    const worker = await open(partition, from)
+    try {
+      let committedAt = performance.now()
+      while (!signal.aborted) {
+        const slice = await this.#read(partition, from)
+        if (signal.aborted) break
+        await worker.take(slice)
+        from = slice.next
+        if (worker.position > done && performance.now() - committedAt >= COMMIT_MS) {
+          await member.commit(partition, worker.position)
+          done = worker.position
+          committedAt = performance.now()
+        }
+        if (slice.records.length === 0) await wait(IDLE_MS, undefined, { signal }).catch(() => {})
+      }
+      if (worker.position > done && this.#stop.signal.aborted) await member.commit(partition, worker.position)
+    } finally {
+      await worker.close()
+    }
+  }
+
+  async #read(partition: number, from: number): Promise<LogSlice> {
+    const { log, topic, lost } = this.#options
+    try {
+      return await log.read(topic, partition, from)
+    } catch (error) {
+      if (!(error instanceof Gone)) throw error
+      const { start, end } = await log.bounds(topic, partition)
+      const next = from < start ? start : end
+      await lost(partition, from, next)
+      return { records: [], next, end }
+    }
+  }
+}
+
+/** Not about a log, but about the code that reads it. */
+function isDefect(error: Error): boolean {
+  return error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError
+}

@@ -1,0 +1,169 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  Audit,
+  type AuditFinding,
+  readFiles,
+  type SettlingOptions,
+  type TraceJson,
+  TraceJudge,
+  traceJson,
+} from '@kest/audit'
+import { createKeySource } from '@kest/core'
+import { onTestFinished } from 'vitest'
+import { type OtlpSpan, otlpLine } from '../../../audit/dist/testing/make-span.js'
+import { Workloads } from '../../../audit/dist/testing/plant.js'
+import { JudgeWorker } from '../../src/judge/judge-worker.js'
+import { decodeVerdict, type VerdictRecord } from '../../src/judge/verdict-record.js'
+import type { LogSlice } from '../../src/log/log.js'
+import { SplitWorker } from '../../src/split/split-worker.js'
+import { MemoryLog } from '../../src/testing/memory-log.js'
+import { topicsOf } from '../../src/topics.js'
+
+export const PARTITIONS = 4
+export const TOPICS = topicsOf('otlp_spans', 'kest')
+const SETTLING = { settleMs: 1_000, maxAgeMs: 10_000, maxOpen: 1_000, maxBytes: 1e9 }
+
+export interface WorldOptions {
+  readonly settling?: SettlingOptions
+  readonly maxTraceSpans?: number
+}
+
+/** A fleet at work on a log in memory, whose time passes when a test says so. */
+export class World {
+  readonly workloads = new Workloads()
+  readonly log = new MemoryLog({
+    [TOPICS.spans]: 2,
+    [TOPICS.entries]: PARTITIONS,
+    [TOPICS.verdicts]: PARTITIONS,
+    [TOPICS.log]: PARTITIONS,
+    [TOPICS.findings]: 1,
+  })
+  readonly found: AuditFinding[] = []
+  readonly #options: WorldOptions
+  readonly #split = new Map<number, { worker: SplitWorker; at: number }>()
+  readonly #judges = new Map<number, { worker: JudgeWorker; at: number }>()
+  readonly judging: { trust: ReturnType<typeof createKeySource>; now: number }
+
+  constructor(options: WorldOptions = {}) {
+    this.#options = options
+    const keys = Object.entries(this.workloads.keys()) as [string, object[]][]
+    this.judging = { trust: createKeySource(new Map(keys) as never), now: Date.now() }
+  }
+
+  /** Exports spans, as a Collector does: some at once, without a key. */
+  async send(spans: readonly OtlpSpan[], partition = 0): Promise<void> {
+    await this.sendBytes(otlpLine('any', spans), partition)
+  }
+
+  async sendBytes(bytes: string | Buffer, partition = 0): Promise<void> {
+    await this.log.append([{ topic: TOPICS.spans, partition, key: '', value: Buffer.from(bytes as string) }])
+  }
+
+  /** Reads all that is there, at each stage. */
+  async work(): Promise<void> {
+    for (let partition = 0; partition < 2; partition++) {
+      const one = this.#split.get(partition) ?? { worker: this.splitter(partition), at: 0 }
+      this.#split.set(partition, one)
+      await this.#pass(TOPICS.spans, partition, one)
+    }
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      const one = this.#judges.get(partition) ?? { worker: await this.judge(partition), at: 0 }
+      this.#judges.set(partition, one)
+      await this.#pass(TOPICS.entries, partition, one)
+    }
+  }
+
+  async pass(ms: number): Promise<void> {
+    this.log.now += ms
+    await this.work()
+  }
+
+  splitter(partition: number, known = false): SplitWorker {
+    const seen = ({ findings }: { findings: readonly AuditFinding[] }) => void this.found.push(...findings)
+    const { log } = this
+    const options = { log, topics: TOPICS, encoding: null, seen, clock: () => log.now }
+    return new SplitWorker(options, partition, 0, known)
+  }
+
+  judge(partition: number, from = 0): Promise<JudgeWorker> {
+    const { log } = this
+    const { settling = {}, maxTraceSpans = 1_000 } = this.#options
+    return JudgeWorker.open(
+      {
+        log,
+        topics: TOPICS,
+        judge: new TraceJudge(this.judging),
+        settling: { ...SETTLING, ...settling },
+        maxTraceSpans,
+        lookBackMs: 3_600_000,
+        judged: () => {},
+        found: (one) => void this.found.push(one),
+        clock: () => log.now,
+        elapsed: () => log.now,
+      },
+      partition,
+      from,
+    )
+  }
+
+  /** Another begins where `from` says, and whoever judged before is gone, or thinks that he is not. */
+  async takeOver(partition: number, from: number): Promise<JudgeWorker | undefined> {
+    const old = this.#judges.get(partition)?.worker
+    this.#judges.set(partition, { worker: await this.judge(partition, from), at: from })
+    return old
+  }
+
+  judgeAt(partition: number): JudgeWorker {
+    return this.#judges.get(partition)?.worker as JudgeWorker
+  }
+
+  /** As it is compacted: of each key the last. */
+  verdicts(): Map<string, VerdictRecord> {
+    return new Map(this.written().map(({ key, verdict }) => [key, verdict]))
+  }
+
+  /** All of them, in order. */
+  written(topic = TOPICS.log): { key: string; verdict: VerdictRecord; partition: number }[] {
+    return Array.from({ length: PARTITIONS }, (_, partition) =>
+      this.log.all(topic, partition).map(({ key, value }) => {
+        return { key: key as string, verdict: decodeVerdict(value) as VerdictRecord, partition }
+      }),
+    ).flat()
+  }
+
+  /** What `kest audit` says of the same spans in a file, by trace. */
+  async audit(spans: readonly OtlpSpan[]): Promise<Map<string | null, TraceJson>> {
+    const folder = await mkdtemp(join(tmpdir(), 'kest-fleet-'))
+    onTestFinished(() => rm(folder, { recursive: true, force: true }))
+    await writeFile(join(folder, 'spans.jsonl'), spans.map((one) => `${otlpLine('any', [one])}\n`).join(''))
+    await using audit = new Audit(this.judging)
+    await audit.read(readFiles([join(folder, 'spans.jsonl')]))
+    const traces = new Map<string | null, TraceJson>()
+    for await (const report of audit.traces()) traces.set(report.traceId, traceJson(report))
+    return traces
+  }
+
+  async #pass(topic: string, partition: number, one: { worker: Worker; at: number }): Promise<void> {
+    for (;;) {
+      const slice = await this.log.read(topic, partition, one.at)
+      await one.worker.take(slice)
+      one.at = slice.next
+      if (slice.records.length === 0) return
+    }
+  }
+}
+
+interface Worker {
+  take(slice: LogSlice): Promise<void>
+}
+
+/** What two verdicts have in common wherever their spans were read, and in whatever order. */
+export function comparable({ entries, denials, receipts = [], findings, ...rest }: TraceJson): object {
+  const { fleet: _fleet, ...trace } = rest as TraceJson & { fleet?: unknown }
+  const found = findings.map(({ place: _place, ...one }) => JSON.stringify(one)).sort()
+  const denied = denials.map(({ place: _place, ...one }) => JSON.stringify(one)).sort()
+  const held = receipts.map(({ place: _place, ...one }) => JSON.stringify(one)).sort()
+  return { ...trace, entries, findings: found, denials: denied, receipts: held }
+}
