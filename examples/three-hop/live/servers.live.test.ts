@@ -36,7 +36,7 @@ it('F-PE-03 NF-OBS-03 runs with a real OPA and a real Collector', async () => {
   expect(stderr).toBe('')
   expect(stdout).toContain(`Policies: Rego, by the OPA at http://127.0.0.1:${opaPort}`)
   expect(stdout).toContain('SUCCESS: Distributed Merkle Lineage Verified.')
-  expect(stdout).toContain('DENIED: hop3 says')
+  expect(stdout).toContain('/hop3 has signed: GET /confidential: ERR_KEST_DENIED')
   expect(code).toBe(0)
   expect(await readdir(join(out, 'hop1.spans'))).toEqual([])
 })
