@@ -334,7 +334,8 @@ export class Kest {
    * @param options.method and `options.body`: what is sent, for a token that is bound to it (K-BODY)
    * @param options.state whose passport; default: that of the ambient state
    * @throws {KestError} `ERR_KEST_STATE_ENDED`, `ERR_KEST_TOO_LARGE`, `ERR_KEST_CACHE`, `ERR_KEST_IDENTITY`, `ERR_KEST_CONFIG` for headers of
-   *   another form, `ERR_KEST_BAGGAGE` where there is one that is no text: do not send the request
+   *   another form, `ERR_KEST_BAGGAGE` where there is one that is no text, `ERR_KEST_RECEIPT` where receipts are required, which nobody takes
+   *   of what is sent by hand: do not send the request
    */
   inject<H extends InjectableHeaders>(
     headers: H,

@@ -68,7 +68,8 @@ export interface Outbound {
    * @throws {KestError} the request must not be sent: `ERR_KEST_STATE_ENDED` in scope, when the state is over (K-STATE),
    *   `ERR_KEST_TOO_LARGE` when the passport does not fit,
    *   `ERR_KEST_CACHE` when the claim check cannot be stored, `ERR_KEST_IDENTITY` when the hop token cannot be signed,
-   *   `ERR_KEST_OUTBOUND` as for {@link allows}, and when what is bound was not said. Thrown at once or by the promise.
+   *   `ERR_KEST_OUTBOUND` as for {@link allows}, and when what is bound was not said; `ERR_KEST_RECEIPT` where receipts are required
+   *   (K-RECEIPT): whoever comes by this sees no answer. Thrown at once or by the promise.
    */
   baggage(
     existing: BaggageLines,
@@ -144,7 +145,9 @@ export function createOutbound(options: OutboundOptions): Outbound {
     given?: KestState | null,
     sent?: SentRequest,
   ): MaybePromise<string | undefined> {
-    return writePassport(existing, destinationOf(url, given, sent), given, propagation, told)
+    const destination = destinationOf(url, given, sent)
+    if (receipts !== null && carries(url, given)) receipts.unasked(url)
+    return writePassport(existing, destination, given, propagation, told)
   }
 
   function destinationOf(

@@ -96,6 +96,18 @@ export class ReceiptDesk {
     )
   }
 
+  /**
+   * Told of a dispatch that asks for no receipt, since its client sees no answer.
+   * @throws {KestError} `ERR_KEST_RECEIPT` where there must be one: nothing is sent
+   */
+  unasked({ origin }: URL): void {
+    if (this.options.mode === 'accept') return
+    throw new KestError(
+      'ERR_KEST_RECEIPT',
+      `${origin}: receipts are required, and this client cannot take any; it was not sent (K-RECEIPT)`,
+    )
+  }
+
   /** One that holds: whether an entry will name it, and whether its span was recorded. */
   taken({ named, recorded }: { readonly named: boolean; readonly recorded: boolean }): void {
     const { metrics, outages, logger, spans } = this.#deps

@@ -63,6 +63,22 @@ describe('asking', () => {
     })
   })
 
+  it('K-RECEIPT where receipts are required, nothing is sent by a client that sees no answer', async () => {
+    const kest = kestOf({ mode: 'require', from })
+    const outbound = kest.outbound({ propagateTo: [url.origin] })
+    expect(await outbound.baggage('theirs=1', url)).toBe('theirs=1')
+    await (await kest.begin(root)).run(async () => {
+      expect(await outbound.baggage('theirs=1', new URL('http://elsewhere.test/'))).toBe('theirs=1')
+      expect(await outbound.baggage('theirs=1', url, null)).toBe('theirs=1')
+      expect(() => outbound.baggage(undefined, url)).toThrow(
+        expect.objectContaining({ code: 'ERR_KEST_RECEIPT' }),
+      )
+      const headers: Record<string, string> = {}
+      await expect(kest.inject(headers, url)).rejects.toMatchObject({ code: 'ERR_KEST_RECEIPT' })
+      expect(headers).toEqual({})
+    })
+  })
+
   it('K-RECEIPT options that are wrong are refused, each by its name', () => {
     const wrong: [unknown, string][] = [
       [{ mode: 'always', from }, 'receipts.mode'],
