@@ -110,7 +110,7 @@ export class Exchange implements RequestKest {
     const { stateGraceMs } = ingress
     this.#term = new RequestTerm(arrival.request, arrival.response, {
       graceMs: stateGraceMs,
-      end: (graceMs) => this.#end(arrival.isHandedOver?.() ? stateGraceMs : graceMs),
+      end: (graceMs, left) => this.#end(arrival.isHandedOver?.() ? stateGraceMs : graceMs, left),
       failed: () => this.failed(),
     })
   }
@@ -191,7 +191,7 @@ export class Exchange implements RequestKest {
       )
       operation.enter()
       this.#operations.push(operation)
-      if (this.#term.closed) this.#end(this.ingress.stateGraceMs)
+      if (this.#term.closed) this.#end(this.ingress.stateGraceMs, this.#term.left)
       this.#caller.deciding = false
     } catch (error) {
       this.#caller.deciding = before
@@ -212,15 +212,15 @@ export class Exchange implements RequestKest {
   }
 
   /** Where nobody had ended the response when it was closed, the request was left (K-OUTCOME). */
-  #outcome(): Outcome {
+  #outcome(left: boolean): Outcome {
     const { statusCode = 200 } = this.#arrival.response
-    if (this.#term.left) return 'aborted'
+    if (left) return 'aborted'
     return this.#failed || statusCode >= 500 ? 'failed' : 'succeeded'
   }
 
   /** The innermost first: each joins the one that it ran in. */
-  #end(graceMs: number): void {
-    const outcome = this.#outcome()
+  #end(graceMs: number, left: boolean): void {
+    const outcome = this.#outcome(left)
     for (const operation of this.#operations.toReversed()) operation.settle(graceMs, outcome)
     this.#received.lifetime.end(graceMs)
   }

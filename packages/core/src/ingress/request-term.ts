@@ -6,8 +6,11 @@ import { hasLeft, onceOver } from './departure.js'
 /** How long a request's states are good for after its response is closed, where nobody knows whether its handler is done. */
 export const STATE_GRACE_MS = 10_000
 
-/** Ends what was opened for a request; `graceMs` later, where it is not 0. */
-export type EndStates = (graceMs: number) => void
+/**
+ * Ends what was opened for a request; `graceMs` later, where it is not 0. `left`: whether the response was closed before anybody had
+ * ended it. For a request that has left already it is called while the term is made.
+ */
+export type EndStates = (graceMs: number, left: boolean) => void
 
 /**
  * When the states of a request end, for adapters (K-STATE): when its response is closed, sent or not, *and* its handlers
@@ -97,7 +100,7 @@ export class RequestTerm {
   }
 
   #endIfOver(): void {
-    if (this.#closed && this.#running === 0) this.#end(this.#known ? 0 : this.#graceMs)
+    if (this.#closed && this.#running === 0) this.#end(this.#known ? 0 : this.#graceMs, this.#left)
   }
 }
 
