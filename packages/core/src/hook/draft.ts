@@ -6,7 +6,6 @@ import {
   LABEL,
   type PolicyContextRecord,
   ROOT_PARENT,
-  RUNTIME_NAME,
   SCHEMA_VERSION,
 } from '../entry/entry.js'
 import { KestConfigError } from '../errors.js'
@@ -18,13 +17,12 @@ import type { Followed } from '../receipts/held-receipts.js'
 import { formatIdentityLabel } from '../trust/identity-label.js'
 import { forbidRaises, UNPROVEN_TAINT } from '../trust/reserved.js'
 import { computeTaints } from '../trust/taints.js'
-import { VERSION } from '../version.js'
+import { nameSigner, type OwnSpan, otelContextOf, RUNTIME } from './entry-parts.js'
 import type { OperationDefinition } from './operation-definition.js'
 import type { OperationValues } from './operation-options.js'
 import { uuidV7 } from './random.js'
 import type { HookRuntime } from './runtime.js'
 
-const RUNTIME = Object.freeze({ name: RUNTIME_NAME, version: VERSION })
 const EMPTY: JsonObject = Object.freeze({})
 const NONE: readonly string[] = Object.freeze([])
 const ROOT: readonly string[] = Object.freeze([ROOT_PARENT])
@@ -56,7 +54,7 @@ export interface EntryFacts {
   readonly policies: PolicyContextRecord
   readonly traceId: string
   /** The audit span's own context, where something traces. */
-  readonly span: { readonly traceId: string; readonly spanId: string; readonly traceFlags: number } | null
+  readonly span: OwnSpan | null
 }
 
 /** An entry whose labels may still get what is known only when it is signed. */
@@ -75,12 +73,7 @@ export function draftEntry(
   const override = trustOverride(runtime, facts, following)
 
   const labels: Record<string, string> = { ...values.labels }
-  labels[LABEL.principal] = facts.principal
-  if (facts.subject !== undefined) {
-    labels[LABEL.iss] = facts.subject.iss
-    labels[LABEL.sub] = facts.subject.sub
-  }
-  labels[LABEL.traceId] = facts.traceId
+  nameSigner(labels, facts)
   if (identity !== null) {
     labels[LABEL.identity] = formatIdentityLabel(identity)
     if (facts.identityStated) labels[LABEL.identityStated] = 'true'
@@ -111,8 +104,7 @@ export function draftEntry(
     labels,
     policy_context: facts.policies,
     environment: values.environment === undefined ? EMPTY : snapshot(values.environment),
-    otel_context:
-      span === null ? EMPTY : { trace_id: span.traceId, span_id: span.spanId, trace_flags: span.traceFlags },
+    otel_context: otelContextOf(span),
     metadata: values.metadata === undefined ? null : snapshot(values.metadata),
     content_hash: values.contentHash ?? '',
     input_hash: values.inputHash ?? '',

@@ -1,5 +1,5 @@
 import type { Frame } from '../context/frame.js'
-import { type KestEntry, LABEL, RUNTIME_NAME, SCHEMA_VERSION } from '../entry/entry.js'
+import { type KestEntry, LABEL, SCHEMA_VERSION } from '../entry/entry.js'
 import { KestError } from '../errors.js'
 import { currentSigner, signingLate } from '../identity/current-signer.js'
 import type { IdentityProvider, Signer } from '../identity/provider.js'
@@ -7,15 +7,12 @@ import { inTime } from '../in-time.js'
 import { type SignedEntry, signEntry } from '../jws/compact.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { VerifiedEntry } from '../passport/verified.js'
-import { VERSION } from '../version.js'
+import { MAX_HELD } from '../receipts/held-receipts.js'
+import { nameSigner, otelContextOf, RUNTIME } from './entry-parts.js'
 import { OUTCOME_SUFFIX, type Outcome } from './outcome-entry.js'
 import { randomTraceId, uuidV7 } from './random.js'
 import type { HookRuntime } from './runtime.js'
 
-/** Of receipts that came since the operation's last entry, those that its outcome names. */
-const MAX_RECEIPTS = 255
-
-const RUNTIME = Object.freeze({ name: RUNTIME_NAME, version: VERSION })
 const NOTHING = Object.freeze({})
 const NONE: readonly never[] = Object.freeze([])
 const NO_POLICIES = Object.freeze({
@@ -91,18 +88,14 @@ function recordBy(
     throw new KestError('ERR_KEST_IDENTITY', 'who began the operation has another identity now')
   const operation = entry.entry.operation + OUTCOME_SUFFIX
   const span = runtime.spans.start(operation)
-  const receipts = frame.takeReceipts(MAX_RECEIPTS)
+  const receipts = frame.takeReceipts(MAX_HELD)
   const number = runtime.sequence.take(signer.workloadId)
-  const labels: Record<string, string> = { [LABEL.principal]: signer.workloadId }
-  if (signer.subject !== undefined) {
-    labels[LABEL.iss] = signer.subject.iss
-    labels[LABEL.sub] = signer.subject.sub
-  }
-  labels[LABEL.traceId] = entry.entry.labels[LABEL.traceId] ?? randomTraceId()
+  const labels: Record<string, string> = {}
+  const traceId = entry.entry.labels[LABEL.traceId] ?? randomTraceId()
+  nameSigner(labels, { principal: signer.workloadId, subject: signer.subject, traceId })
   labels[LABEL.outcome] = outcome
   if (receipts.length > 0) labels[LABEL.receipts] = receipts.join(',')
   labels[LABEL.seq] = number.label
-  const spanContext = span.context()
   const draft: KestEntry = {
     schema_version: SCHEMA_VERSION,
     runtime: RUNTIME,
@@ -117,10 +110,7 @@ function recordBy(
     labels,
     policy_context: NO_POLICIES,
     environment: NOTHING,
-    otel_context:
-      spanContext === null
-        ? NOTHING
-        : { trace_id: spanContext.traceId, span_id: spanContext.spanId, trace_flags: spanContext.traceFlags },
+    otel_context: otelContextOf(span.context()),
     metadata: null,
     content_hash: contentHash,
     input_hash: '',

@@ -8,7 +8,7 @@ export interface Followed {
 }
 
 /** Of receipts that no entry has named yet, so many are kept. */
-const MAX_HELD = 255
+export const MAX_HELD = 255
 /** What is to be followed of so many is kept apart, so that each is followed once. */
 const MAX_APART = 32
 
