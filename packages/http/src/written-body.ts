@@ -1,16 +1,11 @@
 import type { ClientRequest } from 'node:http'
-import { KestError } from '@kest/core'
-
-/** Pieces that are kept apart; more become one. Each has its price, however short, and who is relayed says how many come. */
-const MAX_APART = 1_024
+import { KestError, Pieces } from '@kest/core'
 
 /** What is written to a request whose header waits for the end of it, since its hop token is bound to it (K-BODY). */
 export class WrittenBody {
-  readonly #joined: Uint8Array[] = []
-  #apart: Uint8Array[] = []
+  readonly #pieces = new Pieces()
   readonly #request: ClientRequest
   readonly #limit: number
-  #length = 0
 
   /** @throws {KestError} `ERR_KEST_OUTBOUND` for a request that says already that it has more */
   constructor(request: ClientRequest, limit: number) {
@@ -21,8 +16,7 @@ export class WrittenBody {
 
   /** What was taken, in its order. */
   get chunks(): readonly Uint8Array[] {
-    this.#join()
-    return this.#joined
+    return this.#pieces.list()
   }
 
   /** @throws {KestError} `ERR_KEST_OUTBOUND` where the server is to be asked before anything is written */
@@ -45,25 +39,12 @@ export class WrittenBody {
     const bytes = bytesOf(chunk, encoding)
     // Nothing, or what Node will say something about when it comes to it.
     if (bytes === undefined || (bytes.length === 0 && isLast)) return args
-    this.#length += bytes.length
-    if (this.#length > this.#limit) throw this.#tooLong()
-    this.#add(bytes)
+    this.#pieces.add(bytes)
+    if (this.#pieces.length > this.#limit) throw this.#tooLong()
     const callback = args.find((arg) => typeof arg === 'function') as (() => void) | undefined
     if (isLast) return callback === undefined ? [bytes] : [bytes, callback]
     if (callback !== undefined) process.nextTick(callback)
     return null
-  }
-
-  #add(bytes: Uint8Array): void {
-    this.#apart.push(bytes)
-    if (this.#apart.length >= MAX_APART) this.#join()
-  }
-
-  #join(): void {
-    const [only, ...others] = this.#apart
-    if (only === undefined) return
-    this.#joined.push(others.length === 0 ? only : Buffer.concat(this.#apart))
-    this.#apart = []
   }
 
   #tooLong(): KestError {

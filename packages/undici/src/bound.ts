@@ -1,5 +1,5 @@
 import { stringify } from 'node:querystring'
-import { type InContext, isPromise, KestError, type MaybePromise, type SentRequest } from '@kest/core'
+import { type InContext, isPromise, KestError, type MaybePromise, Pieces, type SentRequest } from '@kest/core'
 import type { DispatchOptions } from './dispatcher.js'
 
 /** A dispatch whose token is bound to it: what it is told to send, and what that will be on the wire. */
@@ -62,23 +62,19 @@ function contentOf(body: unknown, limit: number, own: InContext): MaybePromise<C
 
 /** @returns chunks that together fit; what gives more is told to end, and not waited for */
 async function readAll(body: AsyncIterable<unknown> | Iterable<unknown>, limit: number): Promise<Chunks> {
-  const chunks: Uint8Array[] = []
+  const pieces = new Pieces()
   const iterator = iteratorOf(body)
-  let length = 0
   for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
     const bytes = bytesOf(next.value)
-    length += bytes?.length ?? 0
-    if (bytes !== undefined && length <= limit) {
-      chunks.push(bytes)
-      continue
-    }
+    if (bytes !== undefined) pieces.add(bytes)
+    if (bytes !== undefined && pieces.length <= limit) continue
     // That of a fetch never answers.
     void Promise.resolve(iterator.return?.()).catch(() => undefined)
     throw bytes === undefined
       ? unreadable(`a body gave ${typeof next.value}, which is neither text nor bytes`)
       : tooLong(limit)
   }
-  return chunks
+  return pieces.list()
 }
 
 function iteratorOf(

@@ -16,8 +16,15 @@ export function guardReceiptHeader(response: ArrivedResponse, receipt: () => str
     const rest = this.headersSent ? given : withReceipt(this, given, receipt())
     return Reflect.apply(writeHead, this, [status, ...rest]) as ServerResponse
   } as ServerResponse['writeHead']
-  stripArgument(response, 'writeEarlyHints')
-  stripArgument(response, 'addTrailers')
+  for (const name of ['writeEarlyHints', 'addTrailers'] as const)
+    if (typeof response[name] === 'function')
+      replace(
+        response,
+        name,
+        (send) =>
+          (headers, ...rest) =>
+            send(takeReceipts(headers).headers, ...rest),
+      )
   const { stream } = response as { readonly stream?: Http2Answer }
   if (typeof stream?.respond === 'function') guardStream(stream, receipt)
 }
@@ -62,10 +69,10 @@ function guardStream(stream: Http2Answer, receipt: () => string | null): void {
 
 type Method = (...args: unknown[]) => unknown
 
-function replace(stream: Http2Answer, name: keyof Http2Answer, made: (method: Method) => Method): void {
-  const method = stream[name] as Method
-  const value = made((...args) => Reflect.apply(method, stream, args))
-  Object.defineProperty(stream, name, { value, writable: true, configurable: true })
+function replace<T extends object>(target: T, name: keyof T, made: (method: Method) => Method): void {
+  const method = target[name] as Method
+  const value = made((...args) => Reflect.apply(method, target, args))
+  Object.defineProperty(target, name, { value, writable: true, configurable: true })
 }
 
 function none(): null {
@@ -86,17 +93,6 @@ function withReceipt(response: ServerResponse, given: readonly unknown[], value:
       ? [...headers, [RECEIPT_HEADER, value]]
       : [...headers, RECEIPT_HEADER, value]
   return rest
-}
-
-function stripArgument(response: ServerResponse, name: 'writeEarlyHints' | 'addTrailers'): void {
-  const method: unknown = response[name]
-  if (typeof method !== 'function') return
-  Object.defineProperty(response, name, {
-    value: (headers: unknown, ...rest: unknown[]): unknown =>
-      Reflect.apply(method, response, [takeReceipts(headers).headers, ...rest]),
-    writable: true,
-    configurable: true,
-  })
 }
 
 function isNodeResponse(response: object): response is ServerResponse {

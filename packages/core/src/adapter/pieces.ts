@@ -4,7 +4,7 @@ const PIECE_BYTES = 65_536
 const MAX_SHORT = 1_024
 
 /**
- * What came of a body, in its order. Whoever sends it says in how many pieces it comes, and each has its price, however short: those
+ * For adapters and clients: what came of a body, in its order. Whoever sends it says in how many pieces it comes, and each has its price, however short: those
  * that are short become one.
  */
 export class Pieces {
