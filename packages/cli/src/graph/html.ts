@@ -1,5 +1,5 @@
-import { hash } from 'node:crypto'
 import { bounded } from '../bounded.js'
+import { digestOf, headElement, type PageSources } from '../page/document.js'
 import { COLOR_STYLE } from './colors.js'
 import { CARD_HEIGHT, CARD_WIDTH } from './geometry.js'
 import { STATUS } from './graph-node.js'
@@ -17,18 +17,7 @@ import { escapeXml } from './xml.js'
 const STYLE = `${COLOR_STYLE}${PICTURE_STYLE}${TONE_STYLE}${PAGE_STYLE}`
 
 /** The one script and the one style that may run, for whatever page this one stands in. */
-export const GRAPH_SOURCES = { script: digest(PAGE_SCRIPT), style: digest(STYLE) } as const
-
-/** Beside them nothing runs, nothing may be fetched, and no text becomes markup. */
-const POLICY = [
-  "default-src 'none'",
-  `script-src '${GRAPH_SOURCES.script}'`,
-  `style-src '${GRAPH_SOURCES.style}'`,
-  "base-uri 'none'",
-  "form-action 'none'",
-  "require-trusted-types-for 'script'",
-  "trusted-types 'none'",
-].join('; ')
+export const GRAPH_SOURCES: PageSources = { scripts: [digestOf(PAGE_SCRIPT)], styles: [digestOf(STYLE)] }
 
 /** Characters of details, as they are written: of more, each value has no more than its beginning. */
 const MAX_DETAILS = 16_777_216
@@ -41,14 +30,7 @@ const BEGINNING = 100
 export function htmlOf(graph: LineageGraph): string {
   return `<!doctype html>
 <html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>${escapeXml(graph.title)}</title>
-<style>${STYLE}</style>
-</head>
+${headElement(GRAPH_SOURCES, { title: escapeXml(graph.title), style: STYLE })}
 <body>
 ${headerElement(graph)}
 ${TOOLS}
@@ -101,8 +83,4 @@ function jsonInHtml(value: unknown): string {
   return JSON.stringify(value).replace(/[<>&\u2028\u2029]/g, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
   })
-}
-
-function digest(text: string): string {
-  return `sha256-${hash('sha256', text, 'base64')}`
 }

@@ -1,8 +1,8 @@
-import { hash } from 'node:crypto'
 import { COLOR_STYLE } from '../graph/colors.js'
 import { GRAPH_SOURCES } from '../graph/html.js'
 import { TONE_STYLE } from '../graph/picture-style.js'
 import { escapeXml } from '../graph/xml.js'
+import { digestOf, headElement } from '../page/document.js'
 import { findingSection } from './page/findings.js'
 import { NAVIGATION, reportHeader, titleOf } from './page/header.js'
 import { refusedSection } from './page/refused.js'
@@ -19,15 +19,10 @@ import type { ReportData } from './tally/report-tally.js'
 const STYLE = `${COLOR_STYLE}${TONE_STYLE}${REPORT_STYLE}`
 
 /** Its own script and style, and those of the pages of traces, which are subject to it: nothing else runs, and nothing is fetched. */
-const POLICY = [
-  "default-src 'none'",
-  `script-src '${digest(REPORT_SCRIPT)}' '${GRAPH_SOURCES.script}'`,
-  `style-src '${digest(STYLE)}' '${GRAPH_SOURCES.style}'`,
-  "base-uri 'none'",
-  "form-action 'none'",
-  "require-trusted-types-for 'script'",
-  "trusted-types 'none'",
-].join('; ')
+const SOURCES = {
+  scripts: [digestOf(REPORT_SCRIPT), ...GRAPH_SOURCES.scripts],
+  styles: [digestOf(STYLE), ...GRAPH_SOURCES.styles],
+}
 
 /**
  * One page that needs nothing else, of all of an audit: aggregates, bounded whatever there is of it, and the pages of some traces. It asks
@@ -36,14 +31,7 @@ const POLICY = [
 export function reportHtml(data: ReportData): string {
   return `<!doctype html>
 <html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>${titleOf(data)}</title>
-<style>${STYLE}</style>
-</head>
+${headElement(SOURCES, { title: titleOf(data), style: STYLE })}
 <body>
 <div id="report">
 <a class="skip" href="#verdicts">To the verdicts</a>
@@ -71,8 +59,4 @@ ${data.examples.map(templateElement).join('\n')}
 function templateElement({ id, traceId, html }: Example): string {
   const title = traceId === null ? 'A trace without an id' : `Trace ${safe(traceId, 64)}`
   return `<template id="${id}" data-title="${title}"><iframe title="${title}" srcdoc="${escapeXml(html)}"></iframe></template>`
-}
-
-function digest(text: string): string {
-  return `sha256-${hash('sha256', text, 'base64')}`
 }
