@@ -2,13 +2,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
+import { WireType } from '@bufbuild/protobuf/wire'
 import { ATTRIBUTE, SCOPE } from '@kest/core'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type AuditFinding, readFiles } from '../src/index.js'
 import type { ExportedSpan } from '../src/span/exported-span.js'
 import { type MadeEntry, makeEntry } from '../src/testing/make-entry.js'
 import { denialOf, type OtlpSpan, otlpLine, spanOf } from '../src/testing/make-span.js'
+import { bytes, message, text, type Write } from '../src/testing/write-protobuf.js'
 import { gateway, orders } from './support/audit.js'
 
 const first: MadeEntry = makeEntry(gateway.current(), [])
@@ -86,20 +87,6 @@ function jaegerAnswer(members: object = {}, ...list: readonly object[]): object 
   }
 }
 
-type Write = (writer: BinaryWriter) => unknown
-function message(...fields: readonly Write[]): Uint8Array {
-  const writer = new BinaryWriter()
-  for (const write of fields) write(writer)
-  return writer.finish()
-}
-const bytes =
-  (field: number, value: Uint8Array): Write =>
-  (writer) =>
-    writer.tag(field, WireType.LengthDelimited).bytes(value)
-const text =
-  (field: number, value: string): Write =>
-  (writer) =>
-    writer.tag(field, WireType.LengthDelimited).string(value)
 const enumerated =
   (field: number, value: number): Write =>
   (writer) =>

@@ -1,24 +1,9 @@
-import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
+import { WireType } from '@bufbuild/protobuf/wire'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { bytes, message, text, type Write } from '../testing/write-protobuf.js'
 import { decodeOtlpProtobuf } from './otlp-protobuf.js'
 
-type Write = (writer: BinaryWriter) => unknown
-
-function message(...fields: readonly Write[]): Uint8Array {
-  const writer = new BinaryWriter()
-  for (const write of fields) write(writer)
-  return writer.finish()
-}
-
-const bytes =
-  (field: number, value: Uint8Array): Write =>
-  (writer) =>
-    writer.tag(field, WireType.LengthDelimited).bytes(value)
-const text =
-  (field: number, value: string): Write =>
-  (writer) =>
-    writer.tag(field, WireType.LengthDelimited).string(value)
 const attribute = (key: string, ...value: readonly Write[]): Uint8Array =>
   message(text(1, key), bytes(2, message(...value)))
 
