@@ -1,6 +1,5 @@
 import {
   type AuditFinding,
-  type EntryShare,
   type ExportedSpan,
   finding,
   type JudgedLineage,
@@ -12,19 +11,19 @@ import {
   type TraceJudge,
   traceJson,
 } from '@kest/audit'
-import { Gone, type Log, type LogRecord, type LogSlice, type LogWriter, type NewRecord } from '../log/log.js'
-import { decodeSpan, SOURCE_HEADER, UNTRACED_KEY } from '../split/span-record.js'
+import type { Log, LogRecord, LogSlice, LogWriter, NewRecord } from '../log/log.js'
+import { decodeSpan, UNTRACED_KEY } from '../split/span-record.js'
 import { findingRecord } from '../stage/finding-record.js'
 import type { Worker } from '../stage/stage.js'
 import type { FleetTopics } from '../topics.js'
-import { type Judged, JudgedIndex } from './judged-index.js'
+import { JudgedIndex } from './judged-index.js'
 import { LogClock } from './log-clock.js'
+import { type Item, itemOf, PartitionReader, recordsOf } from './partition-reader.js'
 import { offsetsOf, toRanges } from './positions.js'
 import {
   ALL,
   asFull,
   COVERED_HEADER,
-  decodeVerdict,
   encodeVerdict,
   mergePartial,
   type VerdictRecord,
@@ -33,8 +32,6 @@ import {
 /** Traces, and bytes of their spans, that are judged and written at once. */
 const BATCH_TRACES = 512
 const BATCH_BYTES = 8_388_608
-/** Bytes that are read at once where one record is wanted. */
-const FEW_BYTES = 65_536
 /** What a record of a verdict may take. */
 const MAX_VERDICT_BYTES = 4_194_304
 /** Traces that name what is nowhere yet, and are judged once more. */
@@ -56,13 +53,6 @@ export interface JudgeWorkerOptions {
   readonly clock: () => number
   /** Milliseconds since whenever. */
   readonly elapsed: () => number
-}
-
-/** A span of a trace that is open, not read yet. */
-interface Item {
-  readonly offset: number
-  readonly source: string
-  readonly value: Buffer
 }
 
 /** A trace that is being judged. */
@@ -92,6 +82,7 @@ interface Gathered {
 export class JudgeWorker implements Worker {
   readonly #options: JudgeWorkerOptions
   readonly #partition: number
+  readonly #reader: PartitionReader
   readonly #writer: LogWriter
   readonly #index: JudgedIndex
   readonly #settling: Settling<Item>
@@ -110,6 +101,7 @@ export class JudgeWorker implements Worker {
   ) {
     this.#options = options
     this.#partition = partition
+    this.#reader = new PartitionReader(options.log, options.topics, partition)
     this.#writer = writer
     this.#index = index
     this.#untracedCovered = untraced
@@ -170,10 +162,8 @@ export class JudgeWorker implements Worker {
       this.#dropped.set(key, (this.#dropped.get(key) ?? 0) + 1)
       return true
     }
-    const source = headers.get(SOURCE_HEADER) ?? `${offset}`
-    // A part of what was read at once would hold all of it in memory.
-    const item = { offset, source, value: Buffer.from(value) }
-    this.#settling.add(key, item, value.length + source.length + 128, now)
+    const item = itemOf(offset, value, headers)
+    this.#settling.add(key, item, value.length + item.source.length + 128, now)
     return true
   }
 
@@ -236,7 +226,7 @@ export class JudgeWorker implements Worker {
     const source = {
       lineages: (only?: ReadonlyMap<string, unknown>) =>
         only === undefined ? lineages : lineages.filter(({ id }) => only.has(id)),
-      entries: () => this.#entries(firstMs - this.#options.lookBackMs),
+      entries: () => this.#reader.entries(firstMs - this.#options.lookBackMs),
     }
     for await (const judged of this.#options.judge.judge(source, (one) => notes.push(one))) {
       const known = gathered.get(judged.id) as Gathered
@@ -266,9 +256,9 @@ export class JudgeWorker implements Worker {
   /** All spans of a trace: those that came, and those of its verdict before, read again. */
   async #gather(one: Case, gathered: Map<string, Gathered>, lineages: Lineage[]): Promise<void> {
     const judged = this.#index.get(one.key)
-    const before = judged === undefined ? null : await this.#before(one.key, judged)
+    const before = judged === undefined ? null : await this.#reader.verdictBefore(one.key, judged)
     const old = before === null ? [] : [...offsetsOf(before.fleet.positions.offsets)]
-    const { found, missing } = await this.#readAt(old)
+    const { found, missing } = await this.#reader.spansAt(old)
     const bySource = new Map<string, Item>()
     for (const item of [...found, ...one.items])
       if (!bySource.has(item.source)) bySource.set(item.source, item)
@@ -276,12 +266,11 @@ export class JudgeWorker implements Worker {
     const isNews = one.dropped > 0 || items.some(({ offset }) => offset > (judged?.covered ?? -1))
     if (!isNews && !one.again) return
     const offsets = [...new Set([...old, ...items.map(({ offset }) => offset)])].sort((a, b) => a - b)
-    const full = offsets.length > this.#options.maxTraceSpans
-    const dropped = one.dropped + Math.max(0, offsets.length - this.#options.maxTraceSpans)
-    const kept = full ? items.slice(0, this.#options.maxTraceSpans) : items
+    const { maxTraceSpans } = this.#options
+    const dropped = one.dropped + Math.max(0, offsets.length - maxTraceSpans)
     const partial = missing || before?.fleet.partial === true
     gathered.set(one.key, { one: { ...one, dropped }, before, partial, offsets })
-    lineages.push({ id: one.key, traceId: one.key, spans: spansOf(kept) })
+    lineages.push({ id: one.key, traceId: one.key, spans: spansOf(items.slice(0, maxTraceSpans)) })
   }
 
   /** What names no trace is judged by the links among what came together. */
@@ -340,69 +329,6 @@ export class JudgeWorker implements Worker {
     const partition = this.#partition
     return [topics.verdicts, topics.log].map((topic) => ({ topic, partition, key, value, headers }))
   }
-
-  /** The last verdict of a trace; `null` when retention took it. */
-  async #before(key: string, { verdict }: Judged): Promise<VerdictRecord | null> {
-    const { log, topics } = this.#options
-    try {
-      const { records } = await log.read(topics.verdicts, this.#partition, verdict, FEW_BYTES)
-      const found = records.find(({ offset }) => offset === verdict)
-      if (found?.key === key) return decodeVerdict(found.value)
-    } catch (error) {
-      if (!(error instanceof Gone)) throw error
-    }
-    let last: LogRecord | null = null
-    for await (const record of recordsOf(log, topics.verdicts, this.#partition))
-      if (record.key === key) last = record
-    return last === null ? null : decodeVerdict(last.value)
-  }
-
-  /** @param offsets ascending */
-  async #readAt(offsets: readonly number[]): Promise<{ found: Item[]; missing: boolean }> {
-    const wanted = new Set(offsets)
-    const found: Item[] = []
-    for (let n = 0; n < offsets.length; ) {
-      const from = offsets[n] as number
-      const slice = await this.#readFrom(from)
-      if (slice === null) break
-      for (const { offset, value, headers } of slice.records)
-        if (wanted.has(offset) && value !== null)
-          found.push({ offset, source: headers.get(SOURCE_HEADER) ?? `${offset}`, value: Buffer.from(value) })
-      if (slice.next <= from) break
-      while (n < offsets.length && (offsets[n] as number) < slice.next) n++
-    }
-    return { found, missing: found.length < wanted.size }
-  }
-
-  /** @returns `null` when nothing is there any more */
-  async #readFrom(from: number): Promise<LogSlice | null> {
-    const { log, topics } = this.#options
-    try {
-      return await log.read(topics.entries, this.#partition, from, FEW_BYTES)
-    } catch (error) {
-      if (!(error instanceof Gone)) throw error
-      const { start } = await log.bounds(topics.entries, this.#partition)
-      return start > from ? { records: [], next: start, end: start } : null
-    }
-  }
-
-  /** Entries of all partitions since then: what a trace builds on may be in any. */
-  async *#entries(sinceMs: number): AsyncGenerator<EntryShare> {
-    const { log, topics } = this.#options
-    const count = await log.partitions(topics.entries)
-    for (let partition = 0; partition < count; partition++) {
-      const from = await log.offsetAt(topics.entries, partition, sinceMs)
-      for await (const slice of slicesOf(log, topics.entries, partition, from))
-        yield { signatures: () => signaturesOf(slice.records) }
-    }
-  }
-}
-
-function* signaturesOf(records: readonly LogRecord[]): Generator<string> {
-  for (const record of records) {
-    const signature = decodeSpan(record)?.claims.signature
-    if (typeof signature === 'string') yield signature
-  }
 }
 
 function spansOf(items: readonly Item[]): ExportedSpan[] {
@@ -419,18 +345,4 @@ function isSame(
 function coveredIn(text: string | undefined): number | null {
   if (text === ALL) return Number.POSITIVE_INFINITY
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : null
-}
-
-async function* slicesOf(log: Log, topic: string, partition: number, from: number): AsyncGenerator<LogSlice> {
-  const { start, end } = await log.bounds(topic, partition)
-  for (let at = Math.max(from, start); at < end; ) {
-    const slice = await log.read(topic, partition, at)
-    if (slice.next <= at) return
-    yield slice
-    at = slice.next
-  }
-}
-
-async function* recordsOf(log: Log, topic: string, partition: number): AsyncGenerator<LogRecord> {
-  for await (const { records } of slicesOf(log, topic, partition, 0)) yield* records
 }

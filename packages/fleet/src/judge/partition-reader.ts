@@ -1,0 +1,111 @@
+import type { EntryShare } from '@kest/audit'
+import { Gone, type Log, type LogRecord, type LogSlice } from '../log/log.js'
+import { decodeSpan, SOURCE_HEADER } from '../split/span-record.js'
+import type { FleetTopics } from '../topics.js'
+import type { Judged } from './judged-index.js'
+import { decodeVerdict, type VerdictRecord } from './verdict-record.js'
+
+/** Bytes that are read at once where one record is wanted. */
+const FEW_BYTES = 65_536
+
+/** A span of a trace that is open, not read yet. */
+export interface Item {
+  readonly offset: number
+  readonly source: string
+  readonly value: Buffer
+}
+
+/** A copy: a part of what was read at once would hold all of it in memory. */
+export function itemOf(offset: number, value: Uint8Array, headers: LogRecord['headers']): Item {
+  return { offset, source: headers.get(SOURCE_HEADER) ?? `${offset}`, value: Buffer.from(value) }
+}
+
+/** What one partition has of traces that were judged before, and all of them of entries. */
+export class PartitionReader {
+  readonly #log: Log
+  readonly #topics: FleetTopics
+  readonly #partition: number
+
+  constructor(log: Log, topics: FleetTopics, partition: number) {
+    this.#log = log
+    this.#topics = topics
+    this.#partition = partition
+  }
+
+  /** The last verdict of a trace; `null` when retention took it. */
+  async verdictBefore(key: string, { verdict }: Judged): Promise<VerdictRecord | null> {
+    try {
+      const { records } = await this.#log.read(this.#topics.verdicts, this.#partition, verdict, FEW_BYTES)
+      const found = records.find(({ offset }) => offset === verdict)
+      if (found?.key === key) return decodeVerdict(found.value)
+    } catch (error) {
+      if (!(error instanceof Gone)) throw error
+    }
+    let last: LogRecord | null = null
+    for await (const record of recordsOf(this.#log, this.#topics.verdicts, this.#partition))
+      if (record.key === key) last = record
+    return last === null ? null : decodeVerdict(last.value)
+  }
+
+  /**
+   * Spans of a trace that were judged before.
+   * @param offsets ascending
+   */
+  async spansAt(offsets: readonly number[]): Promise<{ found: Item[]; missing: boolean }> {
+    const wanted = new Set(offsets)
+    const found: Item[] = []
+    for (let n = 0; n < offsets.length; ) {
+      const from = offsets[n] as number
+      const slice = await this.#readFrom(from)
+      if (slice === null) break
+      for (const { offset, value, headers } of slice.records)
+        if (wanted.has(offset) && value !== null) found.push(itemOf(offset, value, headers))
+      if (slice.next <= from) break
+      while (n < offsets.length && (offsets[n] as number) < slice.next) n++
+    }
+    return { found, missing: found.length < wanted.size }
+  }
+
+  /** @returns `null` when nothing is there any more */
+  async #readFrom(from: number): Promise<LogSlice | null> {
+    try {
+      return await this.#log.read(this.#topics.entries, this.#partition, from, FEW_BYTES)
+    } catch (error) {
+      if (!(error instanceof Gone)) throw error
+      const { start } = await this.#log.bounds(this.#topics.entries, this.#partition)
+      return start > from ? { records: [], next: start, end: start } : null
+    }
+  }
+
+  /** Entries of all partitions since then: what a trace builds on may be in any. */
+  async *entries(sinceMs: number): AsyncGenerator<EntryShare> {
+    const count = await this.#log.partitions(this.#topics.entries)
+    for (let partition = 0; partition < count; partition++) {
+      const from = await this.#log.offsetAt(this.#topics.entries, partition, sinceMs)
+      for await (const slice of slicesOf(this.#log, this.#topics.entries, partition, from))
+        yield { signatures: () => signaturesOf(slice.records) }
+    }
+  }
+}
+
+function* signaturesOf(records: readonly LogRecord[]): Generator<string> {
+  for (const record of records) {
+    const signature = decodeSpan(record)?.claims.signature
+    if (typeof signature === 'string') yield signature
+  }
+}
+
+async function* slicesOf(log: Log, topic: string, partition: number, from: number): AsyncGenerator<LogSlice> {
+  const { start, end } = await log.bounds(topic, partition)
+  for (let at = Math.max(from, start); at < end; ) {
+    const slice = await log.read(topic, partition, at)
+    if (slice.next <= at) return
+    yield slice
+    at = slice.next
+  }
+}
+
+/** All of a partition, as it is now. */
+export async function* recordsOf(log: Log, topic: string, partition: number): AsyncGenerator<LogRecord> {
+  for await (const { records } of slicesOf(log, topic, partition, 0)) yield* records
+}
