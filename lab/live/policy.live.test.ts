@@ -1,16 +1,18 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { parse } from 'yaml'
 import { ask, codeOf } from '../src/client/requests.js'
 import { configurationFile } from '../src/files.js'
 import type { Lab } from '../src/lab.js'
+import { opaArguments } from '../src/servers/opa.js'
 import { Programs } from '../src/supervisor/programs.js'
 import { until } from '../src/supervisor/until.js'
-import { copiedPolicies, endAndAudit, PATIENCE_MS, startLab } from './support/lab.js'
+import { Watch } from '../src/supervisor/watch.js'
+import { copiedPolicies, endAndAudit, PATIENCE_MS, startLab, temporaryFolder } from './support/lab.js'
 
 const CHANGE_MS = 180_000
 
@@ -87,17 +89,21 @@ it(
 it(
   'asks OPA for its health as compose does',
   async () => {
-    const { urls } = await startLab()
+    const watch = new Watch()
+    onTestFinished(() => watch.end())
     const { services } = parse(readFileSync(configurationFile('compose.yaml'), 'utf8'), { merge: true })
-    const [, , ...args] = services.opa.healthcheck.test as string[]
+    const [, , ...args] = services['hop1-opa'].healthcheck.test as string[]
     const { opa } = new Programs(null).require('opa')
-    const check = (host: string) =>
+    const socket = join(await temporaryFolder(), 'opa.sock')
+    const check = () =>
       promisify(execFile)(
         opa,
-        args.map((word) => word.replace('127.0.0.1:8181', host)),
+        args.map((word) => word.replace('%2Frun%2Fopa%2Fopa.sock', encodeURIComponent(socket))),
       )
-    await expect(check(new URL(urls.opa).host)).resolves.toBeDefined()
-    await expect(check('127.0.0.1:1')).rejects.toThrow()
+    await expect(check()).rejects.toThrow()
+    const server = spawn(opa, opaArguments(`unix://${socket}`, configurationFile('opa')), { stdio: 'ignore' })
+    onTestFinished(() => void server.kill())
+    await until(check, { timeoutMs: CHANGE_MS, late: () => 'it is not well' }, watch)
   },
   PATIENCE_MS,
 )

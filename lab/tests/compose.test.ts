@@ -12,12 +12,15 @@ import { opaArguments } from '../src/servers/opa.js'
 import { spireArguments } from '../src/servers/spire-arguments.js'
 
 const FILE = configurationFile('compose.yaml')
-const IMAGES = ['spire-server', 'spire-agent', 'opa', 'collector']
+const OPAS = CHAIN.map((name) => `${name}-opa`)
+const IMAGES = ['spire-server', 'spire-agent', ...OPAS, 'collector']
 
 interface Compose {
   readonly services: Readonly<Record<string, ComposeService>>
   readonly networks: Readonly<Record<string, { readonly internal?: boolean } | null>>
-  readonly volumes: Readonly<Record<string, unknown>>
+  readonly volumes: Readonly<
+    Record<string, { readonly driver_opts?: Readonly<Record<string, string>> } | null>
+  >
 }
 
 interface ComposeService {
@@ -33,6 +36,7 @@ interface ComposeService {
   readonly ports?: readonly string[]
   readonly volumes: readonly string[]
   readonly networks?: readonly string[]
+  readonly network_mode?: string
   readonly environment?: Readonly<Record<string, string>>
   readonly healthcheck?: { readonly test: readonly string[] }
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>
@@ -52,6 +56,16 @@ describe('docker/compose.yaml', () => {
 
   it('is what the compose specification allows, and what its linter has nothing against', () => {
     expect(lint(FILE)).toEqual([])
+  })
+
+  it('has mTLS between hops by another file, which changes nothing else', () => {
+    const { services: changed } = parse(readFileSync(configurationFile('compose.mtls.yaml'), 'utf8'))
+    expect(lint(configurationFile('compose.mtls.yaml'))).toEqual([])
+    expect(changed).toEqual({
+      hop1: { environment: { NEXT_URL: 'https://hop2:8000' } },
+      hop2: { environment: { NEXT_URL: 'https://hop3:8000', MTLS: 'true' }, healthcheck: { timeout: '10s' } },
+      hop3: { environment: { MTLS: 'true' }, healthcheck: { timeout: '10s' } },
+    })
   })
 
   it('would not be, were a key misspelt', async () => {
@@ -100,6 +114,24 @@ describe('docker/compose.yaml', () => {
     for (const name of CHAIN) expect(compose.services[name]?.user).toBe(`${USERS[name]}:${USERS[name]}`)
   })
 
+  it.each(CHAIN)('%s has an OPA of its own, on a socket that the two of them alone have', (name) => {
+    const opa = compose.services[`${name}-opa`]
+    const group = USERS[name]
+    // Another user than the service's, which SPIRE would take it for.
+    expect(opa?.user).toBe(`${group + 100}:${group}`)
+    expect(opa?.network_mode).toBe('none')
+    expect(compose.services[name]?.environment?.['OPA_URL']).toBe('unix:///run/opa/opa.sock')
+    const users = services.filter(([, { volumes }]) =>
+      volumes.some((text) => text.startsWith(`${name}-opa:`)),
+    )
+    expect(users.map(([user]) => user).sort()).toEqual([name, `${name}-opa`])
+    expect(compose.volumes[`${name}-opa`]?.driver_opts).toEqual({
+      type: 'tmpfs',
+      device: 'tmpfs',
+      o: `uid=${group + 100},gid=${group},mode=750`,
+    })
+  })
+
   it('looks after the health of everything that can be asked', () => {
     const without = services.filter(([, { healthcheck }]) => healthcheck === undefined).map(([name]) => name)
     expect(without).toEqual(['registration', 'collector'])
@@ -112,7 +144,7 @@ describe('docker/compose.yaml', () => {
     for (const name of CHAIN)
       expect(compose.services[name]?.depends_on).toMatchObject({
         'spire-agent': { condition: 'service_healthy' },
-        opa: { condition: 'service_healthy' },
+        [`${name}-opa`]: { condition: 'service_healthy' },
       })
   })
 
@@ -161,7 +193,11 @@ describe('docker/compose.yaml', () => {
   })
 
   it('runs servers by the command lines that the lab runs them by', () => {
-    expect(compose.services['opa']?.command).toEqual(opaArguments('0.0.0.0:8181', '/etc/opa'))
+    for (const name of OPAS)
+      expect(compose.services[name]?.command).toEqual([
+        ...opaArguments('unix:///run/opa/opa.sock', '/etc/opa'),
+        '--unix-socket-perm=770',
+      ])
     expect(compose.services['collector']?.command).toEqual(collectorArguments('/etc/otelcol/config.yaml'))
     // Their images run `spire-server run` and `spire-agent run`.
     expect(['run', ...(compose.services['spire-server']?.command ?? [])]).toEqual(

@@ -18,6 +18,7 @@ export interface Snippet {
 export const README_PAGES: readonly string[] = [
   'README.md',
   'bench/README.md',
+  'deploy/kubernetes/README.md',
   'docker/README.md',
   'lab/README.md',
   ...['packages', 'examples'].flatMap((parent) =>

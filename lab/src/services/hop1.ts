@@ -7,6 +7,7 @@ import { fastify } from 'fastify'
 import { createEngine } from './engine.js'
 import { tellExecuted } from './executed.js'
 import { ITEM_QUERY, itemOf } from './item.js'
+import { connectionsTo } from './mtls.js'
 import { NextHop } from './next.js'
 import { endInGoodOrder } from './serve.js'
 import { readSettings, required } from './settings.js'
@@ -21,12 +22,16 @@ const telemetry = createTelemetry('hop1', settings)
 configure({ identity, engine, telemetry, policyTimeoutMs: 1_000 * settings.patience })
 patchGlobalFetch({ propagateTo: [next.origin] })
 
+// The types of Node's fetch do not know a dispatcher of another version of undici.
+const overTls: object =
+  next.protocol === 'https:' ? { dispatcher: connectionsTo('hop2', next, identity.source) } : {}
+
 const nextHop = new NextHop({
   service: 'hop1',
   url: next,
   timeoutMs: 6_000 * settings.patience,
   async send(url, signal) {
-    const response = await fetch(url, { signal })
+    const response = await fetch(url, { signal, ...overTls })
     return { status: response.status, text: () => response.text() }
   },
 })

@@ -1,20 +1,23 @@
 // The second hop, internal: a request without lineage is refused. Express, and a dispatcher of undici's.
 import { once } from 'node:events'
+import { createServer } from 'node:http'
 import { configure } from '@kest/core'
 import { kestExpress, protect } from '@kest/express'
 import { createX509KeySource, SPIREProvider } from '@kest/spiffe'
 import { withKest } from '@kest/undici'
 import express, { type Request } from 'express'
-import { Agent, request } from 'undici'
+import { request } from 'undici'
 import { createEngine } from './engine.js'
 import { tellExecuted } from './executed.js'
 import { itemOf } from './item.js'
+import { connectionsTo, mtlsServerOf } from './mtls.js'
 import { NextHop } from './next.js'
 import { endInGoodOrder } from './serve.js'
 import { readSettings, required } from './settings.js'
 import { createTelemetry } from './telemetry.js'
 
 const settings = readSettings(process.env)
+const { mtls } = settings
 const next = required(settings.next, 'NEXT_URL')
 const identity = await SPIREProvider.connect()
 const engine = await createEngine(settings)
@@ -27,7 +30,7 @@ configure({
   telemetry,
   policyTimeoutMs: 1_000 * settings.patience,
 })
-const dispatcher = withKest(new Agent(), { propagateTo: [next.origin] })
+const dispatcher = withKest(connectionsTo('hop3', next, identity.source), { propagateTo: [next.origin] })
 
 const nextHop = new NextHop({
   service: 'hop2',
@@ -44,7 +47,7 @@ app.disable('x-powered-by')
 app.get('/health', (_request, response) => {
   response.json({ status: 'ok' })
 })
-app.use(kestExpress())
+app.use(kestExpress({ binding: mtls ? 'mtls' : 'none' }))
 app.get(
   '/',
   protect({
@@ -59,9 +62,10 @@ app.get(
   },
 )
 
-const server = app.listen(settings.port, settings.host)
+const server = mtls ? mtlsServerOf('hop2', identity.source)(app, {}) : createServer(app)
 // As Fastify has it: longer than callers keep a connection, which may send on it when it is being closed here.
 server.keepAliveTimeout = 72_000
+server.listen(settings.port, settings.host)
 await once(server, 'listening')
 endInGoodOrder(server, async () => {
   await telemetry.shutdown()

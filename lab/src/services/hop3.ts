@@ -6,6 +6,7 @@ import { fastify } from 'fastify'
 import { createEngine } from './engine.js'
 import { tellExecuted } from './executed.js'
 import { itemOf } from './item.js'
+import { mtlsServerOf } from './mtls.js'
 import { endInGoodOrder } from './serve.js'
 import { readSettings } from './settings.js'
 import { createTelemetry } from './telemetry.js'
@@ -23,8 +24,9 @@ configure({
   policyTimeoutMs: 1_000 * settings.patience,
 })
 
-const app = fastify()
-await app.register(kestFastify, { exclude: ['/health'] })
+const { mtls } = settings
+const app = fastify(mtls ? { serverFactory: mtlsServerOf('hop3', identity.source) } : {})
+await app.register(kestFastify, { exclude: ['/health'], binding: mtls ? 'mtls' : 'none' })
 app.get('/health', () => ({ status: 'ok' }))
 app.get('/', {
   config: {

@@ -6,6 +6,7 @@ it('serves on the loopback, port 8000, and knows of nobody, unless told otherwis
     host: '127.0.0.1',
     port: 8000,
     next: null,
+    mtls: false,
     opa: null,
     opaPlans: false,
     regoWasm: null,

@@ -4,8 +4,10 @@ export interface Settings {
   readonly host: string
   /** `PORT`, default 8000. */
   readonly port: number
-  /** `NEXT_URL`: the service behind this one. */
+  /** `NEXT_URL`: the service behind this one; with `https:` it must show its SVID. */
   readonly next: URL | null
+  /** `MTLS`, `true` or `false`: whether it talks to nobody but the hop before it, who shows an SVID. Default `false`. */
+  readonly mtls: boolean
   /** `OPA_URL`: who decides; `unix:///run/opa/opa.sock` for a socket. */
   readonly opa: URL | null
   /** `OPA_PLANS`, `true` or `false`: whether OPA may have a plan for each operation. Default `false`. */
@@ -26,6 +28,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     host: text(env, 'HOST') ?? '127.0.0.1',
     port: port(text(env, 'PORT') ?? '8000'),
     next: url(env, 'NEXT_URL'),
+    mtls: flag(env, 'MTLS'),
     opa: url(env, 'OPA_URL'),
     opaPlans: flag(env, 'OPA_PLANS'),
     regoWasm: text(env, 'REGO_WASM'),
