@@ -174,7 +174,7 @@ export {
 } from './passport/verify-entries.js'
 export type { VerifyOptions } from './passport/verify-options.js'
 export { type PolicyCombinationsOptions, policyCombinations } from './policy/combinations.js'
-export { contextDigest } from './policy/context-text.js'
+export { contextDigest, contextJson } from './policy/context-text.js'
 export {
   type CachedPolicyEngine,
   cacheDecisions,

@@ -2,6 +2,7 @@ import { parseCanonical } from '../entry/canonical-text.js'
 import { type JsonObject, type KestEntry, LABEL } from '../entry/entry.js'
 import { DEFAULT_LIMITS } from '../limits.js'
 import type { Lineage } from '../passport/lineage.js'
+import { SharedText, shareText } from '../policy/context-text.js'
 import type { PolicyContext, PolicyTier } from '../policy/engine.js'
 import type { PolicyPlan } from '../policy/tiers.js'
 import type { Names } from '../pseudonyms/names.js'
@@ -48,8 +49,9 @@ export function policyContexts({
   const object = objectOf(entry)
   const parents = entry.parent_ids.join(',')
   const summary = lineage.summary()
-  return (tier, policies) =>
-    Object.freeze({
+  const text = new SharedText()
+  return (tier, policies) => {
+    const context: PolicyContext = {
       subject,
       object,
       environment: Object.freeze({
@@ -64,7 +66,10 @@ export function policyContexts({
       identity: workload,
       trust_score: effective.trustScore,
       lineage: summary,
-    })
+    }
+    shareText(context, text)
+    return Object.freeze(context)
+  }
 }
 
 /** The resource as the entry records it; the operation itself where none was given. */

@@ -7,7 +7,7 @@ import { type Passport, parsePassport } from '../passport/passport.js'
 import type { IdentityContext } from '../passport/verified.js'
 import type { VerifiedPassport } from '../passport/verified-passport.js'
 import { verifyByRules } from '../passport/verify.js'
-import { resolveVerifyOptions } from '../passport/verify-options.js'
+import { resolveVerifyOptions, tipOf } from '../passport/verify-options.js'
 import { stripKest } from '../propagation/baggage.js'
 import { BAGGAGE_HEADER, MEMBER } from '../propagation/baggage-names.js'
 import { type DecodedMembers, decodeMembers } from '../propagation/restore.js'
@@ -77,6 +77,9 @@ export function createInternalInterceptor(
   if (mode !== 'off') deps.roots?.reads()
   const principalRules = createPrincipalRules(options, deps.identity, deps.roots)
   const checkSender = senderCheckOf(deps, options)
+  const { trust, limits, cache } = deps
+  // Claims are enforced by `admit`, where traces have an option of their own.
+  const rules = resolveVerifyOptions({ trust, limits, mode, semantics: 'report', cache })
 
   async function judge(
     passport: Passport | null,
@@ -85,19 +88,15 @@ export function createInternalInterceptor(
     observesRoots: boolean,
   ): Promise<Judged> {
     if (passport === null) throw lineageMissing()
-    const rules = principalRules()
-    const checked = resolveVerifyOptions({
-      trust: deps.trust,
-      limits: deps.limits,
-      mode,
-      // Enforced by `admit`, where traces have an option of their own.
-      semantics: 'report',
-      cache: deps.cache,
-      ...(tip !== null && { tip }),
-      ...(signal !== undefined && { signal }),
+    const effective = principalRules()
+    const stated = tip === null ? null : tipOf(tip)
+    const verified = await verifyByRules(passport, {
+      ...rules,
+      effective,
+      tip: stated,
+      signal: signal ?? null,
     })
-    const verified = await verifyByRules(passport, { ...checked, effective: rules })
-    return { verified, observed: admit(verified, options, rules, deps.clock.now(), observesRoots) }
+    return { verified, observed: admit(verified, options, effective, deps.clock.now(), observesRoots) }
   }
 
   async function restore(kest: ReadonlyMap<string, string>, asking: Asking): Promise<DecodedMembers> {

@@ -19,10 +19,11 @@ const MAX_EXPONENT = 2n ** 32n
  *   `ERR_KEST_LIMIT` for an RSA modulus that is too short or too long.
  */
 export function keyAlgorithms(key: KeyObject, limits: Limits = DEFAULT_LIMITS): readonly JwsAlgorithm[] {
-  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key
+  const { asymmetricKeyType: type } = key
   if (type === 'ed25519') return EDDSA
-  if (type === 'ec' && details?.namedCurve === 'prime256v1') return ES256
-  if (type === 'ec' && details?.namedCurve === 'secp384r1') return ES384
+  if (type === 'ec' && curveOf(key) === 'prime256v1') return ES256
+  if (type === 'ec' && curveOf(key) === 'secp384r1') return ES384
+  const details = key.asymmetricKeyDetails
   if (type !== 'rsa') {
     const name = details?.namedCurve ?? type ?? `${key.type} key`
     throw new KestError('ERR_KEST_ALG', `a key of Ed25519, P-256, P-384 or RSA is needed, not ${name}`)
@@ -47,11 +48,23 @@ export function fitsKey(alg: JwsAlgorithm, key: KeyObject): boolean {
     case 'EdDSA':
       return key.asymmetricKeyType === 'ed25519'
     case 'ES256':
-      return key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1'
+      return key.asymmetricKeyType === 'ec' && curveOf(key) === 'prime256v1'
     case 'ES384':
-      return key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'secp384r1'
+      return key.asymmetricKeyType === 'ec' && curveOf(key) === 'secp384r1'
     case 'PS256':
     case 'RS256':
       return key.asymmetricKeyType === 'rsa'
   }
+}
+
+/** Node asks OpenSSL anew each time, and puts the answer together. */
+const curves = new WeakMap<KeyObject, string | undefined>()
+
+function curveOf(key: KeyObject): string | undefined {
+  let curve = curves.get(key)
+  if (curve === undefined) {
+    curve = key.asymmetricKeyDetails?.namedCurve
+    curves.set(key, curve)
+  }
+  return curve
 }

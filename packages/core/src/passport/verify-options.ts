@@ -122,7 +122,8 @@ function oneOf<T extends string>(name: string, value: T | undefined, choices: re
   throw new KestConfigError(`verify: ${name}: expected one of ${choices.join(', ')}, got ${String(value)}`)
 }
 
-function tipOf(tip: VerifyOptions['tip']): readonly string[] | null {
+/** @throws {KestConfigError} for what are no hashes */
+export function tipOf(tip: VerifyOptions['tip']): readonly string[] | null {
   if (tip === undefined) return null
   const hashes: readonly string[] = typeof tip === 'string' ? (tip === '' ? [] : tip.split(',')) : tip
   if (Array.isArray(hashes) && hashes.every((hash) => typeof hash === 'string')) return hashes

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { canonicalize } from '../entry/canonicalize.js'
-import { contextText } from './context-text.js'
+import { contextJson, contextText, SharedText, shareText } from './context-text.js'
 import { IGNORABLE_FIELDS, type IgnorableField, withhold } from './decision-key.js'
 import type { PolicyContext } from './engine.js'
 
@@ -66,6 +66,48 @@ describe('the text of which kest.context is the digest', () => {
         )
       }),
       { numRuns: 50 },
+    )
+  })
+})
+
+describe('the text that engines are given', () => {
+  const names = fc.record({ policy_names: texts, policy_tier: fc.constantFrom('enterprise', 'function') })
+
+  it('says what the context says, tier by tier, and the digest is the same', () => {
+    fc.assert(
+      fc.property(contexts, fc.array(names, { minLength: 1, maxLength: 3 }), (context, tiers) => {
+        const text = new SharedText()
+        for (const tier of tiers) {
+          const own = { ...context, environment: { ...context.environment, ...tier } } as PolicyContext
+          const digested = contextText(own, new Set())
+          shareText(own, text)
+          expect(JSON.parse(contextJson(Object.freeze(own)))).toEqual(own)
+          expect(contextText(own, new Set())).toBe(digested)
+        }
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  it('says a lone surrogate as JSON does', () => {
+    const [context] = fc.sample(contexts, 1) as [PolicyContext]
+    const lone = { ...context, identity: '\ud800' }
+    shareText(lone, new SharedText())
+    expect(contextJson(lone)).toBe(JSON.stringify(lone))
+  })
+
+  it('says nothing of what was withheld, and nothing else of a context that somebody made of another', () => {
+    fc.assert(
+      fc.property(contexts, fc.subarray([...IGNORABLE_FIELDS], { minLength: 1 }), (context, fields) => {
+        const shared = { ...context }
+        shareText(shared, new SharedText())
+        expect(JSON.parse(contextJson(shared))).toEqual(context)
+        const less = withhold(shared, new Set(fields))
+        expect(JSON.parse(contextJson(less))).toEqual(JSON.parse(JSON.stringify(less)))
+        const other = { ...shared, identity: 'another' }
+        expect(JSON.parse(contextJson(other))).toEqual(other)
+      }),
+      { numRuns: 100 },
     )
   })
 })

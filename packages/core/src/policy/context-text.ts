@@ -1,6 +1,8 @@
 import { canonicalize } from '../entry/canonicalize.js'
 import { sha256Hex } from '../entry/hash.js'
 import { quote } from '../entry/quote.js'
+import { KestError } from '../errors.js'
+import { createPrivateSlot } from '../private-slot.js'
 import type { IgnorableField } from './decision-key.js'
 import type { PolicyContext } from './engine.js'
 
@@ -21,23 +23,87 @@ export function contextText(
   return withheld.size === 0 ? wholeText(context, recorded) : partText(context, withheld)
 }
 
-function wholeText(
-  { subject, object: asked, environment, identity, trust_score, lineage }: PolicyContext,
-  recorded: string | undefined,
-): string {
-  const workload = quote(identity)
+function wholeText(context: PolicyContext, recorded: string | undefined): string {
+  const { asked, before, object, after } = sharedTexts.get(context)?.of(context) ?? partsOf(context)
   // One without attributes is recorded without them, and asked with none.
-  const object = recorded?.startsWith('{"attributes":') ? recorded : undefined
+  const text = recorded?.startsWith('{"attributes":') ? recorded : object
+  return `{"environment":{${asked}}${before}${text}${after}`
+}
+
+/** What an operation asks in all tiers, as RFC 8785 has it. */
+interface TextParts {
+  /** Of the environment, without what differs: the tier and its policies. */
+  readonly asked: string
+  /** Between that and the object. */
+  readonly before: string
+  readonly object: string
+  readonly after: string
+}
+
+function askedText(environment: PolicyContext['environment']): string {
   return (
-    `{"environment":{"active_deviations":${deviations(environment)},"classification":${quote(environment.classification)}` +
+    `"active_deviations":${deviations(environment)},"classification":${quote(environment.classification)}` +
     `,"is_root":${environment.is_root},"parent_hash":${quote(environment.parent_hash)}` +
-    `,"source_type":${quote(environment.source_type)}},"identity":${workload},"lineage":${lineageText(lineage)}` +
-    `,"object":${object ?? `{"attributes":${attributes(asked)},"id":${quote(asked.id)}}`}` +
-    `,"subject":{"agent":${nullable(subject.agent)},"identity_by":${nullable(subject.identity_by)}` +
-    `,"taints":${list(subject.taints)},"task":${nullable(subject.task)},"trust_score":${subject.trust_score}` +
-    `,"user":${nullable(subject.user)},"workload":${subject.workload === identity ? workload : quote(subject.workload)}}` +
-    `,"trust_score":${trust_score}}`
+    `,"source_type":${quote(environment.source_type)}`
   )
+}
+
+function partsOf({ subject, object, environment, identity, trust_score, lineage }: PolicyContext): TextParts {
+  const workload = quote(identity)
+  return {
+    asked: askedText(environment),
+    object: `{"attributes":${attributes(object)},"id":${quote(object.id)}}`,
+    before: `,"identity":${workload},"lineage":${lineageText(lineage)},"object":`,
+    after:
+      `,"subject":{"agent":${nullable(subject.agent)},"identity_by":${nullable(subject.identity_by)}` +
+      `,"taints":${list(subject.taints)},"task":${nullable(subject.task)},"trust_score":${subject.trust_score}` +
+      `,"user":${nullable(subject.user)},"workload":${subject.workload === identity ? workload : quote(subject.workload)}}` +
+      `,"trust_score":${trust_score}}`,
+  }
+}
+
+/** The text of what the contexts of one operation share, written when somebody first needs it. */
+export class SharedText {
+  #parts: TextParts | undefined
+
+  of(context: PolicyContext): TextParts {
+    this.#parts ??= partsOf(context)
+    return this.#parts
+  }
+}
+
+const sharedTexts = createPrivateSlot<PolicyContext, SharedText>()
+
+/** That a context, which is not frozen yet, differs from others with the same text in `policy_names` and `policy_tier` alone. */
+export function shareText(context: PolicyContext, text: SharedText): void {
+  sharedTexts.set(context, text)
+}
+
+/**
+ * A context as JSON, for engines that decide by its text: what `JSON.stringify` says, in another order of members. What an
+ * operation's contexts have in common is written once, and is what their entry's `kest.context` is a digest of.
+ *
+ * @example
+ * ```ts
+ * const input = contextJson(request.context)
+ * ```
+ */
+export function contextJson(context: PolicyContext): string {
+  const parts = partsFor(context)
+  if (parts === undefined) return JSON.stringify(context)
+  const { asked, before, object, after } = parts
+  const { policy_names, policy_tier } = context.environment
+  return `{"environment":{${asked},"policy_names":${JSON.stringify(policy_names)},"policy_tier":"${policy_tier}"}${before}${object}${after}`
+}
+
+/** `undefined` for a context that somebody else made, or took from what a policy must not see, and for what RFC 8785 has no form for. */
+function partsFor(context: PolicyContext): TextParts | undefined {
+  try {
+    return sharedTexts.get(context)?.of(context)
+  } catch (error) {
+    if (error instanceof KestError && error.code === 'ERR_KEST_NOT_JSON') return undefined
+    throw error
+  }
 }
 
 function partText(

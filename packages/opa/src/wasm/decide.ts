@@ -1,4 +1,4 @@
-import type { Decision, PolicyRequest } from '@kest/core'
+import { contextJson, type Decision, type PolicyRequest } from '@kest/core'
 import { alsoAllowed } from '../decision/allowed.js'
 import type { DecisionReader } from '../decision/read-decision.js'
 import { denial, undecided } from '../decision/refusal.js'
@@ -15,8 +15,7 @@ export function decide(
   request: PolicyRequest,
 ): true | Decision {
   const { policies, context } = request
-  const input = JSON.stringify(context)
-  const question = guard(policies, request, () => compiled.ask(input))
+  const question = guard(policies, request, () => compiled.ask(contextJson(context)))
   let allowed: true | Decision = true
   for (const policy of policies) {
     const entrypoint = compiled.entrypoint(pathOf(policy))

@@ -122,9 +122,18 @@ class X509KeySource implements KeySource {
   }
 }
 
+/** The last principals and their trust domains: a workload hears of few, again and again. */
+const domains = new Map<string, string>()
+const MAX_DOMAINS = 256
+
 function trustDomainOf(principal: string): string | undefined {
+  const known = domains.get(principal)
+  if (known !== undefined) return known
   try {
-    return SpiffeId.parse(principal).trustDomain.name
+    const { name } = SpiffeId.parse(principal).trustDomain
+    if (domains.size >= MAX_DOMAINS) domains.delete(domains.keys().next().value as string)
+    domains.set(principal, name)
+    return name
   } catch (error) {
     if (error instanceof SpiffeError) return undefined
     throw error
