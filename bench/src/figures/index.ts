@@ -23,7 +23,7 @@ import { svidFirstSight, svidSign, svidVerify } from './svid.js'
 import { tier2Pack, tier2Unpack } from './tier2.js'
 import { tokenES256, tokenKnownES256, tokenKnownRS256, tokenRS256 } from './token.js'
 import { verified } from './verified.js'
-import { verify1, verify5, verify5Auto, verify100, verify100P256, verify100Pool } from './verify.js'
+import { verify1, verify5, verify20Auto, verify100, verify100P256, verify100Pool } from './verify.js'
 
 /** All figures, in the order of the table. */
 export const FIGURES: readonly Figure[] = [
@@ -55,7 +55,7 @@ export const FIGURES: readonly Figure[] = [
   verify100Pool,
   verify1,
   joseVerify,
-  verify5Auto,
+  verify20Auto,
   verify100P256,
   svidVerify,
   svidFirstSight,
