@@ -11,6 +11,7 @@ import {
   type ReceiptOptions,
 } from '../../packages/core/dist/index.js'
 import {
+  type MockDecisions,
   MockIdentityProvider,
   MockPolicyEngine,
   RecordingLogger,
@@ -22,7 +23,7 @@ const hop3 = new MockIdentityProvider('spiffe://receipts.test/hop3')
 const stranger = new MockIdentityProvider('spiffe://receipts.test/stranger')
 
 /** Everybody's keys but the stranger's. */
-const trust = createKeySource(
+export const TRUST = createKeySource(
   Object.fromEntries([hop1, hop2, hop3].map((one) => [one.getWorkloadId(), [one.getPublicJwk()]])),
 )
 
@@ -37,17 +38,34 @@ export function receiptCaller(
   const kest = createKest({
     identity: hop1,
     engine: new MockPolicyEngine(),
-    trust,
+    trust: TRUST,
     logger,
     telemetry: { tracerProvider },
     receipts: { mode, ...(from && { from }), follow },
     ...options,
   })
-  const entries = (): KestEntry[] =>
-    spans.flatMap(({ attributes }) => entryOf(String(attributes['kest.signature'] ?? '')) ?? [])
+  const entries = () => entriesIn(spans)
   const receipts = () =>
     spans.flatMap(({ name, attributes }) => (name === 'kest.receipt' ? [attributes] : []))
   return { kest, logger, entries, receipts }
+}
+
+/** A called service that records how its operations end, and what it exported. */
+export function receiptCallee(decisions: MockDecisions = true) {
+  const { tracerProvider, spans } = recordedSpans()
+  const kest = createKest({
+    identity: hop2,
+    engine: new MockPolicyEngine(decisions),
+    trust: TRUST,
+    logger: new RecordingLogger(),
+    telemetry: { tracerProvider },
+    outcomes: true,
+  })
+  return { kest, entries: () => entriesIn(spans) }
+}
+
+function entriesIn(spans: readonly RecordedSpan[]): KestEntry[] {
+  return spans.flatMap(({ attributes }) => entryOf(String(attributes['kest.signature'] ?? '')) ?? [])
 }
 
 interface RecordedSpan {
@@ -80,7 +98,7 @@ export const OTHER = hop3.getWorkloadId()
 const callee = createKest({
   identity: hop2,
   engine: new MockPolicyEngine(),
-  trust,
+  trust: TRUST,
   logger: new RecordingLogger(),
 })
 

@@ -1,5 +1,14 @@
 import { Metadata, type StatusObject, status } from '@grpc/grpc-js'
-import { type InContext, KestError, markWritten, type Sender, type SentRequest, toError } from '@kest/core'
+import {
+  type AwaitedReceipt,
+  type InContext,
+  KestError,
+  type MaybePromise,
+  markWritten,
+  type Sender,
+  type SentRequest,
+  toError,
+} from '@kest/core'
 import { refusalOf } from '../status.js'
 
 const BAGGAGE = 'baggage'
@@ -13,6 +22,8 @@ export class Dispatch {
   readonly #sent: SentRequest
   /** What the application had written. */
   #lines: readonly string[] = []
+  /** What its attempts have asked for, each by its own name (K-RECEIPT). */
+  readonly #asked: AwaitedReceipt[] = []
   /** Why the newest attempt was not sent. */
   #failure: Error | null = null
 
@@ -45,9 +56,10 @@ export class Dispatch {
     const lines = [...this.#lines, ...(given.get(BAGGAGE) as string[])]
     this.#failure = null
     try {
-      const baggage = await this.#inContext(() =>
-        this.#sender.outbound(this.#target).baggage(lines, this.#target, undefined, this.#sent),
+      const { baggage, receipt } = await this.#inContext(async () =>
+        this.#sender.outbound(this.#target).depart(lines, this.#target, undefined, this.#sent),
       )
+      if (receipt !== null) this.#asked.push(receipt)
       // What patches node:http2 beneath lets nothing else of Kest through.
       if (baggage !== undefined) metadata.set(BAGGAGE, markWritten(baggage))
     } catch (error) {
@@ -58,20 +70,43 @@ export class Dispatch {
     return metadata
   }
 
+  /**
+   * The call was answered, with these receipts. gRPC does not say which attempt it is the answer to, where several wait for one: the
+   * receipt does, and is then judged as that attempt's.
+   *
+   * @throws {KestError} as `AwaitedReceipt.arrived`
+   */
+  arrived(values: readonly string[]): MaybePromise<void> {
+    const asked = this.#asked
+    const named = asked.length > 1 ? asked.find(({ nonce }) => values.some((one) => names(one, nonce))) : null
+    return (named ?? asked.at(-1))?.arrived(values)
+  }
+
+  /** What the caller is told where a call ends by an error of Kest's. */
+  refusal(error: Error, details = ''): StatusObject {
+    const { code, metadata } = refusalOf(error)
+    // Becomes the `cause` of the error that gRPC makes of it.
+    const refused: StatusObject & { readonly cause: Error } = {
+      code,
+      details: error instanceof KestError ? error.message : details,
+      metadata,
+      cause: error,
+    }
+    return refused
+  }
+
   /** What the caller is told: gRPC hands on no more than the words of the error that kept his call from being sent. */
   explain(ended: StatusObject): StatusObject {
     const failure = this.#failure
     if (failure === null || ended.code === status.OK || !ended.details.includes(failure.message)) return ended
-    const { code, metadata } = refusalOf(failure)
-    metadata.merge(ended.metadata)
-    // Becomes the `cause` of the error that gRPC makes of it.
-    const explained: StatusObject & { readonly cause: Error } = {
-      ...ended,
-      code,
-      details: failure instanceof KestError ? failure.message : ended.details,
-      metadata,
-      cause: failure,
-    }
-    return explained
+    const refused = this.refusal(failure, ended.details)
+    refused.metadata.merge(ended.metadata)
+    return { ...ended, ...refused }
   }
+}
+
+/** Whether a compact JWS speaks of an attempt. */
+function names(jws: string, nonce: string): boolean {
+  const [, payload = ''] = jws.split('.', 2)
+  return Buffer.from(payload, 'base64url').includes(nonce)
 }

@@ -48,7 +48,7 @@ export function createKestInterceptor(options: KestInterceptorOptions): Intercep
     const inContext = contextOfNow()
     const dispatch = new Dispatch(inContext, sender, url, callOptions.method_definition.path)
     const credentials = new PassportCredentials(dispatch, callOptions.credentials)
-    return new OwnCall(nextCall({ ...callOptions, credentials }), inContext, dispatch)
+    return new OwnCall(nextCall({ ...callOptions, credentials }), inContext, dispatch, callOptions.deadline)
   }
 }
 

@@ -1,6 +1,14 @@
-import { InterceptingCall, type InterceptingListener, type Metadata, type NextCall } from '@grpc/grpc-js'
+import {
+  type Deadline,
+  InterceptingCall,
+  type InterceptingListener,
+  type Metadata,
+  type NextCall,
+  status,
+} from '@grpc/grpc-js'
 import type { InContext } from '@kest/core'
 import type { Dispatch } from './dispatch.js'
+import { HeldAnswer } from './held-answer.js'
 
 type Context = Parameters<InterceptingCall['sendMessageWithContext']>[0]
 
@@ -11,21 +19,41 @@ type Context = Parameters<InterceptingCall['sendMessageWithContext']>[0]
 export class OwnCall extends InterceptingCall {
   readonly #inContext: InContext
   readonly #dispatch: Dispatch
+  readonly #deadline: number
+  #answer: HeldAnswer | undefined
 
-  constructor(call: ReturnType<NextCall>, inContext: InContext, dispatch: Dispatch) {
+  constructor(
+    call: ReturnType<NextCall>,
+    inContext: InContext,
+    dispatch: Dispatch,
+    deadline: Deadline = Number.POSITIVE_INFINITY,
+  ) {
     super(call)
     this.#inContext = inContext
     this.#dispatch = dispatch
+    this.#deadline = Number(deadline)
   }
 
   override start(metadata: Metadata, listener: Partial<InterceptingListener> = {}): void {
-    const inContext = this.#inContext
-    super.start(this.#dispatch.take(metadata), {
-      onReceiveMetadata: (received) => inContext(() => listener.onReceiveMetadata?.(received)),
-      onReceiveMessage: (message) => inContext(() => listener.onReceiveMessage?.(message)),
-      onReceiveStatus: (status) =>
-        inContext(() => listener.onReceiveStatus?.(this.#dispatch.explain(status))),
-    })
+    const dispatch = this.#dispatch
+    const told: InterceptingListener = {
+      onReceiveMetadata: (received) => listener.onReceiveMetadata?.(received),
+      onReceiveMessage: (message) => listener.onReceiveMessage?.(message),
+      onReceiveStatus: (ended) => listener.onReceiveStatus?.(dispatch.explain(ended)),
+    }
+    const asking = {
+      deadline: this.#deadline,
+      arrived: (values: readonly string[]) => dispatch.arrived(values),
+      cancel: ({ message }: Error) => super.cancelWithStatus(status.CANCELLED, message),
+      refusal: (error: Error) => dispatch.refusal(error),
+    }
+    this.#answer = new HeldAnswer(told, this.#inContext, asking)
+    super.start(dispatch.take(metadata), this.#answer)
+  }
+
+  override cancelWithStatus(code: status, details: string): void {
+    super.cancelWithStatus(code, details)
+    this.#answer?.stop(code, details)
   }
 
   override sendMessageWithContext({ callback, ...context }: Context, message: unknown): void {

@@ -1,5 +1,6 @@
 import { type Metadata, ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js'
 import { type AdapterOptions, createIngress, KestConfigError, takeLineageOut } from '@kest/core'
+import { withReceipt } from '../receipt.js'
 import { headersOf, keepRestOf } from './metadata.js'
 import { MethodRules, type MethodsOptions } from './methods.js'
 import { ProtectedCall } from './protected-call.js'
@@ -51,7 +52,11 @@ export function kestGrpc(options: KestGrpcOptions): ServerInterceptor {
       withoutLineage(metadata)
       next(metadata)
     }
-    return new ServerInterceptingCall(call, { start: (next) => next({ onReceiveMetadata }) })
+    return new ServerInterceptingCall(call, {
+      start: (next) => next({ onReceiveMetadata }),
+      sendMetadata: (metadata, next) => next(withReceipt(metadata, null)),
+      sendStatus: (ended, next) => next({ ...ended, metadata: withReceipt(ended.metadata, null) }),
+    })
   }
 }
 

@@ -1,6 +1,12 @@
-import { type Metadata, ServerInterceptingCall, type ServerInterceptingCallInterface } from '@grpc/grpc-js'
+import {
+  type Metadata,
+  ServerInterceptingCall,
+  type ServerInterceptingCallInterface,
+  status,
+} from '@grpc/grpc-js'
 import { createPrivateSlot, type Exchange, type Ingress, KestConfigError, type RequestKest } from '@kest/core'
 import { context, trace } from '@opentelemetry/api'
+import { withReceipt } from '../receipt.js'
 import { refusalOf } from '../status.js'
 import { CallEnds } from './call-ends.js'
 import { connectionOf } from './connections.js'
@@ -38,6 +44,7 @@ export class ProtectedCall extends ServerInterceptingCall {
   readonly #ends = new CallEnds()
   #exchange: Exchange | undefined
   #readingAsked = false
+  #answered = false
 
   constructor(call: ServerInterceptingCallInterface, method: string, rules: MethodRules, ingress: Ingress) {
     super(call)
@@ -69,9 +76,23 @@ export class ProtectedCall extends ServerInterceptingCall {
     else super.startRead()
   }
 
-  override sendStatus(status: Status): void {
+  /** gRPC sends those of the first time, and no others. */
+  override sendMetadata(metadata: Metadata): void {
+    super.sendMetadata(withReceipt(metadata, this.#receipt))
+    this.#answered = true
+  }
+
+  /** A call that is answered by a status alone has its receipt with that; other trailers have none (K-RECEIPT). */
+  override sendStatus(ended: Status): void {
+    if (ended.code !== status.OK && !this.#ends.writableEnded) this.#exchange?.failed()
     this.#ends.writableEnded = true
-    super.sendStatus(status)
+    const metadata = withReceipt(ended.metadata, this.#receipt)
+    super.sendStatus(metadata === ended.metadata ? ended : { ...ended, metadata })
+  }
+
+  /** What is still to be sent. */
+  get #receipt(): string | null {
+    return this.#answered ? null : (this.#exchange?.receipt ?? null)
   }
 
   /** Judges what came, decides, and signs. */
