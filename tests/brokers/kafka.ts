@@ -8,21 +8,33 @@ const CLUSTER = Buffer.from('kest-live-broker').toString('base64url')
 /** ApiVersions, version 0, of correlation id 1 and no client id. */
 const API_VERSIONS = Uint8Array.of(0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 255, 255)
 
+/** What a broker has beside its plain listener. */
+export interface KafkaExtras {
+  /** `NAME://HOST:PORT` of another; its protocol is among the settings. */
+  readonly listener?: string
+  /** Further arguments for formatting its log. */
+  readonly format?: readonly string[]
+}
+
 /**
  * Kafka as one node, broker and controller, without ZooKeeper. Topics are made by whoever wants them. `url` is its bootstrap
  * address, `127.0.0.1:PORT`.
  * @param settings further properties of the broker
  */
-export async function startKafka(settings: Readonly<Record<string, string | number>> = {}): Promise<Broker> {
+export async function startKafka(
+  settings: Readonly<Record<string, string | number>> = {},
+  { listener, format = [] }: KafkaExtras = {},
+): Promise<Broker> {
   const [port, controller] = [await freePort(), await freePort()]
   const folder = await temporaryFolder('kafka')
   const file = join(folder, 'server.properties')
+  const more = listener === undefined ? '' : `,${listener}`
   const properties = {
     'process.roles': 'broker,controller',
     'node.id': 1,
     'controller.quorum.voters': `1@127.0.0.1:${controller}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}${more}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}${more}`,
     'controller.listener.names': 'CONTROLLER',
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
     'log.dirs': join(folder, 'data'),
@@ -42,7 +54,10 @@ export async function startKafka(settings: Readonly<Record<string, string | numb
       .map(([name, value]) => `${name}=${value}\n`)
       .join(''),
   )
-  await runToEnd({ command: 'kafka-storage.sh', args: ['format', '-t', CLUSTER, '-c', file] }, folder)
+  await runToEnd(
+    { command: 'kafka-storage.sh', args: ['format', '-t', CLUSTER, '-c', file, ...format] },
+    folder,
+  )
   return startBroker({
     port,
     url: `127.0.0.1:${port}`,

@@ -13,9 +13,15 @@ import type { Member } from './log/log.js'
 import { SplitWorker } from './split/split-worker.js'
 import { findingRecord } from './stage/finding-record.js'
 import { Stage } from './stage/stage.js'
+import type { FleetTopics } from './topics.js'
 
 /** A finding that is of no trace. */
 export type FleetFinding = AuditFinding
+
+const READ_BY: Readonly<Record<FleetStage, readonly (keyof FleetTopics)[]>> = {
+  split: ['spans'],
+  judge: ['entries', 'verdicts'],
+}
 
 /** What has happened since the start. */
 export interface FleetCounts {
@@ -77,7 +83,8 @@ export class Fleet implements AsyncDisposable {
     try {
       await fleet.#assertTopics(resolved)
       for (const name of resolved.stages) fleet.#stages.push(fleet.#stage(name, resolved, judge))
-      for (const stage of fleet.#stages) await stage.start()
+      // The last first: where a group may not be joined, nothing was done for it.
+      for (const stage of [...fleet.#stages].reverse()) await stage.start()
     } catch (error) {
       await fleet.close()
       throw error
@@ -106,8 +113,11 @@ export class Fleet implements AsyncDisposable {
     this.#end()
   }
 
-  async #assertTopics({ topics }: ResolvedFleetOptions): Promise<void> {
+  async #assertTopics({ topics, stages }: ResolvedFleetOptions): Promise<void> {
     const log = this.#log
+    // What may not be read is said now, and not when somebody has begun.
+    for (const topic of stages.flatMap((stage) => READ_BY[stage]).map((name) => topics[name]))
+      await log.read(topic, 0, (await log.bounds(topic, 0)).start, 1)
     for (const topic of [topics.spans, topics.findings]) await log.partitions(topic)
     const counts = new Map<string, number>()
     for (const topic of [topics.entries, topics.verdicts, topics.log])

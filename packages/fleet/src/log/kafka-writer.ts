@@ -1,4 +1,5 @@
 import { Producer } from '@platformatic/kafka'
+import { asClients } from './client-versions.js'
 import { attempt } from './kafka-attempt.js'
 import type { clientOptions } from './kafka-options.js'
 import { closed, messageOf, SERIALIZERS, topicsOf } from './kafka-records.js'
@@ -38,8 +39,10 @@ export class KafkaWriter implements LogWriter {
   static async open(options: ReturnType<typeof clientOptions>, name: string): Promise<KafkaWriter> {
     const writer = new KafkaWriter(options, name)
     try {
-      const begin = () => writer.#producer.beginTransaction(ANYBODY)
-      writer.#transaction = await attempt(`writing as ${name}`, begin)
+      writer.#transaction = await attempt(`writing as ${name}`, async () => {
+        await asClients(writer.#producer)
+        return await writer.#producer.beginTransaction(ANYBODY)
+      })
       return writer
     } catch (error) {
       await writer.close()
