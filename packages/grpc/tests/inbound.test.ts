@@ -60,6 +60,31 @@ const PATHS = {
   bidi: '/kest.test.Echo/Bidi',
 } as const
 
+it('tells the operator, once, of an error that nobody expected: its class and where it was, and no word of it', async () => {
+  const world = worldOf()
+  const client = world.client(await world.serve())
+  const enter = (): never => {
+    throw new TypeError('secret')
+  }
+  Object.defineProperty(world.kest, 'begin', { value: async () => ({ enter }) })
+  const failure = await failureOf(send(client, 'unary', 'm', { metadata: await own() }))
+  expect([failure.code, kestCode(failure)]).toEqual([status.INTERNAL, 'ERR_KEST_CONFIG'])
+  expect(world.logger.records.filter(({ level }) => level === 'error')).toEqual([
+    {
+      level: 'error',
+      message: 'a request could not be judged',
+      details: expect.objectContaining({
+        code: '_OTHER',
+        err: 'TypeError',
+        route: '/kest.test.Echo/Unary',
+        at: expect.arrayContaining([expect.stringContaining('inbound.test')]),
+      }),
+    },
+  ])
+  expect(JSON.stringify(world.logger.records)).not.toContain('secret')
+  expect(world.ran).toBe(0)
+})
+
 describe.each(FORMS)('a protected call, %s', (form) => {
   it('K-RPC K-ORDER makes one entry, named by its method, and every message comes in its state', async () => {
     const world = worldOf()

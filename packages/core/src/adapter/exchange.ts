@@ -1,7 +1,7 @@
 import { type Context, context, trace } from '@opentelemetry/api'
 import { assertOptions } from '../assert-options.js'
 import type { KeptState } from '../context/derived-states.js'
-import type { KnownToFramework } from '../context/request-facts.js'
+import { type KnownToFramework, requestFacts } from '../context/request-facts.js'
 import { actingIn, currentState, type KestState } from '../context/state.js'
 import type { Operation } from '../hook/operation.js'
 import type { OperationDefinition } from '../hook/operation-definition.js'
@@ -185,16 +185,22 @@ export class Exchange implements RequestKest {
     const isGone = () => answered() || hasLeft(request, response)
     const before = this.#caller.deciding
     this.#caller.deciding = true
+    const { kest, stateGraceMs } = this.ingress
+    // The hook tells of what it refuses.
+    let isDeciding = false
     try {
-      const operation = await this.run(() =>
-        this.ingress.kest.begin(definition, { state: this.state, args, isGone }),
-      )
+      const operation = await this.run(() => {
+        isDeciding = true
+        return kest.begin(definition, { state: this.state, args, isGone })
+      })
+      isDeciding = false
       operation.enter()
       this.#operations.push(operation)
-      if (this.#term.closed) this.#end(this.ingress.stateGraceMs, this.#term.left)
+      if (this.#term.closed) this.#end(stateGraceMs, this.#term.left)
       this.#caller.deciding = false
     } catch (error) {
       this.#caller.deciding = before
+      if (!isDeciding) kest.unexpected(error, () => requestFacts(request, this.#arrival.known))
       throw error
     }
   }

@@ -4,7 +4,7 @@ import { assertOptions } from '../assert-options.js'
 import { peerOf } from '../binding/peer.js'
 import { getActiveKest } from '../config/active.js'
 import type { Kest } from '../config/kest.js'
-import { requestFacts } from '../context/request-facts.js'
+import { type RequestFacts, requestFacts } from '../context/request-facts.js'
 import { KestConfigError } from '../errors.js'
 import type { Listener } from '../ingress/listener.js'
 import type { ListenerOptions } from '../ingress/listener-options.js'
@@ -96,13 +96,16 @@ export function createIngress(where: string, options: AdapterOptions): Ingress {
   async function receive(arrival: Arrival): Promise<Exchange> {
     assertOptions('ingress.receive', arrival, ARRIVAL)
     const { request, response, url, bodyLimit, switchIdentity, known } = arrival
-    // Nothing but Node's own is one.
-    closeAnsweredUpgrade(request as IncomingMessage, response as ServerResponse)
-    let exchange: Exchange | null = null
-    guardReceiptHeader(response, () => exchange?.receipt ?? null)
-    const caller = new Caller(request, response)
-    const state = await context.with(kest.cleanContext(contextOf(arrival)), () =>
-      listener.receive({
+    const about = (): RequestFacts => requestFacts(request, known)
+    // The listener tells of what it refuses.
+    let isJudging = false
+    try {
+      // Nothing but Node's own is one.
+      closeAnsweredUpgrade(request as IncomingMessage, response as ServerResponse)
+      let exchange: Exchange | null = null
+      guardReceiptHeader(response, () => exchange?.receipt ?? null)
+      const caller = new Caller(request, response)
+      const inbound = {
         headers: request.headers,
         rawHeaders: request.rawHeaders,
         method: request.method,
@@ -110,12 +113,20 @@ export function createIngress(where: string, options: AdapterOptions): Ingress {
         body: bodyOf(request, response, bodyLimit),
         ...(listener.binding === 'mtls' && { peer: peerOf(request.socket) }),
         signal: caller.signal,
-        about: () => requestFacts(request, known),
+        about,
         switchIdentity,
-      }),
-    )
-    exchange = new Exchange(ingress, arrival, caller, state)
-    return exchange
+      }
+      const state = await context.with(kest.cleanContext(contextOf(arrival)), () => {
+        isJudging = true
+        return listener.receive(inbound)
+      })
+      isJudging = false
+      exchange = new Exchange(ingress, arrival, caller, state)
+      return exchange
+    } catch (error) {
+      if (!isJudging) kest.unexpected(error, about)
+      throw error
+    }
   }
 
   const ingress = Object.freeze({ kest, listener, onError, stateGraceMs, fetch, receive })

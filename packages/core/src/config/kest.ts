@@ -3,6 +3,7 @@ import type { Context } from '@opentelemetry/api'
 import { assertOptions } from '../assert-options.js'
 import type { HopOptions } from '../binding/bound-request.js'
 import { forkState, type KeptState, keepState } from '../context/derived-states.js'
+import type { AboutRequest } from '../context/request-facts.js'
 import { currentState, type KestState, runWithState } from '../context/state.js'
 import { type BeginOptions, begin } from '../hook/begin.js'
 import { hashInput, type InputHashOptions } from '../hook/input-hash.js'
@@ -24,6 +25,8 @@ import { createOutbound, type Outbound } from '../propagation/outbound.js'
 import type { InjectedEvent, OutboundEvents } from '../propagation/passport-writer.js'
 import { withoutKestBaggage } from '../propagation/propagator.js'
 import type { PropagateTo } from '../propagation/scope.js'
+import { describeWithoutWords, placesOf } from '../telemetry/describe-error.js'
+import { codeOf } from '../telemetry/failing.js'
 import { OnceAWhile } from '../telemetry/once-a-while.js'
 import type { KestOptions } from './options.js'
 import { createRuntime, type Runtime } from './runtime.js'
@@ -293,6 +296,21 @@ export class Kest {
       this.#runtime.logger.warn({ count }, found)
     }
     return clean
+  }
+
+  /**
+   * For adapters: tells the operator of an error that refuses a request, and that nothing has told of. Of one that is not Kest's, its
+   * class and where it was thrown: its words may be the request's. Of many, ten in ten seconds, and how many more there were.
+   *
+   * @param about what the log says of the request: what `requestFacts` answers
+   */
+  unexpected(error: unknown, about?: AboutRequest): void {
+    const message = 'a request could not be judged'
+    this.#runtime.refusals.refused({ code: codeOf(error), level: 'error', message }, () => ({
+      ...about?.(),
+      err: describeWithoutWords(error),
+      at: placesOf(error),
+    }))
   }
 
   /**

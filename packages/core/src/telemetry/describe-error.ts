@@ -6,6 +6,8 @@ const MAX_CAUSES = 8
 /** Failures that one error stands for, as of the addresses of one name. */
 const MAX_ERRORS = 4
 const MAX_FRAMES = 16
+const MAX_PLACES = 3
+const FRAME = /^at \S.*:\d+:\d+\)?$/
 /** The name of a class, or a code: no text of anybody's. */
 const WORD = /^[A-Za-z0-9_]{1,64}$/
 const UNREADABLE = 'an error that cannot be read'
@@ -44,6 +46,13 @@ export function stackOf(error: unknown): readonly string[] | undefined {
       .split('\n', MAX_FRAMES)
       .map((line) => line.trim())
   })
+}
+
+/** The innermost frames of {@link stackOf}: places of code, without what the error says. */
+export function placesOf(error: unknown): readonly string[] | undefined {
+  return stackOf(error)
+    ?.filter((line) => FRAME.test(line))
+    .slice(0, MAX_PLACES)
 }
 
 /** What is thrown is another's: its members may be code that throws, or no text. */

@@ -8,7 +8,7 @@ type Details = Readonly<Record<string, unknown>>
 export interface Kind {
   readonly code?: string
   readonly operation?: string
-  readonly level?: 'debug' | 'warn'
+  readonly level?: 'debug' | 'warn' | 'error'
   readonly message: string
 }
 

@@ -52,6 +52,24 @@ export function testInbound(
       assertNothingDone(world)
     }))
 
+  it('tells the operator, once, of an error that nobody expected: its class and where it was, and no word of it', () =>
+    within(new InboundWorld(), async (world) => {
+      const port = await world.serve(adapter, {}, [route()])
+      const enter = (): never => {
+        throw new TypeError('secret')
+      }
+      Object.defineProperty(world.kest, 'begin', { value: async () => ({ enter }) })
+      const answer = await world.send(port, 'GET /x', [`baggage: ${await lineage()}`])
+      assertRefused(answer, 500, 'ERR_KEST_CONFIG')
+      const lines = world.logger.records.filter(({ message }) => message === 'a request could not be judged')
+      const { level, details } = lines[0] ?? {}
+      assert.deepEqual([lines.length, level, details?.['err']], [1, 'error', 'TypeError'])
+      assert.equal(details?.['method'], 'GET')
+      assert.match(String(details?.['at']), /^at .*inbound-suite/)
+      assert.doesNotMatch(JSON.stringify(world.logger.records), /secret/)
+      assertNothingDone(world)
+    }))
+
   it('K-INGRESS refuses lineage that is malformed or does not hold, and runs nothing', () =>
     within(new InboundWorld(), async (world) => {
       const port = await world.serve(adapter, {}, [route()])
@@ -332,6 +350,7 @@ export function testInbound(
       }
       const port = await world.serve(adapter, {}, [route({ handle })])
       const answer = await world.send(port, 'GET /x', [`baggage: ${await lineage()}`])
+
       assert.deepEqual(JSON.parse(answer.body), [null, true, 'alice', true])
     }))
 

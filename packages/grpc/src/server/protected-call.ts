@@ -5,7 +5,7 @@ import {
   status,
 } from '@grpc/grpc-js'
 import { createPrivateSlot, type Exchange, type Ingress, KestConfigError, type RequestKest } from '@kest/core'
-import { context, trace } from '@opentelemetry/api'
+import { type Context, context, trace } from '@opentelemetry/api'
 import { withReceipt } from '../receipt.js'
 import { refusalOf } from '../status.js'
 import { CallEnds } from './call-ends.js'
@@ -104,7 +104,7 @@ export class ProtectedCall extends ServerInterceptingCall {
     const call = this.#call
     const { listener } = this.#ingress
     const headers = headersOf(metadata, listener.reads)
-    const parent = contextIn(metadata)
+    let parent: Context | undefined
     const exchange = await this.#ingress.receive({
       request: {
         headers,
@@ -116,7 +116,12 @@ export class ProtectedCall extends ServerInterceptingCall {
       switchIdentity,
       isProtected: true,
       known: () => ({ route: method, peer: call.getPeer() }),
-      context: () => (trace.getSpan(context.active()) === undefined ? parent : context.active()),
+      context: () => {
+        const active = context.active()
+        if (trace.getSpan(active) !== undefined) return active
+        parent ??= contextIn(metadata)
+        return parent
+      },
     })
     keepRestOf(headers, metadata)
     exchanges.set(metadata, exchange)
