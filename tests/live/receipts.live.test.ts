@@ -1,8 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
-import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,27 +9,27 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Audit, readFiles } from '../../packages/audit/dist/index.js'
-import { createKest, type Kest } from '../../packages/core/dist/index.js'
-import { MockPolicyEngine, RecordingLogger } from '../../packages/core/dist/testing/index.js'
-import { kestFastify } from '../../packages/fastify/dist/index.js'
-import { createDevAuthority, type DevAuthority } from '../../packages/spiffe/dist/dev-authority/index.js'
-import { createX509KeySource, SPIREProvider } from '../../packages/spiffe/dist/index.js'
-import { setupTelemetry, type Telemetry } from '../../packages/telemetry/dist/index.js'
-import { createKestFetch } from '../../packages/undici/dist/index.js'
+import { createDevAuthority } from '../../packages/spiffe/dist/dev-authority/index.js'
+import { createX509KeySource } from '../../packages/spiffe/dist/index.js'
+import { missingSpirePrograms, startSpire } from '../../packages/spiffe/live/support/spire.js'
 import { freePort } from '../brokers/free-port.js'
 
-const { fastify } = createRequire(new URL('../../packages/fastify/package.json', import.meta.url))('fastify')
 const CONFIGURATION = fileURLToPath(new URL('../../docker/collector/config.yaml', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('./receipt-hop.mjs', import.meta.url))
 const UP_MS = 120_000
+/** It tells processes apart by their users, which only root can choose. */
+const isSpireThere = missingSpirePrograms().length === 0 && process.getuid?.() === 0
+const GIVEN = isSpireThere
+  ? 'SPIRE'
+  : 'the development authority: SPIRE is not on PATH, or the tests do not run as root'
 const HOPS = ['hop1', 'hop2', 'hop3'] as const
 type Hop = (typeof HOPS)[number]
 const idOf = (hop: Hop): string => `spiffe://example.org/${hop}`
 
-/** One process of a hop: an identity by its Workload API, an audit trail to the Collector, and a server. */
+/** A process of a hop. */
 interface Running {
-  readonly kest: Kest
   readonly origin: string
-  readonly telemetry: Telemetry
+  /** Closes its server, and waits until its spans are with the Collector. */
   stop(): Promise<void>
 }
 
@@ -38,6 +37,7 @@ interface Span {
   readonly service: string
   readonly name: string
   readonly traceId: string
+  readonly jws: string | undefined
   /** Of an entry or a receipt: what is signed. */
   readonly entry: { readonly operation: string; readonly labels: Readonly<Record<string, string>> } | null
 }
@@ -46,7 +46,7 @@ let folder: string
 let collector: ChildProcess
 let endpoint: string
 let spansFile: string
-let authority: DevAuthority
+let identities: Identities
 /** What malicious hop2 does to the header of its answers. */
 let tamper: (receipt: string) => string | Promise<string> = (receipt) => receipt
 
@@ -72,57 +72,89 @@ beforeAll(async () => {
     if (Date.now() > late) throw new Error(`the Collector does not serve after ${UP_MS} ms`)
     await delay(50)
   }
-  authority = await createDevAuthority({
-    trustDomain: 'example.org',
-    workloads: Object.fromEntries(HOPS.map((hop) => [hop, {}])),
-  })
+  identities = await (isSpireThere ? ofSpire() : ofDevAuthority())
 })
 
 afterAll(async () => {
   collector?.kill()
-  await authority?.close()
+  await identities?.close()
   await rm(folder, { recursive: true, force: true })
 })
 
-async function start(hop: Hop, next: Pick<Running, 'origin'> | null): Promise<Running> {
-  const identity = await SPIREProvider.connect({ address: authority.sockets[hop] as string })
-  const telemetry = setupTelemetry({
-    serviceName: hop,
-    exporter: 'otlp',
-    endpoint,
-    logger: new RecordingLogger(),
-  })
-  const callee = HOPS[HOPS.indexOf(hop) + 1]
-  const kest = createKest({
-    identity,
-    engine: new MockPolicyEngine(),
-    trust: createX509KeySource({ 'example.org': authority.bundle() }),
-    logger: new RecordingLogger(),
-    telemetry,
-    policyTimeoutMs: 60_000,
-    ...(next === null || callee === undefined
-      ? { outcomes: true }
-      : { receipts: { mode: 'require', from: { [next.origin]: idOf(callee) } } }),
-  })
-  const app = fastify()
-  await app.register(kestFastify, { kest, policy: 'all', ...(hop === 'hop1' && { origin: 'internet' }) })
-  const call = next === null ? null : createKestFetch({ kest, propagateTo: [next.origin] })
-  app.get('/work', async (request: { query: { alone?: string } }) => {
-    if (call === null || request.query.alone !== undefined) return { by: hop }
-    const response = await call(`${next?.origin}/work`)
-    return { by: hop, next: await response.json() }
-  })
-  const origin = await app.listen({ host: '127.0.0.1', port: 0 })
+/** Who says who a process is. */
+interface Identities {
+  readonly addressOf: (hop: Hop) => string
+  /** The user that it runs as; `null`: whoever runs the tests. */
+  readonly uidOf: (hop: Hop) => number | null
+  bundle(): Promise<TrustBundle>
+  close(): Promise<void>
+}
+
+type TrustBundle = Parameters<typeof createX509KeySource>[0]
+
+/** SPIRE tells processes apart by their users. */
+async function ofSpire(): Promise<Identities> {
+  const uidOf = (hop: Hop): number => 64_001 + HOPS.indexOf(hop)
+  const programs: AsyncDisposable[] = []
+  const registrations = HOPS.map((hop) => ({ id: idOf(hop), uid: uidOf(hop), ttl: 3600 }))
+  const spireFolder = join(folder, 'spire')
+  await mkdir(spireFolder)
+  await chmod(folder, 0o711)
+  const spire = await startSpire(spireFolder, registrations, (program) => programs.unshift(program))
   return {
-    kest,
-    origin,
-    telemetry,
-    stop: async () => {
-      await app.close()
-      await kest.close()
-      await telemetry.shutdown()
+    addressOf: () => spire.address,
+    uidOf,
+    bundle: async () => ({ 'example.org': JSON.parse(await spire.bundle()) }),
+    close: async () => {
+      for (const program of programs) await program[Symbol.asyncDispose]()
     },
   }
+}
+
+async function ofDevAuthority(): Promise<Identities> {
+  const workloads = Object.fromEntries(HOPS.map((hop) => [hop, {}]))
+  const authority = await createDevAuthority({ trustDomain: 'example.org', workloads })
+  return {
+    addressOf: (hop) => authority.sockets[hop] as string,
+    uidOf: () => null,
+    bundle: async () => ({ 'example.org': authority.bundle() }),
+    close: () => authority.close(),
+  }
+}
+
+/** A process that has its identity, and waits to be told whom it calls. */
+async function start(hop: Hop): Promise<{ calling(next: string | null): Promise<Running> }> {
+  const callee = HOPS[HOPS.indexOf(hop) + 1]
+  const options = {
+    hop,
+    id: idOf(hop),
+    address: identities.addressOf(hop),
+    uid: identities.uidOf(hop),
+    endpoint,
+    callee: callee === undefined ? null : idOf(callee),
+  }
+  const child = fork(PROGRAM, [JSON.stringify(options)], { execArgv: [] })
+  const ended = once(child, 'exit')
+  await told(child, ended)
+  return {
+    async calling(next) {
+      child.send({ next })
+      const { origin } = await told<{ origin: string }>(child, ended)
+      const stop = async (): Promise<void> => {
+        child.send({ stop: true })
+        await ended
+      }
+      return { origin, stop }
+    },
+  }
+}
+
+async function told<T>(child: ChildProcess, ended: Promise<unknown>): Promise<T> {
+  const failed = ended.then((): never => {
+    throw new Error(`a hop has ended with ${child.exitCode ?? child.signalCode}`)
+  })
+  const [message] = await Promise.race([once(child, 'message'), failed])
+  return message as T
 }
 
 /** Whoever has hop2 has its sockets: what stands in front of it does as the attacker likes with its answers. */
@@ -151,10 +183,11 @@ async function inFrontOf(origin: string): Promise<{ readonly origin: string; clo
 }
 
 async function startAll(): Promise<Record<Hop, Running>> {
-  const hop3 = await start('hop3', null)
-  const hop2 = await start('hop2', hop3)
+  const [first, second, third] = await Promise.all([start('hop1'), start('hop2'), start('hop3')])
+  const hop3 = await third.calling(null)
+  const hop2 = await second.calling(hop3.origin)
   const front = await inFrontOf(hop2.origin)
-  const hop1 = await start('hop1', front)
+  const hop1 = await first.calling(front.origin)
   const stop = async (): Promise<void> => {
     await hop1.stop()
     front.close()
@@ -202,13 +235,14 @@ function readSpan(span: object, resource: object): Span {
     service: attribute(resource, 'service.name') ?? '',
     name: (span as { name: string }).name,
     traceId: entry?.labels.trace_id ?? '',
+    jws,
     entry,
   }
 }
 
 /** What an audit finds, and whom it names. */
 async function audited(file: string): Promise<{ readonly codes: readonly string[]; readonly words: string }> {
-  await using audit = new Audit({ trust: createX509KeySource({ 'example.org': authority.bundle() }) })
+  await using audit = new Audit({ trust: createX509KeySource(await identities.bundle()) })
   await audit.read(readFiles([file]))
   const findings: { code: string; message: string }[] = []
   for await (const trace of audit.traces()) findings.push(...trace.findings)
@@ -217,25 +251,36 @@ async function audited(file: string): Promise<{ readonly codes: readonly string[
   return { codes: told.map(({ code }) => code), words: told.map(({ message }) => message).join('\n') }
 }
 
-/** Traces in the order in which they began. */
-async function traces(): Promise<string[]> {
-  const found = new Set<string>()
-  for (const text of (await readFile(spansFile, 'utf8')).split('\n')) {
-    if (text === '') continue
-    for (const { resource, scopeSpans } of (JSON.parse(text) as Line).resourceSpans)
-      for (const { spans } of scopeSpans)
-        for (const span of spans) {
-          const { service, traceId } = readSpan(span, resource)
-          if (service === 'hop1') found.add(traceId)
-        }
-  }
-  return [...found]
+/** The same, under somebody else's name, whose key signs it not. */
+function renamed(jws: string, principal: string): string {
+  const [header, payload = '', signature] = jws.split('.')
+  const entry = JSON.parse(Buffer.from(payload, 'base64url').toString())
+  entry.labels.principal = principal
+  return `${header}.${Buffer.from(JSON.stringify(entry)).toString('base64url')}.${signature}`
 }
 
-describe('hop2 is malicious, and the file of the Collector is in its hands', () => {
+/** All that the Collector has. */
+async function spansInFile(): Promise<Span[]> {
+  const lines = (await readFile(spansFile, 'utf8')).split('\n').filter((text) => text !== '')
+  return lines.flatMap((text) =>
+    (JSON.parse(text) as Line).resourceSpans.flatMap(({ resource, scopeSpans }) =>
+      scopeSpans.flatMap(({ spans }) => spans.map((span) => readSpan(span, resource))),
+    ),
+  )
+}
+
+/** Traces in the order in which they began. */
+async function traces(): Promise<string[]> {
+  const own = (await spansInFile()).filter(({ service }) => service === 'hop1')
+  return [...new Set(own.map(({ traceId }) => traceId))]
+}
+
+describe(`hop2 is malicious, and the file of the Collector is in its hands; identities are of ${GIVEN}`, () => {
   let first: string
   let last: string
   let afterRestart: string
+  /** The third processes of each: for what comes after the others were looked at. */
+  let again: Record<Hop, Running>
   const CONTRADICTED = `${idOf('hop1')} has signed that it holds`
 
   beforeAll(async () => {
@@ -249,6 +294,7 @@ describe('hop2 is malicious, and the file of the Collector is in its hands', () 
     await stopAll(after)
     afterRestart = (await traces()).at(-1) ?? ''
     expect(new Set([first, last, afterRestart]).size).toBe(3)
+    again = await startAll()
   })
 
   it('K-RECEIPT what nobody has touched is sound', async () => {
@@ -300,22 +346,10 @@ describe('hop2 is malicious, and the file of the Collector is in its hands', () 
       )
       expect(codes).toEqual([])
     })
-
-    it('K-RECEIPT the edge itself: what it answers alone has no neighbour', async () => {
-      const hops = await startAll()
-      const known = new Set(await traces())
-      expect(await ask(hops, '?alone=1')).toBe(200)
-      await stopAll(hops)
-      const alone = (await traces()).find((one) => !known.has(one))
-      expect(alone).toBeDefined()
-      const { codes } = await audited(await without(({ traceId }) => traceId === alone))
-      expect(codes).toEqual([])
-    })
   })
 
   describe('answers that are not its own', () => {
     it('K-RECEIPT receipts that are swapped between calls at once fail both', async () => {
-      const hops = await startAll()
       const waiting: { readonly receipt: string; readonly answer: (other: string) => void }[] = []
       tamper = (receipt) =>
         new Promise((answer) => {
@@ -326,29 +360,39 @@ describe('hop2 is malicious, and the file of the Collector is in its hands', () 
           two.answer(one.receipt)
         })
       try {
-        const statuses = await Promise.all([ask(hops), ask(hops)])
+        const statuses = await Promise.all([ask(again), ask(again)])
         expect(statuses).toEqual([500, 500])
       } finally {
         tamper = (receipt) => receipt
-        await stopAll(hops)
       }
     })
 
-    it('K-RECEIPT the receipt of another service fails the call', async () => {
-      const hops = await startAll()
-      tamper = (receipt) => {
-        const entry = JSON.parse(Buffer.from(receipt.split('.')[1] ?? '', 'base64url').toString())
-        entry.labels.principal = idOf('hop3')
-        const payload = Buffer.from(JSON.stringify(entry)).toString('base64url')
-        const [header, , signature] = receipt.split('.')
-        return `${header}.${payload}.${signature}`
-      }
+    it.each([
+      ['as it is', (ofAnother: string) => ofAnother],
+      ["with the callee's name in it", (ofAnother: string) => renamed(ofAnother, idOf('hop2'))],
+    ])('K-RECEIPT the receipt of another service fails the call: %s', async (_, toAnswer) => {
+      const held = (await spansInFile()).find(
+        ({ service, name }) => service === 'hop2' && name === 'kest.receipt',
+      )
+      expect(held?.entry?.labels['principal']).toBe(idOf('hop3'))
+      tamper = () => toAnswer(held?.jws ?? '')
       try {
-        expect(await ask(hops)).toBe(500)
+        expect(await ask(again)).toBe(500)
       } finally {
         tamper = (receipt) => receipt
-        await stopAll(hops)
       }
+    })
+  })
+
+  describe('what is left, of the first hop', () => {
+    it('K-RECEIPT the edge itself: what it answers alone has no neighbour', async () => {
+      expect(await ask(again, '?alone=1')).toBe(200)
+      await stopAll(again)
+      const others = (await spansInFile()).filter(({ service }) => service !== 'hop1')
+      const alone = (await traces()).filter((one) => others.every(({ traceId }) => traceId !== one))
+      expect(alone).toHaveLength(1)
+      const { codes } = await audited(await without(({ traceId }) => alone.includes(traceId)))
+      expect(codes).toEqual([])
     })
   })
 })

@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { start } from './program.js'
+import { type Program, start } from './program.js'
 import { use } from './resources.js'
 
 const UP_MS = 60_000
@@ -36,8 +36,15 @@ export interface Spire {
   bundle(): Promise<string>
 }
 
-/** @param folder a new one */
-export async function startSpire(folder: string, registrations: readonly Registration[]): Promise<Spire> {
+/**
+ * @param folder a new one
+ * @param keep takes what is to be ended when it is done with; default: with the test
+ */
+export async function startSpire(
+  folder: string,
+  registrations: readonly Registration[],
+  keep: (program: Program) => unknown = use,
+): Promise<Spire> {
   // Other users go through here to the socket of the agent, and nowhere else.
   await chmod(folder, 0o711)
   const [serverFolder, agentFolder, socketFolder] = ['server', 'agent', 'public'].map((name) =>
@@ -57,7 +64,7 @@ export async function startSpire(folder: string, registrations: readonly Registr
   const server = (...args: string[]): Promise<string> =>
     command('spire-server', [...args, '-socketPath', serverSocket])
 
-  await run('spire-server', serverFolder, serverConfiguration(serverFolder, serverSocket, port))
+  keep(await run('spire-server', serverFolder, serverConfiguration(serverFolder, serverSocket, port)))
   await untilUp(serverFolder, () => server('healthcheck'))
 
   const bootstrap = join(agentFolder, 'bootstrap.pem')
@@ -70,11 +77,8 @@ export async function startSpire(folder: string, registrations: readonly Registr
     await server('entry', 'create', ...what, '-x509SVIDTTL', String(ttl))
   }
 
-  await run(
-    'spire-agent',
-    agentFolder,
-    agentConfiguration({ agentFolder, agentSocket, port, bootstrap, token }),
-  )
+  const configuration = agentConfiguration({ agentFolder, agentSocket, port, bootstrap, token })
+  keep(await run('spire-agent', agentFolder, configuration))
   await untilUp(agentFolder, () => command('spire-agent', ['healthcheck', '-socketPath', agentSocket]))
 
   return { address: `unix://${agentSocket}`, bundle: () => server('bundle', 'show', '-format', 'spiffe') }
@@ -144,10 +148,10 @@ plugins {
 `
 }
 
-async function run(program: string, folder: string, configuration: string): Promise<void> {
+async function run(program: string, folder: string, configuration: string): Promise<Program> {
   const file = join(folder, 'spire.conf')
   await writeFile(file, configuration, { mode: 0o600 })
-  use(start(program, ['run', '-config', file]))
+  return start(program, ['run', '-config', file])
 }
 
 /** Asks until it is well. @throws with what the program logged, when it is not in time */
