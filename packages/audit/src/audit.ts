@@ -2,16 +2,16 @@ import { mkdtempSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { assertOptions, KestConfigError, LABEL } from '@kest/core'
+import { assertOptions, KestConfigError } from '@kest/core'
 import type { AuditFinding, FindingCode, Severity } from './finding.js'
 import { DiskRoom } from './group/disk-room.js'
 import { lineageKey } from './group/lineage-key.js'
 import type { Lineage } from './group/partition.js'
 import { Spool } from './group/spool.js'
-import type { AuditedEntry, TraceReport, Verdict } from './judge/audited-entry.js'
+import { acrossTraces } from './judge/across-traces.js'
+import type { TraceReport, Verdict } from './judge/audited-entry.js'
 import { Beginnings } from './judge/beginnings.js'
 import { EntryIds } from './judge/entry-ids.js'
-import { contentOf } from './judge/fold-twins.js'
 import { judgeLineages, type LineageSource } from './judge/judge-lineages.js'
 import {
   JUDGE_OPTIONS,
@@ -225,28 +225,10 @@ export class Audit {
     yield report
   }
 
-  /** What is compared with other traces. */
-  async #remember({ traceId, entries, denials }: TraceReport): Promise<void> {
-    for (const { signed, workloadId } of denials) {
-      if (signed === null) continue
-      const { number: label, hash, timestampMs } = signed
-      const principal = workloadId as string
-      await this.#denialNumbers.add({ label, hash, principal, timestampMs, exported: true })
-    }
-    const seen = new Map<string, AuditedEntry>()
-    for (const one of entries) {
-      if (one.status === 'failed' || one.source === 'foreign') continue
-      const other = seen.get(one.entryId)
-      // Of twins that are both built on, one counts.
-      if (other !== undefined && contentOf(other) === contentOf(one)) continue
-      seen.set(one.entryId, one)
-      const { hash, principal, timestampMs } = one
-      const exported = one.source === 'span'
-      const label = one.entry.labels[LABEL.seq]
-      await this.#sequences.add({ label, hash, principal, timestampMs, exported })
-      // That two of one trace have an id has been found there.
-      if (one.source === 'span' && other === undefined) await this.#entryIds.add(traceId, one)
-    }
+  async #remember(report: TraceReport): Promise<void> {
+    const { numbers, ids } = acrossTraces(report)
+    for (const one of numbers) await (one.what === 'entry' ? this.#sequences : this.#denialNumbers).add(one)
+    for (const one of ids) await this.#entryIds.add(report.traceId, one)
   }
 
   #note(one: AuditFinding): void {

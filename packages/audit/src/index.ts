@@ -10,10 +10,20 @@ export {
 } from './finding.js'
 export { lineageKey } from './group/lineage-key.js'
 export type { Lineage } from './group/partition.js'
+export { type AcrossNumber, type AcrossTraces, acrossTraces } from './judge/across-traces.js'
 export type { AuditedEntry, EntryStatus, TraceReport, Verdict } from './judge/audited-entry.js'
 export type { Denial, DenialProof, SignedDenial } from './judge/denial.js'
 export type { EntryShare, JudgedLineage, LineageSource } from './judge/judge-lineages.js'
+export {
+  type OpenNumber,
+  type OpenOwnerState,
+  OpenSequence,
+  type OpenSequenceState,
+  ownerOf,
+  type SequenceRules,
+} from './judge/open-sequence.js'
 export type { JudgeOptions } from './judge/options.js'
+export type { NumberedKind } from './judge/process-numbers.js'
 export type { Receipt } from './judge/receipt.js'
 export type { TraceSelection } from './judge/selection.js'
 export { TraceJudge, type TraceJudgeOptions } from './judge/trace-judge.js'

@@ -1,3 +1,5 @@
+import type { NumberStore } from './process-numbers.js'
+
 /** Numbers of one page: a bit each. */
 const PAGE = 4_096
 
@@ -5,7 +7,7 @@ const PAGE = 4_096
 const MAX_PAGES = 32_768
 
 /** A set of positive integers, mostly successive: a bit each. */
-export class NumberSet {
+export class NumberSet implements NumberStore {
   readonly #pages = new Map<number, Uint32Array>()
   /** How many were not added, because they lie too far apart. Anybody can choose his numbers, so they may not fill memory. */
   beyond = 0
@@ -35,7 +37,21 @@ export class NumberSet {
   }
 
   /** In ascending order. */
-  *[Symbol.iterator](): Generator<number> {
+  *ranges(): Generator<readonly [from: number, to: number]> {
+    let from = 0
+    let to = -1
+    for (const number of this.#numbers()) {
+      if (number === to + 1) to = number
+      else {
+        if (to > 0) yield [from, to]
+        from = number
+        to = number
+      }
+    }
+    if (to > 0) yield [from, to]
+  }
+
+  *#numbers(): Generator<number> {
     for (const at of [...this.#pages.keys()].sort((a, b) => a - b)) {
       for (let bit = 0; bit < PAGE; bit++) if (this.has(at * PAGE + bit)) yield at * PAGE + bit
     }

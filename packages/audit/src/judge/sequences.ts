@@ -1,8 +1,9 @@
-import { type AuditFinding, finding } from '../finding.js'
+import type { AuditFinding } from '../finding.js'
 import { KEY_BYTES, Ledger, uuidOf } from '../group/ledger.js'
-import { listed, type NumberedKind, ProcessNumbers } from './process-numbers.js'
-
-const LABEL_FORM = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([1-9]\d{0,14})$/
+import type { AcrossNumber } from './across-traces.js'
+import type { SequenceRules } from './open-sequence.js'
+import { nameOfNumbered, processFindings, repeatedNumber } from './process-findings.js'
+import { type NumberedKind, ProcessNumbers } from './process-numbers.js'
 
 const NUMBER_AT = KEY_BYTES
 const TIME_AT = NUMBER_AT + 8
@@ -11,25 +12,6 @@ const EXPORTED_AT = PRINCIPAL_AT + 4
 const HASH_AT = EXPORTED_AT + 4
 const HASH_BYTES = 32
 const RECORD_BYTES = HASH_AT + HASH_BYTES
-
-/** How numbers are judged. */
-export interface SequenceRules {
-  /** Principals that share a process, each group by itself. */
-  readonly shared: readonly (readonly string[])[]
-  /** How much earlier its principal's first entry is than a process's, for that process to be one that began meanwhile; milliseconds. */
-  readonly maxDelayMs: number
-}
-
-/** What is numbered. */
-export interface Numbered {
-  /** `<process uuid>:<n>`; passed over where it is none. */
-  readonly label: string | undefined
-  readonly hash: string
-  readonly principal: string
-  readonly timestampMs: number
-  /** Whether it was exported; else somebody else has it. */
-  readonly exported: boolean
-}
 
 /**
  * The numbers that each process gave its entries (K-AUDIT), or its signed denials (K-DENIAL), counted per principal and process: what
@@ -52,18 +34,12 @@ export class Sequences {
     this.#ledger = new Ledger(path, what === 'entry' ? 'numbers' : 'denial-numbers', RECORD_BYTES)
   }
 
-  /**
-   * Each that holds by itself, once. Of one that does not, the number is missing: nobody has shown whose it is, and anybody
-   * could fill a gap with it.
-   */
-  async add({ label, hash, principal, timestampMs, exported }: Numbered): Promise<void> {
-    const [, process, number] = LABEL_FORM.exec(label ?? '') ?? []
-    if (process === undefined) return
+  async add({ process, number, hash, principal, timestampMs, exported }: AcrossNumber): Promise<void> {
     const index = this.#indexOf(principal)
     const known = this.#principals[index] as Principal
     if (exported) known.firstMs = Math.min(known.firstMs, timestampMs)
     await this.#ledger.add(process, (record) => {
-      record.writeDoubleLE(Number(number), NUMBER_AT)
+      record.writeDoubleLE(number, NUMBER_AT)
       record.writeDoubleLE(timestampMs, TIME_AT)
       record.writeUInt32LE(index, PRINCIPAL_AT)
       record.writeUInt32LE(exported ? 1 : 0, EXPORTED_AT)
@@ -90,34 +66,18 @@ export class Sequences {
         const number = record.readDoubleLE(NUMBER_AT)
         if (record.readUInt32LE(EXPORTED_AT) === 0) numbers.know(number)
         else if (!numbers.add(number, principal.name, record.readDoubleLE(TIME_AT))) {
-          const message = `number ${number} of ${this.#nameOf(process)} is also that of another ${this.#what}`
-          const entryHash = this.#what === 'entry' ? record.toString('hex', HASH_AT) : null
-          yield finding('sequence-repeated', message, { entryHash })
+          yield repeatedNumber(number, this.#nameOf(process), this.#what, record.toString('hex', HASH_AT))
         }
       }
-      for (const [process, owners] of processes) yield* this.#findingsOf(this.#nameOf(process), owners, since)
-    }
-  }
-
-  *#findingsOf(
-    process: string,
-    owners: ReadonlyMap<number, ProcessNumbers>,
-    since: ReadonlyMap<number, number>,
-  ): Generator<AuditFinding> {
-    const exported = [...owners.values()].filter(({ principals }) => principals.size > 0)
-    if (exported.length > 1) {
-      const names = exported.flatMap(({ principals }) => [...principals])
-      yield finding('sequence-shared', `${process}: its numbers are signed by ${listed(names)}`)
-    }
-    for (const [owner, numbers] of owners) {
-      // Of numbers that several sign, whoever began is not known.
-      if (exported.length === 1) yield* numbers.start(since.get(owner) as number, this.#rules.maxDelayMs)
-      yield* numbers.gaps()
+      for (const [process, owners] of processes) {
+        const name = this.#nameOf(process)
+        yield* processFindings(name, owners, (owner) => since.get(owner) as number, this.#rules)
+      }
     }
   }
 
   #nameOf(process: string): string {
-    return this.#what === 'entry' ? `process ${uuidOf(process)}` : `denials of process ${uuidOf(process)}`
+    return nameOfNumbered(this.#what, uuidOf(process))
   }
 
   /** When the first entry of each owner was made, of whatever process. */

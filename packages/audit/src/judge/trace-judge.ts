@@ -3,6 +3,7 @@ import type { AuditFinding } from '../finding.js'
 import { splitByLinks } from '../group/split-by-links.js'
 import type { ExportedSpan } from '../span/exported-span.js'
 import { type JudgedLineage, judgeLineages, type LineageSource } from './judge-lineages.js'
+import type { SequenceRules } from './open-sequence.js'
 import {
   JUDGE_OPTIONS,
   type JudgeOptions,
@@ -22,7 +23,7 @@ export interface TraceJudgeOptions extends JudgeOptions {
 
 /**
  * Judges traces as an {@link Audit} does, for whoever keeps their spans himself: because they come for ever, or lie elsewhere. What is
- * found over all traces, such as gaps in the numbers of a process, is not: that is an audit's.
+ * found over all traces, such as gaps in the numbers of a process, is not: for that there are {@link acrossTraces} and {@link OpenSequence}.
  *
  * @example
  * ```ts
@@ -52,6 +53,12 @@ export class TraceJudge {
   judge(source: LineageSource, note: (one: AuditFinding) => void = () => {}): AsyncGenerator<JudgedLineage> {
     const rules = this.#isPresent ? { ...this.#rules, now: Date.now() } : this.#rules
     return judgeLineages(source, rules, note)
+  }
+
+  /** How numbers of processes are judged: by the same options. */
+  get sequenceRules(): SequenceRules {
+    const { shared, maxDelayMs } = this.#rules
+    return { shared, maxDelayMs }
   }
 
   /** Parts spans that name no trace into lineages: entries hang together by their links alone; what is no entry comes last. */
