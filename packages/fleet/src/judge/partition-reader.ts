@@ -1,5 +1,5 @@
 import type { EntryShare } from '@kest/audit'
-import { Gone, type Log, type LogRecord, type LogSlice } from '../log/log.js'
+import { Gone, type Log, type LogRecord, type LogSlice, Unavailable } from '../log/log.js'
 import { decodeSpan, SOURCE_HEADER } from '../split/span-record.js'
 import type { FleetTopics } from '../topics.js'
 import type { Judged } from './judged-index.js'
@@ -60,7 +60,11 @@ export class PartitionReader {
       if (slice === null) break
       for (const { offset, value, headers } of slice.records)
         if (wanted.has(offset) && value !== null) found.push(itemOf(offset, value, headers))
-      if (slice.next <= from) break
+      if (slice.next <= from && from >= slice.end) break
+      if (slice.next <= from)
+        throw new Unavailable(
+          `${this.#topics.entries}, partition ${this.#partition}: nothing was read at ${from}`,
+        )
       while (n < offsets.length && (offsets[n] as number) < slice.next) n++
     }
     return { found, missing: found.length < wanted.size }
@@ -95,11 +99,17 @@ function* signaturesOf(records: readonly LogRecord[]): Generator<string> {
   }
 }
 
-async function* slicesOf(log: Log, topic: string, partition: number, from: number): AsyncGenerator<LogSlice> {
+/** All from an offset on, as it is now. */
+export async function* slicesOf(
+  log: Log,
+  topic: string,
+  partition: number,
+  from: number,
+): AsyncGenerator<LogSlice> {
   const { start, end } = await log.bounds(topic, partition)
   for (let at = Math.max(from, start); at < end; ) {
     const slice = await log.read(topic, partition, at)
-    if (slice.next <= at) return
+    if (slice.next <= at) throw new Unavailable(`${topic}, partition ${partition}: nothing was read at ${at}`)
     yield slice
     at = slice.next
   }

@@ -3,22 +3,20 @@ import { Consumer, Producer } from '@platformatic/kafka'
 import { attempt } from './kafka-attempt.js'
 import { clientOptions, type KafkaOptions } from './kafka-options.js'
 import { closed, messageOf, SERIALIZERS, topicsOf } from './kafka-records.js'
+import { sliceOf } from './kafka-slice.js'
 import { KafkaWriter } from './kafka-writer.js'
-import {
-  Gone,
-  type Log,
-  type LogRecord,
-  type LogSlice,
-  type LogWriter,
-  type NewRecord,
-  Unavailable,
-} from './log.js'
+import { Gone, type Log, type LogSlice, type LogWriter, type NewRecord, Unavailable } from './log.js'
 
 /** Bytes of records that are read at once: at least one record, however large. */
 const READ_BYTES = 1_048_576
 /** How long a broker waits for something to read. Short: requests on one connection wait for each other. */
 const READ_WAIT_MS = 1
 const READ_COMMITTED = 1
+/**
+ * The same number to a broker, and not to the client: of what was aborted the client passes on what its marker is not read with, and it
+ * throws at a marker of nothing. What was aborted is left out here.
+ */
+const READ_COMMITTED_RAW = Object(READ_COMMITTED) as typeof READ_COMMITTED
 const RETRYING = { retries: 3, retryDelay: 100 }
 /** Timestamps that stand for the ends of a log. */
 const EARLIEST = -2n
@@ -73,11 +71,11 @@ export class KafkaLog implements Log {
         maxWaitTime: READ_WAIT_MS,
         minBytes: 1,
         maxBytes,
-        isolationLevel: READ_COMMITTED,
+        isolationLevel: READ_COMMITTED_RAW,
         topics: [{ topicId: id, partitions: [fetchOf(partition, from, maxBytes)] }],
       })
       const answer = responses[0]?.partitions[0]
-      if (answer === undefined) return { records: [], next: from, end: from }
+      if (answer === undefined) throw new Unavailable(`kafka: topic ${topic}: a broker answered nothing`)
       if (from < Number(answer.logStartOffset)) throw new Gone(`offset ${from} is before the log's first`)
       return sliceOf(answer, from)
     })
@@ -173,45 +171,4 @@ function fetchOf(partition: number, from: number, partitionMaxBytes: number) {
     currentLeaderEpoch: -1,
     lastFetchedEpoch: -1,
   }
-}
-
-interface Answer {
-  readonly lastStableOffset: bigint
-  readonly records?: readonly {
-    readonly firstOffset: bigint
-    readonly lastOffsetDelta: number
-    readonly firstTimestamp: bigint
-    readonly attributes: number
-    readonly records: readonly {
-      readonly offsetDelta: number
-      readonly timestampDelta: bigint
-      readonly key: Buffer | null
-      readonly value: Buffer | null
-      readonly headers: readonly (readonly [Buffer | null, Buffer | null])[]
-    }[]
-  }[]
-}
-
-/** Markers of transactions are records to nobody. */
-const CONTROL = 0x20
-
-function sliceOf({ lastStableOffset, records: batches = [] }: Answer, from: number): LogSlice {
-  const records: LogRecord[] = []
-  let next = from
-  for (const { firstOffset, lastOffsetDelta, firstTimestamp, attributes, records: some } of batches) {
-    next = Number(firstOffset) + lastOffsetDelta + 1
-    if ((attributes & CONTROL) !== 0) continue
-    for (const { offsetDelta, timestampDelta, key, value, headers } of some) {
-      const offset = Number(firstOffset) + offsetDelta
-      if (offset < from) continue
-      records.push({
-        offset,
-        timestampMs: Number(firstTimestamp + timestampDelta),
-        key: key === null ? null : key.toString('utf8'),
-        value,
-        headers: new Map(headers.map(([name, text]) => [String(name ?? ''), String(text ?? '')])),
-      })
-    }
-  }
-  return { records, next: Math.max(next, from), end: Number(lastStableOffset) }
 }
