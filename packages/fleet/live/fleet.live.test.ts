@@ -10,13 +10,18 @@ import { startKafka } from '../../../tests/brokers/kafka.js'
 import { type OtlpSpan, otlpLine, spanOf } from '../../audit/dist/testing/make-span.js'
 import { DEFECTS, type PlantedTrace, soundTrace, Workloads } from '../../audit/dist/testing/plant.js'
 import { createTopics, Fleet, type FleetOptions, type VerdictRecord } from '../src/index.js'
+import { recordsOf } from '../src/judge/partition-reader.js'
 import { decodeVerdict } from '../src/judge/verdict-record.js'
 import { KafkaLog } from '../src/log/kafka-log.js'
 import { comparable } from '../tests/support/world.js'
 import { type Auditor, startAuditor } from './support/auditor.js'
 
 const PARTITIONS = 4
+/** What an audit says of lists that were not given to it, and of policies. */
+const OF_AUDITS: ReadonlySet<string> = new Set(['root', 'revision-repeated'])
 const SETTLE_MS = 1_000
+/** Also how long a number that misses may be on its way. */
+const MAX_AGE_MS = 8_000
 
 describe('a fleet on Kafka', () => {
   let broker: Broker
@@ -82,7 +87,8 @@ describe('a fleet on Kafka', () => {
   function auditor({ prefix, topic }: { prefix: string; topic: string }): Auditor {
     const one = startAuditor([
       ...['--kafka', broker.url, '--trust', join(folder, 'keys.json'), '--json'],
-      ...['--topic', topic, '--prefix', prefix, '--group', prefix, '--settle', String(SETTLE_MS / 1_000)],
+      ...['--topic', topic, '--prefix', prefix, '--group', prefix],
+      ...['--settle', String(SETTLE_MS / 1_000), '--max-age', String(MAX_AGE_MS / 1_000)],
     ])
     onTestFinished(() => one.kill())
     return one
@@ -108,7 +114,31 @@ describe('a fleet on Kafka', () => {
     return found
   }
 
-  async function audit(spans: readonly OtlpSpan[]): Promise<Map<string | null, TraceJson>> {
+  /** Findings over all traces that stand. */
+  async function standing({ prefix }: { prefix: string }): Promise<string[]> {
+    const log = new KafkaLog({ brokers: [broker.url] })
+    const found = new Map<string, string>()
+    try {
+      for (let partition = 0; partition < PARTITIONS; partition++)
+        for await (const { value } of recordsOf(log, `${prefix}-findings`, partition)) {
+          const { key, code, message, withdrawn } = JSON.parse(String(value))
+          if (withdrawn === true) found.delete(`${key} ${code} ${message}`)
+          else found.set(`${key} ${code} ${message}`, nameOf({ code, message }))
+        }
+    } finally {
+      await log.close()
+    }
+    return [...found.values()].sort()
+  }
+
+  /** Which of two entries with one id came first depends on the order. */
+  function nameOf({ code, message }: { code: string; message: string }): string {
+    return code === 'entry-id-repeated' ? code : `${code}: ${message}`
+  }
+
+  async function audit(
+    spans: readonly OtlpSpan[],
+  ): Promise<{ traces: Map<string | null, TraceJson>; general: string[] }> {
     const path = await mkdtemp(join(tmpdir(), 'kest-fleet-'))
     onTestFinished(() => rm(path, { recursive: true, force: true }))
     await writeFile(join(path, 'spans.jsonl'), spans.map((one) => `${otlpLine('any', [one])}\n`).join(''))
@@ -116,7 +146,14 @@ describe('a fleet on Kafka', () => {
     await one.read(readFiles([join(path, 'spans.jsonl')]))
     const traces = new Map<string | null, TraceJson>()
     for await (const report of one.traces()) traces.set(report.traceId, traceJson(report))
-    return traces
+    const { general } = one.summary()
+    return {
+      traces,
+      general: general
+        .filter(({ code }) => !OF_AUDITS.has(code))
+        .map(nameOf)
+        .sort(),
+    }
   }
 
   const spansOf = (traces: readonly PlantedTrace[]) =>
@@ -131,7 +168,7 @@ describe('a fleet on Kafka', () => {
         : [soundTrace(workloads), soundTrace(workloads), defect(workloads, n)]
     })
     const [early, late] = [spansOf(planted.slice(0, 60)), spansOf(planted.slice(60))]
-    const expected = await audit([...early, ...late])
+    const { traces: expected, general } = await audit([...early, ...late])
     await send(topics.topic, early)
     const first = auditor(topics)
     await expect.poll(() => first.lines.length).toBeGreaterThan(10)
@@ -167,6 +204,7 @@ describe('a fleet on Kafka', () => {
     const log = await verdictsOf(topics)
     const firsts = log.filter(({ verdict }) => verdict.fleet.replaces === null)
     expect(firsts).toHaveLength(expected.size)
+    await expect.poll(() => standing(topics), { interval: 1_000, timeout: 120_000 }).toEqual(general)
     // Told to end while it begins, a process ends as any does.
     await expect.poll(() => third.said()).toContain('judging')
     // Something was found, and by whom depends on who has which partition.

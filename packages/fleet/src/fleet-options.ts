@@ -1,13 +1,13 @@
 import type { OtlpEncoding, SettlingOptions, TraceJudgeOptions } from '@kest/audit'
 import { resolveSettling } from '@kest/audit'
 import { assertOptions, KestConfigError } from '@kest/core'
-import type { FleetFinding } from './fleet.js'
 import type { VerdictRecord } from './judge/verdict-record.js'
 import type { KafkaOptions } from './log/kafka-options.js'
+import type { FleetFinding } from './stage/finding-record.js'
 import { type FleetTopics, topicsOf } from './topics.js'
 
 /** A part of the work, which has a consumer group of its own. */
-export type FleetStage = 'split' | 'judge'
+export type FleetStage = 'split' | 'judge' | 'sequences'
 
 export interface FleetOptions {
   readonly kafka: KafkaOptions
@@ -15,9 +15,9 @@ export interface FleetOptions {
   readonly judge: TraceJudgeOptions
   /** Where the Collector's `kafka` exporter writes. Default `otlp_spans`. */
   readonly topic?: string
-  /** Begins the names of the other topics: `<prefix>-entries`, `-verdicts`, `-verdict-log` and `-findings`. Default `kest`. */
+  /** Begins the names of the other topics: `<prefix>-entries`, `-verdicts`, `-verdict-log`, `-facts`, `-state` and `-findings`. Default `kest`. */
   readonly prefix?: string
-  /** Begins the names of the consumer groups: `<group>-split` and `<group>-judge`. Default `kest-audit`. */
+  /** Begins the names of the consumer groups: `<group>-<stage>`. Default `kest-audit`. */
   readonly group?: string
   /** How spans are written: `protobuf` (`otlp_proto`) or `json` (`otlp_json`). Default: each record as it begins. */
   readonly encoding?: OtlpEncoding
@@ -27,11 +27,14 @@ export interface FleetOptions {
   readonly settling?: SettlingOptions
   /** Spans of one trace that are judged; of a larger one no more are taken, and that is a finding `limit`. Default 20,000. */
   readonly maxTraceSpans?: number
-  /** How much older than a trace the entries of other traces may be that it builds on, milliseconds. Default 3,600,000. */
+  /**
+   * How much older than a trace the entries of other traces may be that it builds on, and how far back an `entry_id` is looked for at least
+   * by who has taken over; milliseconds. Default 3,600,000.
+   */
   readonly lookBackMs?: number
   /** Told of each verdict once it is written. */
   readonly onVerdict?: (verdict: VerdictRecord) => void
-  /** Told of findings that are of no trace, once they are written. */
+  /** Told of findings that are of no trace, and of those that stand no more, once they are written. */
   readonly onFinding?: (finding: FleetFinding) => void
   /** Told of what failed and is tried again: a broker that restarts. */
   readonly onRetry?: (error: Error) => void
@@ -53,7 +56,7 @@ const KNOWN = [
   'onRetry',
 ] as const satisfies readonly (keyof FleetOptions)[]
 
-const STAGES: readonly unknown[] = ['split', 'judge']
+export const STAGES: readonly FleetStage[] = ['split', 'judge', 'sequences']
 const NAME = /^[\w.-]{1,200}$/
 
 export interface ResolvedFleetOptions {
@@ -73,12 +76,7 @@ export interface ResolvedFleetOptions {
 export function resolveFleetOptions(options: FleetOptions): ResolvedFleetOptions {
   assertOptions('fleet', options, KNOWN)
   const { topic = 'otlp_spans', prefix = 'kest', group = 'kest-audit', encoding = null } = options
-  const {
-    stages = ['split', 'judge'],
-    settling = {},
-    maxTraceSpans = 20_000,
-    lookBackMs = 3_600_000,
-  } = options
+  const { stages = STAGES, settling = {}, maxTraceSpans = 20_000, lookBackMs = 3_600_000 } = options
   for (const [name, value] of Object.entries({ topic, prefix, group })) {
     if (typeof value !== 'string' || !NAME.test(value))
       throw new KestConfigError(`fleet: ${name}: expected letters, digits, ".", "_" and "-"`)

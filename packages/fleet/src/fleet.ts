@@ -1,4 +1,4 @@
-import { type AuditFinding, finding, TraceJudge } from '@kest/audit'
+import { finding, TraceJudge } from '@kest/audit'
 import { KestConfigError } from '@kest/core'
 import {
   type FleetOptions,
@@ -10,17 +10,16 @@ import { JudgeWorker } from './judge/judge-worker.js'
 import { KafkaLog } from './log/kafka-log.js'
 import { KafkaMember } from './log/kafka-member.js'
 import type { Member } from './log/log.js'
+import { SequenceWorker } from './sequences/sequence-worker.js'
 import { SplitWorker } from './split/split-worker.js'
-import { findingRecord } from './stage/finding-record.js'
+import { findingRecord, fleetFinding } from './stage/finding-record.js'
 import { Stage } from './stage/stage.js'
 import type { FleetTopics } from './topics.js'
-
-/** A finding that is of no trace. */
-export type FleetFinding = AuditFinding
 
 const READ_BY: Readonly<Record<FleetStage, readonly (keyof FleetTopics)[]>> = {
   split: ['spans'],
   judge: ['entries', 'verdicts'],
+  sequences: ['facts', 'state'],
 }
 
 /** What has happened since the start. */
@@ -40,7 +39,7 @@ export interface FleetCounts {
  *
  * Every verdict is written, also when a process or a broker dies: what was not done for good is done again. It keeps no files.
  *
- * Does *not* judge what is found over all traces, such as gaps in the numbers of a process: `Audit` over the same spans does.
+ * What is found over all traces, such as gaps in the numbers of a process, is a finding of its own, and withdrawn when what was missing comes.
  *
  * @example
  * ```ts
@@ -120,7 +119,7 @@ export class Fleet implements AsyncDisposable {
       await log.read(topic, 0, (await log.bounds(topic, 0)).start, 1)
     for (const topic of [topics.spans, topics.findings]) await log.partitions(topic)
     const counts = new Map<string, number>()
-    for (const topic of [topics.entries, topics.verdicts, topics.log])
+    for (const topic of [topics.entries, topics.verdicts, topics.log, topics.facts, topics.state])
       counts.set(topic, await log.partitions(topic))
     if (new Set(counts.values()).size > 1) {
       const have = [...counts].map(([topic, count]) => `${topic} ${count}`).join(', ')
@@ -131,18 +130,21 @@ export class Fleet implements AsyncDisposable {
   #stage(name: FleetStage, resolved: ResolvedFleetOptions, judge: TraceJudge): Stage {
     const { topics, group, onRetry } = resolved
     const log = this.#log
-    const topic = name === 'split' ? topics.spans : topics.entries
+    const topic = { split: topics.spans, judge: topics.entries, sequences: topics.facts }[name]
     const member = new KafkaMember(log.clientOptions, `${group}-${name}`, topic)
     const lost = async (partition: number, from: number, to: number): Promise<void> => {
       const why = `records ${from} to ${to - 1} were gone before they were read`
-      const one = finding('limit', why, {
-        place: `${topic}/${partition}:${from}`,
-        times: Math.max(1, to - from),
-      })
-      await log.append([findingRecord(topics.findings, `${topic}/${partition}`, one, Date.now())])
+      const place = `${topic}/${partition}`
+      const times = Math.max(1, to - from)
+      const one = fleetFinding(finding('limit', why, { place: `${place}:${from}`, times }), place)
+      await log.append([findingRecord(topics.findings, one, Date.now())])
       resolved.onFinding(one)
     }
-    const open = name === 'split' ? this.#split(resolved, member) : this.#judge(resolved, judge)
+    const open = {
+      split: () => this.#split(resolved, member),
+      judge: () => this.#judge(resolved, judge),
+      sequences: () => this.#sequences(resolved, judge),
+    }[name]()
     return new Stage({ log, member, topic, open, lost, failed: onRetry })
   }
 
@@ -153,7 +155,7 @@ export class Fleet implements AsyncDisposable {
       const seen: ConstructorParameters<typeof SplitWorker>[0]['seen'] = ({ spans, others, findings }) => {
         this.#counts.spans += spans.length
         this.#counts.otherSpans += others
-        for (const one of findings) onFinding(one)
+        for (const one of findings) onFinding(fleetFinding(one, `${topics.spans}/${partition}`))
       }
       return new SplitWorker({ log, topics, encoding, seen, clock: Date.now }, partition, from, known)
     }
@@ -173,5 +175,16 @@ export class Fleet implements AsyncDisposable {
         partition,
         from,
       )
+  }
+
+  #sequences({ topics, settling, lookBackMs, onFinding: found }: ResolvedFleetOptions, judge: TraceJudge) {
+    const log = this.#log
+    const { maxAgeMs, settleMs } = settling
+    const times = { clock: Date.now, elapsed: () => performance.now() }
+    const rules = judge.sequenceRules
+    // What was numbered before is judged that much later, if its trace went on.
+    const waitMs = maxAgeMs + settleMs
+    return (partition: number, from: number): Promise<SequenceWorker> =>
+      SequenceWorker.open({ log, topics, rules, waitMs, lookBackMs, found, ...times }, partition, from)
   }
 }

@@ -1,6 +1,7 @@
-export { Fleet, type FleetCounts, type FleetFinding } from './fleet.js'
+export { Fleet, type FleetCounts } from './fleet.js'
 export type { FleetOptions, FleetStage } from './fleet-options.js'
 export type { Ranges } from './judge/positions.js'
 export type { FleetPart, VerdictRecord } from './judge/verdict-record.js'
 export { type CreateTopicsOptions, createTopics } from './log/create-topics.js'
 export type { KafkaOptions, KafkaSasl } from './log/kafka-options.js'
+export type { FleetFinding } from './stage/finding-record.js'

@@ -8,6 +8,10 @@ export interface FleetTopics {
   readonly verdicts: string
   /** All of them. */
   readonly log: string
+  /** What of judged traces is compared with other traces, between the stages. */
+  readonly facts: string
+  /** What is known over all traces, for whoever takes over: compacted. */
+  readonly state: string
   /** What is of no trace. */
   readonly findings: string
 }
@@ -19,6 +23,8 @@ export function topicsOf(spans: string, prefix: string): FleetTopics {
     entries: `${prefix}-entries`,
     verdicts: `${prefix}-verdicts`,
     log: `${prefix}-verdict-log`,
+    facts: `${prefix}-facts`,
+    state: `${prefix}-state`,
     findings: `${prefix}-findings`,
   }
 }

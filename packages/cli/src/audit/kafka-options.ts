@@ -10,7 +10,7 @@ import { InputError } from '../files/input-error.js'
 import { readText } from '../files/read.js'
 
 const FORMATS = ['otlp_proto', 'otlp_json'] as const
-const STAGES = ['split', 'judge'] as const
+const STAGES = ['split', 'judge', 'sequences'] as const
 
 /** Options of an audit that runs on Kafka. */
 export const KAFKA_OPTIONS = {
@@ -24,7 +24,8 @@ export const KAFKA_OPTIONS = {
   prefix: {
     type: 'string',
     value: 'NAME',
-    help: `Begins the names of the topics that are written: PREFIX-entries, -verdicts, -verdict-log and -findings; kest by default.`,
+    help: `Begins the names of the topics that are written: PREFIX-entries, -verdicts, -verdict-log, -facts,
+      -state and -findings; kest by default.`,
   },
   group: {
     type: 'string',
@@ -40,7 +41,7 @@ export const KAFKA_OPTIONS = {
   stages: {
     type: 'string',
     value: 'LIST',
-    help: 'What this process does: split, judge, or both (the default), separated by commas.',
+    help: 'What this process does: split, judge and sequences, separated by commas; all of it by default.',
   },
   'kafka-security': {
     type: 'string',

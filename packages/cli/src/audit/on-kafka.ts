@@ -6,7 +6,7 @@ import {
   type TraceJudgeOptions,
 } from '@kest/audit'
 import { KestError } from '@kest/core'
-import type { FleetCounts, VerdictRecord } from '@kest/fleet'
+import type { FleetCounts, FleetFinding, VerdictRecord } from '@kest/fleet'
 import type { Io } from '../command.js'
 import { EXIT } from '../exit-code.js'
 import { InputError } from '../files/input-error.js'
@@ -67,8 +67,8 @@ export async function auditOnKafka(
           write(json ? jsonLine(verdict) : verdictText(verdict, io))
       },
       onFinding(one) {
-        see([one])
-        write(json ? jsonLine({ finding: findingJson(one) }) : findingLines([one], io.stdout.colors))
+        if (!one.withdrawn) see([one])
+        write(json ? jsonLine({ finding: fleetFindingJson(one) }) : fleetFindingText(one, io))
       },
       onRetry({ message }) {
         // Of what fails for minutes, in many partitions, a line now and then says it.
@@ -122,6 +122,15 @@ function verdictText(
 
 function findingOf({ entry_hash, times = 1, ...one }: FindingJson): AuditFinding {
   return { ...one, entryHash: entry_hash, times }
+}
+
+function fleetFindingJson(one: FleetFinding): object {
+  const { key, withdrawn } = one
+  return { ...findingJson(one), key, ...(withdrawn ? { withdrawn } : {}) }
+}
+
+function fleetFindingText(one: FleetFinding, { stdout: { colors } }: Io): string {
+  return `${one.withdrawn ? 'withdrawn: ' : ''}${findingLines([one], colors)}`
 }
 
 function countsJson({ spans, otherSpans, verdicts }: FleetCounts): object {

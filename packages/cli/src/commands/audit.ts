@@ -259,7 +259,6 @@ const NOT_ON_KAFKA = [
   'trace',
   'since',
   'service',
-  'share',
   'observed',
   'days',
   'revisions',

@@ -1,5 +1,4 @@
 import {
-  type AuditFinding,
   type ExportedSpan,
   finding,
   type JudgedLineage,
@@ -11,9 +10,10 @@ import {
   type TraceJudge,
   traceJson,
 } from '@kest/audit'
+import { FactCollector, type ToldBefore } from '../facts/fact-collector.js'
 import type { Log, LogRecord, LogSlice, LogWriter, NewRecord } from '../log/log.js'
 import { decodeSpan, UNTRACED_KEY } from '../split/span-record.js'
-import { findingRecord } from '../stage/finding-record.js'
+import { type FleetFinding, findingRecord, fleetFinding } from '../stage/finding-record.js'
 import type { Worker } from '../stage/stage.js'
 import type { FleetTopics } from '../topics.js'
 import { JudgedIndex } from './judged-index.js'
@@ -48,7 +48,7 @@ export interface JudgeWorkerOptions {
   /** How much older than a trace the entries of others may be that it builds on, milliseconds. */
   readonly lookBackMs: number
   readonly judged: (verdict: VerdictRecord) => void
-  readonly found: (one: AuditFinding) => void
+  readonly found: (one: FleetFinding) => void
   /** Milliseconds since the epoch. */
   readonly clock: () => number
   /** Milliseconds since whenever. */
@@ -67,9 +67,20 @@ interface Case {
   readonly again: boolean
 }
 
+/** What a worker begins with. */
+interface Opened {
+  readonly writer: LogWriter
+  readonly index: JudgedIndex
+  readonly untraced: number
+  /** Of facts. */
+  readonly partitions: number
+}
+
 /** What is known of a case before it is judged. */
 interface Gathered {
   readonly one: Case
+  /** Whether it was judged, be its verdict there still or not. */
+  readonly known: boolean
   readonly before: VerdictRecord | null
   readonly partial: boolean
   readonly offsets: readonly number[]
@@ -91,13 +102,14 @@ export class JudgeWorker implements Worker {
   /** By trace, when it is judged once more. */
   readonly #wanting = new Map<string, number>()
   #untracedCovered: number
+  readonly #facts: FactCollector
   #next: number
 
   private constructor(
     options: JudgeWorkerOptions,
     partition: number,
     from: number,
-    { writer, index, untraced }: { writer: LogWriter; index: JudgedIndex; untraced: number },
+    { writer, index, untraced, partitions }: Opened,
   ) {
     this.#options = options
     this.#partition = partition
@@ -107,6 +119,7 @@ export class JudgeWorker implements Worker {
     this.#untracedCovered = untraced
     this.#settling = new Settling(options.settling)
     this.#clock = new LogClock(options.elapsed)
+    this.#facts = new FactCollector(options.topics.facts, partitions)
     this.#next = from
   }
 
@@ -123,7 +136,8 @@ export class JudgeWorker implements Worker {
         if (TRACE_ID.test(key)) index.set(key, { verdict: offset, covered })
         else if (covered !== Number.POSITIVE_INFINITY) untraced = Math.max(untraced, covered)
       }
-      return new JudgeWorker(options, partition, from, { writer, index, untraced })
+      const partitions = await log.partitions(topics.facts)
+      return new JudgeWorker(options, partition, from, { writer, index, untraced, partitions })
     } catch (error) {
       await writer.close()
       throw error
@@ -175,8 +189,11 @@ export class JudgeWorker implements Worker {
     const { log, topics, found, clock } = this.#options
     const place = `${topics.entries}/${this.#partition}`
     const why = `${offsets.length} records are not of this fleet, and were passed over`
-    const one = finding('unreadable', why, { place: `${place}:${offsets[0]}`, times: offsets.length })
-    await log.append([findingRecord(topics.findings, place, one, clock())])
+    const one = fleetFinding(
+      finding('unreadable', why, { place: `${place}:${offsets[0]}`, times: offsets.length }),
+      place,
+    )
+    await log.append([findingRecord(topics.findings, one, clock())])
     found(one)
   }
 
@@ -221,17 +238,23 @@ export class JudgeWorker implements Worker {
     }
     const written: NewRecord[] = []
     const verdicts: { readonly key: string; readonly record: VerdictRecord; readonly covered: number }[] = []
-    const notes: AuditFinding[] = []
+    const notes: FleetFinding[] = []
+    const place = `${this.#options.topics.entries}/${this.#partition}`
     const firstMs = Math.min(...cases.map((one) => one.firstMs))
     const source = {
       lineages: (only?: ReadonlyMap<string, unknown>) =>
         only === undefined ? lineages : lineages.filter(({ id }) => only.has(id)),
       entries: () => this.#reader.entries(firstMs - this.#options.lookBackMs),
     }
-    for await (const judged of this.#options.judge.judge(source, (one) => notes.push(one))) {
+    for await (const judged of this.#options.judge.judge(source, (one) =>
+      notes.push(fleetFinding(one, place)),
+    )) {
       const known = gathered.get(judged.id) as Gathered
       const verdict = this.#verdictOf(judged, known)
-      if (verdict !== null) verdicts.push(verdict)
+      if (verdict !== null) {
+        verdicts.push(verdict)
+        this.#facts.add(judged.report, toldBefore(known))
+      }
       if (
         judged.wanting &&
         !known.one.again &&
@@ -242,8 +265,8 @@ export class JudgeWorker implements Worker {
     }
     for (const { key, record, covered } of verdicts) written.push(...this.#recordsOf(key, record, covered))
     const { topics, clock } = this.#options
-    const place = `${topics.entries}/${this.#partition}`
-    for (const one of notes) written.push(findingRecord(topics.findings, place, one, clock()))
+    for (const one of notes) written.push(findingRecord(topics.findings, one, clock()))
+    written.push(...this.#facts.records())
     const offsets = await this.#writer.append(written)
     for (const [n, { key, covered }] of verdicts.entries()) {
       if (TRACE_ID.test(key)) this.#index.set(key, { verdict: offsets[2 * n] as number, covered })
@@ -269,7 +292,7 @@ export class JudgeWorker implements Worker {
     const { maxTraceSpans } = this.#options
     const dropped = one.dropped + Math.max(0, offsets.length - maxTraceSpans)
     const partial = missing || before?.fleet.partial === true
-    gathered.set(one.key, { one: { ...one, dropped }, before, partial, offsets })
+    gathered.set(one.key, { one: { ...one, dropped }, known: judged !== undefined, before, partial, offsets })
     lineages.push({ id: one.key, traceId: one.key, spans: spansOf(items.slice(0, maxTraceSpans)) })
   }
 
@@ -286,7 +309,7 @@ export class JudgeWorker implements Worker {
     for (const [n, spans] of this.#options.judge.split([...offsets.keys()]).entries()) {
       const id = `${UNTRACED_KEY} ${n}`
       const own = spans.map((span) => offsets.get(span) as number).sort((a, b) => a - b)
-      gathered.set(id, { one, before: null, partial: false, offsets: own })
+      gathered.set(id, { one, known: true, before: null, partial: false, offsets: own })
       lineages.push({ id, traceId: null, spans })
     }
   }
@@ -329,6 +352,13 @@ export class JudgeWorker implements Worker {
     const partition = this.#partition
     return [topics.verdicts, topics.log].map((topic) => ({ topic, partition, key, value, headers }))
   }
+}
+
+/** Of what names no trace, or whose verdict is gone or was cut, something may have been told before. */
+function toldBefore({ known, before }: Gathered): ToldBefore {
+  if (before === null) return { verdict: null, whole: !known }
+  const { entries_omitted: omitted, denials, denial_count: count = denials.length } = before
+  return { verdict: before, whole: omitted === undefined && count === denials.length }
 }
 
 function spansOf(items: readonly Item[]): ExportedSpan[] {

@@ -24,7 +24,7 @@ export class LogClock {
 
   /** @param atEnd whether all that is in the log was read */
   now(atEnd: boolean): number {
-    if (atEnd) this.#now = Math.max(this.#now, this.#last + this.#elapsed() - this.#seenAt)
+    if (atEnd) this.#now = Math.max(this.#now, this.#last + Math.floor(this.#elapsed() - this.#seenAt))
     // Of a log that is read on, time goes by its records; what is waited for later begins here.
     else this.#seenAt = this.#elapsed()
     return this.#now

@@ -1,11 +1,17 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import { assertOptions, KestConfigError } from '@kest/core'
 import { Admin } from '@platformatic/kafka'
 import { type FleetTopics, topicsOf } from '../topics.js'
 import { logError } from './kafka-errors.js'
+import { KafkaLog } from './kafka-log.js'
 import { clientOptions, type KafkaOptions } from './kafka-options.js'
 
 /** What a span with the largest entry and passport takes, and what a verdict does. */
 const MAX_MESSAGE_BYTES = 8_388_608
+
+/** How often, and after how long, it is looked whether a topic is there. */
+const SEEN_TRIES = 100
+const SEEN_MS = 100
 
 export interface CreateTopicsOptions {
   readonly kafka: KafkaOptions
@@ -36,19 +42,43 @@ export async function createTopics(options: CreateTopicsOptions): Promise<void> 
   const admin = new Admin({ ...clientOptions(kafka), retries: 3, retryDelay: 100 })
   admin.on('error', () => {})
   try {
-    for (const [topic, configs] of configsOf(topicsOf('', prefix), retentionMs)) {
+    const { spans: _theirs, ...made } = topicsOf('', prefix)
+    for (const [topic, configs] of configsOf(made, retentionMs)) {
       try {
         await admin.createTopics({ topics: [topic], partitions, replicas, configs })
       } catch (cause) {
         if (!isThere(cause)) throw logError(cause, `making topic ${topic}`)
       }
     }
+    await seen(kafka, Object.values(made))
   } finally {
     await admin.close().catch(() => {})
   }
 }
 
-function configsOf({ entries, verdicts, log, findings }: FleetTopics, retentionMs: number) {
+/** A broker answers before all know of a topic. */
+async function seen(kafka: KafkaOptions, topics: readonly string[]): Promise<void> {
+  const log = new KafkaLog(kafka)
+  try {
+    for (const topic of topics)
+      for (let tries = 1; ; tries++) {
+        try {
+          await log.partitions(topic)
+          break
+        } catch (error) {
+          if (tries === SEEN_TRIES) throw error
+          await wait(SEEN_MS)
+        }
+      }
+  } finally {
+    await log.close()
+  }
+}
+
+function configsOf(
+  { entries, verdicts, log, facts, state, findings }: Omit<FleetTopics, 'spans'>,
+  retentionMs: number,
+) {
   const config = (settings: Readonly<Record<string, string>>) =>
     Object.entries({ 'max.message.bytes': `${MAX_MESSAGE_BYTES}`, ...settings }).map(([name, value]) => ({
       name,
@@ -59,6 +89,8 @@ function configsOf({ entries, verdicts, log, findings }: FleetTopics, retentionM
     [entries, config({ ...stamped, 'retention.ms': `${retentionMs}` })],
     [verdicts, config({ ...stamped, 'cleanup.policy': 'compact' })],
     [log, config({ ...stamped, 'retention.ms': '-1' })],
+    [facts, config({ ...stamped, 'retention.ms': `${retentionMs}` })],
+    [state, config({ ...stamped, 'cleanup.policy': 'compact' })],
     [findings, config({ ...stamped, 'retention.ms': '-1' })],
   ] as const
 }

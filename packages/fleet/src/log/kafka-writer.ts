@@ -4,12 +4,17 @@ import { attempt } from './kafka-attempt.js'
 import type { clientOptions } from './kafka-options.js'
 import { closed, messageOf, SERIALIZERS, topicsOf } from './kafka-records.js'
 import type { LogWriter, NewRecord } from './log.js'
+import { piecesOf } from './pieces.js'
 
 /** A transaction is soon over; until then, its coordinator is asked again so often. */
 const RETRY_MS = 20
 const RETRIES = 50
 /** Of a transaction, and of each request. */
 const TIMEOUT_MS = 60_000
+
+/** What is sent at once: less than a topic takes together (8 MiB), unless one record is more. */
+const MAX_RECORDS = 10_000
+const MAX_BYTES = 4_194_304
 
 /** Whoever wrote before, as which producer: the client's default is the one with number 0. */
 const ANYBODY = { producerId: -1n, producerEpoch: -1 }
@@ -55,9 +60,14 @@ export class KafkaWriter implements LogWriter {
     return await attempt(topicsOf(records), async () => {
       const transaction = this.#transaction ?? (await this.#producer.beginTransaction())
       this.#transaction = null
-      const { offsets = [] } = await transaction.send({ messages: records.map(messageOf) })
+      const offsets: number[] = []
+      // One after the other: several at once break the numbers of an idempotent producer.
+      for (const piece of piecesOf(records, MAX_RECORDS, MAX_BYTES)) {
+        const { offsets: first = [] } = await transaction.send({ messages: piece.map(messageOf) })
+        offsets.push(...offsetsOf(piece, first))
+      }
       await transaction.commit()
-      return offsetsOf(records, offsets)
+      return offsets
     })
   }
 

@@ -1,14 +1,12 @@
 import { finding, lineageKey, type OtlpEncoding, readOtlp, type SpanBatch } from '@kest/audit'
 import { KestConfigError } from '@kest/core'
 import { type Log, type LogRecord, type LogSlice, type NewRecord, TooLarge } from '../log/log.js'
-import { findingRecord } from '../stage/finding-record.js'
+import { MAX_BYTES, MAX_RECORDS, piecesOf } from '../log/pieces.js'
+import { findingRecord, fleetFinding } from '../stage/finding-record.js'
 import type { Worker } from '../stage/stage.js'
 import type { FleetTopics } from '../topics.js'
 import { encodeSpan, SOURCE_HEADER, UNTRACED_KEY } from './span-record.js'
 
-/** What is written at once. */
-const MAX_RECORDS = 1_000
-const MAX_BYTES = 1_048_576
 /** Records that nothing could be read of, one after the other and before any other, after which it is not of spans. */
 const MAX_UNREAD = 16
 const OPENING_BRACE = 0x7b
@@ -63,7 +61,9 @@ export class SplitWorker implements Worker {
     const { topics, clock } = this.#options
     const batch = this.#read(record)
     this.#assertOfSpans(batch)
-    const written = batch.findings.map((one) => findingRecord(topics.findings, this.#place, one, clock()))
+    const written = batch.findings.map((one) =>
+      findingRecord(topics.findings, fleetFinding(one, this.#place), clock()),
+    )
     for (const [n, span] of batch.spans.entries()) {
       const source = `${this.#partition}:${record.offset}:${n}`
       const key = lineageKey(span) || UNTRACED_KEY
@@ -118,7 +118,7 @@ export class SplitWorker implements Worker {
       const why = `a span of ${record.value.length} bytes is more than topic ${record.topic} takes, and was not judged`
       const source = record.headers?.[SOURCE_HEADER] ?? ''
       const lost = finding('limit', why, { place: `${this.#place}:${source.split(':')[1]}` })
-      await log.append([findingRecord(topics.findings, this.#place, lost, clock())])
+      await log.append([findingRecord(topics.findings, fleetFinding(lost, this.#place), clock())])
       this.#options.seen({ spans: [], others: 0, findings: [lost] })
     }
   }
@@ -129,19 +129,4 @@ interface Pending {
   readonly records: NewRecord[]
   readonly batches: SpanBatch[]
   bytes: number
-}
-
-function* piecesOf(records: readonly NewRecord[]): Generator<NewRecord[]> {
-  let piece: NewRecord[] = []
-  let bytes = 0
-  for (const record of records) {
-    if (piece.length > 0 && (piece.length === MAX_RECORDS || bytes + record.value.length > MAX_BYTES)) {
-      yield piece
-      piece = []
-      bytes = 0
-    }
-    piece.push(record)
-    bytes += record.value.length
-  }
-  if (piece.length > 0) yield piece
 }

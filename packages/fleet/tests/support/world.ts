@@ -8,6 +8,7 @@ import {
   type SettlingOptions,
   type TraceJson,
   TraceJudge,
+  type TraceJudgeOptions,
   traceJson,
 } from '@kest/audit'
 import { createKeySource } from '@kest/core'
@@ -17,17 +18,23 @@ import { Workloads } from '../../../audit/dist/testing/plant.js'
 import { JudgeWorker } from '../../src/judge/judge-worker.js'
 import { decodeVerdict, type VerdictRecord } from '../../src/judge/verdict-record.js'
 import type { LogSlice } from '../../src/log/log.js'
+import { SequenceWorker } from '../../src/sequences/sequence-worker.js'
 import { SplitWorker } from '../../src/split/split-worker.js'
+import type { FleetFinding } from '../../src/stage/finding-record.js'
 import { MemoryLog } from '../../src/testing/memory-log.js'
 import { topicsOf } from '../../src/topics.js'
 
 export const PARTITIONS = 4
 export const TOPICS = topicsOf('otlp_spans', 'kest')
+/** How long a number that misses may be on its way. */
+export const WAIT_MS = 11_000
 const SETTLING = { settleMs: 1_000, maxAgeMs: 10_000, maxOpen: 1_000, maxBytes: 1e9 }
 
 export interface WorldOptions {
   readonly settling?: SettlingOptions
   readonly maxTraceSpans?: number
+  readonly shared?: readonly (readonly string[])[]
+  readonly bounds?: { readonly ofOne: number; readonly ofAll: number }
 }
 
 /** A fleet at work on a log in memory, whose time passes when a test says so. */
@@ -38,18 +45,24 @@ export class World {
     [TOPICS.entries]: PARTITIONS,
     [TOPICS.verdicts]: PARTITIONS,
     [TOPICS.log]: PARTITIONS,
+    [TOPICS.facts]: PARTITIONS,
+    [TOPICS.state]: PARTITIONS,
     [TOPICS.findings]: 1,
   })
   readonly found: AuditFinding[] = []
+  /** What is found over all traces. */
+  readonly general: FleetFinding[] = []
   readonly #options: WorldOptions
   readonly #split = new Map<number, { worker: SplitWorker; at: number }>()
   readonly #judges = new Map<number, { worker: JudgeWorker; at: number }>()
-  readonly judging: { trust: ReturnType<typeof createKeySource>; now: number }
+  readonly #sequences = new Map<number, { worker: SequenceWorker; at: number }>()
+  readonly judging: TraceJudgeOptions
 
   constructor(options: WorldOptions = {}) {
     this.#options = options
     const keys = Object.entries(this.workloads.keys()) as [string, object[]][]
-    this.judging = { trust: createKeySource(new Map(keys) as never), now: Date.now() }
+    const { shared = [] } = options
+    this.judging = { trust: createKeySource(new Map(keys) as never), now: Date.now(), shared }
   }
 
   /** Exports spans, as a Collector does: some at once, without a key. */
@@ -72,6 +85,11 @@ export class World {
       const one = this.#judges.get(partition) ?? { worker: await this.judge(partition), at: 0 }
       this.#judges.set(partition, one)
       await this.#pass(TOPICS.entries, partition, one)
+    }
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      const one = this.#sequences.get(partition) ?? { worker: await this.sequences(partition), at: 0 }
+      this.#sequences.set(partition, one)
+      await this.#pass(TOPICS.facts, partition, one)
     }
   }
 
@@ -108,6 +126,49 @@ export class World {
     )
   }
 
+  sequences(partition: number, from = 0): Promise<SequenceWorker> {
+    const { log } = this
+    const { bounds } = this.#options
+    return SequenceWorker.open(
+      {
+        log,
+        topics: TOPICS,
+        rules: new TraceJudge(this.judging).sequenceRules,
+        waitMs: WAIT_MS,
+        lookBackMs: 3_600_000,
+        found: (one) => void this.general.push(one),
+        clock: () => log.now,
+        // As of `performance.now()`, nothing is whole.
+        elapsed: () => log.now * 1.000_001,
+        ...(bounds === undefined ? {} : { bounds }),
+      },
+      partition,
+      from,
+    )
+  }
+
+  /** All who judge over traces are gone, and others go on from where was committed, or before. */
+  async restartSequences(from?: number): Promise<SequenceWorker[]> {
+    const old = [...this.#sequences.values()].map(({ worker }) => worker)
+    for (const [partition, { worker }] of this.#sequences) {
+      const at = from ?? worker.position
+      this.#sequences.set(partition, { worker: await this.sequences(partition, at), at })
+    }
+    return old
+  }
+
+  /** Findings of the topic, but of partitions: those that stand. */
+  standing(): string[] {
+    const standing = new Map<string, string>()
+    for (const { value } of this.log.all(TOPICS.findings, 0)) {
+      const { key, code, message, withdrawn } = JSON.parse((value as Buffer).toString('utf8'))
+      const name = `${key} ${code} ${message}`
+      if (withdrawn === true) standing.delete(name)
+      else standing.set(name, `${code}: ${message}`)
+    }
+    return [...standing.values()].sort()
+  }
+
   /** Another begins where `from` says, and whoever judged before is gone, or thinks that he is not. */
   async takeOver(partition: number, from: number): Promise<JudgeWorker | undefined> {
     const old = this.#judges.get(partition)?.worker
@@ -135,6 +196,13 @@ export class World {
 
   /** What `kest audit` says of the same spans in a file, by trace. */
   async audit(spans: readonly OtlpSpan[]): Promise<Map<string | null, TraceJson>> {
+    return (await this.auditAll(spans)).traces
+  }
+
+  /** The same, and what it says over all traces. */
+  async auditAll(
+    spans: readonly OtlpSpan[],
+  ): Promise<{ traces: Map<string | null, TraceJson>; general: readonly AuditFinding[] }> {
     const folder = await mkdtemp(join(tmpdir(), 'kest-fleet-'))
     onTestFinished(() => rm(folder, { recursive: true, force: true }))
     await writeFile(join(folder, 'spans.jsonl'), spans.map((one) => `${otlpLine('any', [one])}\n`).join(''))
@@ -142,7 +210,7 @@ export class World {
     await audit.read(readFiles([join(folder, 'spans.jsonl')]))
     const traces = new Map<string | null, TraceJson>()
     for await (const report of audit.traces()) traces.set(report.traceId, traceJson(report))
-    return traces
+    return { traces, general: audit.summary().general }
   }
 
   async #pass(topic: string, partition: number, one: { worker: Worker; at: number }): Promise<void> {
