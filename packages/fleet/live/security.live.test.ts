@@ -121,9 +121,9 @@ describe('a broker with TLS, SASL and access lists', () => {
   }
 
   /** What groups of the user have committed. */
-  async function committed(user: string, stages = ['split', 'judge']): Promise<bigint[]> {
+  async function committed(user: string, stages = ['split', 'judge', 'sequences']): Promise<bigint[]> {
     const groups = stages.map((stage) => {
-      const name = stage === 'split' ? TOPIC : `${user}-entries`
+      const name = { split: TOPIC, judge: `${user}-entries`, sequences: `${user}-facts` }[stage] as string
       return { groupId: `${user}-audit-${stage}`, topics: [{ name, partitionIndexes: [0] }] }
     })
     const found = await admin.listConsumerGroupOffsets({ groups })
@@ -164,8 +164,14 @@ describe('a broker with TLS, SASL and access lists', () => {
       expect(failed).toMatchObject({ code: 'ERR_KEST_CONFIG' })
       expect((failed as Error).message).toContain(`not allowed (${kind}_AUTHORIZATION_FAILED)`)
       // What was split before a verdict could not be written is in the log for good, and is judged by whoever may.
-      const isLate = operation === 'WRITE' && /^kest-verdicts/.test(name)
-      expect(await committed(user, isLate ? ['judge'] : ['split', 'judge'])).toEqual([])
+      const isLate = operation === 'WRITE' && /^kest-(verdicts|facts)/.test(name)
+      const isLast = operation === 'WRITE' && /^kest-state/.test(name)
+      const undone = isLast
+        ? ['sequences']
+        : isLate
+          ? ['judge', 'sequences']
+          : ['split', 'judge', 'sequences']
+      expect(await committed(user, undone)).toEqual([])
     },
   )
 
