@@ -1,30 +1,14 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { Deployment, StatefulSet } from 'kubernetes-models/apps/v1'
-import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1'
-import { Namespace, Service, ServiceAccount } from 'kubernetes-models/v1'
+import { existsSync, readdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { parse, parseAllDocuments } from 'yaml'
 import { CHAIN, USERS } from '../src/chain.js'
 import { configurationFile } from '../src/files.js'
 import { collectorArguments } from '../src/servers/collector.js'
 import { opaArguments } from '../src/servers/opa.js'
+import { kustomization, MANIFESTS, type Manifest, readManifests, yaml } from './support/manifests.js'
 
-const folder = (name: string): string => configurationFile(`../deploy/kubernetes/${name}`)
-const yaml = (file: string) => parse(readFileSync(file, 'utf8'), { merge: true })
-const kustomization = yaml(folder('kustomization.yaml'))
-const { configMapGenerator } = yaml(configurationFile('kustomization.yaml'))
-const compose = yaml(configurationFile('compose.yaml'))
-
-interface Manifest {
-  readonly kind: string
-  readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> }
-  // biome-ignore lint/suspicious/noExplicitAny: the schema says what it is
-  readonly spec: any
-}
-
-const manifests: readonly Manifest[] = (kustomization.resources as readonly string[])
-  .filter((name) => name.endsWith('.yaml'))
-  .flatMap((name) => parseAllDocuments(readFileSync(folder(name), 'utf8')).map((document) => document.toJS()))
+const compose = yaml('compose.yaml')
+const { configMapGenerator } = yaml('kustomization.yaml')
+const manifests = readManifests()
 const of = (kind: string): readonly Manifest[] => manifests.filter((manifest) => manifest.kind === kind)
 const find = (kind: string, name: string): Manifest => {
   const found = of(kind).find(({ metadata }) => metadata.name === name)
@@ -35,12 +19,9 @@ const workloads = [...of('Deployment'), ...of('StatefulSet')]
 const pods = workloads.map(({ metadata, spec }): [string, Manifest['spec']] => [metadata.name, spec.template])
 const containersOf = (pod: Manifest['spec']) => [...(pod.spec.initContainers ?? []), ...pod.spec.containers]
 
-/** What is there of schemas. A ClusterSPIFFEID is SPIRE's own. */
-const KINDS = { Deployment, StatefulSet, NetworkPolicy, Namespace, Service, ServiceAccount }
-
 describe('deploy/kubernetes', () => {
   it('has every file of its folder in its kustomization, and every policy', () => {
-    const files = readdirSync(folder('.')).filter(
+    const files = readdirSync(MANIFESTS).filter(
       (name) => /\.yaml$/.test(name) && name !== 'kustomization.yaml',
     )
     expect([...kustomization.resources].sort()).toEqual(['../../docker', ...files].sort())
@@ -48,23 +29,6 @@ describe('deploy/kubernetes', () => {
     for (const name of named) expect(existsSync(configurationFile(name)), name).toBe(true)
     const policies = readdirSync(configurationFile('opa')).map((name) => `opa/${name}`)
     expect(named.filter((name) => name.startsWith('opa/'))).toEqual(policies.sort())
-  })
-
-  it.each(
-    manifests
-      .filter(({ kind }) => kind !== 'ClusterSPIFFEID')
-      .map((one) => [one.kind, one.metadata.name, one] as const),
-  )('%s %s is what the schema of Kubernetes allows', (kind, _, manifest) => {
-    const Kind = KINDS[kind as keyof typeof KINDS]
-    expect(Kind, kind).toBeDefined()
-    expect(() => new Kind(manifest as object).validate()).not.toThrow()
-  })
-
-  it('would not be, were a type another', () => {
-    const { metadata, spec } = find('Deployment', 'hop1')
-    expect(() => new Deployment({ metadata, spec: { ...spec, replicas: 'two' } }).validate()).toThrow(
-      /replicas/,
-    )
   })
 
   it.each(pods)('%s is restricted, as the namespace enforces', (_, { spec }) => {
