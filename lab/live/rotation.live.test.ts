@@ -1,4 +1,3 @@
-import { DEFAULT_LIMITS, parseEntry } from '@kest/core'
 import { expect, it } from 'vitest'
 import { isComplete } from '../src/audit/audit.js'
 import { CHAIN } from '../src/chain.js'
@@ -6,7 +5,7 @@ import type { Lab } from '../src/lab.js'
 import { until } from '../src/supervisor/until.js'
 import { endAndAudit, PATIENCE_MS, startLab } from './support/lab.js'
 import { Stream } from './support/requests.js'
-import { leavesIn } from './support/svids.js'
+import { leafOf, leavesIn } from './support/svids.js'
 
 const ROTATIONS = 3
 const LONG_MS = 180_000
@@ -48,8 +47,4 @@ async function untilSignedByOthers(
     { timeoutMs: LONG_MS, late: () => 'not all have signed by another certificate' },
     lab.watch,
   )
-}
-
-function leafOf(jws: string): string | undefined {
-  return parseEntry(jws, { limits: DEFAULT_LIMITS }).header.x5c?.[0]
 }

@@ -64,11 +64,14 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   'bench/README.md: npm run bench -- --filter refusal': 'it measures: bench/src/bench.test.ts',
   'bench/README.md: node --cpu-prof': 'it measures: bench/src/bench.test.ts',
   'deploy/kubernetes/README.md: kubectl apply': 'a cluster of the reader’s: lab/tests/kubernetes.test.ts',
-  'docker/README.md: docker compose -f docker/compose.yaml -f docker/compose.mtls.yaml up':
-    'a Docker engine: lab/tests/compose.test.ts',
   'docker/README.md: docker compose -f docker/compose.yaml up':
-    'a Docker engine: lab/live/image.live.test.ts',
+    'an engine of containers: lab/live/containers.live.test.ts',
+  'docker/README.md: docker compose -f docker/compose.yaml -f docker/compose.mtls.yaml up':
+    'an engine of containers: lab/live/containers.live.test.ts',
   'docker/README.md: docker compose -f docker/compose.yaml cp':
-    'a Docker engine: lab/live/image.live.test.ts',
-  'docker/README.md: docker build': 'a Docker engine: lab/live/image.live.test.ts',
+    'an engine of containers: lab/live/containers.live.test.ts',
+  'docker/README.md: docker build -f docker/Dockerfile --target kest -t kest .':
+    'an engine of containers: lab/live/containers.live.test.ts',
+  'docker/README.md: docker build -f docker/Dockerfile --target demonstration':
+    'an engine of containers: lab/live/containers.live.test.ts',
 }

@@ -57,7 +57,7 @@ export async function setScene(options: Partial<LabOptions> = {}): Promise<Scene
     policies,
     deployment,
     ttlSeconds: options.ttlSeconds ?? 3600,
-    load: new SteadyLoad(lab),
+    load: new SteadyLoad({ url: lab.urls.hop1, watch: lab.watch }),
     async probe(service, what) {
       await writeFile(join(files, `${service}.json`), JSON.stringify(what))
       signal(lab.services[service].pid, 'SIGUSR2')

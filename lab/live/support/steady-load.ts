@@ -3,11 +3,19 @@ import { isDeepStrictEqual } from 'node:util'
 import { onTestFinished } from 'vitest'
 import { RESULT } from '../../src/chain.js'
 import { ask, codeOf } from '../../src/client/requests.js'
-import type { Lab } from '../../src/lab.js'
 import { until } from '../../src/supervisor/until.js'
+import type { Watch } from '../../src/supervisor/watch.js'
 
-const CLIENTS = 3
-const PAUSE_MS = 25
+/** Who is asked, and how. */
+export interface Pace {
+  readonly url: string
+  readonly watch: Watch
+  /** What the items are called. Default `steady`. */
+  readonly name?: string
+  /** Default 3, each of which pauses for 25 ms. */
+  readonly clients?: number
+  readonly pauseMs?: number
+}
 
 /** What a client saw of one request. */
 export interface Outcome {
@@ -26,14 +34,14 @@ export class SteadyLoad {
   readonly outcomes: Outcome[] = []
   /** When those began that are under way. */
   readonly #underWay = new Set<number>()
-  readonly #lab: Lab
+  readonly #pace: Pace
   readonly #done: Promise<unknown>
   #stopped = false
   #next = 0
 
-  constructor(lab: Lab) {
-    this.#lab = lab
-    this.#done = Promise.all(Array.from({ length: CLIENTS }, () => this.#run()))
+  constructor(pace: Pace) {
+    this.#pace = pace
+    this.#done = Promise.all(Array.from({ length: pace.clients ?? 3 }, () => this.#run()))
     onTestFinished(() => this.stop())
   }
 
@@ -72,16 +80,16 @@ export class SteadyLoad {
   async untilTrue(what: string, isSo: () => boolean, timeoutMs: number): Promise<void> {
     const late = (): string =>
       `${what}: not after ${timeoutMs / 1000} s; last: ${JSON.stringify(this.outcomes.slice(-5))}`
-    await until(() => (isSo() ? true : undefined), { timeoutMs, late }, this.#lab.watch)
+    await until(() => (isSo() ? true : undefined), { timeoutMs, late }, this.#pace.watch)
   }
 
   async #run(): Promise<void> {
-    const { urls, watch } = this.#lab
+    const { url, watch, name = 'steady', pauseMs = 25 } = this.#pace
     while (!this.#stopped && !watch.signal.aborted) {
-      const item = `steady-${this.#next++}`
+      const item = `${name}-${this.#next++}`
       const begun = performance.now()
       this.#underWay.add(begun)
-      const seen = await ask(urls.hop1, item, watch).then(
+      const seen = await ask(url, item, watch).then(
         ({ status, body }) => {
           if (status === 200 && isDeepStrictEqual(body, RESULT)) return { code: null, unclear: null }
           const code = codeOf(body)
@@ -92,7 +100,7 @@ export class SteadyLoad {
       )
       this.#underWay.delete(begun)
       this.outcomes.push({ item, begun, ended: performance.now(), ...seen })
-      await sleep(PAUSE_MS)
+      await sleep(pauseMs)
     }
   }
 }

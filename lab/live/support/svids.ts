@@ -14,3 +14,8 @@ export function leavesIn(spansFile: string): ReadonlyMap<Service, string> {
   }
   return leaves
 }
+
+/** The certificate, base64, that an entry was signed by. */
+export function leafOf(jws: string): string | undefined {
+  return parseEntry(jws, { limits: DEFAULT_LIMITS }).header.x5c?.[0]
+}
