@@ -6,15 +6,20 @@ export class Alarm {
   /**
    * Resolves after `ms`, or when it rings, or soon if it rang since the last sleep. With 0: after what this turn of the
    * event loop still does.
+   *
+   * @returns whether it rang
    */
-  sleep(ms: number): Promise<void> {
+  sleep(ms: number): Promise<boolean> {
     return new Promise((resolve) => {
-      const wake = (): void => {
+      const hasRung = this.#rung
+      const end = (rang: boolean): void => {
         cancel()
         this.#wake = null
-        resolve()
+        resolve(rang)
       }
-      const cancel = ms > 0 && !this.#rung ? startTimer(ms, wake) : startImmediate(wake)
+      const wake = (): void => end(true)
+      const over = (): void => end(hasRung)
+      const cancel = ms > 0 && !hasRung ? startTimer(ms, over) : startImmediate(over)
       this.#rung = false
       this.#wake = wake
     })

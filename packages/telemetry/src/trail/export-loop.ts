@@ -13,6 +13,8 @@ import { Waiting } from './waiting.js'
 
 /** The longest pause while a flush waits: its time is short, and the destination may be back, milliseconds. */
 const FLUSH_PAUSE_MS = 500
+/** While an operation waits for its record, it is refused until the destination is tried again: no pause is longer than this one. */
+const AWAITED_PAUSE = 3
 
 /** What an {@link ExportLoop} works with. */
 export interface ExportLoopParts {
@@ -124,11 +126,17 @@ export class ExportLoop {
     }
   }
 
-  /** What cuts a rest short does not cut short the time that the destination asked for. */
+  /**
+   * What cuts a rest short does not cut short the time that the destination asked for. A long one is looked at now and then: whether
+   * somebody waits who was not there when it began.
+   */
   async #rest(): Promise<void> {
+    const { queue, backoff } = this.#parts
     for (let pause = this.#pause(); ; ) {
-      await this.#alarm.sleep(pause)
-      pause = this.#asked()
+      const slice = this.#failures === 0 ? pause : Math.min(pause, backoff(AWAITED_PAUSE))
+      const rang = await this.#alarm.sleep(slice)
+      const left = rang || queue.isAwaited ? 0 : pause - slice
+      pause = Math.max(left, this.#asked())
       if (pause === 0 || this.#abandoned) return
     }
   }

@@ -97,6 +97,11 @@ export class SpanQueue {
     else this.#forSpans.set(waiting, number)
   }
 
+  /** Whether somebody waits for a span to leave, or for room. */
+  get isAwaited(): boolean {
+    return this.#forSpans.size > 0 || this.#forRoom.size > 0
+  }
+
   /** Who has given up is told nothing. */
   forget(waiting: Waiting): void {
     this.#forRoom.delete(waiting)

@@ -295,6 +295,30 @@ describe('a destination that fails', () => {
     expect(it.telemetry.counts).toMatchObject({ exported: 1, dropped: { shutdown: 0 } })
   })
 
+  it('is tried again within a second or so of when an operation waits for its record, however long it has failed', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const it = setUp({ confirm: true, waitTimeoutMs: 5_000 })
+    const first = watch(it.kest.begin(root))
+    await expect.poll(() => it.exporter.underWay).toBe(1)
+    for (let attempt = 1; attempt <= 7; attempt += 1) {
+      it.exporter.fail('down')
+      await vi.advanceTimersByTimeAsync(18_000)
+      await expect.poll(() => it.exporter.underWay).toBe(1)
+    }
+    await expect.poll(() => first.state).toBe('ERR_KEST_AUDIT_UNAVAILABLE')
+    it.exporter.fail('down')
+    // Nobody waits: twelve seconds at least.
+    await vi.advanceTimersByTimeAsync(4_000)
+    expect(it.exporter.underWay).toBe(0)
+    const second = watch(it.kest.begin(root))
+    await expect.poll(() => it.telemetry.counts.accepted).toBe(2)
+    await vi.advanceTimersByTimeAsync(1_200)
+    await expect.poll(() => it.exporter.underWay).toBe(1)
+    it.exporter.open()
+    await expect.poll(() => second.state).toBe('done')
+  })
+
   it('an exporter that throws is one that fails, and keeps no process up', async () => {
     const [setting, clearing] = [vi.spyOn(globalThis, 'setTimeout'), vi.spyOn(globalThis, 'clearTimeout')]
     onTestFinished(() => {
