@@ -1,4 +1,4 @@
-import type { ServerHttp2Stream } from 'node:http2'
+import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import { status } from '@grpc/grpc-js'
 import { currentState, type KeySource } from '@kest/core'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -127,12 +127,55 @@ describe('an answer whose receipt is looked at', () => {
         await asked
         await settled()
         cancel()
+        // As ever, not within the call of it.
+        expect(told).toEqual([])
         const failure = await failureOf(seen)
         expect(failure).toMatchObject({ code: status.CANCELLED })
         letGo()
         await settled()
       })
       expect(told).toEqual([`error ${status.CANCELLED}`, `status ${status.CANCELLED}`])
+    },
+  )
+
+  it.each(['1', '4'])(
+    'K-RECEIPT is told whole also where the callee ends it with status %s',
+    async (code) => {
+      const { trust, asked, letGo } = slowKeys()
+      const own = { 'grpc-status': code, 'grpc-message': 'own words', 'x-own': 'own' }
+      const { call, told, within } = await calling(
+        async (call, stream) => sendAll(stream, (await honest(call)).head, ['m'], own),
+        'require',
+        trust,
+      )
+      await within(async () => {
+        const { seen } = call({ form: 'serverStream' })
+        await asked
+        await settled()
+        expect(told).toEqual([])
+        letGo()
+        const failure = await failureOf(seen)
+        expect(failure).toMatchObject({ code: Number(code), details: 'own words' })
+        expect(failure.metadata.get('x-own')).toEqual(['own'])
+      })
+      expect(told.slice(0, 3)).toEqual(['metadata', 'message', `error ${code}`])
+    },
+  )
+
+  it.each(FORMS)(
+    'K-RECEIPT is told no further to who cancels when the metadata is told: %s',
+    async (form) => {
+      const { trust, asked, letGo } = slowKeys()
+      const { call, told, within } = await calling(answered, 'require', trust)
+      await within(async () => {
+        const { seen, cancel } = call({ form, onMetadata: () => cancel() })
+        await asked
+        await settled()
+        letGo()
+        expect(await failureOf(seen)).toMatchObject({ code: status.CANCELLED })
+        await settled()
+      })
+      expect(told).toEqual(['metadata', 'error 1', 'status 1'])
     },
   )
 
@@ -215,6 +258,23 @@ describe('a status alone', () => {
     },
   )
 
+  it.each(['0', '3', '5', '6', '9', '10', '11', '12', '15', '99', 'x'])(
+    'K-RECEIPT is an answer also where nothing else is in it, if gRPC ends no call with it by itself: %s',
+    async (code) => {
+      const bare: RawAnswer = (_, stream) => {
+        stream.respond({ ':status': 200, 'grpc-status': code }, {
+          endStream: true,
+          sendDate: false,
+        } as object)
+      }
+      const { call, within } = await calling(bare)
+      await within(async () => {
+        const failure = await failureOf(call({ form: 'bidi' }).seen)
+        expect(failure).toMatchObject({ code: status.INTERNAL, cause: { code: 'ERR_KEST_RECEIPT' } })
+      })
+    },
+  )
+
   it('K-RECEIPT is what it was without one where receipts are accepted', async () => {
     const { call, within } = await calling(alone('5', false), 'accept')
     await within(async () => {
@@ -287,6 +347,34 @@ describe('an attempt', () => {
     expect(new Set(names()).size).toBe(2)
     expect(receipts()).toHaveLength(1)
   })
+
+  it('K-RECEIPT that is tried again is not answered with the receipt of the one before', async () => {
+    let before: OutgoingHttpHeaders = {}
+    const { call, within, receipts } = await calling(async (call, stream) => {
+      if (server.received.length > 1) {
+        sendAll(stream, before, ['m'])
+        return
+      }
+      before = (await honest(call)).head
+      stream.respond({ ...HEAD, 'grpc-status': '14' }, { endStream: true })
+    }, 'accept')
+    await within(async () => {
+      const failure = await failureOf(call({ client: channel(RETRYING) }).seen)
+      expect(failure.details).toContain('another request')
+    })
+    expect(receipts()).toEqual([])
+  })
+
+  it.each(['7', '-1', 'x', 'Infinity'])(
+    'K-RECEIPT is the only one, whatever the callee says of others before: %s',
+    async (before) => {
+      const { call, within, receipts } = await calling(async (call, stream) =>
+        sendAll(stream, { ...(await honest(call)).head, 'grpc-previous-rpc-attempts': before }, ['m']),
+      )
+      await within(() => call().seen)
+      expect(receipts()).toHaveLength(1)
+    },
+  )
 
   it.each([0, 1])('K-RECEIPT of several at once is judged as the one that was answered: %s', async (n) => {
     const both: [Received, ServerHttp2Stream][] = []

@@ -22,8 +22,8 @@ export class Dispatch {
   readonly #sent: SentRequest
   /** What the application had written. */
   #lines: readonly string[] = []
-  /** What its attempts have asked for, each by its own name (K-RECEIPT). */
-  readonly #asked: AwaitedReceipt[] = []
+  /** What its attempts have asked for, each by its own name (K-RECEIPT), in the order in which they began. */
+  readonly #asked: (AwaitedReceipt | null)[] = []
   /** Why the newest attempt was not sent. */
   #failure: Error | null = null
 
@@ -44,12 +44,17 @@ export class Dispatch {
     return rest
   }
 
+  /** An attempt has begun: its number, for {@link metadata}. */
+  attempt(): number {
+    return this.#asked.push(null) - 1
+  }
+
   /**
    * The metadata of an attempt.
    * @param given of other credentials
    * @throws an error with the number of a status, so that gRPC ends the call with it
    */
-  async metadata(given: Metadata): Promise<Metadata> {
+  async metadata(given: Metadata, attempt: number): Promise<Metadata> {
     const metadata = new Metadata()
     metadata.merge(given)
     metadata.remove(BAGGAGE)
@@ -59,7 +64,7 @@ export class Dispatch {
       const { baggage, receipt } = await this.#inContext(async () =>
         this.#sender.outbound(this.#target).depart(lines, this.#target, undefined, this.#sent),
       )
-      if (receipt !== null) this.#asked.push(receipt)
+      this.#asked[attempt] = receipt
       // What patches node:http2 beneath lets nothing else of Kest through.
       if (baggage !== undefined) metadata.set(BAGGAGE, markWritten(baggage))
     } catch (error) {
@@ -71,15 +76,17 @@ export class Dispatch {
   }
 
   /**
-   * The call was answered, with these receipts. gRPC does not say which attempt it is the answer to, where several wait for one: the
-   * receipt does, and is then judged as that attempt's.
+   * The call was answered, with these receipts. Of attempts that wait at once gRPC does not say which it is the answer to, but how
+   * many there were before: to none of those that came earlier. Of the others the receipt says it, and is judged as that one's.
    *
+   * @param attempts before the one that was answered, those that were not to count left out
    * @throws {KestError} as `AwaitedReceipt.arrived`
    */
-  arrived(values: readonly string[]): MaybePromise<void> {
-    const asked = this.#asked
-    const named = asked.length > 1 ? asked.find(({ nonce }) => values.some((one) => names(one, nonce))) : null
-    return (named ?? asked.at(-1))?.arrived(values)
+  arrived(values: readonly string[], attempts: number): MaybePromise<void> {
+    const asked = this.#asked.filter((one, n) => one !== null && n >= attempts)
+    const named = asked.length > 1 ? asked.find((one) => values.some((value) => names(value, one))) : null
+    const awaited = named ?? asked.at(-1) ?? this.#asked.findLast((one) => one !== null)
+    return awaited?.arrived(values)
   }
 
   /** What the caller is told where a call ends by an error of Kest's. */
@@ -105,8 +112,8 @@ export class Dispatch {
   }
 }
 
-/** Whether a compact JWS speaks of an attempt. */
-function names(jws: string, nonce: string): boolean {
+/** Whether a compact JWS speaks of what an attempt has asked for. */
+function names(jws: string, asked: AwaitedReceipt | null): boolean {
   const [, payload = ''] = jws.split('.', 2)
-  return Buffer.from(payload, 'base64url').includes(nonce)
+  return asked !== null && Buffer.from(payload, 'base64url').includes(asked.nonce)
 }

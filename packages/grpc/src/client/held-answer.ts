@@ -5,8 +5,20 @@ import { takeReceipt } from '../receipt.js'
 /** What gRPC itself adds to what it was answered. */
 const ATTEMPTS = 'grpc-previous-rpc-attempts'
 
-/** With these a call ends by itself, and whoever made it does not wait for anything else. */
-const OVER: ReadonlySet<status> = new Set([status.CANCELLED, status.DEADLINE_EXCEEDED])
+/**
+ * With these gRPC ends calls by itself that nobody has answered. A peer can bring about each without an answer: by a reset, or by
+ * silence.
+ */
+const UNANSWERED: ReadonlySet<status> = new Set([
+  status.CANCELLED,
+  status.UNKNOWN,
+  status.DEADLINE_EXCEEDED,
+  status.PERMISSION_DENIED,
+  status.RESOURCE_EXHAUSTED,
+  status.INTERNAL,
+  status.UNAVAILABLE,
+  status.UNAUTHENTICATED,
+])
 
 /** A timer waits no longer. */
 const MAX_TIMER_MS = 2 ** 31 - 1
@@ -15,8 +27,8 @@ const MAX_TIMER_MS = 2 ** 31 - 1
 export interface Asking {
   /** Milliseconds since the epoch; `Infinity`: none. */
   readonly deadline: number
-  /** It was answered: as `AwaitedReceipt.arrived`. */
-  arrived(values: readonly string[]): MaybePromise<void>
+  /** It was answered, after so many attempts: as `AwaitedReceipt.arrived`. */
+  arrived(values: readonly string[], attempts: number): MaybePromise<void>
   /** Ends the call for gRPC: nothing more is read. */
   cancel(error: Error): void
   /** What the caller is told instead of an answer. */
@@ -46,7 +58,7 @@ export class HeldAnswer implements InterceptingListener {
 
   onReceiveMetadata(metadata: Metadata): void {
     const values = takeReceipt(metadata)
-    if (this.#phase === 'waiting') this.#look(values)
+    if (this.#phase === 'waiting') this.#look(values, metadata)
     this.#tell(() => this.#listener.onReceiveMetadata(metadata))
   }
 
@@ -58,28 +70,23 @@ export class HeldAnswer implements InterceptingListener {
     const values = takeReceipt(ended.metadata)
     if (this.#phase === 'waiting') {
       // What ends a call on this side, or the connection, is nobody's answer.
-      if (values.length > 0 || isAnswer(ended)) this.#look(values)
+      if (values.length > 0 || isAnswer(ended)) this.#look(values, ended.metadata)
       else this.#open()
-    } else if (this.#phase === 'held' && OVER.has(ended.code)) {
-      this.#end({
-        code: ended.code,
-        details: 'ended before its receipt was looked at',
-        metadata: new Metadata(),
-      })
     }
     this.#tell(() => this.#listener.onReceiveStatus(ended))
   }
 
   /** Whoever made the call does not wait any more; gRPC may be done with it by now. What is held is told to nobody. */
   stop(code: status, details = 'ended before its receipt was looked at'): void {
-    if (this.#phase === 'held') this.#end({ code, details, metadata: new Metadata() })
+    if (this.#phase === 'held' || this.#held.length > 0)
+      this.#end({ code, details, metadata: new Metadata() })
   }
 
-  #look(values: readonly string[]): void {
+  #look(values: readonly string[], metadata: Metadata): void {
     this.#phase = 'held'
     let looking: MaybePromise<void>
     try {
-      looking = this.#inContext(() => this.#asking.arrived(values))
+      looking = this.#inContext(() => this.#asking.arrived(values, attemptsBefore(metadata)))
     } catch (error) {
       process.nextTick(() => this.#refuse(error))
       return
@@ -128,18 +135,25 @@ export class HeldAnswer implements InterceptingListener {
   #refuse(reason: unknown): void {
     if (this.#phase === 'over') return
     const error = toError(reason)
-    this.#end(this.#asking.refusal(error), () => this.#asking.cancel(error))
+    this.#end(this.#asking.refusal(error))
+    this.#asking.cancel(error)
   }
 
-  #end(ended: StatusObject, before: () => void = () => {}): void {
+  /** As gRPC does, it tells nobody within a call of his. */
+  #end(ended: StatusObject): void {
     this.#phase = 'over'
     clearTimeout(this.#timer)
     this.#held = []
-    before()
-    this.#inContext(() => this.#listener.onReceiveStatus(ended))
+    process.nextTick(() => this.#inContext(() => this.#listener.onReceiveStatus(ended)))
   }
 }
 
 function isAnswer({ code, metadata }: StatusObject): boolean {
-  return code === status.OK || Object.keys(metadata.getMap()).some((name) => name !== ATTEMPTS)
+  return !UNANSWERED.has(code) || Object.keys(metadata.getMap()).some((name) => name !== ATTEMPTS)
+}
+
+/** Where there were any, gRPC says it, whatever a callee does; where not, a callee may claim it. */
+function attemptsBefore(metadata: Metadata): number {
+  const [value] = metadata.get(ATTEMPTS)
+  return Math.max(0, Number(value ?? 0) || 0)
 }

@@ -43,7 +43,7 @@ export class OwnCall extends InterceptingCall {
     }
     const asking = {
       deadline: this.#deadline,
-      arrived: (values: readonly string[]) => dispatch.arrived(values),
+      arrived: (values: readonly string[], attempts: number) => dispatch.arrived(values, attempts),
       cancel: ({ message }: Error) => super.cancelWithStatus(status.CANCELLED, message),
       refusal: (error: Error) => dispatch.refusal(error),
     }

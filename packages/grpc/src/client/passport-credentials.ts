@@ -18,8 +18,9 @@ export class PassportCredentials extends CallCredentials {
   }
 
   override async generateMetadata(options: Options): Promise<Metadata> {
+    const attempt = this.#dispatch.attempt()
     const given = await this.#others?.generateMetadata(options)
-    return this.#dispatch.metadata(given ?? new Metadata())
+    return this.#dispatch.metadata(given ?? new Metadata(), attempt)
   }
 
   override compose(other: CallCredentials): CallCredentials {

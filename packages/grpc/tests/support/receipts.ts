@@ -15,13 +15,14 @@ export interface Calling {
   readonly form?: Form
   readonly deadline?: number
   readonly client?: ConstructorParameters<typeof EchoClient>[2]
+  readonly onMetadata?: () => void
 }
 
 /** One call by a client of its own: what is told, in the order in which it is told, and how it ends. */
 export function callForReceipt(
   url: string,
   rule: Rule,
-  { form = 'unary', deadline, client: channel = {} }: Calling = {},
+  { form = 'unary', deadline, client: channel = {}, onMetadata = () => {} }: Calling = {},
   told: string[] = [],
 ): Call {
   const { origin, host } = new URL(url)
@@ -68,6 +69,7 @@ export function callForReceipt(
     call.on('metadata', (metadata: Metadata) => {
       told.push('metadata')
       see(metadata)
+      onMetadata()
     })
     call.on('status', ({ code, metadata }: { code: number; metadata: Metadata }) => {
       told.push(`status ${code}`)
