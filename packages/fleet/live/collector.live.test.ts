@@ -79,7 +79,7 @@ describe('the kafka exporter of the Collector', () => {
   const lined = (verdicts: ReadonlyMap<string | null, TraceJson>) =>
     [...verdicts].map(([key, trace]) => `${key} ${JSON.stringify(comparable(trace))}`).sort()
 
-  it('K-FLEET brings an audit of Kafka to the verdicts of its file, in both encodings, though broker and Collector are killed', async () => {
+  it('K-FLEET brings an audit of Kafka to the verdicts of its file, in both encodings, though broker and Collector are killed, and again later', async () => {
     const planted = Object.entries(DEFECTS).flatMap(([name, defect], n) => {
       // How far ahead a time is depends on when it is judged.
       return name === 'a time to come' ? [] : [soundTrace(workloads), defect(workloads, n)]
@@ -110,6 +110,15 @@ describe('the kafka exporter of the Collector', () => {
         .toEqual(lined(expected))
       expect([0, 1]).toContain(await auditor.stop())
     }
+    // The same day once more, as docs/fleet.md says.
+    const again = startAuditor([
+      ...['--kafka', broker.url, '--trust', join(folder, 'keys.json'), '--json', '--settle', '1'],
+      ...['--topic', 'proto-spans', '--prefix', 'again', '--group', 'again', '--create-topics', '2'],
+    ])
+    onTestFinished(() => again.kill())
+    const [{ collector }] = both as [(typeof both)[number], unknown]
+    const expected = lined(await audit(collector.spansFile))
+    await expect.poll(() => lined(verdictsOf(again)), { interval: 500 }).toEqual(expected)
   })
 
   it('K-FLEET a span that fits no record is lost by the Collector, which counts it and says so, and no other', async () => {

@@ -6,6 +6,7 @@ const KEST = fileURLToPath(new URL('../../../cli/bin/kest.js', import.meta.url))
 
 /** A process of `kest audit --kafka`. */
 export interface Auditor {
+  readonly pid: number
   /** Lines of its standard output. */
   readonly lines: string[]
   readonly said: () => string
@@ -32,6 +33,7 @@ export function startAuditor(args: readonly string[]): Auditor {
   })
   const ended = endOf(child)
   return {
+    pid: child.pid as number,
     lines,
     said: () => said,
     ended,
