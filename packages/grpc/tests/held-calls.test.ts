@@ -4,6 +4,7 @@ import { currentState, type KeySource } from '@kest/core'
 import { afterEach, describe, expect, it } from 'vitest'
 import { CALLEE, HOSTILE, receiptCaller, receiptFor, TRUST } from '../../../tests/outbound/receipts.js'
 import type { Received, TestServer } from '../../../tests/outbound/server.js'
+import { uncaughtErrors } from '../../../tests/outbound/uncaught.js'
 import { FORMS, failureOf } from './support/echo.js'
 import { frame, HEAD, type RawAnswer, sendAll, startRawServer } from './support/raw-server.js'
 import { type Calling, callForReceipt } from './support/receipts.js'
@@ -178,6 +179,19 @@ describe('an answer whose receipt is looked at', () => {
       expect(told).toEqual(['metadata', 'error 1', 'status 1'])
     },
   )
+
+  it.each(FORMS)('K-RECEIPT is told whole, whatever a listener throws: %s', async (form) => {
+    const errors = uncaughtErrors()
+    const { call, told, within } = await calling(answered)
+    const throws = (): never => {
+      throw new Error('a listener’s own')
+    }
+    await within(async () => {
+      expect(await call({ form, onMetadata: throws }).seen).toMatchObject({ status: 200, body: 'm' })
+    })
+    expect(told).toEqual(['metadata', 'message', 'status 0'])
+    expect(errors).toEqual([new Error('a listener’s own')])
+  })
 
   it('K-RECEIPT is told no more when the deadline passes meanwhile', async () => {
     const { trust, letGo } = slowKeys()

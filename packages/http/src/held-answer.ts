@@ -19,6 +19,7 @@ export function takeReceipt(request: ClientRequest, receipt: AwaitedReceipt, own
   const emit = request.emit.bind(request) as Emit
   let phase: 'waiting' | 'held' | 'over' | 'failed' = 'waiting'
   let isClosed = false
+  let isLeft = false
 
   function answered(args: unknown[]): boolean {
     const values = takeOut(args[1] as IncomingMessage)
@@ -46,15 +47,25 @@ export function takeReceipt(request: ClientRequest, receipt: AwaitedReceipt, own
     if (phase !== 'held') return
     phase = 'over'
     const response = args[1] as IncomingMessage
-    if (request.destroyed || response.destroyed) fail(brokenOff())
-    else if (!emit(...(args as Parameters<Emit>))) discard(args)
-    if (isClosed) emit('close')
+    // Node destroys the request also where the connection is closed behind an answer that is complete.
+    const isBroken = response.destroyed || (request.destroyed && (isLeft || !response.complete))
+    closing(() => {
+      if (isBroken) fail(brokenOff())
+      else if (!emit(...(args as Parameters<Emit>))) discard(args)
+    })
   }
 
   function refuse(error: unknown): void {
-    if (phase !== 'held') return
-    fail(error)
-    if (isClosed) emit('close')
+    if (phase === 'held') closing(() => fail(error))
+  }
+
+  /** What a listener throws keeps no other from hearing that it is over. */
+  function closing(tell: () => void): void {
+    try {
+      tell()
+    } finally {
+      if (isClosed) emit('close')
+    }
   }
 
   /** It is said here, once: a connection that is closed by now says nothing any more. */
@@ -62,6 +73,12 @@ export function takeReceipt(request: ClientRequest, receipt: AwaitedReceipt, own
     phase = 'failed'
     request.destroy()
     emit('error', error)
+  }
+
+  const destroy = request.destroy
+  request.destroy = function kestDestroy(this: ClientRequest, ...why: [Error?]): ClientRequest {
+    isLeft = true
+    return Reflect.apply(destroy, this, why)
   }
 
   request.emit = function kestEmit(event: string | symbol, ...args: unknown[]): boolean {

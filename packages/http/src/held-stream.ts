@@ -44,7 +44,16 @@ export function takeStreamReceipt(stream: ClientHttp2Stream, receipt: AwaitedRec
   function release(): void {
     if (phase !== 'held') return
     phase = 'over'
-    for (const next of held.splice(0)) next()
+    tellNext(held.splice(0))
+  }
+
+  /** What a listener throws keeps no other from what comes next. */
+  function tellNext([next, ...rest]: readonly (() => unknown)[]): void {
+    try {
+      next?.()
+    } finally {
+      if (rest.length > 0) tellNext(rest)
+    }
   }
 
   function endUnanswered(): void {

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import type http2 from 'node:http2'
 import { text } from 'node:stream/consumers'
+import type { KeySource } from '@kest/core'
 import axios from 'axios'
 import got from 'got'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -11,8 +12,9 @@ import {
   testHostileReceipts,
   testReceipts,
 } from '../../../tests/outbound/receipt-suite.js'
-import { CALLEE, receiptCaller, receiptFor } from '../../../tests/outbound/receipts.js'
+import { CALLEE, receiptCaller, receiptFor, TRUST } from '../../../tests/outbound/receipts.js'
 import { startHttp2Server, startServer } from '../../../tests/outbound/server.js'
+import { uncaughtErrors } from '../../../tests/outbound/uncaught.js'
 import { createKestAgent, patchHttp } from '../src/index.js'
 import { http2Sessions } from './support/clients.js'
 
@@ -159,14 +161,37 @@ describe('connections that are handed over', () => {
   })
 })
 
+/** Keys that are found when they are let go; until then whoever looks for them waits. */
+function slowKeys() {
+  let [reached, letGo] = [(): void => {}, (): void => {}]
+  const asked = new Promise<void>((resolve) => {
+    reached = resolve
+  })
+  const gate = new Promise<void>((resolve) => {
+    letGo = resolve
+  })
+  const trust: KeySource = {
+    ...TRUST,
+    find: async (query) => {
+      reached()
+      await gate
+      return TRUST.find(query)
+    },
+  }
+  return { trust, asked, letGo }
+}
+
 describe('answers that are held', () => {
   /** A service that answers with receipts, and a caller that must have them. */
-  async function holding(answer: (response: http.ServerResponse, receipt: string) => void) {
+  async function holding(
+    answer: (response: http.ServerResponse, receipt: string) => void,
+    trust: KeySource = TRUST,
+  ) {
     const hop2 = await startServer((received, response) => {
       void receiptFor(received.headers).then((asked) => answer(response, asked?.receipt ?? ''))
     })
     onTestFinished(() => hop2.close())
-    const { kest, receipts } = receiptCaller({ [hop2.origin]: CALLEE }, { mode: 'require' })
+    const { kest, receipts } = receiptCaller({ [hop2.origin]: CALLEE }, { mode: 'require' }, { trust })
     return { hop2, kest, receipts, rule: { kest, propagateTo: [hop2.origin] } }
   }
 
@@ -185,6 +210,40 @@ describe('answers that are held', () => {
     })
   })
 
+  it('K-RECEIPT an answer that was complete is as whole as ever, also where its connection is closed before it was looked at', async () => {
+    const { trust, asked, letGo } = slowKeys()
+    const { hop2, kest, rule } = await holding((response, receipt) => {
+      response.writeHead(200, { 'kest-receipt': receipt, connection: 'close' }).end('done')
+    }, trust)
+    using _ = patchHttp(rule)
+    await (await kest.begin(root)).run(async () => {
+      const request = http.get(hop2.origin, { agent: false })
+      const answered = once(request, 'response')
+      await asked
+      await expect.poll(() => request.destroyed, { timeout: 20_000 }).toBe(true)
+      letGo()
+      const [response] = await answered
+      expect(await text(response)).toBe('done')
+    })
+  })
+
+  it('K-RECEIPT an answer is told no more to who has left, though it was complete', async () => {
+    const { trust, asked, letGo } = slowKeys()
+    const { hop2, kest, rule } = await holding((response, receipt) => {
+      response.writeHead(200, { 'kest-receipt': receipt }).end('done')
+    }, trust)
+    using _ = patchHttp(rule)
+    await (await kest.begin(root)).run(async () => {
+      const request = http.get(hop2.origin, { agent: false })
+      const events: string[] = []
+      for (const name of ['response', 'error', 'close']) request.on(name, () => events.push(name))
+      await asked
+      request.destroy()
+      letGo()
+      await expect.poll(() => events, { timeout: 20_000 }).toEqual(['error', 'close'])
+    })
+  })
+
   it('K-RECEIPT a refused answer is told once, and its request is over', async () => {
     const { hop2, kest, rule, receipts } = await holding((response) => {
       response.writeHead(200, { 'kest-receipt': 'of.somebody.else' }).end('done')
@@ -199,5 +258,55 @@ describe('answers that are held', () => {
     })
     expect(receipts()).toEqual([])
     agent.destroy()
+  })
+
+  it('K-RECEIPT a listener that throws keeps nobody from the rest of the answer: node:http2', async () => {
+    const hop2 = await startHttp2Server((received, response) => {
+      void receiptFor(received.headers).then((asked) =>
+        response.writeHead(200, { 'kest-receipt': asked?.receipt ?? '' }).end('done'),
+      )
+    })
+    onTestFinished(() => hop2.close())
+    const { trust, asked, letGo } = slowKeys()
+    const { kest } = receiptCaller({ [hop2.origin]: CALLEE }, { mode: 'require' }, { trust })
+    using _ = patchHttp({ kest, propagateTo: [hop2.origin] })
+    const errors = uncaughtErrors()
+    const sessions = http2Sessions()
+    await (await kest.begin(root)).run(async () => {
+      const stream = sessions.to(hop2.origin).request({ ':path': '/' })
+      stream.on('response', () => {
+        throw new Error('a listener’s own')
+      })
+      const body = text(stream)
+      await asked
+      // What was sent before this is answered has come.
+      await new Promise<void>((resolve) => sessions.to(hop2.origin).ping(() => resolve()))
+      letGo()
+      expect(await body).toBe('done')
+    })
+    expect(errors).toEqual([new Error('a listener’s own')])
+    sessions.close()
+  })
+
+  it('K-RECEIPT a listener that throws keeps nobody from hearing that the request is over: node:http', async () => {
+    const { trust, asked, letGo } = slowKeys()
+    const { hop2, kest, rule } = await holding((response, receipt) => {
+      response.writeHead(200, { 'kest-receipt': receipt, connection: 'close' }).end('done')
+    }, trust)
+    using _ = patchHttp(rule)
+    const errors = uncaughtErrors()
+    await (await kest.begin(root)).run(async () => {
+      const request = http.get(hop2.origin, { agent: false })
+      request.on('response', (response) => {
+        response.resume()
+        throw new Error('a listener’s own')
+      })
+      const closed = once(request, 'close')
+      await asked
+      await expect.poll(() => request.socket?.destroyed, { timeout: 20_000 }).toBe(true)
+      letGo()
+      await closed
+    })
+    expect(errors).toEqual([new Error('a listener’s own')])
   })
 })
