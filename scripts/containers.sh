@@ -25,6 +25,8 @@ remove() {
   # Of what is still mounted, what was mounted last is first to go.
   findmnt --raw --noheadings --output TARGET | awk -v top="$folder/" 'index($0, top) == 1' | tac |
     while read -r mount; do umount --lazy "$mount"; done
+  # Those in which something runs stay.
+  find /sys/fs/cgroup -depth -type d -path '*/libpod_parent*' -exec rmdir {} + 2>/dev/null || true
   rm -rf "$folder"
 }
 

@@ -186,6 +186,24 @@ describe.skipIf(!CAN_RUN)('docker/README.md, by containers', () => {
     PATIENCE_MS,
   )
 
+  it(
+    'lists what is in the images, and nothing is that only builds or tests',
+    async () => {
+      await containers.shell(commands('docker build -f docker/Dockerfile --target sbom'))
+      for (const [image, dependency] of [
+        ['kest', 'fastify'],
+        ['kest-cli', 'dagre'],
+        ['three-hop', 'express'],
+      ]) {
+        const { components } = JSON.parse(await readFile(join(folder, `sbom/${image}.json`), 'utf8'))
+        const names = components.map(({ name }: { name: string }) => name)
+        expect(names).toContain(dependency)
+        for (const name of ['typescript', 'vitest', 'biome', 'dclint']) expect(names).not.toContain(name)
+      }
+    },
+    PATIENCE_MS,
+  )
+
   it.each(['embargoed', 'sealed'])('denies what is %s', async (item) => {
     const { status, body } = await ask(`http://${published}/`, item, watch)
     expect(status).toBeGreaterThanOrEqual(400)

@@ -16,7 +16,12 @@ describe('docker/Dockerfile', () => {
   it('builds on images of one version', () => {
     const names = stages.map(({ name }) => name)
     const bases = new Set(stages.map(({ from }) => from).filter((from) => !names.includes(from)))
-    expect([...bases]).toEqual(['ghcr.io/spiffe/spire-server:1.15.3', 'node:22.23.3-bookworm-slim'])
+    // `scratch` is nothing.
+    expect([...bases]).toEqual([
+      'ghcr.io/spiffe/spire-server:1.15.3',
+      'node:22.23.3-bookworm-slim',
+      'scratch',
+    ])
   })
 
   it('has the stages that compose builds', () => {
@@ -29,9 +34,19 @@ describe('docker/Dockerfile', () => {
   })
 
   it('runs as somebody without privileges, in every image that is run', () => {
-    for (const target of ['demonstration', 'registration', 'services']) {
+    for (const target of ['demonstration', 'kest', 'registration', 'services']) {
       const stage = text.split(/^FROM /m).find((part) => part.includes(` AS ${target}\n`)) ?? ''
       expect(/^USER (\S+)$/m.exec(stage)?.[1], target).toMatch(/^(node|[1-9]\d*:[1-9]\d*)$/)
+    }
+  })
+
+  it('says of each image what it is, of which version, and by what licence', () => {
+    const { version, license } = JSON.parse(readFileSync(configurationFile('../package.json'), 'utf8'))
+    expect(text).toContain(`org.opencontainers.image.version="${version}"`)
+    expect(text).toContain(`org.opencontainers.image.licenses="${license}"`)
+    for (const target of ['demonstration', 'kest', 'registration', 'services']) {
+      const [stage = ''] = text.split(/^FROM /m).filter((part) => part.includes(` AS ${target}\n`))
+      expect(stage).toMatch(/^run AS .*\nLABEL org\.opencontainers\.image\.title="[\w-]+"$/m)
     }
   })
 

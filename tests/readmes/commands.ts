@@ -72,6 +72,8 @@ export const COMMANDS: Readonly<Record<string, string>> = {
     'an engine of containers: lab/live/containers.live.test.ts',
   'docker/README.md: docker build -f docker/Dockerfile --target kest -t kest .':
     'an engine of containers: lab/live/containers.live.test.ts',
+  'docker/README.md: docker build -f docker/Dockerfile --target sbom':
+    'an engine of containers: lab/live/containers.live.test.ts',
   'docker/README.md: docker build -f docker/Dockerfile --target demonstration':
     'an engine of containers: lab/live/containers.live.test.ts',
 }
