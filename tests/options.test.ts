@@ -50,6 +50,7 @@ const CALLS: Record<string, (options: never) => unknown> = {
   '@kest/audit.Audit#traces 0': (options) => new audit.Audit({ trust: [] }).traces(options).next(),
   'new @kest/audit.ObservedTally 0': (options) => new audit.ObservedTally(options),
   'new @kest/audit.PolicyReplay 0': (options) => new audit.PolicyReplay(options),
+  'new @kest/audit.Roster 0': (options) => new audit.Roster(options),
   'new @kest/audit.RevisionTally 0': (options) => new audit.RevisionTally(options),
   'new @kest/audit.Settling 0': (options) => new audit.Settling(options),
   'new @kest/audit.TraceJudge 0': (options) => new audit.TraceJudge(options),

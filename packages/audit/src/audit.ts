@@ -23,6 +23,7 @@ import {
 import { isSelected, type TraceSelection } from './judge/selection.js'
 import { Sequences } from './judge/sequences.js'
 import type { SpanSource } from './read/batch.js'
+import { Roster, type RosterOptions } from './roster/roster.js'
 
 /** Findings that are of no trace and that are kept of each severity, lest notes crowd out an error; the others are counted. */
 const MAX_FINDINGS = 1_000
@@ -37,6 +38,8 @@ export interface AuditOptions extends JudgeOptions {
    * at most 1,073,741,824.
    */
   readonly memory?: number
+  /** Which workloads should have shown themselves (K-ROSTER); one that has not is a finding `silent`. Default: none is looked for. */
+  readonly roster?: RosterOptions
   /** Folder for temporary files. Default: the system's. They hold what the spans hold, and are removed in the end. */
   readonly folder?: string
 }
@@ -58,7 +61,12 @@ export interface AuditSummary {
   readonly general: readonly AuditFinding[]
 }
 
-const KNOWN: ReadonlySet<string> = new Set<keyof AuditOptions>([...JUDGE_OPTIONS, 'memory', 'folder'])
+const KNOWN: ReadonlySet<string> = new Set<keyof AuditOptions>([
+  ...JUDGE_OPTIONS,
+  'memory',
+  'folder',
+  'roster',
+])
 
 /**
  * Proves lineage from spans: reads them all, rebuilds the lineage of each trace by the hash links of its entries, verifies
@@ -86,6 +94,7 @@ export class Audit {
   readonly #sequences: Sequences
   readonly #denialNumbers: Sequences
   readonly #entryIds: EntryIds
+  readonly #roster: Roster | null
   readonly #beginnings = new Beginnings()
   readonly #temporary: string
   readonly #general: AuditFinding[] = []
@@ -106,6 +115,7 @@ export class Audit {
     const { memory, folder } = memoryOf(options)
     this.#rules = resolveJudgeOptions(options, traceBytesOf(memory))
     this.#temporary = folder
+    this.#roster = options.roster === undefined ? null : new Roster(options.roster)
     this.#room = new DiskRoom(folder)
     const path = (name: string): string => join(this.#createFolder(), name)
     this.#spool = new Spool({ memory, path, limits: this.#rules.limits })
@@ -158,6 +168,7 @@ export class Audit {
     for await (const one of this.#sequences.findings()) this.#note(one)
     for await (const one of this.#denialNumbers.findings()) this.#note(one)
     for await (const one of this.#entryIds.findings()) this.#note(one)
+    for (const one of this.#roster?.findings() ?? []) this.#note(one)
   }
 
   /** What came of it; whole when `traces()` has ended. */
@@ -226,7 +237,8 @@ export class Audit {
   }
 
   async #remember(report: TraceReport): Promise<void> {
-    const { numbers, ids } = acrossTraces(report)
+    const { numbers, ids, seen } = acrossTraces(report)
+    for (const [principal, at] of seen) this.#roster?.see(principal, at)
     for (const one of numbers) await (one.what === 'entry' ? this.#sequences : this.#denialNumbers).add(one)
     for (const one of ids) await this.#entryIds.add(report.traceId, one)
   }

@@ -32,6 +32,8 @@ const SEVERITY = {
   'receipt-without-span': 'error',
   /** What a span has for a receipt is none, or its principal has not signed it (K-RECEIPT). */
   'receipt-broken': 'error',
+  /** A workload of the roster has shown nothing verified in time (K-ROSTER). */
+  silent: 'error',
   /** A bound was exceeded, and what lies beyond it was not judged. */
   limit: 'error',
   /** Something that was to be read cannot be. */

@@ -57,6 +57,14 @@ export {
 export type { RevisionRow } from './revisions/revision-tally.js'
 export { type RevisionReport, type RevisionsOptions, RevisionTally } from './revisions/revision-tally.js'
 export {
+  parseRoster,
+  Roster,
+  type RosterOptions,
+  type RosterWorkload,
+  resolveRoster,
+  silent,
+} from './roster/roster.js'
+export {
   type Open,
   resolveSettling,
   type Settled,

@@ -28,6 +28,29 @@ describe('kest audit', () => {
     expect(run.code).toBe(0)
   })
 
+  it('K-ROSTER fails where who should be there is silent, and says how a list is wrong', async () => {
+    const [first] = chain()
+    const list = {
+      within_seconds: 60,
+      workloads: [first.entry.labels['principal'], 'spiffe://kest.test/nobody'],
+    }
+    const path = await folder({
+      ...trust,
+      'spans.jsonl': exported(first),
+      'roster.json': list,
+      'wrong.json': { workloads: ['a'], within: 1 },
+    })
+    const until = new Date(first.entry.timestamp_ms + 1_000).toISOString()
+    const args = ['audit', 'spans.jsonl', '--trust', 'trust.json', '--roster-until', until, '--roster']
+    const run = await kest([...args, 'roster.json'], { cwd: path })
+    expect(run.stdout).toContain('spiffe://kest.test/nobody: no verified entry')
+    expect(run.stdout.match(/no verified entry/g)).toHaveLength(1)
+    expect(run.code).toBe(1)
+    const wrong = await kest([...args, 'wrong.json'], { cwd: path })
+    expect(wrong.stderr).toContain('--roster wrong.json: roster: the file: unknown "within"')
+    expect(wrong.code).toBe(2)
+  })
+
   it('shows operation, time and, where somebody is known, user of each entry', async () => {
     const identity = JSON.stringify({ agent: null, task: null, user: 'alice|root' })
     const first = entryBy('gateway', [], { operation: 'GET /a | b', timestamp_ms: Date.UTC(2026, 0, 31, 12) })

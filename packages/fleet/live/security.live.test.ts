@@ -123,7 +123,12 @@ describe('a broker with TLS, SASL and access lists', () => {
   /** What groups of the user have committed. */
   async function committed(user: string, stages = ['split', 'judge', 'sequences']): Promise<bigint[]> {
     const groups = stages.map((stage) => {
-      const name = { split: TOPIC, judge: `${user}-entries`, sequences: `${user}-facts` }[stage] as string
+      const name = {
+        split: TOPIC,
+        judge: `${user}-entries`,
+        sequences: `${user}-facts`,
+        roster: `${user}-facts`,
+      }[stage] as string
       return { groupId: `${user}-audit-${stage}`, topics: [{ name, partitionIndexes: [0] }] }
     })
     const found = await admin.listConsumerGroupOffsets({ groups })
@@ -133,7 +138,15 @@ describe('a broker with TLS, SASL and access lists', () => {
 
   function optionsOf(user: string, kafka: KafkaOptions) {
     const settling = { settleMs: 200 }
-    return { kafka, judge: { trust }, topic: TOPIC, prefix: user, group: `${user}-audit`, settling }
+    return {
+      kafka,
+      judge: { trust },
+      topic: TOPIC,
+      prefix: user,
+      group: `${user}-audit`,
+      settling,
+      roster: [{ workload: 'spiffe://kest.test/nobody', withinMs: 86_400_000 }],
+    }
   }
 
   it.each(['PLAIN', 'SCRAM-SHA-512'] as const)(

@@ -1,5 +1,5 @@
 import type { OtlpEncoding, SettlingOptions, TraceJudgeOptions } from '@kest/audit'
-import { resolveSettling } from '@kest/audit'
+import { type RosterWorkload, resolveRoster, resolveSettling } from '@kest/audit'
 import { assertOptions, KestConfigError } from '@kest/core'
 import type { VerdictRecord } from './judge/verdict-record.js'
 import type { KafkaOptions } from './log/kafka-options.js'
@@ -7,7 +7,7 @@ import type { FleetFinding } from './stage/finding-record.js'
 import { type FleetTopics, topicsOf } from './topics.js'
 
 /** A part of the work, which has a consumer group of its own. */
-export type FleetStage = 'split' | 'judge' | 'sequences'
+export type FleetStage = 'split' | 'judge' | 'sequences' | 'roster'
 
 export interface FleetOptions {
   readonly kafka: KafkaOptions
@@ -21,8 +21,10 @@ export interface FleetOptions {
   readonly group?: string
   /** How spans are written: `protobuf` (`otlp_proto`) or `json` (`otlp_json`). Default: each record as it begins. */
   readonly encoding?: OtlpEncoding
-  /** What this process does. Default: everything. */
+  /** What this process does. Default: everything; of a roster, where one is given. */
   readonly stages?: readonly FleetStage[]
+  /** Which workloads should show themselves, and how often (K-ROSTER): the same to all processes of the stage `roster`. Default: none. */
+  readonly roster?: readonly RosterWorkload[]
   /** When a trace is judged. */
   readonly settling?: SettlingOptions
   /** Spans of one trace that are judged; of a larger one no more are taken, and that is a finding `limit`. Default 20,000. */
@@ -48,6 +50,7 @@ const KNOWN = [
   'group',
   'encoding',
   'stages',
+  'roster',
   'settling',
   'maxTraceSpans',
   'lookBackMs',
@@ -56,7 +59,7 @@ const KNOWN = [
   'onRetry',
 ] as const satisfies readonly (keyof FleetOptions)[]
 
-export const STAGES: readonly FleetStage[] = ['split', 'judge', 'sequences']
+export const STAGES: readonly FleetStage[] = ['split', 'judge', 'sequences', 'roster']
 const NAME = /^[\w.-]{1,200}$/
 
 export interface ResolvedFleetOptions {
@@ -64,6 +67,7 @@ export interface ResolvedFleetOptions {
   readonly group: string
   readonly encoding: OtlpEncoding | null
   readonly stages: readonly FleetStage[]
+  readonly roster: readonly RosterWorkload[]
   readonly settling: Required<SettlingOptions>
   readonly maxTraceSpans: number
   readonly lookBackMs: number
@@ -76,7 +80,12 @@ export interface ResolvedFleetOptions {
 export function resolveFleetOptions(options: FleetOptions): ResolvedFleetOptions {
   assertOptions('fleet', options, KNOWN)
   const { topic = 'otlp_spans', prefix = 'kest', group = 'kest-audit', encoding = null } = options
-  const { stages = STAGES, settling = {}, maxTraceSpans = 20_000, lookBackMs = 3_600_000 } = options
+  const {
+    stages = STAGES.filter((stage) => stage !== 'roster' || options.roster !== undefined),
+    settling = {},
+    maxTraceSpans = 20_000,
+    lookBackMs = 3_600_000,
+  } = options
   for (const [name, value] of Object.entries({ topic, prefix, group })) {
     if (typeof value !== 'string' || !NAME.test(value))
       throw new KestConfigError(`fleet: ${name}: expected letters, digits, ".", "_" and "-"`)
@@ -89,6 +98,8 @@ export function resolveFleetOptions(options: FleetOptions): ResolvedFleetOptions
     throw new KestConfigError('fleet: encoding: expected "json" or "protobuf"')
   if (!Array.isArray(stages) || stages.length === 0 || !stages.every((stage) => STAGES.includes(stage)))
     throw new KestConfigError(`fleet: stages: expected some of ${STAGES.join(', ')}`)
+  if (options.roster === undefined && stages.includes('roster'))
+    throw new KestConfigError('fleet: roster: the stage roster needs one')
   for (const name of ['onVerdict', 'onFinding', 'onRetry'] as const) {
     if (options[name] !== undefined && typeof options[name] !== 'function')
       throw new KestConfigError(`fleet: ${name}: expected a function`)
@@ -100,6 +111,7 @@ export function resolveFleetOptions(options: FleetOptions): ResolvedFleetOptions
     group,
     encoding,
     stages: [...stages],
+    roster: options.roster === undefined ? [] : resolveRoster(options.roster),
     settling: resolveSettling(settling),
     maxTraceSpans,
     lookBackMs,

@@ -10,6 +10,7 @@ import { JudgeWorker } from './judge/judge-worker.js'
 import { KafkaLog } from './log/kafka-log.js'
 import { KafkaMember } from './log/kafka-member.js'
 import type { Member } from './log/log.js'
+import { RosterWorker } from './roster/roster-worker.js'
 import { SequenceWorker } from './sequences/sequence-worker.js'
 import { SplitWorker } from './split/split-worker.js'
 import { findingRecord, fleetFinding } from './stage/finding-record.js'
@@ -20,6 +21,7 @@ const READ_BY: Readonly<Record<FleetStage, readonly (keyof FleetTopics)[]>> = {
   split: ['spans'],
   judge: ['entries', 'verdicts'],
   sequences: ['facts', 'state'],
+  roster: ['facts', 'state'],
 }
 
 /** What has happened since the start. */
@@ -130,7 +132,12 @@ export class Fleet implements AsyncDisposable {
   #stage(name: FleetStage, resolved: ResolvedFleetOptions, judge: TraceJudge): Stage {
     const { topics, group, onRetry } = resolved
     const log = this.#log
-    const topic = { split: topics.spans, judge: topics.entries, sequences: topics.facts }[name]
+    const topic = {
+      split: topics.spans,
+      judge: topics.entries,
+      sequences: topics.facts,
+      roster: topics.facts,
+    }[name]
     const member = new KafkaMember(log.clientOptions, `${group}-${name}`, topic)
     const lost = async (partition: number, from: number, to: number): Promise<void> => {
       const why = `records ${from} to ${to - 1} were gone before they were read`
@@ -144,6 +151,7 @@ export class Fleet implements AsyncDisposable {
       split: () => this.#split(resolved, member),
       judge: () => this.#judge(resolved, judge),
       sequences: () => this.#sequences(resolved, judge),
+      roster: () => this.#roster(resolved),
     }[name]()
     return new Stage({ log, member, topic, open, lost, failed: onRetry })
   }
@@ -186,5 +194,12 @@ export class Fleet implements AsyncDisposable {
     const waitMs = maxAgeMs + settleMs
     return (partition: number, from: number): Promise<SequenceWorker> =>
       SequenceWorker.open({ log, topics, rules, waitMs, lookBackMs, found, ...times }, partition, from)
+  }
+
+  #roster({ topics, settling, roster, onFinding: found }: ResolvedFleetOptions) {
+    const log = this.#log
+    const waitMs = settling.maxAgeMs + settling.settleMs
+    return (partition: number, from: number): Promise<RosterWorker> =>
+      RosterWorker.open({ log, topics, roster, waitMs, found, clock: Date.now }, partition, from)
   }
 }

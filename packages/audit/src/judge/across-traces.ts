@@ -9,6 +9,8 @@ export interface AcrossTraces {
   readonly numbers: readonly AcrossNumber[]
   /** Exported entries, of each `entry_id` one: that a trace has two has been found there. */
   readonly ids: readonly AuditedEntry[]
+  /** When the last verified entry, or signed denial, of each principal was made; milliseconds since the epoch. */
+  readonly seen: ReadonlyMap<string, number>
 }
 
 /** A number that a process gave (K-AUDIT, K-DENIAL). */
@@ -31,10 +33,14 @@ export interface AcrossNumber {
 export function acrossTraces({ entries, denials }: Pick<TraceReport, 'entries' | 'denials'>): AcrossTraces {
   const numbers: AcrossNumber[] = []
   const ids: AuditedEntry[] = []
+  const last = new Map<string, number>()
+  const see = (principal: string, at: number): void =>
+    void last.set(principal, Math.max(last.get(principal) ?? at, at))
   for (const { signed, workloadId } of denials) {
     if (signed === null) continue
     const { number: label, hash, jws, timestampMs } = signed
     const principal = workloadId as string
+    see(principal, timestampMs)
     const numbered = numberIn(label)
     if (numbered !== null)
       numbers.push({ what: 'denial', ...numbered, principal, timestampMs, hash, jws, exported: true })
@@ -42,6 +48,7 @@ export function acrossTraces({ entries, denials }: Pick<TraceReport, 'entries' |
   const seen = new Map<string, AuditedEntry>()
   for (const one of entries) {
     if (one.status === 'failed' || one.source === 'foreign') continue
+    if (one.status === 'verified') see(one.principal, one.timestampMs)
     const other = seen.get(one.entryId)
     // Of twins that are both built on, one counts.
     if (other !== undefined && contentOf(other) === contentOf(one)) continue
@@ -53,5 +60,5 @@ export function acrossTraces({ entries, denials }: Pick<TraceReport, 'entries' |
       numbers.push({ what: 'entry', ...numbered, principal, timestampMs, hash, jws, exported })
     if (exported && other === undefined) ids.push(one)
   }
-  return { numbers, ids }
+  return { numbers, ids, seen: last }
 }

@@ -10,7 +10,7 @@ import { InputError } from '../files/input-error.js'
 import { readText } from '../files/read.js'
 
 const FORMATS = ['otlp_proto', 'otlp_json'] as const
-const STAGES = ['split', 'judge', 'sequences'] as const
+const STAGES = ['split', 'judge', 'sequences', 'roster'] as const
 
 /** Options of an audit that runs on Kafka. */
 export const KAFKA_OPTIONS = {
@@ -41,7 +41,7 @@ export const KAFKA_OPTIONS = {
   stages: {
     type: 'string',
     value: 'LIST',
-    help: 'What this process does: split, judge and sequences, separated by commas; all of it by default.',
+    help: 'What this process does: split, judge, sequences and, beside --roster, roster, separated by commas; all of it by default.',
   },
   'kafka-security': {
     type: 'string',

@@ -4,7 +4,9 @@ import {
   type FindingCode,
   ObservedTally,
   PolicyReplay,
+  parseRoster,
   RevisionTally,
+  type RosterOptions,
   sizeOf,
   type TraceReport,
   type TraceSelection,
@@ -34,7 +36,7 @@ import { spansAt } from '../audit/spans-at.js'
 import { type About, type Command, defineCommand, type Io } from '../command.js'
 import { EXIT } from '../exit-code.js'
 import { InputError } from '../files/input-error.js'
-import { STDIN } from '../files/read.js'
+import { readText, STDIN } from '../files/read.js'
 import { TemporaryFolder } from '../files/temporary-folder.js'
 import { assertFolder, assertNoInput, writeResult } from '../files/write.js'
 import { inForceOf, WITHHELD_OPTION, withheldOf } from '../replay/options.js'
@@ -76,6 +78,18 @@ const OPTIONS = {
     value: 'LIST',
     help: `Principals that number their entries together, in one process, as releases did that gave a process one numbering;
       may be repeated, for others. Without, numbers of one process by several are an error.`,
+  },
+  roster: {
+    type: 'string',
+    value: 'FILE',
+    choices: 'file',
+    help: `JSON: {"within_seconds": 3600, "workloads": ["spiffe://…", {"workload": "spiffe://…", "within_seconds": 60}]}: who should be there.
+      One without a verified entry or a signed denial of its last so many seconds is silent, which is an error.`,
+  },
+  'roster-until': {
+    type: 'string',
+    value: 'TIME',
+    help: 'The end of what --roster looks at; the present by default.',
   },
   memory: {
     type: 'string',
@@ -176,11 +190,10 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
     const judging = await readJudgingOptions(values, io)
     const trust = await sourcesOf(await requireTrustOptions(values, io))
     const judge = { trust, ...judging, ...rulesOf(values) }
+    const roster = await readRoster(values, io)
+    const asked = roster === null ? kafka : { ...kafka, fleet: { ...kafka.fleet, roster: roster.workloads } }
     const { json = false, 'only-findings': onlyFindings = false } = values
-    return await auditOnKafka(
-      { asked: kafka, judge, failing: failOn(values['fail-on']), json, onlyFindings },
-      io,
-    )
+    return await auditOnKafka({ asked, judge, failing: failOn(values['fail-on']), json, onlyFindings }, io)
   }
   if (paths.length === 0 && listening === null)
     throw new UsageError('which files, or folders? kest audit spans.jsonl --trust …; "-" is standard input')
@@ -198,6 +211,7 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
   const given = await requireTrustOptions(values, io)
   const trust = await sourcesOf(given)
   const judging = await readJudgingOptions(values, io)
+  const roster = await readRoster(values, io)
   const unmet = new UnmetDomains(given)
   using temporary = await TemporaryFolder.create()
   await using one = new Audit({
@@ -206,6 +220,7 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
     folder: temporary.path,
     ...rules,
     ...(replay !== null && { replay }),
+    ...(roster !== null && { roster }),
   })
   if (listening === null) await readAll(one, paths, io)
   else {
@@ -265,6 +280,7 @@ const NOT_ON_KAFKA = [
   'replay',
   'in-force',
   'withheld',
+  'roster-until',
 ] as const
 
 function assertAloneOnKafka(values: Readonly<Record<string, unknown>>, paths: readonly string[]): void {
@@ -272,6 +288,25 @@ function assertAloneOnKafka(values: Readonly<Record<string, unknown>>, paths: re
   const beside = NOT_ON_KAFKA.find((name) => values[name] !== undefined)
   if (beside !== undefined) throw new UsageError(`--${beside} or --kafka, not both`)
   if (values['json'] === true && values['table'] === true) throw new UsageError('--json or --table, not both')
+}
+
+async function readRoster(
+  values: { roster?: string; 'roster-until'?: string; trace?: string },
+  { stdin }: Io,
+): Promise<RosterOptions | null> {
+  const { roster: path, 'roster-until': until, trace } = values
+  if (path === undefined) {
+    if (until !== undefined) throw new UsageError('--roster-until is for --roster')
+    return null
+  }
+  if (trace !== undefined) throw new UsageError('--roster is of all traces: not beside --trace')
+  const untilMs = until === undefined ? {} : { untilMs: parseTime('roster-until', until) }
+  try {
+    return { workloads: parseRoster(await readText(path, stdin)), ...untilMs }
+  } catch (cause) {
+    if (!(cause instanceof KestError)) throw cause
+    throw new InputError(`--roster ${path}: ${cause.message}`, { cause })
+  }
 }
 
 /** Whether there is anything to say of a trace but that it holds. */

@@ -39,7 +39,7 @@ export class FactCollector {
 
   add(report: Pick<TraceReport, 'entries' | 'denials'>, before: ToldBefore): void {
     const told = toldOf(before.verdict)
-    const { numbers, ids } = acrossTraces(report)
+    const { numbers, ids, seen } = acrossTraces(report)
     for (const { jws, exported, ...one } of numbers) {
       const earlier = told.get(contentOf(jws))
       if (earlier === true || (earlier === false && !exported)) continue
@@ -53,8 +53,7 @@ export class FactCollector {
       const content = digest('sha256', signed).slice(0, CONTENT_DIGITS)
       this.#of(entryId).ids.push({ entryId, content, hash })
     }
-    for (const [principal, timestampMs] of lastOf(report))
-      this.#of(principal).seen.push({ principal, timestampMs })
+    for (const [principal, timestampMs] of seen) this.#of(principal).seen.push({ principal, timestampMs })
   }
 
   /** What was collected, which is then told. */
@@ -98,18 +97,6 @@ function toldOf(before: VerdictRecord | null): Map<string, boolean> {
 
 function contentOf(jws: string): string {
   return jws.slice(0, jws.lastIndexOf('.'))
-}
-
-/** When each principal's last verified entry, or signed denial, was made. */
-function lastOf({ entries, denials }: Pick<TraceReport, 'entries' | 'denials'>): Map<string, number> {
-  const last = new Map<string, number>()
-  const see = (principal: string, at: number): void =>
-    void last.set(principal, Math.max(last.get(principal) ?? at, at))
-  for (const { status, source, principal, timestampMs } of entries)
-    if (status === 'verified' && source !== 'foreign') see(principal, timestampMs)
-  for (const { signed, workloadId } of denials)
-    if (signed !== null) see(workloadId as string, signed.timestampMs)
-  return last
 }
 
 function* piecesOf({ numbers, ids, firsts, seen }: Facts): Generator<Facts> {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import {
   Audit,
   type AuditFinding,
+  type RosterWorkload,
   readFiles,
   type SettlingOptions,
   type TraceJson,
@@ -18,6 +19,7 @@ import { Workloads } from '../../../audit/dist/testing/plant.js'
 import { JudgeWorker } from '../../src/judge/judge-worker.js'
 import { decodeVerdict, type VerdictRecord } from '../../src/judge/verdict-record.js'
 import type { LogSlice } from '../../src/log/log.js'
+import { RosterWorker } from '../../src/roster/roster-worker.js'
 import { SequenceWorker } from '../../src/sequences/sequence-worker.js'
 import { SplitWorker } from '../../src/split/split-worker.js'
 import type { FleetFinding } from '../../src/stage/finding-record.js'
@@ -91,6 +93,13 @@ export class World {
       this.#sequences.set(partition, one)
       await this.#pass(TOPICS.facts, partition, one)
     }
+  }
+
+  roster(partition: number, roster: readonly RosterWorkload[], from = 0): Promise<RosterWorker> {
+    const { log } = this
+    const found = (one: FleetFinding): void => void this.general.push(one)
+    const clock = (): number => log.now
+    return RosterWorker.open({ log, topics: TOPICS, roster, waitMs: WAIT_MS, found, clock }, partition, from)
   }
 
   async pass(ms: number): Promise<void> {

@@ -17,6 +17,7 @@ export const FINDING_MEANINGS: Readonly<Record<FindingCode, string>> = {
   'receipt-without-span':
     'A neighbour holds an entry that its own process did not export: one of the two is wrong.',
   'receipt-broken': 'What a span has for a receipt is none, or does not hold: it proves nothing.',
+  silent: 'A workload that should be there has shown nothing verified in time.',
   limit: 'A bound was exceeded, and what lies beyond it was not judged.',
   unreadable: 'Something that was to be read cannot be.',
   'policy-mismatch': 'The text of the policies decides otherwise than what is on record.',
