@@ -1,6 +1,7 @@
 import type { OtlpEncoding, SettlingOptions, TraceJudgeOptions } from '@kest/audit'
 import { type RosterWorkload, resolveRoster, resolveSettling } from '@kest/audit'
 import { assertOptions, KestConfigError } from '@kest/core'
+import type { MeterProvider } from '@opentelemetry/api'
 import type { VerdictRecord } from './judge/verdict-record.js'
 import type { KafkaOptions } from './log/kafka-options.js'
 import type { FleetFinding } from './stage/finding-record.js'
@@ -34,6 +35,8 @@ export interface FleetOptions {
    * by who has taken over; milliseconds. Default 3,600,000.
    */
   readonly lookBackMs?: number
+  /** Whose instruments count. Default: the global one when it starts. */
+  readonly meterProvider?: MeterProvider
   /** Told of each verdict once it is written. */
   readonly onVerdict?: (verdict: VerdictRecord) => void
   /** Told of findings that are of no trace, and of those that stand no more, once they are written. */
@@ -54,6 +57,7 @@ const KNOWN = [
   'settling',
   'maxTraceSpans',
   'lookBackMs',
+  'meterProvider',
   'onVerdict',
   'onFinding',
   'onRetry',

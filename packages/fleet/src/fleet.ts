@@ -1,20 +1,22 @@
 import { finding, TraceJudge } from '@kest/audit'
 import { KestConfigError } from '@kest/core'
+import type { MeterProvider } from '@opentelemetry/api'
 import {
   type FleetOptions,
   type FleetStage,
   type ResolvedFleetOptions,
   resolveFleetOptions,
 } from './fleet-options.js'
-import { JudgeWorker } from './judge/judge-worker.js'
+import { JudgeWorker, type JudgeWorkerOptions } from './judge/judge-worker.js'
 import { KafkaLog } from './log/kafka-log.js'
 import { KafkaMember } from './log/kafka-member.js'
 import type { Member } from './log/log.js'
+import { FleetMetrics } from './metrics.js'
 import { RosterWorker } from './roster/roster-worker.js'
 import { SequenceWorker } from './sequences/sequence-worker.js'
 import { SplitWorker } from './split/split-worker.js'
-import { findingRecord, fleetFinding } from './stage/finding-record.js'
-import { Stage } from './stage/stage.js'
+import { type FleetFinding, findingRecord, fleetFinding } from './stage/finding-record.js'
+import { type Progress, Stage } from './stage/stage.js'
 import type { FleetTopics } from './topics.js'
 
 const READ_BY: Readonly<Record<FleetStage, readonly (keyof FleetTopics)[]>> = {
@@ -52,7 +54,8 @@ export interface FleetCounts {
  */
 export class Fleet implements AsyncDisposable {
   readonly #log: KafkaLog
-  readonly #stages: Stage[] = []
+  readonly #stages = new Map<FleetStage, Stage>()
+  readonly #metrics: FleetMetrics
   readonly #counts = { spans: 0, otherSpans: 0, verdicts: 0 }
   #closing: Promise<void> | null = null
   #end: () => void = () => {}
@@ -60,8 +63,9 @@ export class Fleet implements AsyncDisposable {
   /** Resolves when it was closed. Rejects with a KestError when it cannot go on, such as for what an access list no longer allows. */
   readonly done: Promise<void>
 
-  private constructor(log: KafkaLog) {
+  private constructor(log: KafkaLog, meterProvider: MeterProvider | undefined) {
     this.#log = log
+    this.#metrics = new FleetMetrics(meterProvider, () => this.#progress())
     this.done = new Promise((resolve, reject) => {
       this.#end = resolve
       this.#fail = reject
@@ -78,19 +82,24 @@ export class Fleet implements AsyncDisposable {
    * @throws {Error} `Unavailable` when no broker can be reached
    */
   static async start(options: FleetOptions): Promise<Fleet> {
-    const resolved = resolveFleetOptions(options)
+    const asked = resolveFleetOptions(options)
     const judge = new TraceJudge(options.judge)
-    const fleet = new Fleet(new KafkaLog(options.kafka))
+    const fleet = new Fleet(new KafkaLog(options.kafka), options.meterProvider)
+    const onFinding = (one: FleetFinding): void => {
+      fleet.#metrics.found(one)
+      asked.onFinding(one)
+    }
+    const resolved = { ...asked, onFinding }
     try {
       await fleet.#assertTopics(resolved)
-      for (const name of resolved.stages) fleet.#stages.push(fleet.#stage(name, resolved, judge))
+      for (const name of resolved.stages) fleet.#stages.set(name, fleet.#stage(name, resolved, judge))
       // The last first: where a group may not be joined, nothing was done for it.
-      for (const stage of [...fleet.#stages].reverse()) await stage.start()
+      for (const stage of [...fleet.#stages.values()].reverse()) await stage.start()
     } catch (error) {
       await fleet.close()
       throw error
     }
-    for (const { failure } of fleet.#stages) failure.catch(fleet.#fail)
+    for (const { failure } of fleet.#stages.values()) failure.catch(fleet.#fail)
     return fleet
   }
 
@@ -108,8 +117,14 @@ export class Fleet implements AsyncDisposable {
     await this.close()
   }
 
+  *#progress(): Generator<readonly [FleetStage, number, Progress]> {
+    for (const [name, { progress }] of this.#stages)
+      for (const [partition, one] of progress) yield [name, partition, one]
+  }
+
   async #close(): Promise<void> {
-    await Promise.all(this.#stages.map((stage) => stage.close()))
+    this.#metrics.close()
+    await Promise.all([...this.#stages.values()].map((stage) => stage.close()))
     await this.#log.close()
     this.#end()
   }
@@ -172,8 +187,9 @@ export class Fleet implements AsyncDisposable {
   #judge(resolved: ResolvedFleetOptions, judge: TraceJudge) {
     const log = this.#log
     const { topics, settling, maxTraceSpans, lookBackMs, onVerdict, onFinding: found } = resolved
-    const judged: typeof onVerdict = (verdict) => {
+    const judged: JudgeWorkerOptions['judged'] = (verdict, delayMs) => {
       this.#counts.verdicts++
+      this.#metrics.judged(verdict, delayMs)
       onVerdict(verdict)
     }
     const times = { clock: Date.now, elapsed: () => performance.now() }

@@ -47,7 +47,8 @@ export interface JudgeWorkerOptions {
   readonly maxTraceSpans: number
   /** How much older than a trace the entries of others may be that it builds on, milliseconds. */
   readonly lookBackMs: number
-  readonly judged: (verdict: VerdictRecord) => void
+  /** @param delayMs by the time of the log, since its last span; `null`: nothing came for it */
+  readonly judged: (verdict: VerdictRecord, delayMs: number | null) => void
   readonly found: (one: FleetFinding) => void
   /** Milliseconds since the epoch. */
   readonly clock: () => number
@@ -62,9 +63,18 @@ interface Case {
   readonly items: readonly Item[]
   readonly dropped: number
   readonly firstMs: number
+  readonly lastMs: number | null
   readonly covered: number
   /** Asked again, though nothing came. */
   readonly again: boolean
+}
+
+/** A verdict that is to be written. */
+interface Judgement {
+  readonly key: string
+  readonly record: VerdictRecord
+  readonly covered: number
+  readonly delayMs: number | null
 }
 
 /** What a worker begins with. */
@@ -218,15 +228,15 @@ export class JudgeWorker implements Worker {
       this.#wanting.delete(key)
       const covered = this.#coveredOf(key)
       if (this.#settling.get(key) === undefined)
-        yield { key, early: false, items: [], dropped: 0, firstMs: now, covered, again: true }
+        yield { key, early: false, items: [], dropped: 0, firstMs: now, lastMs: null, covered, again: true }
     }
   }
 
-  #caseOf({ key, early, items, firstMs }: Settled<Item>): Case {
+  #caseOf({ key, early, items, firstMs, lastMs }: Settled<Item>): Case {
     const dropped = this.#dropped.get(key) ?? 0
     this.#dropped.delete(key)
     const covered = (items.at(-1) as Item).offset
-    return { key, early, items, dropped, firstMs, covered, again: false }
+    return { key, early, items, dropped, firstMs, lastMs, covered, again: false }
   }
 
   async #judge(cases: readonly Case[], now: number): Promise<void> {
@@ -237,7 +247,7 @@ export class JudgeWorker implements Worker {
       else await this.#gather(one, gathered, lineages)
     }
     const written: NewRecord[] = []
-    const verdicts: { readonly key: string; readonly record: VerdictRecord; readonly covered: number }[] = []
+    const verdicts: Judgement[] = []
     const notes: FleetFinding[] = []
     const place = `${this.#options.topics.entries}/${this.#partition}`
     const firstMs = Math.min(...cases.map((one) => one.firstMs))
@@ -252,7 +262,8 @@ export class JudgeWorker implements Worker {
       const known = gathered.get(judged.id) as Gathered
       const verdict = this.#verdictOf(judged, known)
       if (verdict !== null) {
-        verdicts.push(verdict)
+        const { lastMs } = known.one
+        verdicts.push({ ...verdict, delayMs: lastMs === null ? null : now - lastMs })
         this.#facts.add(judged.report, toldBefore(known))
       }
       if (
@@ -272,7 +283,7 @@ export class JudgeWorker implements Worker {
       if (TRACE_ID.test(key)) this.#index.set(key, { verdict: offsets[2 * n] as number, covered })
       else this.#untracedCovered = Math.max(this.#untracedCovered, covered)
     }
-    for (const { record } of verdicts) this.#options.judged(record)
+    for (const { record, delayMs } of verdicts) this.#options.judged(record, delayMs)
     for (const one of notes) this.#options.found(one)
   }
 

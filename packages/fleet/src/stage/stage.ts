@@ -14,7 +14,17 @@ export interface Worker {
   take(slice: LogSlice): Promise<void>
   /** Before this, everything is done for good. */
   readonly position: number
+  /** Traces that are open, of what has any. */
+  readonly open?: number
   close(): Promise<void>
+}
+
+/** How far the work on a partition is. */
+export interface Progress {
+  /** Records that are not read yet. */
+  readonly lag: number
+  /** `null` where nothing is ever open. */
+  readonly open: number | null
 }
 
 export interface StageOptions {
@@ -53,6 +63,9 @@ export class Stage {
   async start(): Promise<void> {
     await this.#options.member.join((partitions, anew) => this.#assign(partitions, anew))
   }
+
+  /** Of each partition at work. */
+  readonly progress: Map<number, Progress> = new Map()
 
   /** Partitions at work. */
   get partitions(): readonly number[] {
@@ -111,6 +124,7 @@ export class Stage {
         if (signal.aborted) break
         await worker.take(slice)
         from = slice.next
+        this.progress.set(partition, { lag: Math.max(0, slice.end - from), open: worker.open ?? null })
         if (worker.position > done && performance.now() - committedAt >= COMMIT_MS) {
           await member.commit(partition, worker.position)
           done = worker.position
@@ -120,6 +134,7 @@ export class Stage {
       }
       if (worker.position > done && this.#stop.signal.aborted) await member.commit(partition, worker.position)
     } finally {
+      this.progress.delete(partition)
       await worker.close()
     }
   }
