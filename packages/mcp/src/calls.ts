@@ -1,4 +1,4 @@
-import { currentState, KestError, type KestState, type Operation } from '@kest/core'
+import { currentState, KestError, type KestState, type Operation, type Outcome } from '@kest/core'
 import type { MessageId } from './message.js'
 
 /** As many are under way on one connection at most: one that leaves its requests open must not fill the process. */
@@ -25,6 +25,11 @@ export class Call {
     this.#received = state
   }
 
+  /** What its caller is answered with, where it asks for that (K-RECEIPT). Of what an adapter has judged, that answers it. */
+  get receipt(): string | null {
+    return this.#received?.call?.receipt ?? null
+  }
+
   begins(operation: Operation): void {
     this.#operation = operation
   }
@@ -38,8 +43,8 @@ export class Call {
     this.#controller.abort()
   }
 
-  end(graceMs = 0): void {
-    this.#operation?.settle(graceMs)
+  end(outcome: Outcome, graceMs = 0): void {
+    this.#operation?.settle(graceMs, outcome)
     this.#received?.lifetime.end(graceMs)
   }
 }
@@ -69,21 +74,31 @@ export class Calls {
   }
 
   /** The SDK answers within the operation that it was given the request in, and what is open in that of nobody here. */
-  answered(id: MessageId): void {
+  answered(id: MessageId, outcome: Outcome): void {
+    const call = this.#answeredBy(id)
+    if (call !== undefined) this.end(id, call, outcome)
+  }
+
+  /** Before it is answered: as {@link answered} tells whose answer it is. */
+  receiptOf(id: MessageId): string | null {
+    return this.#answeredBy(id)?.receipt ?? null
+  }
+
+  #answeredBy(id: MessageId): Call | undefined {
     const same = this.#byId.get(id) ?? []
     const state = currentState()
-    const call =
+    return (
       same.find((one) => one.isRunIn(state)) ??
       same.find(({ isOpen }) => isOpen) ??
       (same.length === 1 ? same[0] : undefined)
-    if (call !== undefined) this.end(id, call)
+    )
   }
 
   /** No answer follows. */
   cancelled(id: unknown): void {
     for (const call of this.#byId.get(id as MessageId) ?? []) {
       call.abort()
-      this.end(id as MessageId, call, this.#graceMs)
+      this.end(id as MessageId, call, 'aborted', this.#graceMs)
     }
   }
 
@@ -91,8 +106,8 @@ export class Calls {
     for (const id of [...this.#byId.keys()]) this.cancelled(id)
   }
 
-  end(id: MessageId, call: Call, graceMs = 0): void {
-    call.end(graceMs)
+  end(id: MessageId, call: Call, outcome: Outcome, graceMs = 0): void {
+    call.end(outcome, graceMs)
     const same = this.#byId.get(id)
     if (same?.includes(call) !== true) return
     this.#size--

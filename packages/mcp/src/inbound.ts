@@ -12,7 +12,7 @@ import {
 } from '@kest/core'
 import { type Call, Calls } from './calls.js'
 import { httpRequestOf, judgedState, withoutLineage } from './http-request.js'
-import { type Deliver, intercept } from './intercept.js'
+import { type Deliver, type Interceptor, intercept } from './intercept.js'
 import { cancelledId, isId, isRequest, type Message, type MessageExtra, type Transport } from './message.js'
 import { type Carrier, carrierOf, NotARequest } from './meta.js'
 import { toOpen } from './methods.js'
@@ -64,19 +64,24 @@ export class Inbound {
     this.#listener = kest.listener(listening)
   }
 
-  /** @returns as {@link intercept} */
-  attach(transport: Transport): () => void {
+  /**
+   * @param around what stands before it
+   * @returns as {@link intercept}
+   */
+  attach(transport: Transport, around: (interceptor: Interceptor) => Interceptor = (one) => one): () => void {
     const calls = new Calls(this.#graceMs)
-    return intercept(transport, {
+    const interceptor: Interceptor = {
       received: (message, extra, deliver) => {
         calls.cancelled(cancelledId(message))
         if (!isRequest(message)) passOn(message, extra, deliver, transport)
         else if (this.#isOpen(message.method)) passOnOpen(message, extra, deliver, transport, calls)
         else void this.#serve(message, extra, deliver, transport, calls)
       },
-      answered: (id) => calls.answered(id),
+      receiptOf: (id) => calls.receiptOf(id),
+      answered: (id, isFailure) => calls.answered(id, isFailure ? 'failed' : 'succeeded'),
       closed: () => calls.closed(),
-    })
+    }
+    return intercept(transport, around(interceptor))
   }
 
   /** Settles when the request was handed on, or refused. What is thrown here would be thrown at nobody. */
@@ -98,7 +103,7 @@ export class Inbound {
       if (call.signal.aborted) throw new KestError('ERR_KEST_ABORTED', `${asked.operation}: it was cancelled`)
       this.#kest.run(operation.enter(), () => deliver(carrier.message(), withoutLineage(extra)))
     } catch (error) {
-      if (asked !== undefined && call !== undefined) calls.end(asked.id, call)
+      if (asked !== undefined && call !== undefined) calls.end(asked.id, call, 'failed')
       if (call?.signal.aborted !== true) await refuse(transport, message['id'], error)
     }
   }
@@ -167,5 +172,5 @@ function passOnOpen(
     return
   }
   const isHandedOn = passOn(message, extra, deliver, transport)
-  if (!isHandedOn && isId(id) && call !== undefined) calls.end(id, call)
+  if (!isHandedOn && isId(id) && call !== undefined) calls.end(id, call, 'failed')
 }

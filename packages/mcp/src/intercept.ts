@@ -1,4 +1,5 @@
-import { answeredId, type Message, type MessageExtra, type Transport } from './message.js'
+import { withReceipt } from './answered-receipt.js'
+import { answeredId, isFailure, type Message, type MessageExtra, type Transport } from './message.js'
 import { isRefusal } from './refuse.js'
 
 /** Hands a message to the SDK. */
@@ -8,8 +9,10 @@ export type Deliver = (message: Message, extra?: MessageExtra) => void
 export interface Interceptor {
   /** A message has come. The SDK has none that it is not handed. */
   received(message: Message, extra: MessageExtra | undefined, deliver: Deliver): void
-  /** What was handed on is answered. */
-  answered(id: string | number): void
+  /** The receipt of what is about to be answered; `null`: there is none (K-RECEIPT). */
+  receiptOf(id: string | number): string | null
+  /** What was handed on is answered, by a failure or otherwise. */
+  answered(id: string | number, isFailure: boolean): void
   closed(): void
 }
 
@@ -47,10 +50,11 @@ export function intercept(transport: Transport, interceptor: Interceptor): () =>
   }
   transport.send = async (message, ...options) => {
     const id = isRefusal(message) ? null : answeredId(message)
+    const own = id === null ? message : withReceipt(message, interceptor.receiptOf(id))
     try {
-      await send.call(transport, message, ...options)
+      await send.call(transport, own, ...options)
     } finally {
-      if (id !== null) interceptor.answered(id)
+      if (id !== null) interceptor.answered(id, isFailure(message))
     }
   }
   return stand

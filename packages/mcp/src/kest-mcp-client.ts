@@ -1,6 +1,6 @@
 import { assertOptions, type Kest } from '@kest/core'
 import { Inbound, type McpInboundOptions } from './inbound.js'
-import { intercept } from './intercept.js'
+import { type Interceptor, intercept } from './intercept.js'
 import type { Transport } from './message.js'
 import { type McpOutgoingOptions, Outgoing } from './outgoing.js'
 import { passOn } from './pass-on.js'
@@ -31,7 +31,8 @@ export interface McpClientOptions extends McpOutgoingOptions {
  * @param options.fromServer judges what the server asks for; default: it is handed on without lineage
  * @throws {KestConfigError} for options that are missing, unknown or wrong, a client that is connected or was given before
  *
- * `client.request` rejects, and nothing is sent, with what `Outbound.baggage` throws, such as `ERR_KEST_STATE_ENDED`.
+ * `client.request` rejects, and nothing is sent, with what `Outbound.depart` throws, such as `ERR_KEST_STATE_ENDED`; where its answer has no receipt that
+ * holds, and receipts are asked for of an origin in `carry`, with `ERR_KEST_RECEIPT`: then the server may have acted (K-RECEIPT).
  *
  * @example
  * ```ts
@@ -50,7 +51,7 @@ export function kestMcpClient<C extends McpClientLike>(client: C, options: McpCl
   let stand = (): void => {}
   protocol.connect = async (transport, ...rest) => {
     outgoing.connects(transport)
-    stand = attach(transport)
+    stand = attach(transport, (interceptor) => outgoing.receipts.around(transport, interceptor))
     await connect.call(protocol, transport, ...rest)
     stand()
   }
@@ -64,14 +65,17 @@ export function kestMcpClient<C extends McpClientLike>(client: C, options: McpCl
 }
 
 function attachOf(fromServer: McpClientOptions['fromServer'], kest: Kest | undefined): Inbound['attach'] {
-  if (fromServer === undefined) {
-    return (transport: Transport) =>
-      intercept(transport, {
-        received: (message, extra, deliver) => void passOn(message, extra, deliver, transport),
-        answered: () => {},
-        closed: () => {},
-      })
+  if (fromServer !== undefined) {
+    const inbound = new Inbound('kestMcpClient.fromServer', { ...fromServer, kest })
+    return (transport, around) => inbound.attach(transport, around)
   }
-  const inbound = new Inbound('kestMcpClient.fromServer', { ...fromServer, kest })
-  return (transport) => inbound.attach(transport)
+  return (transport: Transport, around = (one) => one) => {
+    const interceptor: Interceptor = {
+      received: (message, extra, deliver) => void passOn(message, extra, deliver, transport),
+      receiptOf: () => null,
+      answered: () => {},
+      closed: () => {},
+    }
+    return intercept(transport, around(interceptor))
+  }
 }

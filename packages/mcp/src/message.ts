@@ -52,6 +52,11 @@ export function answeredId(message: Message): MessageId | null {
   return isId(id) ? id : null
 }
 
+/** Whether an answer is an error, of the protocol or of a tool. */
+export function isFailure({ error, result }: Message): boolean {
+  return error !== undefined || (isRecord(result) && result['isError'] === true)
+}
+
 /** Which request somebody no longer waits for. */
 export function cancelledId(message: Message): unknown {
   if (!isRecord(message) || message['method'] !== 'notifications/cancelled') return undefined

@@ -1,4 +1,6 @@
 import {
+  type AwaitedReceipt,
+  type Departing,
   getActiveKest,
   type Kest,
   KestConfigError,
@@ -6,6 +8,7 @@ import {
   type Outbound,
   type PropagateTo,
 } from '@kest/core'
+import { AwaitedReceipts } from './awaited-receipts.js'
 import { isRecord, type Message, type Protocol, type Request, type Transport } from './message.js'
 import { carrierOf } from './meta.js'
 import { isOpen } from './methods.js'
@@ -38,6 +41,8 @@ const CALLBACKS = ['onprogress', 'onresumptiontoken'] as const
 
 /** What leaves, with the passport of the moment in which it is asked for. */
 export class Outgoing {
+  /** Those that its requests wait for (K-RECEIPT). */
+  readonly receipts = new AwaitedReceipts()
   readonly #kest: Kest
   readonly #outbound: Outbound
   readonly #results: Results | null
@@ -73,6 +78,7 @@ export class Outgoing {
    */
   connects(transport: Transport): void {
     if (!this.#carries) return
+    this.receipts.watch(transport)
     const url = urlOf(transport)
     const isKept = url === null || !isHttp(url) || keepWithinOrigin(transport, url)
     if (this.#byOrigin && (url === null || !isKept))
@@ -101,8 +107,9 @@ export class Outgoing {
     const send = async (self: unknown, message: Message, rest: readonly unknown[]): Promise<unknown> => {
       const take = this.#results?.of(message)
       const to = this.#byOrigin ? urlOf(protocol.transport) : null
-      const carried = await this.#carry(message, to ?? NAMED)
-      const answer: unknown = await Reflect.apply(request, self, [carried, ...rest])
+      const { carried, receipt } = await this.#carry(message, to ?? NAMED)
+      const ask = (): Promise<unknown> => Reflect.apply(request, self, [carried, ...rest])
+      const answer: unknown = receipt === null ? await ask() : await this.#receipted(receipt, ask)
       await take?.(answer)
       return answer
     }
@@ -113,16 +120,41 @@ export class Outgoing {
   }
 
   /** Before the first await: the frame is that of the moment of the call (K-FLOW). */
-  async #carry(message: Message, url: URL): Promise<Message> {
+  async #carry(
+    message: Message,
+    url: URL,
+  ): Promise<{ readonly carried: Message; readonly receipt: AwaitedReceipt | null }> {
     const { method } = message
     const carrier = carrierOf(message)
     const { headers } = carrier
     const own: KestState | null | undefined =
       this.#carries && typeof method === 'string' && !isOpen(method) ? undefined : null
-    const baggage = await this.#outbound.baggage(headers['baggage'], url, own)
+    const { baggage, receipt } = await this.#depart(headers['baggage'], url, own)
     if (baggage === undefined) delete headers['baggage']
     else headers['baggage'] = baggage
-    return carrier.message()
+    return { carried: carrier.message(), receipt }
+  }
+
+  /** Somebody is configured for an origin: whoever was named by being connected, as over stdio, is nobody of whom a receipt could be. */
+  async #depart(
+    lines: Parameters<Outbound['depart']>[0],
+    url: URL,
+    own: KestState | null | undefined,
+  ): Promise<Departing> {
+    if (this.#byOrigin) return this.#outbound.depart(lines, url, own)
+    return { baggage: await this.#outbound.baggage(lines, url, own), receipt: null }
+  }
+
+  /** @throws {KestError} `ERR_KEST_RECEIPT` instead of the answer */
+  async #receipted(receipt: AwaitedReceipt, ask: () => Promise<unknown>): Promise<unknown> {
+    const waiting = this.receipts.ask(receipt)
+    try {
+      return await ask()
+    } catch (error) {
+      throw waiting.failure ?? error
+    } finally {
+      this.receipts.forget(receipt)
+    }
   }
 
   #bound(options: unknown): unknown {

@@ -39,6 +39,9 @@ const known = new WeakMap<McpServerOptions, Sides>()
  * Lineage is taken from `params._meta.baggage` and, over HTTP, from the header, which must have the same tips if both bring any; within a
  * request that an adapter of Kest's has judged, it is that request's (K-CARRIER).
  *
+ * Who asks for a receipt is answered with the entry of its call, in `_meta['kest-receipt']` of the result or in the `data` of the error (K-RECEIPT); nothing
+ * else leaves under that name.
+ *
  * Not checked: whether there is such a tool, and whether its arguments are of its schema. The SDK does, within the operation.
  *
  * @param server that is not connected yet; it is the one that is answered

@@ -14,14 +14,16 @@ export function isRefusal(message: Message): boolean {
   return refusals.has(message)
 }
 
+/** The error of JSON-RPC for what is refused: a code, and nothing more. */
+export function refusalOf(why: unknown): Readonly<Record<string, unknown>> {
+  if (why instanceof NotARequest) return { code: INVALID_PARAMS, message: 'Invalid params' }
+  const { title, code } = toProblem(why).body
+  return { code: REFUSED, message: title, data: { code } }
+}
+
 /** Answers what is refused. The caller learns a code; the operator has learned the reason by then. */
 export async function refuse(transport: Transport, id: unknown, why: unknown): Promise<void> {
-  const { title, code } = toProblem(why).body
-  const error =
-    why instanceof NotARequest
-      ? { code: INVALID_PARAMS, message: 'Invalid params' }
-      : { code: REFUSED, message: title, data: { code } }
-  const answer = { jsonrpc: '2.0', id, error }
+  const answer = { jsonrpc: '2.0', id, error: refusalOf(why) }
   refusals.add(answer)
   try {
     await transport.send(answer)

@@ -86,6 +86,23 @@ describe.each(LINES)('where lineage is carried, $name', (line) => {
     })
   })
 
+  it('K-RECEIPT within a request that was judged, a call that asks for a receipt in _meta gets none', async () => {
+    const header = await baggageOf('one')
+    const asking = { baggage: `${header},kest.receipt=AAAAAAAAAAAAAAAAAAAAAA` }
+    for (const [around, expected] of [
+      [judged({}), false],
+      [undefined, true],
+    ] as const) {
+      const endpoint = await serveHttp(line, shows(), around && { around })
+      const requestInit = { headers: { baggage: header } }
+      const client = await connectHttp(line, clientOf(line, null), endpoint, { requestInit })
+      const { callTool } = client.mcp as unknown as { callTool(params: object): Promise<{ _meta?: object }> }
+      const call = { name: 'show', arguments: {}, _meta: asking }
+      const { _meta: meta = {} } = await callTool.call(client.mcp, call)
+      expect(Object.hasOwn(meta, 'kest-receipt')).toBe(expected)
+    }
+  })
+
   it('K-EDGE behind an edge of HTTP _meta is removed, unread', async () => {
     const endpoint = await serveHttp(line, shows(), { around: judged({ origin: 'internet' }) })
     const client = await connectHttp(line, clientOf(line, null), endpoint)

@@ -1,18 +1,22 @@
-import { currentState, getCurrentUser } from '@kest/core'
+import { currentState, getCurrentUser, type Kest } from '@kest/core'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { createMcpHandler, inputRequired, McpServer } from '@modelcontextprotocol/server'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
+import { CALLEE, receiptCallee, receiptCaller } from '../../../tests/outbound/receipts.js'
 import { kestMcpClient, protectMcpServer } from '../src/index.js'
 import { service, within } from './support/services.js'
 
 const agent = service('agent')
 const tools = service('tools')
 const URL_OF_TOOLS = new URL('http://tools.example/mcp')
-const protection = { kest: tools, policy: 'mcp' }
 
 /** A server that is made for each request, as this revision of the protocol has it, and a client that speaks to it. */
-async function connected(register: (server: McpServer) => void): Promise<Client> {
+async function connected(
+  register: (server: McpServer) => void,
+  { client: own = agent, server: theirs = tools }: { readonly client?: Kest; readonly server?: Kest } = {},
+): Promise<Client> {
+  const protection = { kest: theirs, policy: 'mcp' }
   const handler = createMcpHandler(() => {
     const server = protectMcpServer(new McpServer({ name: 'server', version: '1.0.0' }), protection)
     register(server)
@@ -23,7 +27,7 @@ async function connected(register: (server: McpServer) => void): Promise<Client>
     versionNegotiation: { mode: { pin: '2026-07-28' } },
     capabilities: { elicitation: {} },
   } as const
-  const client = kestMcpClient(new Client(info, options), { kest: agent, carry: [URL_OF_TOOLS.origin] })
+  const client = kestMcpClient(new Client(info, options), { kest: own, carry: [URL_OF_TOOLS.origin] })
   onTestFinished(() => client.close())
   const fetch = (url: string | URL, init?: RequestInit) => handler.fetch(new Request(url, init))
   await client.connect(new StreamableHTTPClientTransport(URL_OF_TOOLS, { fetch }))
@@ -71,5 +75,43 @@ describe('protocol 2026-07-28, line 2', () => {
       users.map((user) => within(agent, 'run', () => client.callTool({ name: 'ask', arguments: {} }), user)),
     )
     expect(answers.map(({ content }) => content)).toEqual(users.map((text) => [{ type: 'text', text }]))
+  })
+
+  it('K-RECEIPT asks for a receipt of each call, and of none that the SDK makes again by itself for what was asked for', async () => {
+    const asks = (server: McpServer): void => {
+      server.registerTool('ask', { inputSchema: z.object({}) }, (_, { mcpReq }) =>
+        mcpReq.inputResponses === undefined
+          ? inputRequired({
+              inputRequests: {
+                sure: inputRequired.elicit({
+                  message: 'sure?',
+                  requestedSchema: { type: 'object', properties: {} },
+                }),
+              },
+            })
+          : { content: [{ type: 'text', text: 'done' }] },
+      )
+      server.registerTool('plain', { inputSchema: z.object({}) }, () => ({
+        content: [{ type: 'text', text: 'plain' }],
+      }))
+    }
+    for (const mode of ['accept', 'require'] as const) {
+      const callee = receiptCallee()
+      const caller = receiptCaller({ [URL_OF_TOOLS.origin]: CALLEE }, { mode })
+      const client = await connected(asks, { client: caller.kest, server: callee.kest })
+      client.setRequestHandler('elicitation/create', async () => ({ action: 'accept', content: {} }))
+      await within(caller.kest, 'run', async () => {
+        expect(await client.callTool({ name: 'plain', arguments: {} })).toMatchObject({
+          content: [{ text: 'plain' }],
+        })
+        const asked = client.callTool({ name: 'ask', arguments: {} })
+        if (mode === 'accept') expect(await asked).toMatchObject({ content: [{ text: 'done' }] })
+        else await expect(asked).rejects.toMatchObject({ code: 'ERR_KEST_RECEIPT' })
+      })
+      expect(caller.receipts()).toHaveLength(2)
+      const calls = callee.entries().flatMap(({ labels }) => labels['kest.call'] ?? [])
+      expect(new Set(calls).size).toBe(2)
+      expect(calls).toHaveLength(2)
+    }
   })
 })
