@@ -18,9 +18,10 @@ remove() {
   local podman="$folder/bin/podman"
   if [ -x "$podman" ]; then timeout 120 "$podman" rm --all --force --volumes --time 0 >/dev/null || true; fi
   if [ -d "$folder/networks" ]; then
-    sed -n 's/.*"network_interface": "\(.*\)".*/\1/p' "$folder"/networks/*.json 2>/dev/null |
+    # None is there after `down`.
+    { cat "$folder"/networks/*.json 2>/dev/null || true; } | sed -n 's/.*"network_interface": "\(.*\)".*/\1/p' |
       while read -r bridge; do ip link delete "$bridge" 2>/dev/null || true; done
-    forget_rules
+    forget_rules || true
   fi
   # Of what is still mounted, what was mounted last is first to go.
   findmnt --raw --noheadings --output TARGET | awk -v top="$folder/" 'index($0, top) == 1' | tac |
