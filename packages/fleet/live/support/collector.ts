@@ -45,7 +45,9 @@ export async function startCollector({
   const [listen, metrics] = [await freePort(), await freePort()]
   const spansFile = join(folder, 'spans.jsonl')
   // Laid over the configuration as it is documented: nothing of that is replaced but the list of exporters.
-  const file = { exporters: { file: { path: spansFile, rotation: { max_megabytes: 1_000_000, max_backups: 0 } } } }
+  const file = {
+    exporters: { file: { path: spansFile, rotation: { max_megabytes: 1_000_000, max_backups: 0 } } },
+  }
   const pipelines = { service: { pipelines: { traces: { exporters: ['kafka', 'file'] } } } }
   const configurations = [CONFIGURATION, `yaml:${JSON.stringify({ ...file, ...pipelines })}`]
   const env = {
