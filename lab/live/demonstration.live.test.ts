@@ -54,6 +54,15 @@ describe('npm run lab', { timeout: PATIENCE_MS }, () => {
     await expectEvidence()
   })
 
+  it('K-FLEET shows it with Kafka, where two auditors come to the verdicts of the file', async () => {
+    const args = ['--identities', 'embedded', '--kafka', '--requests', '20']
+    const run = await runMain(['--out', out, ...args], env).ended
+    expectTheChain(run)
+    // The one that is shown, 20 of the load, and two that were refused where something had been done.
+    expect(run.stdout).toContain('Two auditors on Kafka have judged 23 traces, each as the file says.')
+    expect(readdirSync(temporary)).toEqual([])
+  })
+
   it.skipIf(why !== '')(`shows it with SPIRE${why}`, async () => {
     const run = await runMain(['--out', out, '--identities', 'spire'], env).ended
     expectTheChain(run)

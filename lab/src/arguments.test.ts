@@ -9,6 +9,7 @@ it('asks for one request on what PATH has, unless told otherwise', () => {
     identities: null,
     inProcessPolicy: false,
     policies: configurationFile('opa'),
+    kafka: false,
     ttlSeconds: 3600,
     requests: 0,
     concurrency: 10,
@@ -23,7 +24,7 @@ it('asks for one request on what PATH has, unless told otherwise', () => {
 it('reads every option', () => {
   const words =
     '--bin b --identities embedded --in-process-policy --policies p --rotate 30 --requests 5 --concurrency 2'
-  const more = '--soak 300 --keep --json --out o'
+  const more = '--kafka --soak 300 --keep --json --out o'
   expect(parseArguments(`${words} ${more}`.split(' '))).toMatchObject({
     bin: 'b',
     identities: 'embedded',
@@ -32,6 +33,7 @@ it('reads every option', () => {
     ttlSeconds: 30,
     requests: 5,
     concurrency: 2,
+    kafka: true,
     soakSeconds: 300,
     keep: true,
     json: true,

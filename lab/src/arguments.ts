@@ -12,6 +12,7 @@ them; audits it from the Collector's file; and stops everything.
   --identities WHO         spire, or embedded: the Workload API of @kest/spiffe/dev. Default: spire where it can be
   --in-process-policy      the services decide by themselves (Rego as WebAssembly), without OPA
   --policies FOLDER        policies; default docker/opa
+  --kafka                  the Collector writes to a broker of Kafka, too, where two auditors judge what comes
   --rotate SECONDS         life of SVIDs, renewed at half of it; default 3600
   --requests N             then sends N requests, and prints throughput and latencies
   --concurrency C          of them at once; default 10
@@ -27,6 +28,7 @@ export interface Arguments {
   readonly identities: 'spire' | 'embedded' | null
   readonly inProcessPolicy: boolean
   readonly policies: string
+  readonly kafka: boolean
   readonly ttlSeconds: number
   readonly requests: number
   readonly concurrency: number
@@ -50,6 +52,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     identities,
     inProcessPolicy: values['in-process-policy'] ?? false,
     policies: values.policies ?? configurationFile('opa'),
+    kafka: values.kafka ?? false,
     ttlSeconds: parseCount('--rotate', values.rotate, 3600, 2),
     requests: parseCount('--requests', values.requests, 0, 1),
     concurrency: parseCount('--concurrency', values.concurrency, 10, 1),
@@ -70,6 +73,7 @@ function parse(argv: readonly string[]) {
         identities: { type: 'string' },
         'in-process-policy': { type: 'boolean' },
         policies: { type: 'string' },
+        kafka: { type: 'boolean' },
         rotate: { type: 'string' },
         requests: { type: 'string' },
         concurrency: { type: 'string' },

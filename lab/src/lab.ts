@@ -1,12 +1,14 @@
 import { chmodSync, mkdtempSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CHAIN, type Service } from './chain.js'
 import type { Failure } from './failure.js'
 import { configurationFile } from './files.js'
+import { createAuditor } from './servers/auditor.js'
 import { createCollector } from './servers/collector.js'
 import type { Identities } from './servers/identities.js'
+import { KafkaBroker } from './servers/kafka.js'
 import { createOpa } from './servers/opa.js'
 import { planIdentities } from './servers/plan-identities.js'
 import { compilePolicies } from './servers/rego-wasm.js'
@@ -17,9 +19,12 @@ import { Programs } from './supervisor/programs.js'
 import { Supervisor } from './supervisor/supervisor.js'
 import type { Watch } from './supervisor/watch.js'
 
-const PORTS = 6
+const PORTS = 9
 /** The machine may be busy: it runs all of it. */
 const PATIENCE = 20
+const BROKER = ['kafka-storage.sh', 'kafka-server-start.sh'] as const
+/** Those who judge on Kafka. */
+const AUDITORS = ['auditor1', 'auditor2'] as const
 /** How often it says what it waits for. */
 const WAITING_MS = 5_000
 
@@ -34,6 +39,8 @@ export interface LabOptions {
   readonly policies: string
   /** Whether the services decide by themselves; otherwise they ask OPA. */
   readonly inProcessPolicy: boolean
+  /** Whether the Collector writes to a broker as well, and two auditors judge there. Default no. */
+  readonly kafka?: boolean
   /** Where spans and logs are written. */
   readonly out: string
   /** How many times longer than they usually would the services wait for what they ask. Default 20. */
@@ -61,6 +68,10 @@ export class Lab {
   /** `null` where the services decide by themselves. */
   readonly opa: Daemon | null
   readonly collector: Daemon
+  /** `null` where spans go to no broker. */
+  readonly kafka: Daemon | null
+  /** Who judges on Kafka. */
+  readonly auditors: readonly Daemon[]
   readonly services: Readonly<Record<Service, Daemon>>
   readonly urls: Urls
   /** Where the Collector writes spans. */
@@ -73,6 +84,8 @@ export class Lab {
     this.identities = parts.identities
     this.opa = parts.opa
     this.collector = parts.collector
+    this.kafka = parts.kafka
+    this.auditors = parts.auditors
     this.services = parts.services
     this.urls = parts.urls
     this.spansFile = parts.spansFile
@@ -90,6 +103,7 @@ export class Lab {
   static async start(options: LabOptions, watch: Watch): Promise<Lab> {
     const programs = new Programs(options.bin)
     const { opa, otelcol } = programs.require('opa', 'otelcol')
+    const brokers = options.kafka === true ? programs.require(...BROKER) : null
     const plan = planIdentities(programs, options.identities)
     options.announce(plan.description)
     const logs = join(options.out, 'logs')
@@ -115,17 +129,36 @@ export class Lab {
       const server = inProcessPolicy
         ? null
         : createOpa(supervisor, { program: files.opa, url: urls.opa, policies })
+      const kafka =
+        brokers &&
+        new KafkaBroker(supervisor, {
+          ...{ programs: brokers, port: ports.take(), controllerPort: ports.take() },
+          folder: join(folder, 'kafka'),
+        })
       const collector = createCollector(supervisor, {
         program: files.otelcol,
         url: urls.collector,
         spansFile,
+        kafka: kafka
+          ? { brokers: kafka.address, queue: join(folder, 'queue'), metricsPort: ports.take() }
+          : undefined,
       })
       const timed = timedBy(options.progress)
       const [identities] = await Promise.all([
         timed('identities', plan.start(supervisor, { folder, port: ports.take(), ttlSeconds })),
         timed('policies', server?.start() ?? compilePolicies(files.opa, policies, regoWasm)),
         timed('Collector', collector.start()),
+        kafka && timed('Kafka', kafka.start()),
       ])
+      const bundleFile = join(folder, 'bundle.json')
+      const auditors = kafka
+        ? AUDITORS.map((name) => createAuditor(supervisor, { name, kafka: kafka.address, bundleFile }))
+        : []
+      if (kafka) {
+        await writeFile(bundleFile, JSON.stringify(await identities.bundle()))
+        // The first makes the topics.
+        for (const auditor of auditors) await timed(auditor.name, auditor.start())
+      }
       const services = createServices(supervisor, {
         urls,
         nextUrls: { hop2: route('hop2', urls.hop2), hop3: route('hop3', urls.hop3) },
@@ -139,7 +172,10 @@ export class Lab {
         },
       })
       await Promise.all(CHAIN.map((name) => timed(name, services[name].start())))
-      return new Lab({ identities, opa: server, collector, services, urls, spansFile, supervisor, ports })
+      return new Lab({
+        ...{ identities, opa: server, collector, kafka: kafka?.daemon ?? null, auditors, services },
+        ...{ urls, spansFile, supervisor, ports },
+      })
     }
   }
 
@@ -148,18 +184,20 @@ export class Lab {
     this.#supervisor.onEarlyEnd = tell
   }
 
-  /** What runs, and where. */
+  /** What runs, and where: an auditor nowhere but at its log. */
   get places(): readonly { readonly name: string; readonly pid: number | undefined; readonly url: string }[] {
     const daemons = {
       ...this.services,
       ...(this.opa === null ? {} : { opa: this.opa }),
       collector: this.collector,
     }
-    return Object.entries(daemons).map(([name, { pid }]) => ({
+    const served = Object.entries(daemons).map(([name, { pid }]) => ({
       name,
       pid,
       url: this.urls[name as keyof Urls],
     }))
+    const judging = this.auditors.map(({ name, pid }) => ({ name, pid, url: this.#supervisor.logOf(name) }))
+    return [...served, ...judging]
   }
 
   /** The file of what a program has printed. */
@@ -167,10 +205,21 @@ export class Lab {
     return this.#supervisor.logOf(name)
   }
 
+  /** What the auditors on Kafka print: a verdict a line, as JSON. */
+  get auditorLogs(): readonly string[] {
+    return this.auditors.map(({ name }) => this.#supervisor.logOf(name))
+  }
+
   /** Ends the services, then the servers, in good order, so that all spans are written. */
   async stop(): Promise<void> {
     await Promise.all(CHAIN.map((name) => this.services[name].stop()))
     await Promise.all([this.collector.stop(), this.opa?.stop()])
+  }
+
+  /** Ends those who judge on Kafka, in good order, when they have judged. */
+  async stopAuditors(): Promise<void> {
+    await Promise.all(this.auditors.map((one) => one.stop()))
+    await this.kafka?.kill()
   }
 
   /** When this resolves, nothing of it runs any more. Idempotent. */
@@ -184,7 +233,10 @@ export class Lab {
   }
 }
 
-type Parts = Pick<Lab, 'identities' | 'opa' | 'collector' | 'services' | 'urls' | 'spansFile'> & {
+type Parts = Pick<
+  Lab,
+  'identities' | 'opa' | 'collector' | 'kafka' | 'auditors' | 'services' | 'urls' | 'spansFile'
+> & {
   readonly supervisor: Supervisor
   readonly ports: Ports
 }

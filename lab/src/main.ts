@@ -7,7 +7,7 @@ import { demonstrate } from './demonstration.js'
 import { Failure } from './failure.js'
 import { takeFolder } from './folder.js'
 import { Lab } from './lab.js'
-import { prove, untilExported } from './prove.js'
+import { prove, proveOnKafka, untilExported } from './prove.js'
 import { Report } from './report.js'
 import { MEMORY_PROBE, soak } from './soak.js'
 import { Watch } from './supervisor/watch.js'
@@ -76,16 +76,24 @@ async function runIn(out: string, wanted: Arguments, report: Report, watch: Watc
     if (wanted.requests > 0) answered += await load(lab, wanted, report)
     if (wanted.soakSeconds > 0) answered += await soak(lab, wanted, report, progress)
     const exhibits = { spansFile: lab.spansFile, bundle: await lab.identities.bundle(), answered, out }
+    const judged = async (): Promise<void> => {
+      if (!wanted.kafka) return
+      progress('waiting for the auditors on Kafka')
+      await proveOnKafka(exhibits, lab.auditorLogs, report, watch)
+    }
     if (wanted.keep) {
       await untilExported(exhibits, watch)
       await prove(exhibits, report)
+      await judged()
       await keep(lab, report)
       await lab.stop()
     } else {
       await lab.stop()
       progress('auditing')
       await prove(exhibits, report)
+      await judged()
     }
+    await lab.stopAuditors()
   } finally {
     await lab.close()
   }

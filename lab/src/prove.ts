@@ -9,6 +9,7 @@ import { SHOWN_ITEM } from './demonstration.js'
 import { Failure } from './failure.js'
 import { OUT } from './files.js'
 import type { Report } from './report.js'
+import { verdictsIn } from './servers/auditor.js'
 import { until } from './supervisor/until.js'
 import type { Watch } from './supervisor/watch.js'
 
@@ -56,6 +57,38 @@ export async function prove({ spansFile, bundle, answered, out }: Exhibits, repo
   const found = await tamper(trace.entries, trace.tips, trust)
   for (const { what, at, code, reason } of found) report.say(`FAILED: ${what}: ${at}: ${code}, ${reason}`)
   report.fact('tampered', found)
+}
+
+/**
+ * What auditors on Kafka have said is what the file says, of each trace.
+ *
+ * @param logs of the auditors
+ * @throws {Failure} when it does not become so
+ */
+export async function proveOnKafka(
+  { spansFile, bundle }: Exhibits,
+  logs: readonly string[],
+  report: Report,
+  watch: Watch,
+): Promise<void> {
+  const { traces } = await auditSpans(spansFile, bundle, () => true)
+  let differ: readonly string[] = []
+  await until(
+    async () => {
+      const verdicts = await verdictsIn(logs)
+      differ = traces
+        .filter(({ traceId, verdict }) => verdicts.get(traceId as string) !== verdict)
+        .map(({ traceId, verdict }) => `${traceId}: ${verdicts.get(traceId as string)}, not ${verdict}`)
+      return differ.length === 0 ? true : undefined
+    },
+    {
+      timeoutMs: EXPORT_MS,
+      late: () => `auditors on Kafka differ in ${differ.length} traces\n${differ.slice(0, 10).join('\n')}`,
+    },
+    watch,
+  )
+  report.say(`Two auditors on Kafka have judged ${traces.length} traces, each as the file says.\n`)
+  report.fact('judged_on_kafka', traces.length)
 }
 
 /** While the services run: they export in batches, after a moment. */
