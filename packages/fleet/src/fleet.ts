@@ -7,6 +7,7 @@ import {
   type ResolvedFleetOptions,
   resolveFleetOptions,
 } from './fleet-options.js'
+import { EntryIndex } from './judge/entry-index.js'
 import { JudgeWorker, type JudgeWorkerOptions } from './judge/judge-worker.js'
 import { KafkaLog } from './log/kafka-log.js'
 import { KafkaMember } from './log/kafka-member.js'
@@ -193,9 +194,10 @@ export class Fleet implements AsyncDisposable {
       onVerdict(verdict)
     }
     const times = { clock: Date.now, elapsed: () => performance.now() }
+    const entries = new EntryIndex({ log, topic: topics.entries })
     return (partition: number, from: number): Promise<JudgeWorker> =>
       JudgeWorker.open(
-        { log, topics, judge, settling, maxTraceSpans, lookBackMs, judged, found, ...times },
+        { log, topics, judge, entries, settling, maxTraceSpans, lookBackMs, judged, found, ...times },
         partition,
         from,
       )

@@ -91,24 +91,25 @@ export interface Foreign {
  * Finds what is named wherever it is. Spans are looked through once for each time that a lineage goes on in another trace, and no
  * more than {@link MAX_PASSES} times; what is found is held up to a bound: anybody can make entries that name others.
  *
- * @param shares all entries, each time it is called
+ * @param shares all entries, each time it is called, or those of them that are named, also while they are looked through
  * @param bytes of entries that are held
  */
 export async function findForeign(
   { wanted, claimed }: Named,
-  shares: () => AsyncIterable<EntryShare>,
+  shares: (named: ReadonlySet<string>) => AsyncIterable<EntryShare>,
   { limits, traceBytes: bytes }: JudgeRules,
 ): Promise<Foreign> {
   const entries = new Map<string, ForeignEntry>()
   const tips = new Set<string>()
   const open = new Set(wanted)
+  const first = new Set([...wanted, ...claimed])
   let held = 0
   for (let pass = 0; pass < MAX_PASSES; pass++) {
     const before = entries.size
-    for await (const share of shares()) {
+    for await (const share of shares(pass === 0 ? first : open)) {
       for (const here of blocksOf(share)) {
-        if (pass === 0) for (const hash of claimed) if (here.has(hash)) tips.add(hash)
-        const pending = [...open].filter((hash) => here.has(hash))
+        if (pass === 0) for (const hash of common(claimed, here)) tips.add(hash)
+        const pending = common(open, here)
         for (let hash = pending.pop(); hash !== undefined; hash = pending.pop()) {
           open.delete(hash)
           if (entries.has(hash)) continue
@@ -120,7 +121,10 @@ export async function findForeign(
           for (const parent of parents) {
             if (entries.has(parent)) continue
             if (here.has(parent)) pending.push(parent)
-            else open.add(parent)
+            else {
+              open.add(parent)
+              if (pass === 0) first.add(parent)
+            }
           }
         }
       }
@@ -128,6 +132,13 @@ export async function findForeign(
     if (open.size === 0 || entries.size === before) return { entries, tips, more: false }
   }
   return { entries, tips, more: true }
+}
+
+/** What both have, by way of the smaller. */
+function common(hashes: ReadonlySet<string>, here: ReadonlyMap<string, string>): string[] {
+  return here.size < hashes.size
+    ? [...here.keys()].filter((hash) => hashes.has(hash))
+    : [...hashes].filter((hash) => here.has(hash))
 }
 
 /** Entries by their hash, some at once. */

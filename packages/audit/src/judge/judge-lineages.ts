@@ -19,8 +19,11 @@ export interface EntryShare {
 export interface LineageSource {
   /** @param only those with these ids; default: all that are to be judged. Their spans are read only as long as the next is not asked for */
   lineages(only?: ReadonlyMap<string, unknown>): Iterable<Lineage> | AsyncIterable<Lineage>
-  /** Entries that those may build on, each time anew: of what is to be judged, and of everything else. */
-  entries(): AsyncIterable<EntryShare>
+  /**
+   * Entries that those may build on, each time anew: of what is to be judged, and of everything else.
+   * @param named hashes of those that are looked for, which are more when one was found that names others; the rest may be left out
+   */
+  entries(named: ReadonlySet<string>): AsyncIterable<EntryShare>
 }
 
 /** A lineage, and what it amounts to. */
@@ -75,7 +78,7 @@ async function* linked(
   sharing: JudgeRules,
   note: (one: AuditFinding) => void,
 ): AsyncGenerator<Drafted> {
-  const foreign = await findForeign(named, () => source.entries(), sharing)
+  const foreign = await findForeign(named, (hashes) => source.entries(hashes), sharing)
   if (foreign.more)
     note(finding('limit', 'lineages go on in more traces, or in more entries of them, than were followed'))
   for await (const { id, traceId, spans } of source.lineages(named.links)) {

@@ -16,6 +16,7 @@ import { decodeSpan, UNTRACED_KEY } from '../split/span-record.js'
 import { type FleetFinding, findingRecord, fleetFinding } from '../stage/finding-record.js'
 import type { Worker } from '../stage/stage.js'
 import type { FleetTopics } from '../topics.js'
+import type { EntryIndex } from './entry-index.js'
 import { JudgedIndex } from './judged-index.js'
 import { LogClock } from './log-clock.js'
 import { type Item, itemOf, PartitionReader, recordsOf } from './partition-reader.js'
@@ -23,6 +24,7 @@ import { offsetsOf, toRanges } from './positions.js'
 import {
   ALL,
   asFull,
+  asUnsought,
   COVERED_HEADER,
   encodeVerdict,
   mergePartial,
@@ -42,6 +44,8 @@ export interface JudgeWorkerOptions {
   readonly log: Log
   readonly topics: FleetTopics
   readonly judge: TraceJudge
+  /** Of entries of all partitions; one for all judges of a process. */
+  readonly entries: EntryIndex
   readonly settling: Required<SettlingOptions>
   /** Spans of one trace that are judged; of a larger one, no more are taken. */
   readonly maxTraceSpans: number
@@ -167,12 +171,16 @@ export class JudgeWorker implements Worker {
     const strange: number[] = []
     for (const record of records) if (!this.#add(record)) strange.push(record.offset)
     if (strange.length > 0) await this.#report(strange)
-    await this.#judgeDue(this.#clock.now(next >= end))
+    const now = this.#clock.now(next >= end)
+    await this.#judgeDue(now)
+    const { entries, lookBackMs } = this.#options
+    entries.keep(this.#partition, (this.#settling.oldest?.firstMs ?? now) - lookBackMs)
     // What was judged before lies behind what is open, and so does what was passed over.
     this.#next = next
   }
 
   async close(): Promise<void> {
+    this.#options.entries.leave(this.#partition)
     await this.#writer.close()
   }
 
@@ -251,16 +259,19 @@ export class JudgeWorker implements Worker {
     const notes: FleetFinding[] = []
     const place = `${this.#options.topics.entries}/${this.#partition}`
     const firstMs = Math.min(...cases.map((one) => one.firstMs))
+    const { entries, lookBackMs } = this.#options
+    entries.earn(cases.flatMap(({ items }) => items).reduce((sum, { value }) => sum + value.length, 0))
+    const search = entries.search(firstMs - lookBackMs, now + lookBackMs)
     const source = {
       lineages: (only?: ReadonlyMap<string, unknown>) =>
         only === undefined ? lineages : lineages.filter(({ id }) => only.has(id)),
-      entries: () => this.#reader.entries(firstMs - this.#options.lookBackMs),
+      entries: search.entries,
     }
     for await (const judged of this.#options.judge.judge(source, (one) =>
       notes.push(fleetFinding(one, place)),
     )) {
       const known = gathered.get(judged.id) as Gathered
-      const verdict = this.#verdictOf(judged, known)
+      const verdict = this.#verdictOf(judged, known, search.unsought)
       if (verdict !== null) {
         const { lastMs } = known.one
         verdicts.push({ ...verdict, delayMs: lastMs === null ? null : now - lastMs })
@@ -329,9 +340,10 @@ export class JudgeWorker implements Worker {
   #verdictOf(
     { report }: JudgedLineage,
     { one, before, partial, offsets }: Gathered,
+    unsought: ReadonlySet<string>,
   ): { key: string; record: VerdictRecord; covered: number } | null {
     const { topics, clock } = this.#options
-    let trace: TraceJson = traceJson(report)
+    let trace: TraceJson = asUnsought(traceJson(report), unsought)
     if (one.dropped > 0) trace = asFull(trace, one.dropped)
     if (partial && before !== null) trace = mergePartial(trace, before)
     if (one.again && before !== null && isSame(trace, before)) return null

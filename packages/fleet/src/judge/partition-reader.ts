@@ -1,6 +1,5 @@
-import type { EntryShare } from '@kest/audit'
 import { Gone, type Log, type LogRecord, type LogSlice, Unavailable } from '../log/log.js'
-import { decodeSpan, SOURCE_HEADER } from '../split/span-record.js'
+import { SOURCE_HEADER } from '../split/span-record.js'
 import type { FleetTopics } from '../topics.js'
 import type { Judged } from './judged-index.js'
 import { decodeVerdict, type VerdictRecord } from './verdict-record.js'
@@ -20,7 +19,7 @@ export function itemOf(offset: number, value: Uint8Array, headers: LogRecord['he
   return { offset, source: headers.get(SOURCE_HEADER) ?? `${offset}`, value: Buffer.from(value) }
 }
 
-/** What one partition has of traces that were judged before, and all of them of entries. */
+/** What one partition has of traces that were judged before. */
 export class PartitionReader {
   readonly #log: Log
   readonly #topics: FleetTopics
@@ -77,25 +76,8 @@ export class PartitionReader {
     } catch (error) {
       if (!(error instanceof Gone)) throw error
       const { start } = await this.#log.bounds(this.#topics.entries, this.#partition)
-      return start > from ? { records: [], next: start, end: start } : null
+      return start > from ? { records: [], bytes: 0, next: start, end: start } : null
     }
-  }
-
-  /** Entries of all partitions since then: what a trace builds on may be in any. */
-  async *entries(sinceMs: number): AsyncGenerator<EntryShare> {
-    const count = await this.#log.partitions(this.#topics.entries)
-    for (let partition = 0; partition < count; partition++) {
-      const from = await this.#log.offsetAt(this.#topics.entries, partition, sinceMs)
-      for await (const slice of slicesOf(this.#log, this.#topics.entries, partition, from))
-        yield { signatures: () => signaturesOf(slice.records) }
-    }
-  }
-}
-
-function* signaturesOf(records: readonly LogRecord[]): Generator<string> {
-  for (const record of records) {
-    const signature = decodeSpan(record)?.claims.signature
-    if (typeof signature === 'string') yield signature
   }
 }
 

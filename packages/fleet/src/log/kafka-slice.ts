@@ -25,6 +25,8 @@ interface FetchedBatch {
   }[]
 }
 
+/** What a record takes beside its value, about. */
+const RECORD_BYTES = 64
 const TRANSACTIONAL = 0x10
 /** Markers of transactions are records to nobody. */
 const CONTROL = 0x20
@@ -41,10 +43,12 @@ export function sliceOf(
   const aborted = new Set<bigint>()
   const found: LogRecord[] = []
   let next = from
+  let bytes = 0
   for (const batch of records) {
     const { firstOffset, lastOffsetDelta, attributes, producerId } = batch
     const last = firstOffset + BigInt(lastOffsetDelta)
     next = Number(last) + 1
+    for (const { value } of batch.records) bytes += RECORD_BYTES + (value?.length ?? 0)
     while (begun[0] !== undefined && begun[0].firstOffset <= last)
       aborted.add((begun.shift() as (typeof begun)[number]).producerId)
     if ((attributes & CONTROL) !== 0) {
@@ -52,7 +56,7 @@ export function sliceOf(
     } else if ((attributes & TRANSACTIONAL) === 0 || !aborted.has(producerId))
       for (const record of recordsOf(batch)) if (record.offset >= from) found.push(record)
   }
-  return { records: found, next: Math.max(next, from), end: Number(lastStableOffset) }
+  return { records: found, bytes, next: Math.max(next, from), end: Number(lastStableOffset) }
 }
 
 function* recordsOf({ firstOffset, firstTimestamp, records }: FetchedBatch): Generator<LogRecord> {

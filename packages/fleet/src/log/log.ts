@@ -11,6 +11,8 @@ export interface LogRecord {
 /** Records one after the other. */
 export interface LogSlice {
   readonly records: readonly LogRecord[]
+  /** What was read for it: also what lies before, or was aborted. */
+  readonly bytes: number
   /** Where to read on: offsets may be left out. */
   readonly next: number
   /** Where the log ended when it was read. */

@@ -2,8 +2,9 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { KestError } from '@kest/core'
 import { Gone, type Log, type LogSlice, type Member } from '../log/log.js'
 
-/** Without anything to read, how long it is waited before it is looked again. */
+/** Without anything to read, how long it is waited before it is looked again: twice as long each time, up to a bound. */
 const IDLE_MS = 100
+const MAX_IDLE_MS = 500
 /** After something that may pass. */
 const RETRY_MS = 500
 const COMMIT_MS = 1_000
@@ -119,6 +120,7 @@ export class Stage {
     const worker = await open(partition, from)
     try {
       let committedAt = performance.now()
+      let idleMs = IDLE_MS
       while (!signal.aborted) {
         const slice = await this.#read(partition, from)
         if (signal.aborted) break
@@ -130,7 +132,11 @@ export class Stage {
           done = worker.position
           committedAt = performance.now()
         }
-        if (slice.records.length === 0) await wait(IDLE_MS, undefined, { signal }).catch(() => {})
+        if (slice.records.length > 0) idleMs = IDLE_MS
+        else {
+          await wait(idleMs, undefined, { signal }).catch(() => {})
+          idleMs = Math.min(2 * idleMs, MAX_IDLE_MS)
+        }
       }
       if (worker.position > done && this.#stop.signal.aborted) await member.commit(partition, worker.position)
     } finally {
@@ -148,7 +154,7 @@ export class Stage {
       const { start, end } = await log.bounds(topic, partition)
       const next = from < start ? start : end
       await lost(partition, from, next)
-      return { records: [], next, end }
+      return { records: [], bytes: 0, next, end }
     }
   }
 }

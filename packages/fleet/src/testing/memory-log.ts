@@ -16,6 +16,8 @@ export class MemoryLog implements Log {
   readonly #writers = new Map<string, number>()
   readonly #committed = new Map<string, number>()
   readonly #perSlice: number
+  /** Bytes that were read, by topic. */
+  readonly bytesRead = new Map<string, number>()
   /** Of what is written, milliseconds. */
   now = 0
   /** Thrown by the next write. */
@@ -44,13 +46,15 @@ export class MemoryLog implements Log {
     return at === -1 ? records.length : at
   }
 
-  async read(topic: string, partition: number, from: number): Promise<LogSlice> {
+  async read(topic: string, partition: number, from: number, maxBytes = Infinity): Promise<LogSlice> {
     const { start, end } = await this.bounds(topic, partition)
     if (from < start || from > end) throw new Gone(`offset ${from}`)
     const records = this.all(topic, partition)
       .filter(({ offset }) => offset >= from)
-      .slice(0, this.#perSlice)
-    return { records, next: (records.at(-1)?.offset ?? from - 1) + 1, end }
+      .slice(0, maxBytes === 1 ? 1 : this.#perSlice)
+    const bytes = records.reduce((sum, { value }) => sum + (value?.length ?? 0), 0)
+    this.bytesRead.set(topic, (this.bytesRead.get(topic) ?? 0) + bytes)
+    return { records, bytes, next: (records.at(-1)?.offset ?? from - 1) + 1, end }
   }
 
   async append(records: readonly NewRecord[]): Promise<void> {

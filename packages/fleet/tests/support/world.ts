@@ -16,6 +16,7 @@ import { createKeySource } from '@kest/core'
 import { onTestFinished } from 'vitest'
 import { type OtlpSpan, otlpLine } from '../../../audit/dist/testing/make-span.js'
 import { Workloads } from '../../../audit/dist/testing/plant.js'
+import { EntryIndex, type EntryIndexOptions } from '../../src/judge/entry-index.js'
 import { JudgeWorker } from '../../src/judge/judge-worker.js'
 import { decodeVerdict, type VerdictRecord } from '../../src/judge/verdict-record.js'
 import type { LogSlice } from '../../src/log/log.js'
@@ -37,6 +38,7 @@ export interface WorldOptions {
   readonly maxTraceSpans?: number
   readonly shared?: readonly (readonly string[])[]
   readonly bounds?: { readonly ofOne: number; readonly ofAll: number }
+  readonly index?: Pick<EntryIndexOptions, 'maxTables' | 'credit'>
 }
 
 /** A fleet at work on a log in memory, whose time passes when a test says so. */
@@ -58,12 +60,14 @@ export class World {
   readonly #split = new Map<number, { worker: SplitWorker; at: number }>()
   readonly #judges = new Map<number, { worker: JudgeWorker; at: number }>()
   readonly #sequences = new Map<number, { worker: SequenceWorker; at: number }>()
+  readonly #entries: EntryIndex
   readonly judging: TraceJudgeOptions
 
   constructor(options: WorldOptions = {}) {
     this.#options = options
     const keys = Object.entries(this.workloads.keys()) as [string, object[]][]
-    const { shared = [] } = options
+    const { shared = [], index = {} } = options
+    this.#entries = new EntryIndex({ log: this.log, topic: TOPICS.entries, ...index })
     this.judging = { trust: createKeySource(new Map(keys) as never), now: Date.now(), shared }
   }
 
@@ -122,6 +126,7 @@ export class World {
         log,
         topics: TOPICS,
         judge: new TraceJudge(this.judging),
+        entries: this.#entries,
         settling: { ...SETTLING, ...settling },
         maxTraceSpans,
         lookBackMs: 3_600_000,

@@ -1,0 +1,72 @@
+import { randomInt } from 'node:crypto'
+
+const SLOTS = 65_536
+/** Entries of one table: seven of ten slots, 17 bytes for each entry. */
+export const TABLE_ENTRIES = Math.floor(SLOTS * 0.7)
+const HASH = /^[0-9a-f]{64}$/
+/** Strangers choose entries: a seed of this process keeps them from choosing where they fall. */
+const SEED = randomInt(2 ** 32)
+const FREE = 0xffffffff
+
+/** Entries of a part of one partition: where each is, by 64 bits of its hash. Whoever looks one up reads it there, and sees whether it is that. */
+export class EntryTable {
+  readonly #words = new Uint32Array(2 * SLOTS)
+  readonly #offsets = new Uint32Array(SLOTS).fill(FREE)
+  #size = 0
+  /** The time of its last record. */
+  newestMs = Number.NEGATIVE_INFINITY
+
+  /** @param base no record of it lies before */
+  constructor(readonly base: number) {}
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** Whether there is room for an entry that lies there. */
+  takes(offset: number): boolean {
+    return this.#size < TABLE_ENTRIES && offset - this.base < FREE
+  }
+
+  /** Of an entry that is there several times, the first counts. */
+  add(hash: string, offset: number): void {
+    const words = wordsOf(hash)
+    if (words === null) return
+    const at = this.#find(words)
+    if (this.#offsets[at] !== FREE) return
+    this.#words.set(words, 2 * at)
+    this.#offsets[at] = offset - this.base
+    this.#size++
+  }
+
+  get(hash: string): number | undefined {
+    const words = wordsOf(hash)
+    const offset = words === null ? FREE : (this.#offsets[this.#find(words)] as number)
+    return offset === FREE ? undefined : this.base + offset
+  }
+
+  /** Where it is, or would be. */
+  #find([first, second]: readonly [number, number]): number {
+    for (let at = slotOf(first, second); ; at = (at + 1) % SLOTS) {
+      if (this.#offsets[at] === FREE) return at
+      if (this.#words[2 * at] === first && this.#words[2 * at + 1] === second) return at
+    }
+  }
+}
+
+function wordsOf(hash: string): readonly [number, number] | null {
+  return HASH.test(hash)
+    ? [Number.parseInt(hash.slice(0, 8), 16), Number.parseInt(hash.slice(8, 16), 16)]
+    : null
+}
+
+function slotOf(first: number, second: number): number {
+  let mixed = SEED
+  for (const word of [first, second]) {
+    mixed = Math.imul(mixed ^ word, 0x85ebca6b)
+    mixed ^= mixed >>> 13
+    mixed = Math.imul(mixed, 0xc2b2ae35)
+    mixed ^= mixed >>> 16
+  }
+  return (mixed >>> 0) % SLOTS
+}

@@ -1,0 +1,136 @@
+import { entryHash } from '@kest/core'
+import { Gone, type Log, type LogRecord, type LogSlice, Unavailable } from '../log/log.js'
+import { decodeSpan } from '../split/span-record.js'
+import { EntryTable } from './entry-table.js'
+
+/** The entries of one partition, as far as it was read: each record once, however often it is asked. */
+export class FollowedPartition {
+  readonly #log: Log
+  readonly #topic: string
+  readonly #partition: number
+  /** By offset. */
+  #tables: EntryTable[] = []
+  #sinceMs = Number.POSITIVE_INFINITY
+  /** Where what was read begins, and ends. */
+  #from = 0
+  #next = 0
+  /** The time of the first record that is not read yet, if it is known. */
+  #aheadMs = Number.NEGATIVE_INFINITY
+  #newestMs = Number.NEGATIVE_INFINITY
+  /** The time of the last entry that had no room. */
+  #lostMs = Number.NEGATIVE_INFINITY
+
+  constructor(log: Log, topic: string, partition: number) {
+    this.#log = log
+    this.#topic = topic
+    this.#partition = partition
+  }
+
+  get partition(): number {
+    return this.#partition
+  }
+
+  get tables(): number {
+    return this.#tables.length
+  }
+
+  /** The time of the last entry of its first table; `Infinity` when it has none. */
+  get oldestMs(): number {
+    return this.#tables[0]?.newestMs ?? Number.POSITIVE_INFINITY
+  }
+
+  /** Whether all entries since then are known, as far as it was read. */
+  isWhole(sinceMs: number): boolean {
+    return this.#lostMs < sinceMs
+  }
+
+  /** Where an entry may be, the last first. */
+  *find(hash: string): Generator<number> {
+    for (let n = this.#tables.length - 1; n >= 0; n--) {
+      const offset = this.#tables[n]?.get(hash)
+      if (offset !== undefined) yield offset
+    }
+  }
+
+  /** Forgets the first table, because nobody asks for what is so old, or, `lost`, because there is no room for it. */
+  drop(lost: boolean): void {
+    const table = this.#tables.shift()
+    if (table === undefined) return
+    this.#sinceMs = table.newestMs + 1
+    this.#from = this.#tables[0]?.base ?? this.#next
+    if (lost) this.#lostMs = Math.max(this.#lostMs, table.newestMs)
+  }
+
+  /**
+   * Reads what is there of that time, and was not read before.
+   * @param keepMs nobody asks for what is older
+   * @param room told after each reading: tables may have to go
+   */
+  async follow(sinceMs: number, untilMs: number, keepMs: number, room: () => void): Promise<void> {
+    // Nobody has asked for so long that what came meanwhile is too old.
+    if (this.#newestMs < keepMs && this.#tables.length === 0) this.#sinceMs = Number.POSITIVE_INFINITY
+    if (sinceMs < this.#sinceMs && this.isWhole(sinceMs)) await this.#begin(sinceMs, room)
+    if (this.#aheadMs > untilMs) return
+    let end = Number.POSITIVE_INFINITY
+    for (let next = this.#next; next < end; next = this.#next) {
+      const slice = await this.#read(next)
+      // What comes meanwhile is read the next time.
+      if (end === Number.POSITIVE_INFINITY) end = slice.end
+      const firstMs = slice.records[0]?.timestampMs ?? Number.NEGATIVE_INFINITY
+      this.#aheadMs = firstMs > untilMs ? firstMs : Number.NEGATIVE_INFINITY
+      if (firstMs > untilMs) return
+      this.#add(this.#tables, slice.records)
+      this.#next = Math.max(next, slice.next)
+      room()
+      if (slice.next <= next && next < end)
+        throw new Unavailable(`${this.#topic}, partition ${this.#partition}: nothing was read at ${next}`)
+    }
+  }
+
+  /** What is older than all that was read, or all of it. */
+  async #begin(sinceMs: number, room: () => void): Promise<void> {
+    const from = await this.#log.offsetAt(this.#topic, this.#partition, sinceMs)
+    if (this.#sinceMs === Number.POSITIVE_INFINITY) {
+      this.#tables = []
+      this.#next = from
+      this.#aheadMs = Number.NEGATIVE_INFINITY
+    } else {
+      const older: EntryTable[] = []
+      for (let at = from; at < this.#from; ) {
+        const { records, next } = await this.#read(at)
+        this.#add(older, records.filter(({ offset }) => offset < this.#from))
+        if (next <= at) break
+        at = next
+      }
+      this.#tables.unshift(...older)
+    }
+    this.#from = from
+    this.#sinceMs = sinceMs
+    room()
+  }
+
+  async #read(from: number): Promise<LogSlice> {
+    try {
+      return await this.#log.read(this.#topic, this.#partition, from)
+    } catch (error) {
+      if (!(error instanceof Gone)) throw error
+      const { start, end } = await this.#log.bounds(this.#topic, this.#partition)
+      return { records: [], bytes: 0, next: from < start ? start : end, end }
+    }
+  }
+
+  #add(tables: EntryTable[], records: readonly LogRecord[]): void {
+    for (const record of records) {
+      const signature = decodeSpan(record)?.claims.signature
+      this.#newestMs = Math.max(this.#newestMs, record.timestampMs)
+      if (typeof signature !== 'string') continue
+      let table = tables.at(-1)
+      if (table === undefined || !table.takes(record.offset)) {
+        table = new EntryTable(record.offset)
+        tables.push(table)
+      }
+      table.add(entryHash(signature), record.offset)
+      table.newestMs = Math.max(table.newestMs, record.timestampMs)
+    }
+  }
+}
