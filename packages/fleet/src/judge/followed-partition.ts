@@ -98,7 +98,10 @@ export class FollowedPartition {
       const older: EntryTable[] = []
       for (let at = from; at < this.#from; ) {
         const { records, next } = await this.#read(at)
-        this.#add(older, records.filter(({ offset }) => offset < this.#from))
+        this.#add(
+          older,
+          records.filter(({ offset }) => offset < this.#from),
+        )
         if (next <= at) break
         at = next
       }

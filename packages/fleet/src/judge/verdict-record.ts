@@ -66,7 +66,8 @@ export function asFull(judged: TraceJson, dropped: number): TraceJson {
 }
 
 const HASH = /\b[0-9a-f]{64}\b/
-const UNSOUGHT = 'may be in other traces, and was not looked for: it would have been more reading than is done for what was judged'
+const UNSOUGHT =
+  'may be in other traces, and was not looked for: it would have been more reading than is done for what was judged'
 
 /** Of an entry that was not looked for, nobody says that it is missing. */
 export function asUnsought(judged: TraceJson, unsought: ReadonlySet<string>): TraceJson {

@@ -1,0 +1,150 @@
+import { createHash } from 'node:crypto'
+import { LABEL } from '@kest/core'
+import { describe, expect, it } from 'vitest'
+import type { MadeEntry } from '../../audit/dist/testing/make-entry.js'
+import { spanOf } from '../../audit/dist/testing/make-span.js'
+import { EntryTable } from '../src/judge/entry-table.js'
+import { FollowedPartition } from '../src/judge/followed-partition.js'
+import { MemoryLog } from '../src/testing/memory-log.js'
+import { comparable, PARTITIONS, TOPICS, World } from './support/world.js'
+
+const HOUR_MS = 3_600_000
+
+function inTrace(n: number): { labels: Record<string, string> } {
+  return { labels: { [LABEL.traceId]: n.toString(16).padStart(32, '0') } }
+}
+
+function sizeOf(world: World, topic: string): number {
+  const records = Array.from({ length: PARTITIONS }, (_, n) => world.log.all(topic, n)).flat()
+  return records.reduce((sum, { value }) => sum + (value?.length ?? 0), 0)
+}
+
+describe('entries of other traces', () => {
+  it('K-FLEET are read once, however often traces lack a parent', async () => {
+    const world = new World({ settling: { maxAgeMs: HOUR_MS } })
+    const { gateway, orders } = world.workloads
+    for (let n = 1; n <= 20; n++) {
+      await world.send([spanOf(orders.make([gateway.make([], inTrace(n))], inTrace(n)))])
+      await world.pass(0)
+      await world.pass(1_000)
+    }
+    expect(world.written().map(({ verdict }) => verdict.verdict)).toEqual(Array(20).fill('incomplete'))
+    // By whoever judges them, and by whoever looks for their parents.
+    expect(world.log.bytesRead.get(TOPICS.entries)).toBeLessThanOrEqual(2 * sizeOf(world, TOPICS.entries))
+  })
+
+  it('K-FLEET are found as an audit of the same spans finds them, one after the other and all in one trace', async () => {
+    const world = new World()
+    const { gateway, orders } = world.workloads
+    const long: MadeEntry[] = [gateway.make([], inTrace(1))]
+    for (let n = 1; n < 40; n++) long.push(orders.make([long[n - 1] as MadeEntry], inTrace(1)))
+    const many: MadeEntry[] = [orders.make([long[39] as MadeEntry], inTrace(2))]
+    for (let n = 1; n < 6; n++) many.push(gateway.make([many[n - 1] as MadeEntry], inTrace(2 + n)))
+    const spans = [...long, ...many].map((made) => spanOf(made))
+    await world.send(spans)
+    await world.pass(0)
+    await world.pass(1_000)
+    const [expected, found] = [await world.audit(spans), world.verdicts()]
+    expect(expected.size).toBe(7)
+    for (const [traceId, trace] of expected)
+      expect(comparable(found.get(traceId as string) as never)).toEqual(comparable(trace))
+  })
+
+  it.each([
+    { bound: 'reading', index: { credit: 0 } },
+    { bound: 'memory', index: { maxTables: 1 } },
+  ])(
+    'K-FLEET are not said to be missing when there was no $bound left to look for them',
+    async ({ index }) => {
+      const world = new World({ index })
+      const { gateway, orders, payments } = world.workloads
+      const parents = [1, 2, 3, 4].map((n) => gateway.make([], inTrace(n)))
+      const children = parents.map((parent, n) => orders.make([parent], inTrace(0x10 + n)))
+      const sound = payments.make([], inTrace(0x20))
+      await world.send([...parents, ...children, sound].map((made) => spanOf(made)))
+      await world.pass(0)
+      await world.pass(1_000)
+      const found = world.verdicts()
+      expect(found.get('20'.padStart(32, '0'))?.verdict).toBe('verified')
+      const ofChildren = children.map(({ entry }) => found.get(entry.labels[LABEL.traceId] as string))
+      const unsought = ofChildren.filter((one) => one?.verdict === 'incomplete')
+      expect(unsought.length).toBeGreaterThan(0)
+      for (const one of unsought)
+        expect(one?.findings).toMatchObject([
+          { code: 'limit', message: expect.stringContaining('was not looked for') },
+        ])
+      for (const one of ofChildren) expect(['incomplete', 'verified']).toContain(one?.verdict)
+    },
+  )
+
+  it('K-FLEET that come before those of who asks first are read when somebody asks for them', async () => {
+    const world = new World()
+    const { gateway } = world.workloads
+    const made = Array.from({ length: 30 }, (_, n) => gateway.make([], inTrace(n)))
+    for (const one of made) {
+      world.log.now += 1_000
+      await world.send([spanOf(one)])
+      await world.work()
+    }
+    const partition = [0, 1, 2, 3].find((n) => world.log.all(TOPICS.entries, n).length > 5) as number
+    const records = world.log.all(TOPICS.entries, partition)
+    const hashes = new Map(made.map(({ entry, hash }) => [entry.labels[LABEL.traceId], hash]))
+    const followed = new FollowedPartition(world.log, TOPICS.entries, partition)
+    const known = (): number[] =>
+      records
+        .map(({ offset }) => offset)
+        .filter((n) => {
+          const [at] = followed.find(hashes.get(records[n]?.key as string) as string)
+          return at === n
+        })
+    const timeOf = (n: number): number => records[n]?.timestampMs as number
+    const last = records.length - 1
+    world.log.bytesRead.clear()
+    await followed.follow(timeOf(last - 1), timeOf(last), 0, () => {})
+    expect(known()).toEqual([last - 1, last])
+    await followed.follow(timeOf(1), timeOf(last), 0, () => {})
+    expect(known()).toEqual(Array.from({ length: last }, (_, n) => n + 1))
+    followed.drop(false)
+    expect(followed.isWhole(timeOf(1))).toBe(true)
+    followed.drop(true)
+    expect([followed.tables, known()]).toEqual([0, []])
+    expect([followed.isWhole(timeOf(last)), followed.isWhole(timeOf(last) + 1)]).toEqual([false, true])
+  })
+
+  it('K-FLEET of a time that nobody asked for are not read, and those that retention took are passed over', async () => {
+    const log = new MemoryLog({ entries: 1 }, 2)
+    const world = new World()
+    const made = [1, 2, 3, 4, 5, 6].map((n) => world.workloads.gateway.make([], inTrace(n)))
+    for (const { jws } of made) {
+      log.now += 1_000
+      const span = { name: 'x', traceId: null, spanId: null, service: null, receivedAt: null }
+      const value = { ...span, place: { file: 'x', line: 1 }, claims: { signature: jws } }
+      await log.append([{ topic: 'entries', key: 'x', value: Buffer.from(JSON.stringify(value)) }])
+    }
+    const followed = new FollowedPartition(log, 'entries', 0)
+    const known = (): number[] => made.flatMap(({ hash }) => [...followed.find(hash)])
+    await followed.follow(0, 1_000, 0, () => {})
+    expect(known()).toEqual([0, 1])
+    const read = log.bytesRead.get('entries')
+    await followed.follow(0, 2_000, 0, () => {})
+    expect([known(), log.bytesRead.get('entries')]).toEqual([[0, 1], read])
+    log.forget('entries', 0, 4)
+    await followed.follow(0, 9_000, 0, () => {})
+    expect(known()).toEqual([0, 1, 4, 5])
+  })
+})
+
+describe('a table of entries', () => {
+  it('knows where each is that it took, of one that came twice the first, and nothing else', () => {
+    const table = new EntryTable(5_000_000_000)
+    const hashes = Array.from({ length: 50_000 }, (_, n) => createHash('sha256').update(`${n}`).digest('hex'))
+    let taken = 0
+    while (table.takes(5_000_000_000 + taken)) table.add(hashes[taken] as string, 5_000_000_000 + taken++)
+    expect(taken).toBeLessThan(hashes.length)
+    table.add(hashes[7] as string, 5_000_000_000 + taken)
+    expect(
+      hashes.findIndex((hash, n) => table.get(hash) !== (n < taken ? 5_000_000_000 + n : undefined)),
+    ).toBe(-1)
+    for (const hash of ['', 'x', hashes[0]?.toUpperCase() as string]) expect(table.get(hash)).toBeUndefined()
+  })
+})
