@@ -3,7 +3,7 @@ import { LABEL } from '@kest/core'
 import { describe, expect, it } from 'vitest'
 import type { MadeEntry } from '../../audit/dist/testing/make-entry.js'
 import { spanOf } from '../../audit/dist/testing/make-span.js'
-import { EntryTable } from '../src/judge/entry-table.js'
+import { type EntryKey, EntryTable, entryKey } from '../src/judge/entry-table.js'
 import { FollowedPartition } from '../src/judge/followed-partition.js'
 import { MemoryLog } from '../src/testing/memory-log.js'
 import { comparable, PARTITIONS, TOPICS, World } from './support/world.js'
@@ -17,6 +17,10 @@ function inTrace(n: number): { labels: Record<string, string> } {
 function sizeOf(world: World, topic: string): number {
   const records = Array.from({ length: PARTITIONS }, (_, n) => world.log.all(topic, n)).flat()
   return records.reduce((sum, { value }) => sum + (value?.length ?? 0), 0)
+}
+
+function keyOf(hash: string): EntryKey {
+  return entryKey(hash) as EntryKey
 }
 
 describe('entries of other traces', () => {
@@ -94,7 +98,7 @@ describe('entries of other traces', () => {
       records
         .map(({ offset }) => offset)
         .filter((n) => {
-          const [at] = followed.find(hashes.get(records[n]?.key as string) as string)
+          const [at] = followed.find(keyOf(hashes.get(records[n]?.key as string) as string))
           return at === n
         })
     const timeOf = (n: number): number => records[n]?.timestampMs as number
@@ -122,7 +126,7 @@ describe('entries of other traces', () => {
       await log.append([{ topic: 'entries', key: 'x', value: Buffer.from(JSON.stringify(value)) }])
     }
     const followed = new FollowedPartition(log, 'entries', 0)
-    const known = (): number[] => made.flatMap(({ hash }) => [...followed.find(hash)])
+    const known = (): number[] => made.flatMap(({ hash }) => [...followed.find(keyOf(hash))])
     await followed.follow(0, 1_000, 0, () => {})
     expect(known()).toEqual([0, 1])
     const read = log.bytesRead.get('entries')
@@ -139,12 +143,13 @@ describe('a table of entries', () => {
     const table = new EntryTable(5_000_000_000)
     const hashes = Array.from({ length: 50_000 }, (_, n) => createHash('sha256').update(`${n}`).digest('hex'))
     let taken = 0
-    while (table.takes(5_000_000_000 + taken)) table.add(hashes[taken] as string, 5_000_000_000 + taken++)
+    while (table.takes(5_000_000_000 + taken))
+      table.add(keyOf(hashes[taken] as string), 5_000_000_000 + taken++)
     expect(taken).toBeLessThan(hashes.length)
-    table.add(hashes[7] as string, 5_000_000_000 + taken)
+    table.add(keyOf(hashes[7] as string), 5_000_000_000 + taken)
     expect(
-      hashes.findIndex((hash, n) => table.get(hash) !== (n < taken ? 5_000_000_000 + n : undefined)),
+      hashes.findIndex((hash, n) => table.get(keyOf(hash)) !== (n < taken ? 5_000_000_000 + n : undefined)),
     ).toBe(-1)
-    for (const hash of ['', 'x', hashes[0]?.toUpperCase() as string]) expect(table.get(hash)).toBeUndefined()
+    for (const hash of ['', 'x', hashes[0]?.toUpperCase() as string]) expect(entryKey(hash)).toBeNull()
   })
 })

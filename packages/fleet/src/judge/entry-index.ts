@@ -3,6 +3,7 @@ import type { EntryShare } from '@kest/audit'
 import { entryHash } from '@kest/core'
 import { Gone, type Log, type LogSlice } from '../log/log.js'
 import { decodeSpan } from '../split/span-record.js'
+import { entryKey } from './entry-table.js'
 import { FollowedPartition } from './followed-partition.js'
 
 /** Of all partitions: 8 million entries, 140 MiB. Of each partition two in any case. */
@@ -12,6 +13,8 @@ const PASS_MS = 100
 /** Bytes that are read for entries that were found: so many at once, and so many for each byte of spans that was judged. */
 const CREDIT = 268_435_456
 const CREDIT_PER_BYTE = 16
+/** What asking a broker once counts as, at least. */
+const ASKING_BYTES = 16_384
 /** A record, with what was written at once with it. */
 const ONE_RECORD = 1
 
@@ -104,8 +107,10 @@ export class EntryIndex {
   }
 
   *#placesOf(hash: string): Generator<Place> {
+    const key = entryKey(hash)
+    if (key === null) return
     for (const one of this.#partitions)
-      for (const offset of one.find(hash)) yield { partition: one.partition, offset }
+      for (const offset of one.find(key)) yield { partition: one.partition, offset }
   }
 
   #isWhole(sinceMs: number): boolean {
@@ -117,7 +122,7 @@ export class EntryIndex {
     if (this.#credit <= 0) return null
     try {
       const slice = await this.#log.read(this.#topic, partition, offset, ONE_RECORD)
-      this.#credit -= slice.bytes
+      this.#credit -= Math.max(slice.bytes, ASKING_BYTES)
       return { partition, from: offset, slice }
     } catch (error) {
       if (!(error instanceof Gone)) throw error

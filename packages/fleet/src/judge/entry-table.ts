@@ -8,6 +8,9 @@ const HASH = /^[0-9a-f]{64}$/
 const SEED = randomInt(2 ** 32)
 const FREE = 0xffffffff
 
+/** 64 bits of an entry's hash. */
+export type EntryKey = readonly [number, number]
+
 /** Entries of a part of one partition: where each is, by 64 bits of its hash. Whoever looks one up reads it there, and sees whether it is that. */
 export class EntryTable {
   readonly #words = new Uint32Array(2 * SLOTS)
@@ -29,24 +32,21 @@ export class EntryTable {
   }
 
   /** Of an entry that is there several times, the first counts. */
-  add(hash: string, offset: number): void {
-    const words = wordsOf(hash)
-    if (words === null) return
-    const at = this.#find(words)
+  add(key: EntryKey, offset: number): void {
+    const at = this.#find(key)
     if (this.#offsets[at] !== FREE) return
-    this.#words.set(words, 2 * at)
+    this.#words.set(key, 2 * at)
     this.#offsets[at] = offset - this.base
     this.#size++
   }
 
-  get(hash: string): number | undefined {
-    const words = wordsOf(hash)
-    const offset = words === null ? FREE : (this.#offsets[this.#find(words)] as number)
+  get(key: EntryKey): number | undefined {
+    const offset = this.#offsets[this.#find(key)] as number
     return offset === FREE ? undefined : this.base + offset
   }
 
   /** Where it is, or would be. */
-  #find([first, second]: readonly [number, number]): number {
+  #find([first, second]: EntryKey): number {
     for (let at = slotOf(first, second); ; at = (at + 1) % SLOTS) {
       if (this.#offsets[at] === FREE) return at
       if (this.#words[2 * at] === first && this.#words[2 * at + 1] === second) return at
@@ -54,7 +54,8 @@ export class EntryTable {
   }
 }
 
-function wordsOf(hash: string): readonly [number, number] | null {
+/** @returns `null` for what is no hash */
+export function entryKey(hash: string): EntryKey | null {
   return HASH.test(hash)
     ? [Number.parseInt(hash.slice(0, 8), 16), Number.parseInt(hash.slice(8, 16), 16)]
     : null

@@ -1,7 +1,7 @@
 import { entryHash } from '@kest/core'
 import { Gone, type Log, type LogRecord, type LogSlice, Unavailable } from '../log/log.js'
 import { decodeSpan } from '../split/span-record.js'
-import { EntryTable } from './entry-table.js'
+import { type EntryKey, EntryTable, entryKey } from './entry-table.js'
 
 /** The entries of one partition, as far as it was read: each record once, however often it is asked. */
 export class FollowedPartition {
@@ -45,9 +45,9 @@ export class FollowedPartition {
   }
 
   /** Where an entry may be, the last first. */
-  *find(hash: string): Generator<number> {
+  *find(key: EntryKey): Generator<number> {
     for (let n = this.#tables.length - 1; n >= 0; n--) {
-      const offset = this.#tables[n]?.get(hash)
+      const offset = this.#tables[n]?.get(key)
       if (offset !== undefined) yield offset
     }
   }
@@ -132,7 +132,7 @@ export class FollowedPartition {
         table = new EntryTable(record.offset)
         tables.push(table)
       }
-      table.add(entryHash(signature), record.offset)
+      table.add(entryKey(entryHash(signature)) as EntryKey, record.offset)
       table.newestMs = Math.max(table.newestMs, record.timestampMs)
     }
   }
