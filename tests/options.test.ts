@@ -59,6 +59,8 @@ const CALLS: Record<string, (options: never) => unknown> = {
   '@kest/fleet.createTopics 0': (options) => fleet.createTopics(options),
   'new @kest/audit.WhatIf 0': (options) => new audit.WhatIf({ text, ...(options as object) }),
   '@kest/audit.evidenceOf 1': (options) => audit.evidenceOf({} as never, options),
+  'new @kest/audit.TraceFollower 0': (options) => new audit.TraceFollower(options),
+  '@kest/audit.followFiles 1': (options) => audit.followFiles([], options).next(),
   '@kest/audit.readFiles 1': (options) => audit.readFiles([], options).next(),
   '@kest/audit.readStream 2': (options) => audit.readStream([] as never, 'stream', options).next(),
   '@kest/audit.OtlpReceiver.listen 0': (options) => audit.OtlpReceiver.listen(options),

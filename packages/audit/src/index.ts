@@ -8,6 +8,15 @@ export {
   type Severity,
   severityOf,
 } from './finding.js'
+export { type FollowFilesOptions, followFiles } from './follow/follow-files.js'
+export type { FollowedBatch } from './follow/followed-batch.js'
+export {
+  type Followed,
+  type FollowedCounts,
+  type FollowedVerdict,
+  TraceFollower,
+  type TraceFollowerOptions,
+} from './follow/trace-follower.js'
 export { lineageKey } from './group/lineage-key.js'
 export type { Lineage } from './group/partition.js'
 export { type AcrossNumber, type AcrossTraces, acrossTraces } from './judge/across-traces.js'

@@ -20,15 +20,17 @@ const MOST_SPANS = 1_024
  * Holds one line, message or document at a time. What cannot be read is a finding, and so is that the stream breaks off.
  *
  * @param name as findings call it
+ * @param sniffed bytes of the beginning that say what it is: of a stream that has no more yet, fewer
  */
 export async function* readContent(
   source: AsyncIterable<Buffer>,
   name: string,
   maxBytes: number,
+  sniffed: number = SNIFFED_BYTES,
 ): AsyncGenerator<SpanBatch> {
   let otherSignals = 0
   try {
-    for await (const batch of batchesOf(source, name, maxBytes)) {
+    for await (const batch of batchesOf(source, name, maxBytes, sniffed)) {
       if (batch === OTHER_SIGNAL) otherSignals++
       else yield batch
     }
@@ -49,16 +51,17 @@ async function* batchesOf(
   source: AsyncIterable<Buffer>,
   name: string,
   maxBytes: number,
+  sniffed: number,
   compressed = false,
 ): AsyncGenerator<SpanBatch | typeof OTHER_SIGNAL> {
   const reader = new ByteReader(source)
-  const beginning = await reader.peek(SNIFFED_BYTES)
+  const beginning = await reader.peek(sniffed)
   const kind = kindOf(beginning, maxBytes)
   switch (kind.is) {
     case 'gzip':
     case 'zstd':
       if (compressed) throw new Unreadable('it is compressed twice')
-      yield* batchesOf(inflate(kind.is, reader.rest()), name, maxBytes, true)
+      yield* batchesOf(inflate(kind.is, reader.rest()), name, maxBytes, SNIFFED_BYTES, true)
       return
     case 'messages':
       yield* readMessages(reader, name, maxBytes)

@@ -11,7 +11,7 @@ import { readSqlite } from './sqlite.js'
 import { filesInFolder } from './walk.js'
 
 /** Bytes of a line that are read. The Collector writes a batch, 8,192 spans by default, as one line. */
-const MAX_LINE_BYTES = 67_108_864
+export const MAX_LINE_BYTES = 67_108_864
 const CHUNK_BYTES = 262_144
 /** Files of a folder with these names hold spans, or are wrong; of others what is in them decides. */
 const SPAN_FILE = /\.(?:jsonl|ndjson|jws)(?:\.(?:gz|zst))?$/
@@ -26,7 +26,8 @@ export interface ReadFilesOptions {
   readonly maxLineBytes?: number
 }
 
-interface Found {
+/** A file of those that were named. */
+export interface Found {
   readonly path: string
   /** Whether it holds spans or is wrong, because somebody named it, or by its own name. */
   readonly named: boolean
@@ -101,7 +102,8 @@ function maxBytesOf(name: string, options: ReadFilesOptions): number {
   throw new KestConfigError(`${name}: maxLineBytes: expected a positive integer, got ${String(maxLineBytes)}`)
 }
 
-async function* filesAt(path: string): AsyncGenerator<Found> {
+/** The files of a path. @throws {KestError} when it cannot be opened */
+export async function* filesAt(path: string): AsyncGenerator<Found> {
   try {
     if (!(await stat(path)).isDirectory()) {
       yield { path, named: true, inFolder: false }

@@ -3,11 +3,11 @@ import { KestError } from '@kest/core'
 import type { FleetOptions, KafkaOptions } from '@kest/fleet'
 import { oneOf } from '../arguments/choice.js'
 import { listOf } from '../arguments/list.js'
-import { parseSeconds } from '../arguments/seconds.js'
 import { UsageError } from '../arguments/usage-error.js'
 import type { Io } from '../command.js'
 import { InputError } from '../files/input-error.js'
 import { readText } from '../files/read.js'
+import { parseCount, type SETTLING_OPTIONS, settlingOf } from './settling-options.js'
 
 const FORMATS = ['otlp_proto', 'otlp_json'] as const
 const STAGES = ['split', 'judge', 'sequences', 'roster'] as const
@@ -50,21 +50,6 @@ export const KAFKA_OPTIONS = {
     help: `JSON: {"tls": {"ca": FILE, "cert": FILE, "key": FILE, "servername": NAME}, "sasl": {"mechanism": "SCRAM-SHA-512",
       "username": NAME, "password_file": FILE}}, each member if needed; files are found from where it lies.`,
   },
-  settle: {
-    type: 'string',
-    value: 'SECONDS',
-    help: 'A trace is judged when nothing came for so long; 30 by default.',
-  },
-  'max-age': {
-    type: 'string',
-    value: 'SECONDS',
-    help: 'And so long after its first span at the latest; 600 by default.',
-  },
-  'max-open': {
-    type: 'string',
-    value: 'COUNT',
-    help: 'Traces that are open in a partition; beyond, the oldest are judged early, and again when more comes. 100000 by default.',
-  },
   'create-topics': {
     type: 'string',
     value: 'PARTITIONS',
@@ -72,7 +57,7 @@ export const KAFKA_OPTIONS = {
   },
 } as const
 
-type Values = { readonly [Name in keyof typeof KAFKA_OPTIONS]?: string }
+type Values = { readonly [Name in keyof typeof KAFKA_OPTIONS | keyof typeof SETTLING_OPTIONS]?: string }
 
 /** What was asked for of Kafka. */
 export interface Asked {
@@ -107,23 +92,10 @@ export async function readKafkaOptions(values: Values, io: Io): Promise<Asked | 
         ? {}
         : { encoding: oneOf('format', format, FORMATS) === 'otlp_json' ? 'json' : 'protobuf' }),
       ...(stages === undefined ? {} : { stages: listOf(stages).map((one) => oneOf('stages', one, STAGES)) }),
-      settling: {
-        ...(values.settle === undefined ? {} : { settleMs: milliseconds('settle', values.settle) }),
-        ...(values['max-age'] === undefined ? {} : { maxAgeMs: milliseconds('max-age', values['max-age']) }),
-        ...(values['max-open'] === undefined ? {} : { maxOpen: count('max-open', values['max-open']) }),
-      },
+      settling: settlingOf(values),
     },
-    partitions: partitions === undefined ? null : count('create-topics', partitions),
+    partitions: partitions === undefined ? null : parseCount('create-topics', partitions),
   }
-}
-
-function milliseconds(option: string, value: string): number {
-  return Math.max(1, Math.round(parseSeconds(option, value)))
-}
-
-function count(option: string, value: string): number {
-  if (/^[1-9]\d{0,8}$/.test(value)) return Number(value)
-  throw new UsageError(`--${option}: expected a number from 1, got "${value}"`)
 }
 
 type Security = Pick<KafkaOptions, 'tls' | 'sasl'>

@@ -1,18 +1,13 @@
-import {
-  type AuditFinding,
-  type FindingCode,
-  type FindingJson,
-  findingJson,
-  type TraceJudgeOptions,
-} from '@kest/audit'
+import { type FindingCode, findingJson, type TraceJudgeOptions } from '@kest/audit'
 import { KestError } from '@kest/core'
-import type { FleetCounts, FleetFinding, VerdictRecord } from '@kest/fleet'
+import type { FleetFinding } from '@kest/fleet'
 import type { Io } from '../command.js'
 import { EXIT } from '../exit-code.js'
 import { InputError } from '../files/input-error.js'
 import { jsonLine, visible } from '../terminal/escape.js'
 import type { Asked } from './kafka-options.js'
 import { findingLines } from './report-text.js'
+import { countsJson, countsText, isRemarkable, verdictText } from './verdict-text.js'
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
 
@@ -64,7 +59,7 @@ export async function auditOnKafka(
       onVerdict(verdict) {
         see(verdict.findings)
         if (!onlyFindings || isRemarkable(verdict, failing))
-          write(json ? jsonLine(verdict) : verdictText(verdict, io))
+          write(json ? jsonLine(verdict) : verdictText(verdict, io.stdout.colors))
       },
       onFinding(one) {
         if (!one.withdrawn) see([one])
@@ -98,32 +93,6 @@ export async function auditOnKafka(
   return failed ? EXIT.fails : EXIT.holds
 }
 
-function isRemarkable({ findings }: VerdictRecord, failing: ReadonlySet<FindingCode>): boolean {
-  return findings.some(({ code, severity }) => severity !== 'note' || failing.has(code))
-}
-
-/** A line for the trace, and one for each finding. */
-function verdictText(
-  { trace_id, verdict, entries, findings, fleet }: VerdictRecord,
-  { stdout: { colors } }: Io,
-): string {
-  const { early, partial, replaces } = fleet
-  const beside = [
-    `${entries.length} ${entries.length === 1 ? 'entry' : 'entries'}`,
-    ...(early ? ['early'] : []),
-    ...(partial ? ['partial'] : []),
-    ...(replaces === null ? [] : [`was ${replaces.verdict}`]),
-  ]
-  const name = trace_id === null ? 'entries without a trace' : `trace ${visible(trace_id)}`
-  const color = verdict === 'verified' ? colors.green : verdict === 'broken' ? colors.red : colors.yellow
-  const found = findingLines(findings.map(findingOf), colors).replace(/^(?=.)/gm, '  ')
-  return `${colors.bold(name)}: ${color(verdict)} (${beside.join(', ')})\n${found}`
-}
-
-function findingOf({ entry_hash, times = 1, ...one }: FindingJson): AuditFinding {
-  return { ...one, entryHash: entry_hash, times }
-}
-
 function fleetFindingJson(one: FleetFinding): object {
   const { key, withdrawn } = one
   return { ...findingJson(one), key, ...(withdrawn ? { withdrawn } : {}) }
@@ -131,12 +100,4 @@ function fleetFindingJson(one: FleetFinding): object {
 
 function fleetFindingText(one: FleetFinding, { stdout: { colors } }: Io): string {
   return `${one.withdrawn ? 'withdrawn: ' : ''}${findingLines([one], colors)}`
-}
-
-function countsJson({ spans, otherSpans, verdicts }: FleetCounts): object {
-  return { spans, other_spans: otherSpans, verdicts }
-}
-
-function countsText({ spans, otherSpans, verdicts }: FleetCounts): string {
-  return `${verdicts} verdicts; ${spans} spans of Kest and ${otherSpans} of others were read\n`
 }

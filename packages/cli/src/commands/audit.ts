@@ -1,14 +1,12 @@
 import {
   Audit,
   type AuditOptions,
-  type FindingCode,
   ObservedTally,
   PolicyReplay,
   parseRoster,
   RevisionTally,
   type RosterOptions,
   sizeOf,
-  type TraceReport,
   type TraceSelection,
 } from '@kest/audit'
 import { KestError } from '@kest/core'
@@ -21,10 +19,16 @@ import { parseTime } from '../arguments/time.js'
 import { parseTraceId } from '../arguments/trace-id.js'
 import { UsageError } from '../arguments/usage-error.js'
 import { FAIL_ON_WORDS, failOn } from '../audit/fail-on.js'
-import { JUDGING_OPTIONS, RAISERS_OPTION, readJudgingOptions } from '../audit/judging-options.js'
+import {
+  JUDGING_OPTIONS,
+  type JudgingValues,
+  RAISERS_OPTION,
+  readJudgingOptions,
+} from '../audit/judging-options.js'
 import { KAFKA_OPTIONS, readKafkaOptions } from '../audit/kafka-options.js'
 import { observedJson } from '../audit/observed-json.js'
 import { observedText } from '../audit/observed-text.js'
+import { auditOnFiles, type OnFiles } from '../audit/on-files.js'
 import { auditOnKafka } from '../audit/on-kafka.js'
 import { openReceiver, type ReceiveUntil, receive } from '../audit/receive.js'
 import { replayText } from '../audit/replay-text.js'
@@ -32,11 +36,13 @@ import { reportJson, summaryJson } from '../audit/report-json.js'
 import { reportText, summaryText } from '../audit/report-text.js'
 import { revisionsJson } from '../audit/revisions-json.js'
 import { revisionsText } from '../audit/revisions-text.js'
+import { SETTLING_OPTIONS, settlingOf } from '../audit/settling-options.js'
 import { spansAt } from '../audit/spans-at.js'
+import { isRemarkable } from '../audit/verdict-text.js'
 import { type About, type Command, defineCommand, type Io } from '../command.js'
 import { EXIT } from '../exit-code.js'
 import { InputError } from '../files/input-error.js'
-import { readText, STDIN } from '../files/read.js'
+import { isDescriptor, readText, STDIN } from '../files/read.js'
 import { TemporaryFolder } from '../files/temporary-folder.js'
 import { assertFolder, assertNoInput, writeResult } from '../files/write.js'
 import { inForceOf, WITHHELD_OPTION, withheldOf } from '../replay/options.js'
@@ -57,7 +63,12 @@ const OPTIONS = {
   },
   for: { type: 'string', value: 'SECONDS', help: 'Receives no longer than that.' },
   idle: { type: 'string', value: 'SECONDS', help: 'Receives until nothing came for so long.' },
+  follow: {
+    type: 'boolean',
+    help: `Judges what comes to the files and folders, each trace when it has settled and again when more comes, until SIGINT or SIGTERM.`,
+  },
   ...KAFKA_OPTIONS,
+  ...SETTLING_OPTIONS,
   trace: { type: 'string', value: 'ID', help: 'This trace alone.' },
   since: {
     type: 'string',
@@ -156,6 +167,7 @@ const ABOUT: About = {
   usage: [
     'PATH… --trust [TRUST-DOMAIN=]FILE [options]',
     '--listen [HOST:]PORT [PATH…] [options]',
+    '--follow PATH… [options]',
     '--kafka BROKERS [options]',
   ],
   about: `
@@ -164,8 +176,9 @@ its signed entries, verifies it, and says what does not hold and what is missing
 PATH is a file, or a folder of files and folders: of the OpenTelemetry Collector's file
 exporter, of @kest/telemetry (lines or SQLite), an answer of Jaeger or Tempo, or a list
 of entries; "-" is standard input. With --listen it receives spans by OTLP/HTTP, from
-services or a Collector, and judges when it is told to stop. With --kafka it judges each
-trace when it has settled, beside others, for ever. What is not read is an error.`,
+services or a Collector, and judges when it is told to stop. With --follow, and beside
+others with --kafka, it judges each trace when it has settled, for ever. What is not read
+is an error.`,
   arguments: 'files',
   examples: [
     'kest audit spans/ --trust example.org=bundle.json',
@@ -186,15 +199,23 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
   const listening = listeningOf(values)
   const kafka = await readKafkaOptions(values, io)
   if (kafka !== null) {
-    assertAloneOnKafka(values, paths)
-    const judging = await readJudgingOptions(values, io)
-    const trust = await sourcesOf(await requireTrustOptions(values, io))
-    const judge = { trust, ...judging, ...rulesOf(values) }
+    assertAlone(values, 'kafka')
+    if (paths.length > 0) throw new UsageError('--kafka reads no files')
+    const going = await goingOf(values, io)
     const roster = await readRoster(values, io)
     const asked = roster === null ? kafka : { ...kafka, fleet: { ...kafka.fleet, roster: roster.workloads } }
-    const { json = false, 'only-findings': onlyFindings = false } = values
-    return await auditOnKafka({ asked, judge, failing: failOn(values['fail-on']), json, onlyFindings }, io)
+    return await auditOnKafka({ asked, ...going }, io)
   }
+  if (values.follow) {
+    assertAlone(values, 'follow')
+    if (paths.length === 0) throw new UsageError('--follow: which files, or folders?')
+    const never = paths.find((path) => path === STDIN || isDescriptor(path))
+    if (never !== undefined) throw new UsageError(`--follow: expected files and folders, got "${never}"`)
+    const settling = settlingOf(values)
+    return await auditOnFiles({ paths, settling, ...(await goingOf(values, io)) }, io)
+  }
+  const settle = Object.keys(SETTLING_OPTIONS).find((name) => values[name as keyof typeof SETTLING_OPTIONS])
+  if (settle !== undefined) throw new UsageError(`--${settle} is for --follow and --kafka`)
   if (paths.length === 0 && listening === null)
     throw new UsageError('which files, or folders? kest audit spans.jsonl --trust …; "-" is standard input')
   if (values.json && values.table) throw new UsageError('--json or --table, not both')
@@ -266,8 +287,8 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
   return failed ? EXIT.fails : EXIT.holds
 })
 
-/** What is about all traces, or about files, is for an audit that ends. */
-const NOT_ON_KAFKA = [
+/** What is about all traces is for an audit that ends. */
+const OF_AN_END = [
   'listen',
   'for',
   'idle',
@@ -276,17 +297,18 @@ const NOT_ON_KAFKA = [
   'service',
   'observed',
   'days',
+  'html',
   'revisions',
   'replay',
   'in-force',
   'withheld',
   'roster-until',
 ] as const
+const BESIDE_NOT = { kafka: [...OF_AN_END, 'follow'], follow: [...OF_AN_END, 'roster'] } as const
 
-function assertAloneOnKafka(values: Readonly<Record<string, unknown>>, paths: readonly string[]): void {
-  if (paths.length > 0) throw new UsageError('--kafka reads no files')
-  const beside = NOT_ON_KAFKA.find((name) => values[name] !== undefined)
-  if (beside !== undefined) throw new UsageError(`--${beside} or --kafka, not both`)
+function assertAlone(values: Readonly<Record<string, unknown>>, how: keyof typeof BESIDE_NOT): void {
+  const beside = BESIDE_NOT[how].find((name) => values[name] !== undefined)
+  if (beside !== undefined) throw new UsageError(`--${beside} or --${how}, not both`)
   if (values['json'] === true && values['table'] === true) throw new UsageError('--json or --table, not both')
 }
 
@@ -309,9 +331,18 @@ async function readRoster(
   }
 }
 
-/** Whether there is anything to say of a trace but that it holds. */
-function isRemarkable({ findings }: TraceReport, failing: ReadonlySet<FindingCode>): boolean {
-  return findings.some(({ code, severity }) => severity !== 'note' || failing.has(code))
+/** How an audit judges that goes on, and what of it is said. */
+async function goingOf(
+  values: JudgingValues &
+    Parameters<typeof requireTrustOptions>[0] &
+    Parameters<typeof rulesOf>[0] & { json?: boolean; 'only-findings'?: boolean; 'fail-on'?: string[] },
+  io: Io,
+): Promise<Pick<OnFiles, 'judge' | 'failing' | 'json' | 'onlyFindings'>> {
+  const judging = await readJudgingOptions(values, io)
+  const trust = await sourcesOf(await requireTrustOptions(values, io))
+  const { json = false, 'only-findings': onlyFindings = false } = values
+  const judge = { trust, ...judging, ...rulesOf(values) }
+  return { judge, failing: failOn(values['fail-on']), json, onlyFindings }
 }
 
 function listeningOf(values: {

@@ -15,6 +15,10 @@ const REASONS: Readonly<Record<string, string>> = {
 /** A descriptor that whoever started the process handed down: `<(zcat …)` of a shell is the path of one. */
 const DESCRIPTOR = /^\/(?:dev|proc\/self)\/fd\/(\d+)$/
 
+export function isDescriptor(path: string): boolean {
+  return DESCRIPTOR.test(path)
+}
+
 /**
  * The text of a regular file, of a descriptor that was handed down (`/dev/fd/N`, as a shell writes `<(…)`), or of standard input for `-`.
  * The latter two are read to their end, whenever that comes; a FIFO or a device that is named is never opened.
