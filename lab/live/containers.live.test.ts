@@ -176,6 +176,15 @@ describe.skipIf(!CAN_RUN)('docker/README.md, by containers', () => {
   )
 
   it(
+    'puts nothing into the image of kest that says when it was built',
+    async () => {
+      const find = ['--entrypoint', 'find', 'kest', '/srv', '/work', '-newermt', '@0']
+      expect(await containers.docker('run', '--rm', '--network', 'none', ...find)).toBe('')
+    },
+    PATIENCE_MS,
+  )
+
+  it(
     'runs the demonstration in one container',
     async () => {
       const printed = await containers.shell(

@@ -53,7 +53,7 @@ describe('docker/Dockerfile', () => {
   it('deploys the package whose programs compose runs, by the package manager of the repository', () => {
     const { packageManager } = JSON.parse(readFileSync(configurationFile('../package.json'), 'utf8'))
     expect(text).toContain(
-      `npx -y ${packageManager} --filter @kest/lab --config.inject-workspace-packages=true deploy --prod /srv/kest`,
+      `npx -y ${packageManager} --filter @kest/lab --config.inject-workspace-packages=true deploy --prod /images/kest/srv/kest`,
     )
   })
 })

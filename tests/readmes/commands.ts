@@ -72,6 +72,8 @@ export const COMMANDS: Readonly<Record<string, string>> = {
     'an engine of containers: lab/live/containers.live.test.ts',
   'docker/README.md: docker build -f docker/Dockerfile --target kest -t kest .':
     'an engine of containers: lab/live/containers.live.test.ts',
+  'docker/README.md: for build in first second; do':
+    'minutes; the times of what is in the image are looked at: lab/live/containers.live.test.ts',
   'docker/README.md: docker build -f docker/Dockerfile --target sbom':
     'an engine of containers: lab/live/containers.live.test.ts',
   'docker/README.md: docker build -f docker/Dockerfile --target demonstration':
