@@ -165,10 +165,11 @@ export class Audit {
     if (this.#rules.verify.roots === undefined) for (const one of this.#beginnings.findings()) this.#note(one)
     for (const one of this.#rules.replay?.general() ?? []) this.#note(one)
     if (selection.trace !== undefined) return
+    // Who is listed is the operator's choice: what others make of numbers and ids must not crowd it out.
+    for (const one of this.#roster?.findings() ?? []) this.#note(one)
     for await (const one of this.#sequences.findings()) this.#note(one)
     for await (const one of this.#denialNumbers.findings()) this.#note(one)
     for await (const one of this.#entryIds.findings()) this.#note(one)
-    for (const one of this.#roster?.findings() ?? []) this.#note(one)
   }
 
   /** What came of it; whole when `traces()` has ended. */
@@ -237,7 +238,7 @@ export class Audit {
   }
 
   async #remember(report: TraceReport): Promise<void> {
-    const { numbers, ids, seen } = acrossTraces(report)
+    const { numbers, ids, seen } = acrossTraces(report, this.#roster?.untilMs ?? Number.POSITIVE_INFINITY)
     for (const [principal, at] of seen) this.#roster?.see(principal, at)
     for (const one of numbers) await (one.what === 'entry' ? this.#sequences : this.#denialNumbers).add(one)
     for (const one of ids) await this.#entryIds.add(report.traceId, one)

@@ -1,9 +1,10 @@
-import { describe, expect, it } from 'vitest'
-import { parseRoster } from '../src/index.js'
+import { Readable } from 'node:stream'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { Audit, parseRoster, readStream } from '../src/index.js'
 import { makeDenial, signedDenialOf } from '../src/testing/make-denial.js'
-import { makeEntry } from '../src/testing/make-entry.js'
-import { spanOf } from '../src/testing/make-span.js'
-import { auditOf, gateway, orders, payments, stranger } from './support/audit.js'
+import { EVERYBODY, makeEntry } from '../src/testing/make-entry.js'
+import { otlpLine, spanOf } from '../src/testing/make-span.js'
+import { auditOf, gateway, orders, payments, stranger, trust } from './support/audit.js'
 
 const NOON = Date.UTC(2026, 0, 31, 12)
 const HOUR = 3_600_000
@@ -30,13 +31,50 @@ describe('a roster', () => {
     expect(await silentOf([spanOf(early)])).toHaveLength(3)
   })
 
-  it('K-ROSTER is not quieted by what is not verified, nor later by what is dated in the future', async () => {
+  it('K-ROSTER is not quieted by what is not verified, nor by what is dated after it', async () => {
     const lost = makeEntry(gateway.current(), [], { timestamp_ms: NOON - 2 })
     const unproven = makeEntry(orders.current(), [lost], { timestamp_ms: NOON - 1 })
     const forged = makeEntry(stranger.current(), [], { timestamp_ms: NOON, labels: { principal: third } })
     const future = makeEntry(gateway.current(), [], { timestamp_ms: NOON + 99 * HOUR })
-    const texts = await silentOf([spanOf(unproven), spanOf(forged), spanOf(future)])
-    expect(texts.map((text) => text.split(': ')[0])).toEqual([second, third])
+    const denied = makeDenial(payments.current(), [], { timestamp_ms: NOON + 60_001 })
+    const texts = await silentOf([spanOf(unproven), spanOf(forged), spanOf(future), signedDenialOf(denied)])
+    expect(texts.map((text) => text.split(': ')[0])).toEqual([first, second, third])
+    expect(texts[0]).toMatch(/there is none of before, either$/)
+  })
+
+  it('K-ROSTER counts what clocks differ by, and what a trace has in the window beside what is dated after it', async () => {
+    const skewed = makeEntry(gateway.current(), [], { timestamp_ms: NOON + 60_000 })
+    const within = makeEntry(orders.current(), [], { timestamp_ms: NOON })
+    const after = makeEntry(orders.current(), [within], { timestamp_ms: NOON + HOUR })
+    const texts = await silentOf([skewed, within, after].map((one) => spanOf(one)))
+    expect(texts.map((text) => text.split(': ')[0])).toEqual([third])
+  })
+
+  it('K-ROSTER looks, unless it is told when, at the time of its judging, however long it was read before', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: NOON })
+    onTestFinished(() => void vi.useRealTimers())
+    await using one = new Audit({ trust, roots: EVERYBODY, roster: { workloads } })
+    const early = makeEntry(gateway.current(), [], { timestamp_ms: NOON })
+    const late = makeEntry(orders.current(), [], { timestamp_ms: NOON + HOUR })
+    vi.setSystemTime(NOON + HOUR + 1)
+    const line = otlpLine(
+      'any',
+      [early, late].map((entry) => spanOf(entry)),
+    )
+    await one.read(readStream(Readable.from([Buffer.from(`${line}\n`)])))
+    for await (const { verdict } of one.traces()) expect(verdict).toBe('verified')
+    const silent = one.summary().general.filter(({ code }) => code === 'silent')
+    expect(silent.map(({ message }) => message.split(': ')[0])).toEqual([first, third])
+  })
+
+  it('K-ROSTER says who is silent before what others can make of numbers, of which there may be too many to keep', async () => {
+    const seq = { 'kest.seq': `${crypto.randomUUID()}:1` }
+    const twice = [1, 2].map((n) => makeEntry(gateway.current(), [], { timestamp_ms: NOON - n, labels: seq }))
+    const { summary } = await auditOf(
+      twice.map((one) => spanOf(one)),
+      { roster: { workloads, untilMs: NOON } },
+    )
+    expect(summary.general.map(({ code }) => code)).toEqual(['silent', 'silent', 'sequence-repeated'])
   })
 
   it('reads a list, each with a window of its own or that of all', () => {

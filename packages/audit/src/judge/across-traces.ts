@@ -3,13 +3,17 @@ import type { AuditedEntry, TraceReport } from './audited-entry.js'
 import { contentOf } from './fold-twins.js'
 import type { NumberedKind } from './process-numbers.js'
 import { numberIn } from './sequence-label.js'
+import { CLOCK_SKEW_MS } from './time.js'
 
 /** What a trace has that is compared with other traces. */
 export interface AcrossTraces {
   readonly numbers: readonly AcrossNumber[]
   /** Exported entries, of each `entry_id` one: that a trace has two has been found there. */
   readonly ids: readonly AuditedEntry[]
-  /** When the last verified entry, or signed denial, of each principal was made; milliseconds since the epoch. */
+  /**
+   * When the last verified entry, or signed denial, of each principal was made, of those that are dated no later than it is looked (K-TIME
+   * allows clocks a minute); milliseconds since the epoch.
+   */
   readonly seen: ReadonlyMap<string, number>
 }
 
@@ -29,13 +33,19 @@ export interface AcrossNumber {
 /**
  * What of a trace is compared with other traces: of each entry and denial that holds by itself, once. Of one that does not, the number is
  * missing: nobody has shown whose it is, and anybody could fill a gap with it.
+ *
+ * @param lookedMs when it is looked who is there; milliseconds since the epoch
  */
-export function acrossTraces({ entries, denials }: Pick<TraceReport, 'entries' | 'denials'>): AcrossTraces {
+export function acrossTraces(
+  { entries, denials }: Pick<TraceReport, 'entries' | 'denials'>,
+  lookedMs: number,
+): AcrossTraces {
   const numbers: AcrossNumber[] = []
   const ids: AuditedEntry[] = []
   const last = new Map<string, number>()
-  const see = (principal: string, at: number): void =>
-    void last.set(principal, Math.max(last.get(principal) ?? at, at))
+  const see = (principal: string, at: number): void => {
+    if (at <= lookedMs + CLOCK_SKEW_MS) last.set(principal, Math.max(last.get(principal) ?? at, at))
+  }
   for (const { signed, workloadId } of denials) {
     if (signed === null) continue
     const { number: label, hash, jws, timestampMs } = signed

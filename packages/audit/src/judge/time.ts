@@ -2,7 +2,7 @@ import type { ExportedSpan } from '../span/exported-span.js'
 import type { JudgeRules } from './options.js'
 
 /** Clocks differ by so much (K-TIME). */
-const CLOCK_SKEW_MS = 60_000
+export const CLOCK_SKEW_MS = 60_000
 
 /**
  * K-TIME: the time of an entry is its signer's word, which whoever received the span bounds on both sides. Where nobody

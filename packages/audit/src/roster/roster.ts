@@ -12,7 +12,7 @@ export interface RosterWorkload {
 /** Who should be there, and when it is looked. */
 export interface RosterOptions {
   readonly workloads: readonly RosterWorkload[]
-  /** The end of all windows, milliseconds since the epoch. Default: the present. */
+  /** The end of all windows, milliseconds since the epoch. Default: when the first trace is judged. */
   readonly untilMs?: number
 }
 
@@ -91,37 +91,48 @@ function secondsOf(value: unknown, place: string): number {
 
 /** @param lastMs when its last was made; `null`: there is none */
 export function silent({ workload, withinMs }: RosterWorkload, lastMs: number | null): AuditFinding {
-  const last = lastMs === null ? 'there is none at all' : `its last is of ${new Date(lastMs).toISOString()}`
+  const last =
+    lastMs === null ? 'there is none of before, either' : `its last is of ${new Date(lastMs).toISOString()}`
   const message = `${workload}: no verified entry, and no signed denial, is of its last ${withinMs / 1_000} s; ${last}`
   return finding('silent', message)
 }
 
-/** Who of a list has shown itself in time (K-ROSTER). What is dated later than it is looked counts as of then. */
+/** Who of a list has shown itself in time (K-ROSTER). */
 export class Roster {
   readonly #workloads: readonly RosterWorkload[]
-  readonly #untilMs: number
-  readonly #last = new Map<string, number>()
+  readonly #last: Map<string, number | null>
+  #untilMs: number | undefined
 
   /** @throws {KestConfigError} for options that are unknown or wrong */
   constructor(options: RosterOptions) {
     assertOptions('roster', options, ['workloads', 'untilMs'])
-    const { workloads, untilMs = Date.now() } = options
+    const { workloads, untilMs } = options
     this.#workloads = resolveRoster(workloads)
-    if (!Number.isSafeInteger(untilMs) || untilMs < 0)
+    this.#last = new Map(this.#workloads.map(({ workload }) => [workload, null]))
+    if (untilMs !== undefined && (!Number.isSafeInteger(untilMs) || untilMs < 0))
       throw new KestConfigError('roster: untilMs: expected milliseconds since the epoch')
     this.#untilMs = untilMs
   }
 
+  /** Unless it is given, that of the first time that anybody asks: what is judged may have been received for hours. */
+  get untilMs(): number {
+    this.#untilMs ??= Date.now()
+    return this.#untilMs
+  }
+
+  /** @param timestampMs no later than it is looked; what clocks differ by counts as of then */
   see(principal: string, timestampMs: number): void {
-    const at = Math.min(timestampMs, this.#untilMs)
-    this.#last.set(principal, Math.max(this.#last.get(principal) ?? at, at))
+    const last = this.#last.get(principal)
+    if (last === undefined) return
+    const at = Math.min(timestampMs, this.untilMs)
+    this.#last.set(principal, Math.max(last ?? at, at))
   }
 
   /** One for each that is silent, in the order of the list. */
   findings(): AuditFinding[] {
     return this.#workloads.flatMap((one) => {
       const last = this.#last.get(one.workload) ?? null
-      return last !== null && last >= this.#untilMs - one.withinMs ? [] : [silent(one, last)]
+      return last !== null && last >= this.untilMs - one.withinMs ? [] : [silent(one, last)]
     })
   }
 }

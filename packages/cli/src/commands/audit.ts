@@ -100,7 +100,7 @@ const OPTIONS = {
   'roster-until': {
     type: 'string',
     value: 'TIME',
-    help: 'The end of what --roster looks at; the present by default.',
+    help: 'The end of what --roster looks at; by default the time when the first trace is judged.',
   },
   memory: {
     type: 'string',

@@ -37,9 +37,10 @@ export class FactCollector {
     this.#partitions = partitions
   }
 
-  add(report: Pick<TraceReport, 'entries' | 'denials'>, before: ToldBefore): void {
+  /** @param now when it is judged, milliseconds since the epoch: who is there is said by nothing that is dated later */
+  add(report: Pick<TraceReport, 'entries' | 'denials'>, before: ToldBefore, now: number): void {
     const told = toldOf(before.verdict)
-    const { numbers, ids, seen } = acrossTraces(report)
+    const { numbers, ids, seen } = acrossTraces(report, now)
     for (const { jws, exported, ...one } of numbers) {
       const earlier = told.get(contentOf(jws))
       if (earlier === true || (earlier === false && !exported)) continue

@@ -275,7 +275,7 @@ export class JudgeWorker implements Worker {
       if (verdict !== null) {
         const { lastMs } = known.one
         verdicts.push({ ...verdict, delayMs: lastMs === null ? null : now - lastMs })
-        this.#facts.add(judged.report, toldBefore(known))
+        this.#facts.add(judged.report, toldBefore(known), this.#options.clock())
       }
       if (
         judged.wanting &&

@@ -116,7 +116,7 @@ export class RosterWorker implements Worker {
     await this.#writer.close()
   }
 
-  /** What is dated later than it was judged counts as of then: nobody is there in advance, however often it is read. */
+  /** What clocks differ by counts as of when it was judged: nobody is there in advance, however often it is read. */
   #see({ principal, timestampMs }: SeenFact, judgedMs: number): void {
     const row = this.#rows.get(PREFIX + principal)
     if (row === undefined) return
