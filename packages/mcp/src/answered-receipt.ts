@@ -14,9 +14,9 @@ export function takeReceipt(message: Message): TakenAnswer {
   const holder = message[member]
   const values = isRecord(holder) ? holder[key] : undefined
   if (!isRecord(holder) || !isRecord(values)) return { message, values: [] }
-  const own = Object.keys(values).filter((name) => name.toLowerCase() === RECEIPT_HEADER)
+  const own = Object.keys(values).filter(isOurs)
   if (own.length === 0) return { message, values: [] }
-  const rest = Object.fromEntries(Object.entries(values).filter(([name]) => !own.includes(name)))
+  const rest = Object.fromEntries(Object.entries(values).filter(([name]) => !isOurs(name)))
   return {
     message: { ...message, [member]: { ...holder, [key]: rest } },
     // Whatever is no text is none that holds.
@@ -34,6 +34,10 @@ export function withReceipt(answer: Message, receipt: string | null): Message {
   const beside = holder[key] ?? {}
   if (!isRecord(beside)) return message
   return { ...message, [member]: { ...holder, [key]: { ...beside, [RECEIPT_HEADER]: receipt } } }
+}
+
+function isOurs(name: string): boolean {
+  return name.length === RECEIPT_HEADER.length && name.toLowerCase() === RECEIPT_HEADER
 }
 
 function placeOf(message: Message): readonly ['error', 'data'] | readonly ['result', '_meta'] {

@@ -30,6 +30,11 @@ const CALLS: ReadonlySet<string> = new Set([
   'elicitation/create',
 ])
 
+/** Whether line 2 of the SDK keeps what it was answered, beside what tells what there is, for as long as `ttlMs` says. */
+export function isKept(method: unknown): boolean {
+  return method === 'resources/read'
+}
+
 /** Whether a method needs no policy, and carries nothing. */
 export function isOpen(method: string): boolean {
   return OPEN.has(method)

@@ -11,7 +11,7 @@ import {
 import { AwaitedReceipts } from './awaited-receipts.js'
 import { isRecord, type Message, type Protocol, type Request, type Transport } from './message.js'
 import { carrierOf } from './meta.js'
-import { isOpen } from './methods.js'
+import { isKept, isOpen } from './methods.js'
 import { type McpResultOptions, Results } from './results.js'
 import { isHttp, keepWithinOrigin, urlOf } from './within-origin.js'
 
@@ -111,7 +111,7 @@ export class Outgoing {
       const ask = (): Promise<unknown> => Reflect.apply(request, self, [carried, ...rest])
       const answer: unknown = receipt === null ? await ask() : await this.#receipted(receipt, ask)
       await take?.(answer)
-      return answer
+      return this.#carries || this.#results !== null ? forNobodyElse(message, answer) : answer
     }
     const bind = (options: unknown): unknown => this.#bound(options)
     return function kestRequest(this: unknown, message, ...rest) {
@@ -148,13 +148,17 @@ export class Outgoing {
   /** @throws {KestError} `ERR_KEST_RECEIPT` instead of the answer */
   async #receipted(receipt: AwaitedReceipt, ask: () => Promise<unknown>): Promise<unknown> {
     const waiting = this.receipts.ask(receipt)
+    let answer: unknown
     try {
-      return await ask()
+      answer = await ask()
     } catch (error) {
       throw waiting.failure ?? error
     } finally {
       this.receipts.forget(receipt)
     }
+    // What has come by a way that nobody watches has none; of all else it was looked at by now.
+    await receipt.arrived([])
+    return answer
   }
 
   #bound(options: unknown): unknown {
@@ -164,4 +168,9 @@ export class Outgoing {
     const bound = own.map((name) => [name, this.#kest.bind(options[name] as () => void)] as const)
     return { ...options, ...Object.fromEntries(bound) }
   }
+}
+
+/** The SDK would answer others with it, for whom nobody has asked: neither decided nor recorded, and out of another's hands. */
+function forNobodyElse({ method }: Message, answer: unknown): unknown {
+  return isKept(method) && isRecord(answer) ? { ...answer, ttlMs: 0 } : answer
 }

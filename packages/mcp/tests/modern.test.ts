@@ -77,6 +77,21 @@ describe('protocol 2026-07-28, line 2', () => {
     expect(answers.map(({ content }) => content)).toEqual(users.map((text) => [{ type: 'text', text }]))
   })
 
+  it('K-MCP K-SCOPE reads for each caller, and never out of the cache of the SDK what was read for another', async () => {
+    const client = await connected((server) => {
+      server.registerResource('mine', 'doc://mine', {}, (uri) => ({
+        contents: [{ uri: uri.href, text: String(getCurrentUser()) }],
+        ttlMs: 3_600_000,
+        cacheScope: 'private',
+      }))
+    })
+    const read = async (user: string) => {
+      const result = await within(agent, 'run', () => client.readResource({ uri: 'doc://mine' }), user)
+      return (result.contents[0] as { text?: string } | undefined)?.text
+    }
+    for (const user of ['alice', 'bob']) expect(await read(user)).toBe(user)
+  })
+
   it('K-RECEIPT asks for a receipt of each call, and of none that the SDK makes again by itself for what was asked for', async () => {
     const asks = (server: McpServer): void => {
       server.registerTool('ask', { inputSchema: z.object({}) }, (_, { mcpReq }) =>

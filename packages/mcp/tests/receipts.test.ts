@@ -13,6 +13,7 @@ import {
   receiptFor,
 } from '../../../tests/outbound/receipts.js'
 import type { McpServerOptions } from '../src/index.js'
+import type { Transport } from '../src/message.js'
 import { clientOf, connect, connectHttp, serveHttp, serverOf } from './support/connect.js'
 import { type AnyServer, LINES, type Line } from './support/lines.js'
 import { startRawServer } from './support/raw-server.js'
@@ -116,6 +117,25 @@ describe.each(LINES)('a hostile server, $name', (line) => {
     ]) {
       const answer = answeredBy(line, 'require', (id) => [forge(id), result(id, 'after')])
       await expect(answer).rejects.toMatchObject(refused)
+    }
+  })
+
+  it('K-RECEIPT is asked past what stands around its transport, and needs a receipt all the same', async () => {
+    const server = await startRawServer((_, response) => void response.end('unlooked at'))
+    onTestFinished(() => server.close())
+    for (const mode of ['accept', 'require'] as const) {
+      const caller = receiptCaller({ [server.origin]: CALLEE }, { mode })
+      const client = clientOf(line, { kest: caller.kest, carry: [server.origin] })
+      onTestFinished(() => client.mcp.close())
+      const transport = line.httpClient(new URL('/mcp', server.origin)) as unknown as Transport
+      await client.mcp.connect(transport as never)
+      transport.send = Object.getPrototypeOf(transport).send
+      const answer = (await caller.kest.begin(root)).run(() =>
+        (client.mcp as unknown as CallsTools).callTool({ name: 'tool', arguments: { text: '/x' } }),
+      )
+      if (mode === 'accept')
+        expect((await answer) as Result).toMatchObject({ content: [{ text: 'unlooked at' }] })
+      else await expect(answer).rejects.toMatchObject(refused)
     }
   })
 
