@@ -61,7 +61,7 @@ describe('a roster', () => {
       'any',
       [early, late].map((entry) => spanOf(entry)),
     )
-    await one.read(readStream(Readable.from([Buffer.from(`${line}\n`)])))
+    await one.read(readStream(Readable.from([Buffer.from(`${line}\n`)]), 'spans'))
     for await (const { verdict } of one.traces()) expect(verdict).toBe('verified')
     const silent = one.summary().general.filter(({ code }) => code === 'silent')
     expect(silent.map(({ message }) => message.split(': ')[0])).toEqual([first, third])
