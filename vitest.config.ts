@@ -6,7 +6,10 @@ const folders = ['packages', 'examples'].flatMap((parent) =>
   readdirSync(parent).map((name) => ({ name, root: `${parent}/${name}` })),
 )
 
-/** What they say is the same on every Node: texts, types. `.ci/run` leaves their project out on all but the first. */
+/**
+ * What they say is the same on every Node: texts, types, what manuals have one run. `.ci/run` leaves their project out on all but
+ * the first.
+ */
 const ONCE = '**/*.once.test.ts'
 
 /** Tests lie beside the code and in `tests/`. They import their own package's source, and other packages built. */

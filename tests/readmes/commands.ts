@@ -2,7 +2,7 @@ const MANUAL = 'as printed, with files of its own: tests/readmes/command-line.on
 
 /**
  * How each block of commands in a README is tested, by its page and first line. `installed`: tests/live/readmes.live.test.ts runs it
- * on every Node; `followed`: first-hour.ts; `run`: commands.test.ts; `ci`: `.ci/run` has each line. Else, why it is run nowhere,
+ * on every Node; `followed`: first-hour.ts; `run`: commands.once.test.ts; `ci`: `.ci/run` has each line. Else, why it is run nowhere,
  * and what shows the same.
  */
 export const COMMANDS: Readonly<Record<string, string>> = {
