@@ -17,6 +17,8 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "packages/express/README.md: Beside OpenTelemetry's instrumentation": 'the same',
   'packages/audit/README.md: Receiving':
     'it listens until it is told to stop: packages/audit/tests/receiver.test.ts',
+  'packages/audit/README.md: Following':
+    'it follows until it is told to stop: packages/audit/tests/follow.test.ts',
   'packages/fleet/README.md: @kest/fleet': 'it wants a Kafka: packages/fleet/live/fleet.live.test.ts',
   'packages/core/README.md: An identity by tokens':
     'it asks GCP for a token: packages/core/src/oidc/oidc-identity.test.ts',
