@@ -37,9 +37,10 @@ it('puts into the image what its programs need, and nothing to build it with', a
 
 /** What `docker/Dockerfile` does, into another folder. */
 function deployCommand(folder: string): readonly string[] {
-  const line = /^RUN (npx .* deploy .*)$/m.exec(readFileSync(configurationFile('Dockerfile'), 'utf8'))?.[1]
-  if (line === undefined) throw new Error('the Dockerfile deploys nothing')
-  return line.replace('/srv/kest', folder).split(' ')
+  const dockerfile = readFileSync(configurationFile('Dockerfile'), 'utf8')
+  const [, command] = /^RUN (npx .* deploy --prod) \/images\/kest\/srv\/kest$/m.exec(dockerfile) ?? []
+  if (command === undefined) throw new Error('the Dockerfile does not deploy the lab')
+  return [...command.split(' '), folder]
 }
 
 /** npm describes itself in variables that pnpm would take for its own settings. */
