@@ -34,6 +34,18 @@ async function connected(
   return client
 }
 
+/** A result that asks the caller's user for something first. */
+function areYouSure() {
+  return inputRequired({
+    inputRequests: {
+      sure: inputRequired.elicit({
+        message: 'sure?',
+        requestedSchema: { type: 'object', properties: {} },
+      }),
+    },
+  })
+}
+
 describe('protocol 2026-07-28, line 2', () => {
   it('K-MCP judges each call of servers that are made for each request', async () => {
     const client = await connected((server) => {
@@ -58,14 +70,7 @@ describe('protocol 2026-07-28, line 2', () => {
     const client = await connected((server) => {
       server.registerTool('ask', { inputSchema: z.object({}) }, (_, { mcpReq }) =>
         mcpReq.inputResponses === undefined
-          ? inputRequired({
-              inputRequests: {
-                sure: inputRequired.elicit({
-                  message: 'sure?',
-                  requestedSchema: { type: 'object', properties: {} },
-                }),
-              },
-            })
+          ? areYouSure()
           : { content: [{ type: 'text', text: String(getCurrentUser()) }] },
       )
     })
@@ -95,16 +100,7 @@ describe('protocol 2026-07-28, line 2', () => {
   it('K-RECEIPT asks for a receipt of each call, and of none that the SDK makes again by itself for what was asked for', async () => {
     const asks = (server: McpServer): void => {
       server.registerTool('ask', { inputSchema: z.object({}) }, (_, { mcpReq }) =>
-        mcpReq.inputResponses === undefined
-          ? inputRequired({
-              inputRequests: {
-                sure: inputRequired.elicit({
-                  message: 'sure?',
-                  requestedSchema: { type: 'object', properties: {} },
-                }),
-              },
-            })
-          : { content: [{ type: 'text', text: 'done' }] },
+        mcpReq.inputResponses === undefined ? areYouSure() : { content: [{ type: 'text', text: 'done' }] },
       )
       server.registerTool('plain', { inputSchema: z.object({}) }, () => ({
         content: [{ type: 'text', text: 'plain' }],
