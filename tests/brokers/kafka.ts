@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { kafkaProperties } from '../../lab/src/servers/kafka-properties.js'
 import { ask } from './ask.js'
 import { type Broker, runToEnd, startBroker, temporaryFolder } from './broker.js'
 import { freePort } from './free-port.js'
@@ -25,35 +26,10 @@ export async function startKafka(
   settings: Readonly<Record<string, string | number>> = {},
   { listener, format = [] }: KafkaExtras = {},
 ): Promise<Broker> {
-  const [port, controller] = [await freePort(), await freePort()]
+  const [port, controllerPort] = [await freePort(), await freePort()]
   const folder = await temporaryFolder('kafka')
   const file = join(folder, 'server.properties')
-  const more = listener === undefined ? '' : `,${listener}`
-  const properties = {
-    'process.roles': 'broker,controller',
-    'node.id': 1,
-    'controller.quorum.voters': `1@127.0.0.1:${controller}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}${more}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}${more}`,
-    'controller.listener.names': 'CONTROLLER',
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
-    'log.dirs': join(folder, 'data'),
-    'auto.create.topics.enable': false,
-    'offsets.topic.replication.factor': 1,
-    'offsets.topic.num.partitions': 1,
-    'transaction.state.log.replication.factor': 1,
-    'transaction.state.log.min.isr': 1,
-    'transaction.state.log.num.partitions': 1,
-    // The first consumer of a group waits for no others.
-    'group.initial.rebalance.delay.ms': 0,
-    ...settings,
-  }
-  await writeFile(
-    file,
-    Object.entries(properties)
-      .map(([name, value]) => `${name}=${value}\n`)
-      .join(''),
-  )
+  await writeFile(file, kafkaProperties({ port, controllerPort, folder }, settings, listener))
   await runToEnd(
     { command: 'kafka-storage.sh', args: ['format', '-t', CLUSTER, '-c', file, ...format] },
     folder,

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Admin } from '@platformatic/kafka'
 import { Daemon } from '../supervisor/daemon.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
+import { type KafkaPorts, kafkaProperties } from './kafka-properties.js'
 
 /** What the Collector writes to, and as many partitions as auditors share. */
 const TOPIC = 'otlp_spans'
@@ -11,13 +12,9 @@ const PARTITIONS = 4
 const MAX_MESSAGE_BYTES = 8_388_608
 const CLUSTER = Buffer.from('kest-lab-brokers').toString('base64url')
 
-export interface KafkaOptions {
+export interface KafkaOptions extends KafkaPorts {
   /** Of a distribution of Kafka 4, or of `scripts/live-tools.sh --all`. */
   readonly programs: Readonly<Record<'kafka-storage.sh' | 'kafka-server-start.sh', string>>
-  readonly port: number
-  readonly controllerPort: number
-  /** For its log. */
-  readonly folder: string
 }
 
 /** A broker of Kafka, alone, with the topic of spans. */
@@ -46,7 +43,7 @@ export class KafkaBroker {
   /** When this resolves, spans can be written. */
   async start(): Promise<void> {
     await mkdir(this.#options.folder, { recursive: true })
-    await writeFile(this.#file, this.#properties())
+    await writeFile(this.#file, kafkaProperties(this.#options))
     await this.#supervisor
       .spawn({
         name: 'kafka-storage',
@@ -63,30 +60,6 @@ export class KafkaBroker {
 
   get #file(): string {
     return join(this.#options.folder, 'server.properties')
-  }
-
-  #properties(): string {
-    const { controllerPort, folder } = this.#options
-    return Object.entries({
-      'process.roles': 'broker,controller',
-      'node.id': 1,
-      'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
-      listeners: `PLAINTEXT://${this.address},CONTROLLER://127.0.0.1:${controllerPort}`,
-      'advertised.listeners': `PLAINTEXT://${this.address}`,
-      'controller.listener.names': 'CONTROLLER',
-      'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
-      'log.dirs': join(folder, 'data'),
-      'auto.create.topics.enable': false,
-      // There is one broker, and what is kept of groups and transactions is small.
-      'offsets.topic.replication.factor': 1,
-      'offsets.topic.num.partitions': 1,
-      'transaction.state.log.replication.factor': 1,
-      'transaction.state.log.min.isr': 1,
-      'transaction.state.log.num.partitions': 1,
-      'group.initial.rebalance.delay.ms': 0,
-    })
-      .map(([name, value]) => `${name}=${value}\n`)
-      .join('')
   }
 
   async #ask(question: (admin: Admin) => Promise<unknown>): Promise<void> {
