@@ -1,11 +1,12 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { createKeyIdentity, createKeySource } from '@kest/core'
+import { ATTRIBUTE, createKeyIdentity, createKeySource } from '@kest/core'
 import type { MockIdentityProvider } from '@kest/core/testing'
 import { describe, expect, it } from 'vitest'
-import { type EntryClaim, type MadeEntry, makeEntry } from '../src/testing/make-entry.js'
-import { spanOf } from '../src/testing/make-span.js'
+import { type JudgedLineage, type LineageSource, readOtlp, TraceJudge } from '../src/index.js'
+import { type EntryClaim, EVERYBODY, type MadeEntry, makeEntry } from '../src/testing/make-entry.js'
+import { otlpLine, spanOf } from '../src/testing/make-span.js'
 import { twinOf } from '../src/testing/plant.js'
-import { auditOf, gateway, general, orders, payments, stranger } from './support/audit.js'
+import { auditOf, gateway, general, orders, payments, stranger, trust } from './support/audit.js'
 
 const PROCESS = '3f2b8c1e-0000-4000-8000-000000000001'
 const HOUR = 3_600_000
@@ -202,6 +203,39 @@ describe('what traces have of each other', () => {
     const report = traces.find(({ traceId }) => traceId === 'c'.repeat(32))
     expect(report?.verdict).toBe('verified')
     expect(report?.findings.map(({ code }) => code)).toEqual(['trace-differs'])
+  })
+
+  it('K-AUDIT what a source says that it did not look for is not said to be missing, and what else is not there is', async () => {
+    const [first, second, third] = [1, 2, 3].map(() => makeEntry(gateway.current(), [])) as [
+      MadeEntry,
+      MadeEntry,
+      MadeEntry,
+    ]
+    const traceId = 'd'.repeat(32)
+    const child = makeEntry(orders.current(), [first, second], { labels: { trace_id: traceId } })
+    const { [ATTRIBUTE.signature]: _, ...attributes } = spanOf(third).attributes
+    const claiming = { ...spanOf(third), traceId, attributes }
+    const bytes = Buffer.from(otlpLine('any', [spanOf(child), claiming]))
+    const place = { file: 'x', line: 1 }
+    const { spans } = readOtlp({ encoding: 'json', bytes, place, receivedAt: null })
+    const unsought = new Set<string>()
+    const source: LineageSource = {
+      lineages: () => [{ id: 'any', traceId, spans }],
+      entries: async function* (named) {
+        for (const hash of named) if (hash !== second.hash) unsought.add(hash)
+        yield { signatures: () => [] }
+      },
+      unsought,
+    }
+    const judged: JudgedLineage[] = []
+    for await (const one of new TraceJudge({ trust, roots: EVERYBODY }).judge(source)) judged.push(one)
+    expect(judged).toMatchObject([{ report: { verdict: 'incomplete' }, wanting: true }])
+    const found = judged[0]?.report.findings.map(({ code, message }) => [code, message])
+    expect(found).toEqual([
+      ['limit', expect.stringMatching(`entry ${third.hash} .* was not looked for`)],
+      ['limit', expect.stringMatching(`entry ${first.hash} .* was not looked for`)],
+      ['incomplete', `a parent, ${second.hash} was never exported`],
+    ])
   })
 })
 

@@ -1,11 +1,12 @@
-import { type AuditFinding, finding } from '../finding.js'
+import { type AuditFinding, type FindingDetails, finding } from '../finding.js'
 import type { LineageDraft } from './lineage-draft.js'
 import { detailsOf, type JudgedNode } from './node.js'
 
 /**
  * What never came: parents of entries that hold (`incomplete`), tips that spans claim (`cut`), entries of spans that tell
  * of an authorization (`unsigned`). Each missing entry is one finding. One that was in a passport can still be proven; that
- * it was never exported is a finding all the same, and so it is when something that does not hold claims to be it.
+ * it was never exported is a finding all the same, and so it is when something that does not hold claims to be it. Of one
+ * that nobody looked for in other traces (`limit`), nobody says that it is missing.
  */
 export function* completeness(draft: LineageDraft, nodes: readonly JudgedNode[]): Generator<AuditFinding> {
   const present = new Map(nodes.map((judged) => [judged.node.hash, judged]))
@@ -23,21 +24,27 @@ export function* completeness(draft: LineageDraft, nodes: readonly JudgedNode[])
     reported.add(hash)
     return true
   }
-  const text = (what: string, hash: string): string => {
+  const missing = (
+    code: 'cut' | 'incomplete',
+    what: string,
+    hash: string,
+    details: FindingDetails,
+  ): AuditFinding => {
+    if (draft.unsought.has(hash)) return finding('limit', `entry ${hash} ${UNSOUGHT}`, details)
     const proven = present.has(hash) ? '; a passport has it, so that it can be proven' : ''
     const claimed = altered.has(hash) ? '; a span whose entry does not hold claims to be it' : ''
-    return `${what} ${hash} was never exported${proven}${claimed}`
+    return finding(code, `${what} ${hash} was never exported${proven}${claimed}`, details)
   }
   for (const { hash, place, by } of draft.claims) {
     // Of an entry that does not hold nothing is a fact.
     if (by !== null && (isFailed(by.hash) || !present.has(by.hash))) continue
-    if (isNews(hash)) yield finding('cut', text('the tip', hash), { entryHash: hash, place })
+    if (isNews(hash)) yield missing('cut', 'the tip', hash, { entryHash: hash, place })
   }
   for (const { node, status } of nodes) {
     if (status === 'failed') continue
     const parents = node.parents.filter(isMissing)
     for (const hash of parents)
-      if (isNews(hash)) yield finding('incomplete', text('a parent,', hash), detailsOf(node))
+      if (isNews(hash)) yield missing('incomplete', 'a parent,', hash, detailsOf(node))
     if (!parents.every(isNowhere)) yield finding('limit', BEYOND, detailsOf(node))
   }
   for (const { place, tips } of draft.unsigned) {
@@ -47,4 +54,6 @@ export function* completeness(draft: LineageDraft, nodes: readonly JudgedNode[])
   }
 }
 
+const UNSOUGHT =
+  'may be in other traces, and was not looked for: it would have been more reading than is done for what was judged'
 const BEYOND = 'what it builds on in other traces is more than one passport holds, and was not judged here'

@@ -24,6 +24,11 @@ export interface LineageSource {
    * @param named hashes of those that are looked for, which are more when one was found that names others; the rest may be left out
    */
   entries(named: ReadonlySet<string>): AsyncIterable<EntryShare>
+  /**
+   * Hashes that were asked for, and that nobody looked for: read once {@link entries} has ended. A lineage that names one has a finding
+   * `limit`, and it is not said that the entry was never exported. Default: none.
+   */
+  readonly unsought?: ReadonlySet<string>
 }
 
 /** A lineage, and what it amounts to. */
@@ -84,7 +89,8 @@ async function* linked(
   for await (const { id, traceId, spans } of source.lineages(named.links)) {
     const links = named.links.get(id) as ReadonlySet<string>
     const draft = withForeign(traceId, spans, links, foreign, sharing)
-    yield { id, traceId, draft, wanting: isWanting(draft, links) }
+    const { unsought = draft.unsought } = source
+    yield { id, traceId, draft: { ...draft, unsought }, wanting: isWanting(draft, links) }
   }
 }
 

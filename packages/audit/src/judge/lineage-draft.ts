@@ -69,6 +69,8 @@ export interface LineageDraft {
   readonly claimed: ReadonlySet<string>
   /** Of those and of what is wanted, what other traces have. */
   readonly elsewhere: ReadonlySet<string>
+  /** Those that may be in other traces, and were not looked for. */
+  readonly unsought: ReadonlySet<string>
 }
 
 /**
@@ -178,6 +180,7 @@ class Drafting {
       dropped: this.#dropped,
       ...this.#missing(),
       elsewhere: NONE,
+      unsought: NONE,
     }
   }
 

@@ -24,7 +24,6 @@ import { offsetsOf, toRanges } from './positions.js'
 import {
   ALL,
   asFull,
-  asUnsought,
   COVERED_HEADER,
   encodeVerdict,
   mergePartial,
@@ -265,13 +264,13 @@ export class JudgeWorker implements Worker {
     const source = {
       lineages: (only?: ReadonlyMap<string, unknown>) =>
         only === undefined ? lineages : lineages.filter(({ id }) => only.has(id)),
-      entries: search.entries,
+      ...search,
     }
     for await (const judged of this.#options.judge.judge(source, (one) =>
       notes.push(fleetFinding(one, place)),
     )) {
       const known = gathered.get(judged.id) as Gathered
-      const verdict = this.#verdictOf(judged, known, search.unsought)
+      const verdict = this.#verdictOf(judged, known)
       if (verdict !== null) {
         const { lastMs } = known.one
         verdicts.push({ ...verdict, delayMs: lastMs === null ? null : now - lastMs })
@@ -340,10 +339,9 @@ export class JudgeWorker implements Worker {
   #verdictOf(
     { report }: JudgedLineage,
     { one, before, partial, offsets }: Gathered,
-    unsought: ReadonlySet<string>,
   ): { key: string; record: VerdictRecord; covered: number } | null {
     const { topics, clock } = this.#options
-    let trace: TraceJson = asUnsought(traceJson(report), unsought)
+    let trace: TraceJson = traceJson(report)
     if (one.dropped > 0) trace = asFull(trace, one.dropped)
     if (partial && before !== null) trace = mergePartial(trace, before)
     if (one.again && before !== null && isSame(trace, before)) return null

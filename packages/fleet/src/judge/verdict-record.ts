@@ -65,22 +65,6 @@ export function asFull(judged: TraceJson, dropped: number): TraceJson {
   return { ...judged, verdict: judged.verdict === 'broken' ? 'broken' : 'incomplete', findings }
 }
 
-const HASH = /\b[0-9a-f]{64}\b/
-const UNSOUGHT =
-  'may be in other traces, and was not looked for: it would have been more reading than is done for what was judged'
-
-/** Of an entry that was not looked for, nobody says that it is missing. */
-export function asUnsought(judged: TraceJson, unsought: ReadonlySet<string>): TraceJson {
-  if (unsought.size === 0) return judged
-  const findings = judged.findings.map((one) => {
-    const hash = one.code === 'incomplete' || one.code === 'cut' ? HASH.exec(one.message)?.[0] : undefined
-    if (hash === undefined || !unsought.has(hash)) return one
-    const { entry_hash, ...limit } = findingJson(finding('limit', `entry ${hash} ${UNSOUGHT}`))
-    return { ...limit, entry_hash: one.entry_hash ?? entry_hash, place: one.place }
-  })
-  return { ...judged, findings }
-}
-
 /** As bytes: no more than a record may be. What has no room is counted: entries first, then denials, then findings beyond one of a kind. */
 export function encodeVerdict(record: VerdictRecord, maxBytes: number): Buffer {
   const whole = Buffer.from(JSON.stringify(record))
