@@ -3,8 +3,11 @@ import { LABEL } from '@kest/core'
 import { describe, expect, it } from 'vitest'
 import type { MadeEntry } from '../../audit/dist/testing/make-entry.js'
 import { spanOf } from '../../audit/dist/testing/make-span.js'
+import { EntryIndex } from '../src/judge/entry-index.js'
 import { type EntryKey, EntryTable, entryKey } from '../src/judge/entry-table.js'
 import { FollowedPartition } from '../src/judge/followed-partition.js'
+import { Unavailable } from '../src/log/log.js'
+import { slicesOf } from '../src/log/slices.js'
 import { MemoryLog } from '../src/testing/memory-log.js'
 import { comparable, PARTITIONS, TOPICS, World } from './support/world.js'
 
@@ -115,7 +118,8 @@ describe('entries of other traces', () => {
     expect([followed.isWhole(timeOf(last)), followed.isWhole(timeOf(last) + 1)]).toEqual([false, true])
   })
 
-  it('K-FLEET of a time that nobody asked for are not read, and those that retention took are passed over', async () => {
+  /** Six entries, one a second. */
+  async function ofSixSeconds(): Promise<{ log: MemoryLog; made: MadeEntry[] }> {
     const log = new MemoryLog({ entries: 1 }, 2)
     const world = new World()
     const made = [1, 2, 3, 4, 5, 6].map((n) => world.workloads.gateway.make([], inTrace(n)))
@@ -125,6 +129,42 @@ describe('entries of other traces', () => {
       const value = { ...span, place: { file: 'x', line: 1 }, claims: { signature: jws } }
       await log.append([{ topic: 'entries', key: 'x', value: Buffer.from(JSON.stringify(value)) }])
     }
+    return { log, made }
+  }
+
+  it('K-FLEET are not taken for read where a broker answers nothing of what is there', async () => {
+    const { log, made } = await ofSixSeconds()
+    const followed = new FollowedPartition(log, 'entries', 0)
+    const known = (): number[] => made.flatMap(({ hash }) => [...followed.find(keyOf(hash))])
+    await followed.follow(4_000, 4_000, 0, () => {})
+    // What is older, and what came since.
+    for (const [sinceMs, untilMs] of [
+      [1_000, 4_000],
+      [4_000, 9_000],
+    ] as const) {
+      log.unanswered = 1
+      await expect(followed.follow(sinceMs, untilMs, 0, () => {})).rejects.toThrow(Unavailable)
+    }
+    await followed.follow(1_000, 9_000, 0, () => {})
+    expect(known()).toEqual([0, 1, 2, 3, 4, 5])
+    for (const from of [0, 3]) {
+      log.unanswered = 1
+      await expect(slicesOf(log, 'entries', 0, from).next()).rejects.toThrow(Unavailable)
+    }
+    const index = new EntryIndex({ log, topic: 'entries' })
+    const search = index.search(0, 9_000)
+    const read = async (): Promise<number> => {
+      let found = 0
+      for await (const _ of search.entries(made.map(({ hash }) => hash))) found++
+      return found
+    }
+    expect(await read()).toBe(6)
+    log.unanswered = 1
+    await expect(read()).rejects.toThrow(Unavailable)
+  })
+
+  it('K-FLEET of a time that nobody asked for are not read, and those that retention took are passed over', async () => {
+    const { log, made } = await ofSixSeconds()
     const followed = new FollowedPartition(log, 'entries', 0)
     const known = (): number[] => made.flatMap(({ hash }) => [...followed.find(keyOf(hash))])
     await followed.follow(0, 1_000, 0, () => {})

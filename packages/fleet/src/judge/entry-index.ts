@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { EntryShare } from '@kest/audit'
 import { entryHash } from '@kest/core'
 import { Gone, type Log, type LogSlice } from '../log/log.js'
+import { assertRead } from '../log/slices.js'
 import { decodeSpan } from '../split/span-record.js'
 import { entryKey } from './entry-table.js'
 import { FollowedPartition } from './followed-partition.js'
@@ -122,6 +123,7 @@ export class EntryIndex {
     if (this.#credit <= 0) return null
     try {
       const slice = await this.#log.read(this.#topic, partition, offset, ONE_RECORD)
+      assertRead(slice, this.#topic, partition, offset)
       this.#credit -= Math.max(slice.bytes, ASKING_BYTES)
       return { partition, from: offset, slice }
     } catch (error) {

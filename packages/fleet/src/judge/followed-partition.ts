@@ -1,5 +1,6 @@
 import { entryHash } from '@kest/core'
-import { Gone, type Log, type LogRecord, type LogSlice, Unavailable } from '../log/log.js'
+import { Gone, type Log, type LogRecord, type LogSlice } from '../log/log.js'
+import { assertRead } from '../log/slices.js'
 import { decodeSpan } from '../split/span-record.js'
 import { type EntryKey, EntryTable, entryKey } from './entry-table.js'
 
@@ -82,8 +83,8 @@ export class FollowedPartition {
       this.#add(this.#tables, slice.records)
       this.#next = Math.max(next, slice.next)
       room()
-      if (slice.next <= next && next < end)
-        throw new Unavailable(`${this.#topic}, partition ${this.#partition}: nothing was read at ${next}`)
+      assertRead(slice, this.#topic, this.#partition, next)
+      if (slice.next <= next) return
     }
   }
 
@@ -97,13 +98,14 @@ export class FollowedPartition {
     } else {
       const older: EntryTable[] = []
       for (let at = from; at < this.#from; ) {
-        const { records, next } = await this.#read(at)
+        const slice = await this.#read(at)
         this.#add(
           older,
-          records.filter(({ offset }) => offset < this.#from),
+          slice.records.filter(({ offset }) => offset < this.#from),
         )
-        if (next <= at) break
-        at = next
+        assertRead(slice, this.#topic, this.#partition, at)
+        if (slice.next <= at) break
+        at = slice.next
       }
       this.#tables.unshift(...older)
     }

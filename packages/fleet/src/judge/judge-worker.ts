@@ -12,6 +12,7 @@ import {
 } from '@kest/audit'
 import { FactCollector, type ToldBefore } from '../facts/fact-collector.js'
 import type { Log, LogRecord, LogSlice, LogWriter, NewRecord } from '../log/log.js'
+import { recordsOf } from '../log/slices.js'
 import { decodeSpan, UNTRACED_KEY } from '../split/span-record.js'
 import { type FleetFinding, findingRecord, fleetFinding } from '../stage/finding-record.js'
 import type { Worker } from '../stage/stage.js'
@@ -19,7 +20,7 @@ import type { FleetTopics } from '../topics.js'
 import type { EntryIndex } from './entry-index.js'
 import { JudgedIndex } from './judged-index.js'
 import { LogClock } from './log-clock.js'
-import { type Item, itemOf, PartitionReader, recordsOf } from './partition-reader.js'
+import { type Item, itemOf, PartitionReader } from './partition-reader.js'
 import { offsetsOf, toRanges } from './positions.js'
 import {
   ALL,

@@ -1,4 +1,5 @@
-import { Gone, type Log, type LogRecord, type LogSlice, Unavailable } from '../log/log.js'
+import { Gone, type Log, type LogRecord, type LogSlice } from '../log/log.js'
+import { assertRead, recordsOf } from '../log/slices.js'
 import { SOURCE_HEADER } from '../split/span-record.js'
 import type { FleetTopics } from '../topics.js'
 import type { Judged } from './judged-index.js'
@@ -34,8 +35,9 @@ export class PartitionReader {
   /** The last verdict of a trace; `null` when retention took it. */
   async verdictBefore(key: string, { verdict }: Judged): Promise<VerdictRecord | null> {
     try {
-      const { records } = await this.#log.read(this.#topics.verdicts, this.#partition, verdict, FEW_BYTES)
-      const found = records.find(({ offset }) => offset === verdict)
+      const slice = await this.#log.read(this.#topics.verdicts, this.#partition, verdict, FEW_BYTES)
+      assertRead(slice, this.#topics.verdicts, this.#partition, verdict)
+      const found = slice.records.find(({ offset }) => offset === verdict)
       if (found?.key === key) return decodeVerdict(found.value)
     } catch (error) {
       if (!(error instanceof Gone)) throw error
@@ -59,11 +61,8 @@ export class PartitionReader {
       if (slice === null) break
       for (const { offset, value, headers } of slice.records)
         if (wanted.has(offset) && value !== null) found.push(itemOf(offset, value, headers))
-      if (slice.next <= from && from >= slice.end) break
-      if (slice.next <= from)
-        throw new Unavailable(
-          `${this.#topics.entries}, partition ${this.#partition}: nothing was read at ${from}`,
-        )
+      assertRead(slice, this.#topics.entries, this.#partition, from)
+      if (slice.next <= from) break
       while (n < offsets.length && (offsets[n] as number) < slice.next) n++
     }
     return { found, missing: found.length < wanted.size }
@@ -79,25 +78,4 @@ export class PartitionReader {
       return start > from ? { records: [], bytes: 0, next: start, end: start } : null
     }
   }
-}
-
-/** All from an offset on, as it is now. */
-export async function* slicesOf(
-  log: Log,
-  topic: string,
-  partition: number,
-  from: number,
-): AsyncGenerator<LogSlice> {
-  const { start, end } = await log.bounds(topic, partition)
-  for (let at = Math.max(from, start); at < end; ) {
-    const slice = await log.read(topic, partition, at)
-    if (slice.next <= at) throw new Unavailable(`${topic}, partition ${partition}: nothing was read at ${at}`)
-    yield slice
-    at = slice.next
-  }
-}
-
-/** All of a partition, as it is now. */
-export async function* recordsOf(log: Log, topic: string, partition: number): AsyncGenerator<LogRecord> {
-  for await (const { records } of slicesOf(log, topic, partition, 0)) yield* records
 }

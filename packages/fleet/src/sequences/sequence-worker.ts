@@ -8,8 +8,8 @@ import {
   type NumberFact,
 } from '../facts/fact-record.js'
 import { LogClock } from '../judge/log-clock.js'
-import { recordsOf, slicesOf } from '../judge/partition-reader.js'
 import { Gone, type Log, type LogRecord, type LogSlice, type LogWriter, type NewRecord } from '../log/log.js'
+import { assertRead, recordsOf, slicesOf } from '../log/slices.js'
 import { type FleetFinding, findingRecord, fleetFinding } from '../stage/finding-record.js'
 import type { Worker } from '../stage/stage.js'
 import type { FleetTopics } from '../topics.js'
@@ -216,8 +216,9 @@ export class SequenceWorker implements Worker {
   async #hashOf(id: string, offset: number): Promise<string | null> {
     const { log, topics } = this.#options
     try {
-      const { records } = await log.read(topics.facts, this.#partition, offset, FEW_BYTES)
-      const record = records.find((one) => one.offset === offset)
+      const slice = await log.read(topics.facts, this.#partition, offset, FEW_BYTES)
+      assertRead(slice, topics.facts, this.#partition, offset)
+      const record = slice.records.find((one) => one.offset === offset)
       const facts = record === undefined ? null : decodeFacts(record)
       return facts?.ids.find(({ entryId }) => entryId === id)?.hash ?? null
     } catch (error) {

@@ -20,6 +20,8 @@ export class MemoryLog implements Log {
   readonly bytesRead = new Map<string, number>()
   /** Of what is written, milliseconds. */
   now = 0
+  /** Readings that are answered with nothing, though something is there. */
+  unanswered = 0
   /** Thrown by the next write. */
   failing: Error | null = null
 
@@ -49,6 +51,10 @@ export class MemoryLog implements Log {
   async read(topic: string, partition: number, from: number, maxBytes = Infinity): Promise<LogSlice> {
     const { start, end } = await this.bounds(topic, partition)
     if (from < start || from > end) throw new Gone(`offset ${from}`)
+    if (this.unanswered > 0) {
+      this.unanswered--
+      return { records: [], bytes: 0, next: from, end }
+    }
     const records = this.all(topic, partition)
       .filter(({ offset }) => offset >= from)
       .slice(0, maxBytes === 1 ? 1 : this.#perSlice)

@@ -1,0 +1,33 @@
+import { type Log, type LogRecord, type LogSlice, Unavailable } from './log.js'
+
+/** All from an offset on, as it is now. */
+export async function* slicesOf(
+  log: Log,
+  topic: string,
+  partition: number,
+  from: number,
+): AsyncGenerator<LogSlice> {
+  const { start, end } = await log.bounds(topic, partition)
+  for (let at = Math.max(from, start); at < end; ) {
+    const slice = await log.read(topic, partition, at)
+    assertRead(slice, topic, partition, at)
+    if (slice.next <= at) return
+    yield slice
+    at = slice.next
+  }
+}
+
+/** All of a partition, as it is now. */
+export async function* recordsOf(log: Log, topic: string, partition: number): AsyncGenerator<LogRecord> {
+  for await (const { records } of slicesOf(log, topic, partition, 0)) yield* records
+}
+
+/**
+ * What lies before the end of a log is there, though a broker may answer nothing of it.
+ *
+ * @throws {Unavailable} when it did: to go on would be to take it for read
+ */
+export function assertRead({ next, end }: LogSlice, topic: string, partition: number, from: number): void {
+  if (next <= from && from < end)
+    throw new Unavailable(`${topic}, partition ${partition}: nothing was read at ${from}`)
+}
