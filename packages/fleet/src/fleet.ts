@@ -20,7 +20,8 @@ import { type FleetFinding, findingRecord, fleetFinding } from './stage/finding-
 import { type Progress, Stage } from './stage/stage.js'
 import type { FleetTopics } from './topics.js'
 
-const READ_BY: Readonly<Record<FleetStage, readonly (keyof FleetTopics)[]>> = {
+/** What each stage reads: the first as a group, the others to begin. */
+const READ_BY: Readonly<Record<FleetStage, readonly [keyof FleetTopics, ...(keyof FleetTopics)[]]>> = {
   split: ['spans'],
   judge: ['entries', 'verdicts'],
   sequences: ['facts', 'state'],
@@ -148,12 +149,7 @@ export class Fleet implements AsyncDisposable {
   #stage(name: FleetStage, resolved: ResolvedFleetOptions, judge: TraceJudge): Stage {
     const { topics, group, onRetry } = resolved
     const log = this.#log
-    const topic = {
-      split: topics.spans,
-      judge: topics.entries,
-      sequences: topics.facts,
-      roster: topics.facts,
-    }[name]
+    const topic = topics[READ_BY[name][0]]
     const member = new KafkaMember(log.clientOptions, `${group}-${name}`, topic)
     const lost = async (partition: number, from: number, to: number): Promise<void> => {
       const why = `records ${from} to ${to - 1} were gone before they were read`

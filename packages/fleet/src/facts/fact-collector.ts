@@ -69,9 +69,12 @@ export class FactCollector {
   }
 
   #of(key: string): Growing {
-    const at = spread(key, this.#partitions)
-    this.#facts[at] ??= { numbers: [], ids: [], firsts: [], seen: [] }
-    return this.#facts[at] as Growing
+    return this.#in(spread(key, this.#partitions))
+  }
+
+  #in(partition: number): Growing {
+    this.#facts[partition] ??= { numbers: [], ids: [], firsts: [], seen: [] }
+    return this.#facts[partition] as Growing
   }
 
   /** Since when somebody is there all have to know: his processes come to any partition. */
@@ -80,10 +83,8 @@ export class FactCollector {
     if ((this.#since.get(key) ?? Number.POSITIVE_INFINITY) <= timestampMs) return
     if (this.#since.size >= MAX_PRINCIPALS) this.#since.clear()
     this.#since.set(key, timestampMs)
-    for (let partition = 0; partition < this.#partitions; partition++) {
-      this.#facts[partition] ??= { numbers: [], ids: [], firsts: [], seen: [] }
-      this.#facts[partition]?.firsts.push({ what, principal, timestampMs })
-    }
+    for (let partition = 0; partition < this.#partitions; partition++)
+      this.#in(partition).firsts.push({ what, principal, timestampMs })
   }
 }
 

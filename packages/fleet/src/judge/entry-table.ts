@@ -1,11 +1,9 @@
-import { randomInt } from 'node:crypto'
+import { slotOf } from './slot.js'
 
 const SLOTS = 65_536
 /** Entries of one table: seven of ten slots, 17 bytes for each entry. */
 export const TABLE_ENTRIES = Math.floor(SLOTS * 0.7)
 const HASH = /^[0-9a-f]{64}$/
-/** Strangers choose entries: a seed of this process keeps them from choosing where they fall. */
-const SEED = randomInt(2 ** 32)
 const FREE = 0xffffffff
 
 /** 64 bits of an entry's hash. */
@@ -46,8 +44,9 @@ export class EntryTable {
   }
 
   /** Where it is, or would be. */
-  #find([first, second]: EntryKey): number {
-    for (let at = slotOf(first, second); ; at = (at + 1) % SLOTS) {
+  #find(key: EntryKey): number {
+    const [first, second] = key
+    for (let at = slotOf(key) % SLOTS; ; at = (at + 1) % SLOTS) {
       if (this.#offsets[at] === FREE) return at
       if (this.#words[2 * at] === first && this.#words[2 * at + 1] === second) return at
     }
@@ -59,15 +58,4 @@ export function entryKey(hash: string): EntryKey | null {
   return HASH.test(hash)
     ? [Number.parseInt(hash.slice(0, 8), 16), Number.parseInt(hash.slice(8, 16), 16)]
     : null
-}
-
-function slotOf(first: number, second: number): number {
-  let mixed = SEED
-  for (const word of [first, second]) {
-    mixed = Math.imul(mixed ^ word, 0x85ebca6b)
-    mixed ^= mixed >>> 13
-    mixed = Math.imul(mixed, 0xc2b2ae35)
-    mixed ^= mixed >>> 16
-  }
-  return (mixed >>> 0) % SLOTS
 }

@@ -11,7 +11,6 @@ import type { FleetTopics } from '../topics.js'
 /** How often it is looked who is silent, and what is known is written. */
 const LOOK_MS = 1_000
 const FLUSH_MS = 10_000
-const META = 'roster'
 const PREFIX = 'seen '
 
 export interface RosterWorkerOptions {
@@ -139,7 +138,6 @@ export class RosterWorker implements Worker {
       ...[...this.#rows].map(([key, { one: _one, ...value }]) =>
         encodeState(topics.state, this.#partition, { key, value }),
       ),
-      encodeState(topics.state, this.#partition, { key: META, value: { covered: this.#next - 1 } }),
     ])
     this.#findings = []
     this.#position = this.#next

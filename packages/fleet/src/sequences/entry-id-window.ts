@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { JudgedIndex } from '../judge/judged-index.js'
+import { IdTable } from '../judge/id-table.js'
 
 /** Ids of one half; of both, 48 bytes each. */
 const HALF = 262_144
@@ -11,20 +11,20 @@ const MARK_BYTES = 6
  */
 export class EntryIdWindow {
   readonly #key = randomBytes(32)
-  #young = new JudgedIndex()
-  #old = new JudgedIndex()
+  #young = new IdTable()
+  #old = new IdTable()
 
   /** @returns where the id was told to be of another entry; `null` when it was not */
   add(entryId: string, content: string, offset: number): number | null {
     const id = entryId.replaceAll('-', '')
     const mark = this.#markOf(content)
     const known = this.#young.get(id) ?? this.#old.get(id)
-    if (known !== undefined) return known.covered === mark ? null : known.verdict
+    if (known !== undefined) return known.mark === mark ? null : known.offset
     if (this.#young.size >= HALF) {
       this.#old = this.#young
-      this.#young = new JudgedIndex()
+      this.#young = new IdTable()
     }
-    this.#young.set(id, { verdict: offset, covered: mark })
+    this.#young.set(id, { offset, mark })
     return null
   }
 
