@@ -1,8 +1,10 @@
 import {
+  type AuditFinding,
   type ExportedSpan,
   finding,
   type JudgedLineage,
   type Lineage,
+  type LineageSource,
   type Settled,
   Settling,
   type SettlingOptions,
@@ -19,6 +21,7 @@ import type { Worker } from '../stage/stage.js'
 import type { FleetTopics } from '../topics.js'
 import type { EntryIndex } from './entry-index.js'
 import { JudgedIndex } from './judged-index.js'
+import { knownIn, withKnown } from './known-entries.js'
 import { LogClock } from './log-clock.js'
 import { type Item, itemOf, PartitionReader } from './partition-reader.js'
 import { offsetsOf, toRanges } from './positions.js'
@@ -30,14 +33,18 @@ import {
   mergePartial,
   type VerdictRecord,
 } from './verdict-record.js'
+import { WAITS_HEADER, type Waiting, WaitingTraces, waitsIn, waitsText } from './waiting.js'
 
 /** Traces, and bytes of their spans, that are judged and written at once. */
 const BATCH_TRACES = 512
 const BATCH_BYTES = 8_388_608
 /** What a record of a verdict may take. */
 const MAX_VERDICT_BYTES = 4_194_304
-/** Traces that name what is nowhere yet, and are judged once more. */
-const MAX_WANTING = 65_536
+/** Traces that name what is nowhere yet, and are judged once more; and how many of them at once, lest what has settled waits for them. */
+const MAX_WAITING = 65_536
+const AGAIN_AT_ONCE = 512
+const REFUSED =
+  'traces that name what is nowhere yet are judged again only when more comes for them: too many wait already'
 const TRACE_ID = /^[0-9a-f]{32}$/
 
 export interface JudgeWorkerOptions {
@@ -51,6 +58,8 @@ export interface JudgeWorkerOptions {
   readonly maxTraceSpans: number
   /** How much older than a trace the entries of others may be that it builds on, milliseconds. */
   readonly lookBackMs: number
+  /** Traces that wait for what they name. Default 65,536. */
+  readonly maxWaiting?: number
   /** @param delayMs by the time of the log, since its last span; `null`: nothing came for it */
   readonly judged: (verdict: VerdictRecord, delayMs: number | null) => void
   readonly found: (one: FleetFinding) => void
@@ -79,6 +88,8 @@ interface Judgement {
   readonly record: VerdictRecord
   readonly covered: number
   readonly delayMs: number | null
+  /** For what it names; `null`: it does not. */
+  readonly waits: Waiting | null
 }
 
 /** What a worker begins with. */
@@ -86,6 +97,7 @@ interface Opened {
   readonly writer: LogWriter
   readonly index: JudgedIndex
   readonly untraced: number
+  readonly waiting: ReadonlyMap<string, Waiting>
   /** Of facts. */
   readonly partitions: number
 }
@@ -113,8 +125,7 @@ export class JudgeWorker implements Worker {
   readonly #settling: Settling<Item>
   readonly #clock: LogClock
   readonly #dropped = new Map<string, number>()
-  /** By trace, when it is judged once more. */
-  readonly #wanting = new Map<string, number>()
+  readonly #waiting: WaitingTraces
   #untracedCovered: number
   readonly #facts: FactCollector
   #next: number
@@ -123,7 +134,7 @@ export class JudgeWorker implements Worker {
     options: JudgeWorkerOptions,
     partition: number,
     from: number,
-    { writer, index, untraced, partitions }: Opened,
+    { writer, index, untraced, waiting, partitions }: Opened,
   ) {
     this.#options = options
     this.#partition = partition
@@ -132,7 +143,11 @@ export class JudgeWorker implements Worker {
     this.#index = index
     this.#untracedCovered = untraced
     this.#settling = new Settling(options.settling)
-    this.#clock = new LogClock(options.elapsed)
+    this.#waiting = new WaitingTraces(waiting, options.maxWaiting ?? MAX_WAITING)
+    this.#clock = new LogClock(
+      options.elapsed,
+      Math.max(0, ...[...waiting.values()].map(({ sinceMs }) => sinceMs)),
+    )
     this.#facts = new FactCollector(options.topics.facts, partitions)
     this.#next = from
   }
@@ -143,15 +158,20 @@ export class JudgeWorker implements Worker {
     const writer = await log.writer(`${topics.verdicts}-${partition}`)
     try {
       const index = new JudgedIndex()
+      const waiting = new Map<string, Waiting>()
       let untraced = -1
       for await (const { key, offset, headers } of recordsOf(log, topics.verdicts, partition)) {
         const covered = coveredIn(headers.get(COVERED_HEADER))
         if (key === null || covered === null) continue
-        if (TRACE_ID.test(key)) index.set(key, { verdict: offset, covered })
-        else if (covered !== Number.POSITIVE_INFINITY) untraced = Math.max(untraced, covered)
+        if (TRACE_ID.test(key)) {
+          if (!index.set(key, { verdict: offset, covered })) continue
+          const waits = waitsIn(headers.get(WAITS_HEADER))
+          if (waits === null) waiting.delete(key)
+          else waiting.set(key, waits)
+        } else if (covered !== Number.POSITIVE_INFINITY) untraced = Math.max(untraced, covered)
       }
       const partitions = await log.partitions(topics.facts)
-      return new JudgeWorker(options, partition, from, { writer, index, untraced, partitions })
+      return new JudgeWorker(options, partition, from, { writer, index, untraced, waiting, partitions })
     } catch (error) {
       await writer.close()
       throw error
@@ -174,7 +194,10 @@ export class JudgeWorker implements Worker {
     const now = this.#clock.now(next >= end)
     await this.#judgeDue(now)
     const { entries, lookBackMs } = this.#options
-    entries.keep(this.#partition, (this.#settling.oldest?.firstMs ?? now) - lookBackMs)
+    entries.keep(
+      this.#partition,
+      Math.min((this.#settling.oldest?.firstMs ?? now) - lookBackMs, this.#waiting.sinceMs),
+    )
     // What was judged before lies behind what is open, and so does what was passed over.
     this.#next = next
   }
@@ -230,13 +253,19 @@ export class JudgeWorker implements Worker {
   }
 
   *#due(now: number): Generator<Case> {
-    for (const settled of this.#settling.due(now)) yield this.#caseOf(settled)
-    for (const [key, at] of this.#wanting) {
-      if (at > now) break
-      this.#wanting.delete(key)
+    const settled = new Set<string>()
+    for (const one of this.#settling.due(now)) {
+      settled.add(one.key)
+      yield this.#caseOf(one)
+    }
+    let left = AGAIN_AT_ONCE
+    for (const [key, { sinceMs }] of this.#waiting.due(now)) {
+      // It is judged with what has come for it meanwhile.
+      if (settled.has(key) || this.#settling.get(key) !== undefined) continue
+      if (left-- === 0) return
       const covered = this.#coveredOf(key)
-      if (this.#settling.get(key) === undefined)
-        yield { key, early: false, items: [], dropped: 0, firstMs: now, lastMs: null, covered, again: true }
+      const firstMs = Math.min(now, sinceMs + this.#options.lookBackMs)
+      yield { key, early: false, items: [], dropped: 0, firstMs, lastMs: null, covered, again: true }
     }
   }
 
@@ -254,48 +283,80 @@ export class JudgeWorker implements Worker {
       if (one.key === UNTRACED_KEY) this.#gatherUntraced(one, gathered, lineages)
       else await this.#gather(one, gathered, lineages)
     }
-    const written: NewRecord[] = []
-    const verdicts: Judgement[] = []
-    const notes: FleetFinding[] = []
     const place = `${this.#options.topics.entries}/${this.#partition}`
-    const firstMs = Math.min(...cases.map((one) => one.firstMs))
-    const { entries, lookBackMs } = this.#options
-    entries.earn(cases.flatMap(({ items }) => items).reduce((sum, { value }) => sum + value.length, 0))
-    const search = entries.search(firstMs - lookBackMs, now + lookBackMs)
-    const source = {
-      lineages: (only?: ReadonlyMap<string, unknown>) =>
-        only === undefined ? lineages : lineages.filter(({ id }) => only.has(id)),
-      ...search,
-    }
-    for await (const judged of this.#options.judge.judge(source, (one) =>
-      notes.push(fleetFinding(one, place)),
+    const notes: FleetFinding[] = []
+    const note = (one: AuditFinding): void => void notes.push(fleetFinding(one, place))
+    const verdicts: Judgement[] = []
+    const unchanged: Judgement[] = []
+    // Each is judged once more, and no verdict is there to be replaced of one that retention took.
+    for (const { key, again } of cases) if (again) this.#waiting.delete(key)
+    for await (const judged of this.#options.judge.judge(
+      this.#sourceOf(cases, lineages, gathered, now),
+      note,
     )) {
       const known = gathered.get(judged.id) as Gathered
+      const { one, before } = known
       const verdict = this.#verdictOf(judged, known)
+      const delayMs = one.lastMs === null ? null : now - one.lastMs
+      const more = { delayMs, waits: this.#waitsOf(judged, known, now) }
       if (verdict !== null) {
-        const { lastMs } = known.one
-        verdicts.push({ ...verdict, delayMs: lastMs === null ? null : now - lastMs })
+        verdicts.push({ ...verdict, ...more })
         this.#facts.add(judged.report, toldBefore(known), this.#options.clock())
-      }
-      if (
-        judged.wanting &&
-        !known.one.again &&
-        this.#wanting.size < MAX_WANTING &&
-        TRACE_ID.test(known.one.key)
-      )
-        this.#wanting.set(known.one.key, now + this.#options.settling.maxAgeMs)
+      } else unchanged.push({ key: one.key, record: before as VerdictRecord, covered: one.covered, ...more })
     }
-    for (const { key, record, covered } of verdicts) written.push(...this.#recordsOf(key, record, covered))
-    const { topics, clock } = this.#options
-    for (const one of notes) written.push(findingRecord(topics.findings, one, clock()))
-    written.push(...this.#facts.records())
-    const offsets = await this.#writer.append(written)
-    for (const [n, { key, covered }] of verdicts.entries()) {
-      if (TRACE_ID.test(key)) this.#index.set(key, { verdict: offsets[2 * n] as number, covered })
-      else this.#untracedCovered = Math.max(this.#untracedCovered, covered)
-    }
+    const refused = this.#waiting.takeRefused()
+    if (refused > 0) note(finding('limit', REFUSED, { place, times: refused }))
+    await this.#write(verdicts, unchanged, notes)
     for (const { record, delayMs } of verdicts) this.#options.judged(record, delayMs)
     for (const one of notes) this.#options.found(one)
+  }
+
+  #sourceOf(
+    cases: readonly Case[],
+    lineages: readonly Lineage[],
+    gathered: ReadonlyMap<string, Gathered>,
+    now: number,
+  ): LineageSource {
+    const { entries, lookBackMs } = this.#options
+    const firstMs = Math.min(...cases.map((one) => one.firstMs))
+    entries.earn(cases.flatMap(({ items }) => items).reduce((sum, { value }) => sum + value.length, 0))
+    const search = entries.search(firstMs - lookBackMs, now + lookBackMs)
+    const known = knownIn([...gathered.values()].flatMap(({ before }) => before ?? []))
+    return {
+      lineages: (only) => (only === undefined ? lineages : lineages.filter(({ id }) => only.has(id))),
+      entries: (named) => withKnown(known, named, search),
+      unsought: search.unsought,
+    }
+  }
+
+  /** Whether a trace waits for what it names; none does twice for the same spans. */
+  #waitsOf({ wanting }: JudgedLineage, { one }: Gathered, now: number): Waiting | null {
+    if (one.again || !TRACE_ID.test(one.key)) return null
+    if (wanting) return this.#waiting.add(one.key, now, this.#options.settling.maxAgeMs)
+    this.#waiting.delete(one.key)
+    return null
+  }
+
+  /** At once: verdicts; those that are as they were, that they do not wait any more; and what was found with them. */
+  async #write(
+    verdicts: readonly Judgement[],
+    unchanged: readonly Judgement[],
+    notes: readonly FleetFinding[],
+  ): Promise<void> {
+    const { topics, clock } = this.#options
+    const both = [topics.verdicts, topics.log]
+    const written = [
+      ...verdicts.flatMap((one) => this.#recordsOf(one, both)),
+      ...unchanged.flatMap((one) => this.#recordsOf(one, [topics.verdicts])),
+      ...notes.map((one) => findingRecord(topics.findings, one, clock())),
+      ...this.#facts.records(),
+    ]
+    const offsets = await this.#writer.append(written)
+    const ofVerdicts = offsets.filter((_, n) => written[n]?.topic === topics.verdicts)
+    for (const [n, { key, covered }] of [...verdicts, ...unchanged].entries()) {
+      if (TRACE_ID.test(key)) this.#index.set(key, { verdict: ofVerdicts[n] as number, covered })
+      else this.#untracedCovered = Math.max(this.#untracedCovered, covered)
+    }
   }
 
   /** All spans of a trace: those that came, and those of its verdict before, read again. */
@@ -309,7 +370,7 @@ export class JudgeWorker implements Worker {
       if (!bySource.has(item.source)) bySource.set(item.source, item)
     const items = [...bySource.values()]
     const isNews = one.dropped > 0 || items.some(({ offset }) => offset > (judged?.covered ?? -1))
-    if (!isNews && !one.again) return
+    if (one.again ? before === null : !isNews) return
     const offsets = [...new Set([...old, ...items.map(({ offset }) => offset)])].sort((a, b) => a - b)
     const { maxTraceSpans } = this.#options
     const dropped = one.dropped + Math.max(0, offsets.length - maxTraceSpans)
@@ -367,12 +428,14 @@ export class JudgeWorker implements Worker {
     }
   }
 
-  #recordsOf(key: string, record: VerdictRecord, covered: number): NewRecord[] {
-    const { topics } = this.#options
+  #recordsOf({ key, record, covered, waits }: Judgement, topics: readonly string[]): NewRecord[] {
     const value = encodeVerdict(record, MAX_VERDICT_BYTES)
-    const headers = { [COVERED_HEADER]: covered === Number.POSITIVE_INFINITY ? ALL : String(covered) }
+    const headers = {
+      [COVERED_HEADER]: covered === Number.POSITIVE_INFINITY ? ALL : String(covered),
+      ...(waits === null ? {} : { [WAITS_HEADER]: waitsText(waits) }),
+    }
     const partition = this.#partition
-    return [topics.verdicts, topics.log].map((topic) => ({ topic, partition, key, value, headers }))
+    return topics.map((topic) => ({ topic, partition, key, value, headers }))
   }
 }
 

@@ -21,10 +21,10 @@ export class JudgedIndex {
     return known && { verdict: known.offset, covered: known.mark }
   }
 
-  /** What covers less than what is known is older, whenever it was written. */
-  set(traceId: string, { verdict, covered }: Judged): void {
-    const known = this.#table.get(traceId)
-    if (known === undefined || known.mark <= covered)
-      this.#table.set(traceId, { offset: verdict, mark: covered })
+  /** @returns whether it counts: what covers less than what is known is older, whenever it was written */
+  set(traceId: string, { verdict, covered }: Judged): boolean {
+    if ((this.#table.get(traceId)?.mark ?? 0) > covered) return false
+    this.#table.set(traceId, { offset: verdict, mark: covered })
+    return true
   }
 }

@@ -7,11 +7,16 @@ export class LogClock {
   #last = 0
   #seenAt: number
   #now = 0
+  readonly #known: number
 
-  /** @param elapsed milliseconds since whenever, never less than before */
-  constructor(elapsed: () => number) {
+  /**
+   * @param elapsed milliseconds since whenever, never less than before
+   * @param known what it was before, as somebody wrote: where the log ends, it is no earlier
+   */
+  constructor(elapsed: () => number, known = 0) {
     this.#elapsed = elapsed
     this.#seenAt = elapsed()
+    this.#known = known
   }
 
   /** @returns the time of a record; never before that of another */
@@ -24,7 +29,8 @@ export class LogClock {
 
   /** @param atEnd whether all that is in the log was read */
   now(atEnd: boolean): number {
-    if (atEnd) this.#now = Math.max(this.#now, this.#last + Math.floor(this.#elapsed() - this.#seenAt))
+    const last = Math.max(this.#last, this.#known)
+    if (atEnd) this.#now = Math.max(this.#now, last + Math.floor(this.#elapsed() - this.#seenAt))
     // Of a log that is read on, time goes by its records; what is waited for later begins here.
     else this.#seenAt = this.#elapsed()
     return this.#now

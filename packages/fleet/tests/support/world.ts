@@ -36,6 +36,7 @@ const SETTLING = { settleMs: 1_000, maxAgeMs: 10_000, maxOpen: 1_000, maxBytes: 
 export interface WorldOptions {
   readonly settling?: SettlingOptions
   readonly maxTraceSpans?: number
+  readonly maxWaiting?: number
   readonly shared?: readonly (readonly string[])[]
   readonly bounds?: { readonly ofOne: number; readonly ofAll: number }
   readonly index?: Pick<EntryIndexOptions, 'maxTables' | 'credit'>
@@ -120,7 +121,7 @@ export class World {
 
   judge(partition: number, from = 0): Promise<JudgeWorker> {
     const { log } = this
-    const { settling = {}, maxTraceSpans = 1_000 } = this.#options
+    const { settling = {}, maxTraceSpans = 1_000, maxWaiting } = this.#options
     return JudgeWorker.open(
       {
         log,
@@ -130,6 +131,7 @@ export class World {
         settling: { ...SETTLING, ...settling },
         maxTraceSpans,
         lookBackMs: 3_600_000,
+        ...(maxWaiting === undefined ? {} : { maxWaiting }),
         judged: () => {},
         found: (one) => void this.found.push(one),
         clock: () => log.now,
