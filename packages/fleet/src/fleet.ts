@@ -9,6 +9,7 @@ import {
 } from './fleet-options.js'
 import { EntryIndex } from './judge/entry-index.js'
 import { JudgeWorker, type JudgeWorkerOptions } from './judge/judge-worker.js'
+import { JudgedPartition } from './judge/judged-partition.js'
 import { KafkaLog } from './log/kafka-log.js'
 import { KafkaMember } from './log/kafka-member.js'
 import type { Member } from './log/log.js'
@@ -19,6 +20,9 @@ import { SplitWorker } from './split/split-worker.js'
 import { type FleetFinding, findingRecord, fleetFinding } from './stage/finding-record.js'
 import { type Progress, Stage } from './stage/stage.js'
 import type { FleetTopics } from './topics.js'
+
+/** Traces of a partition that name what is nowhere yet, and are judged once more. */
+const MAX_WAITING = 65_536
 
 /** What each stage reads: the first as a group, the others to begin. */
 const READ_BY: Readonly<Record<FleetStage, readonly [keyof FleetTopics, ...(keyof FleetTopics)[]]>> = {
@@ -58,6 +62,8 @@ export class Fleet implements AsyncDisposable {
   readonly #log: KafkaLog
   readonly #stages = new Map<FleetStage, Stage>()
   readonly #metrics: FleetMetrics
+  /** What is known of the verdicts of partitions that are judged here: it outlives a worker that fails. */
+  readonly #judged = new Map<number, JudgedPartition>()
   readonly #counts = { spans: 0, otherSpans: 0, verdicts: 0 }
   #closing: Promise<void> | null = null
   #end: () => void = () => {}
@@ -165,7 +171,10 @@ export class Fleet implements AsyncDisposable {
       sequences: () => this.#sequences(resolved, judge),
       roster: () => this.#roster(resolved),
     }[name]()
-    return new Stage({ log, member, topic, open, lost, failed: onRetry })
+    const left = (partition: number): void => {
+      if (name === 'judge') this.#judged.delete(partition)
+    }
+    return new Stage({ log, member, topic, open, left, lost, failed: onRetry })
   }
 
   #split({ topics, encoding, onFinding }: ResolvedFleetOptions, member: Member) {
@@ -191,12 +200,18 @@ export class Fleet implements AsyncDisposable {
     }
     const times = { clock: Date.now, elapsed: () => performance.now() }
     const entries = new EntryIndex({ log, topic: topics.entries })
-    return (partition: number, from: number): Promise<JudgeWorker> =>
-      JudgeWorker.open(
+    const known = this.#judged
+    return (partition: number, from: number, signal: AbortSignal): Promise<JudgeWorker> => {
+      const one = known.get(partition) ?? new JudgedPartition(MAX_WAITING)
+      known.set(partition, one)
+      return JudgeWorker.open(
         { log, topics, judge, entries, settling, maxTraceSpans, lookBackMs, judged, found, ...times },
         partition,
         from,
+        one,
+        signal,
       )
+    }
   }
 
   #sequences({ topics, settling, lookBackMs, onFinding: found }: ResolvedFleetOptions, judge: TraceJudge) {
@@ -206,14 +221,19 @@ export class Fleet implements AsyncDisposable {
     const rules = judge.sequenceRules
     // What was numbered before is judged that much later, if its trace went on.
     const waitMs = maxAgeMs + settleMs
-    return (partition: number, from: number): Promise<SequenceWorker> =>
-      SequenceWorker.open({ log, topics, rules, waitMs, lookBackMs, found, ...times }, partition, from)
+    return (partition: number, from: number, signal: AbortSignal): Promise<SequenceWorker> =>
+      SequenceWorker.open(
+        { log, topics, rules, waitMs, lookBackMs, found, ...times },
+        partition,
+        from,
+        signal,
+      )
   }
 
   #roster({ topics, settling, roster, onFinding: found }: ResolvedFleetOptions) {
     const log = this.#log
     const waitMs = settling.maxAgeMs + settling.settleMs
-    return (partition: number, from: number): Promise<RosterWorker> =>
-      RosterWorker.open({ log, topics, roster, waitMs, found, clock: Date.now }, partition, from)
+    return (partition: number, from: number, signal: AbortSignal): Promise<RosterWorker> =>
+      RosterWorker.open({ log, topics, roster, waitMs, found, clock: Date.now }, partition, from, signal)
   }
 }

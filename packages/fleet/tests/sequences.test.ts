@@ -182,6 +182,12 @@ describe('what a fleet finds over all traces', () => {
     expect(texts.filter((text) => text.startsWith('limit'))).toEqual([
       expect.stringContaining(world.workloads.gateway.signer.workloadId),
     ])
+    // What is forgotten is nothing in a compacted topic, too.
+    const states = [0, 1, 2, 3].flatMap((n) => world.log.all(TOPICS.state, n))
+    const last = new Map(states.map(({ key, value }) => [key, value]))
+    const held = [...last].filter(([key, value]) => key?.startsWith('sequence ') && value !== null)
+    expect(held.length).toBeLessThan(400)
+    expect(states.filter(({ value }) => value?.length === 0)).toEqual([])
   })
 
   it('K-FLEET reports facts that are none, and goes on behind them', async () => {

@@ -15,7 +15,7 @@ export interface KnownId {
   readonly mark: number
 }
 
-/** Ids of 128 bits, and where each is told of: 48 bytes for each, or less. */
+/** Ids of 128 bits, and where each is told of: 46 to 92 bytes for each, and half as much again while there get to be more. */
 export class IdTable {
   #ids = new Uint32Array(INITIAL * WORDS)
   #offsets = new Float64Array(INITIAL).fill(FREE)
@@ -37,8 +37,17 @@ export class IdTable {
   set(id: string, { offset, mark }: KnownId): void {
     const words = wordsOf(id)
     if (words === null) return
-    if (this.#size + 1 > LOAD * this.#offsets.length) this.#grow()
+    if (this.#size + 1 > LOAD * this.#offsets.length) this.#rebuild(2 * this.#offsets.length, 0)
     this.#put(words, offset, mark)
+  }
+
+  /** Forgets those that are told of before an offset. */
+  forget(before: number): void {
+    const kept = this.#offsets.reduce((sum, offset) => sum + (offset >= before ? 1 : 0), 0)
+    if (kept === this.#size) return
+    let slots = INITIAL
+    while (kept + 1 > LOAD * slots) slots *= 2
+    this.#rebuild(slots, before)
   }
 
   #put(words: Uint32Array, offset: number, mark: number): void {
@@ -62,19 +71,21 @@ export class IdTable {
     }
   }
 
-  #grow(): void {
+  #rebuild(slots: number, before: number): void {
     const [ids, offsets, marks] = [this.#ids, this.#offsets, this.#marks]
-    this.#ids = new Uint32Array(ids.length * 2)
-    this.#offsets = new Float64Array(offsets.length * 2).fill(FREE)
-    this.#marks = new Float64Array(marks.length * 2)
+    this.#ids = new Uint32Array(slots * WORDS)
+    this.#offsets = new Float64Array(slots).fill(FREE)
+    this.#marks = new Float64Array(slots)
     this.#size = 0
     for (const [from, offset] of offsets.entries())
-      if (offset !== FREE)
+      if (offset !== FREE && offset >= before)
         this.#put(ids.subarray(from * WORDS, (from + 1) * WORDS), offset, marks[from] as number)
   }
 }
 
 function wordsOf(id: string): Uint32Array | null {
   if (!ID.test(id)) return null
-  return Uint32Array.from({ length: WORDS }, (_, n) => Number.parseInt(id.slice(8 * n, 8 * n + 8), 16))
+  const words = new Uint32Array(WORDS)
+  for (let n = 0; n < WORDS; n++) words[n] = Number.parseInt(id.slice(8 * n, 8 * n + 8), 16)
+  return words
 }

@@ -14,13 +14,12 @@ import {
 } from '@kest/audit'
 import { FactCollector, type ToldBefore } from '../facts/fact-collector.js'
 import type { Log, LogRecord, LogSlice, LogWriter, NewRecord } from '../log/log.js'
-import { recordsOf } from '../log/slices.js'
 import { decodeSpan, UNTRACED_KEY } from '../split/span-record.js'
 import { type FleetFinding, findingRecord, fleetFinding } from '../stage/finding-record.js'
 import type { Worker } from '../stage/stage.js'
 import type { FleetTopics } from '../topics.js'
 import type { EntryIndex } from './entry-index.js'
-import { JudgedIndex } from './judged-index.js'
+import type { JudgedPartition, Written } from './judged-partition.js'
 import { knownIn, withKnown } from './known-entries.js'
 import { LogClock } from './log-clock.js'
 import { type Item, itemOf, PartitionReader } from './partition-reader.js'
@@ -33,16 +32,17 @@ import {
   mergePartial,
   type VerdictRecord,
 } from './verdict-record.js'
-import { WAITS_HEADER, type Waiting, WaitingTraces, waitsIn, waitsText } from './waiting.js'
+import { WAITS_HEADER, type Waiting, waitsText } from './waiting.js'
 
 /** Traces, and bytes of their spans, that are judged and written at once. */
 const BATCH_TRACES = 512
 const BATCH_BYTES = 8_388_608
 /** What a record of a verdict may take. */
 const MAX_VERDICT_BYTES = 4_194_304
-/** Traces that name what is nowhere yet, and are judged once more; and how many of them at once, lest what has settled waits for them. */
-const MAX_WAITING = 65_536
+/** Traces that have waited, and are judged once more at once: what has settled is not to wait for them. */
 const AGAIN_AT_ONCE = 512
+/** How often it is looked what retention took of the verdicts. */
+const FORGET_MS = 3_600_000
 const REFUSED =
   'traces that name what is nowhere yet are judged again only when more comes for them: too many wait already'
 const TRACE_ID = /^[0-9a-f]{32}$/
@@ -58,8 +58,6 @@ export interface JudgeWorkerOptions {
   readonly maxTraceSpans: number
   /** How much older than a trace the entries of others may be that it builds on, milliseconds. */
   readonly lookBackMs: number
-  /** Traces that wait for what they name. Default 65,536. */
-  readonly maxWaiting?: number
   /** @param delayMs by the time of the log, since its last span; `null`: nothing came for it */
   readonly judged: (verdict: VerdictRecord, delayMs: number | null) => void
   readonly found: (one: FleetFinding) => void
@@ -92,16 +90,6 @@ interface Judgement {
   readonly waits: Waiting | null
 }
 
-/** What a worker begins with. */
-interface Opened {
-  readonly writer: LogWriter
-  readonly index: JudgedIndex
-  readonly untraced: number
-  readonly waiting: ReadonlyMap<string, Waiting>
-  /** Of facts. */
-  readonly partitions: number
-}
-
 /** What is known of a case before it is judged. */
 interface Gathered {
   readonly one: Case
@@ -121,57 +109,53 @@ export class JudgeWorker implements Worker {
   readonly #partition: number
   readonly #reader: PartitionReader
   readonly #writer: LogWriter
-  readonly #index: JudgedIndex
+  readonly #known: JudgedPartition
   readonly #settling: Settling<Item>
   readonly #clock: LogClock
   readonly #dropped = new Map<string, number>()
-  readonly #waiting: WaitingTraces
-  #untracedCovered: number
   readonly #facts: FactCollector
   #next: number
+  #forgotAt: number
 
   private constructor(
     options: JudgeWorkerOptions,
     partition: number,
     from: number,
-    { writer, index, untraced, waiting, partitions }: Opened,
+    known: JudgedPartition,
+    writer: LogWriter,
+    partitions: number,
   ) {
     this.#options = options
     this.#partition = partition
     this.#reader = new PartitionReader(options.log, options.topics, partition)
     this.#writer = writer
-    this.#index = index
-    this.#untracedCovered = untraced
+    this.#known = known
     this.#settling = new Settling(options.settling)
-    this.#waiting = new WaitingTraces(waiting, options.maxWaiting ?? MAX_WAITING)
-    this.#clock = new LogClock(
-      options.elapsed,
-      Math.max(0, ...[...waiting.values()].map(({ sinceMs }) => sinceMs)),
-    )
+    this.#clock = new LogClock(options.elapsed, known.judgedMs)
     this.#facts = new FactCollector(options.topics.facts, partitions)
     this.#next = from
+    this.#forgotAt = options.elapsed()
   }
 
-  /** Nobody else judges the partition from then on, and what was judged of it is known. */
-  static async open(options: JudgeWorkerOptions, partition: number, from: number): Promise<JudgeWorker> {
+  /**
+   * Nobody else judges the partition from then on, and what was judged of it is known.
+   *
+   * @param known what was known of it here, if anything was
+   * @throws the signal's reason once it is aborted
+   */
+  static async open(
+    options: JudgeWorkerOptions,
+    partition: number,
+    from: number,
+    known: JudgedPartition,
+    signal?: AbortSignal,
+  ): Promise<JudgeWorker> {
     const { log, topics } = options
     const writer = await log.writer(`${topics.verdicts}-${partition}`)
     try {
-      const index = new JudgedIndex()
-      const waiting = new Map<string, Waiting>()
-      let untraced = -1
-      for await (const { key, offset, headers } of recordsOf(log, topics.verdicts, partition)) {
-        const covered = coveredIn(headers.get(COVERED_HEADER))
-        if (key === null || covered === null) continue
-        if (TRACE_ID.test(key)) {
-          if (!index.set(key, { verdict: offset, covered })) continue
-          const waits = waitsIn(headers.get(WAITS_HEADER))
-          if (waits === null) waiting.delete(key)
-          else waiting.set(key, waits)
-        } else if (covered !== Number.POSITIVE_INFINITY) untraced = Math.max(untraced, covered)
-      }
+      await known.follow(log, topics.verdicts, partition, signal)
       const partitions = await log.partitions(topics.facts)
-      return new JudgeWorker(options, partition, from, { writer, index, untraced, waiting, partitions })
+      return new JudgeWorker(options, partition, from, known, writer, partitions)
     } catch (error) {
       await writer.close()
       throw error
@@ -193,13 +177,16 @@ export class JudgeWorker implements Worker {
     if (strange.length > 0) await this.#report(strange)
     const now = this.#clock.now(next >= end)
     await this.#judgeDue(now)
-    const { entries, lookBackMs } = this.#options
+    const { entries, lookBackMs, elapsed, log, topics } = this.#options
     entries.keep(
       this.#partition,
-      Math.min((this.#settling.oldest?.firstMs ?? now) - lookBackMs, this.#waiting.sinceMs),
+      Math.min((this.#settling.oldest?.firstMs ?? now) - lookBackMs, this.#known.waiting.sinceMs),
     )
     // What was judged before lies behind what is open, and so does what was passed over.
     this.#next = next
+    if (elapsed() - this.#forgotAt < FORGET_MS) return
+    await this.#known.forget(log, topics.verdicts, this.#partition)
+    this.#forgotAt = elapsed()
   }
 
   async close(): Promise<void> {
@@ -211,7 +198,7 @@ export class JudgeWorker implements Worker {
   #add({ offset, timestampMs, key, value, headers }: LogRecord): boolean {
     const now = this.#clock.see(timestampMs)
     if (value === null || key === null || (key !== UNTRACED_KEY && !TRACE_ID.test(key))) return false
-    if (offset <= this.#coveredOf(key)) return true
+    if (offset <= this.#known.coveredOf(key)) return true
     const open = this.#settling.get(key)
     if ((open?.items.length ?? 0) >= this.#options.maxTraceSpans) {
       this.#dropped.set(key, (this.#dropped.get(key) ?? 0) + 1)
@@ -220,10 +207,6 @@ export class JudgeWorker implements Worker {
     const item = itemOf(offset, value, headers)
     this.#settling.add(key, item, value.length + item.source.length + 128, now)
     return true
-  }
-
-  #coveredOf(key: string): number {
-    return key === UNTRACED_KEY ? this.#untracedCovered : (this.#index.get(key)?.covered ?? -1)
   }
 
   async #report(offsets: readonly number[]): Promise<void> {
@@ -259,11 +242,11 @@ export class JudgeWorker implements Worker {
       yield this.#caseOf(one)
     }
     let left = AGAIN_AT_ONCE
-    for (const [key, { sinceMs }] of this.#waiting.due(now)) {
+    for (const [key, { sinceMs }] of this.#known.waiting.due(now)) {
       // It is judged with what has come for it meanwhile.
       if (settled.has(key) || this.#settling.get(key) !== undefined) continue
       if (left-- === 0) return
-      const covered = this.#coveredOf(key)
+      const covered = this.#known.coveredOf(key)
       const firstMs = Math.min(now, sinceMs + this.#options.lookBackMs)
       yield { key, early: false, items: [], dropped: 0, firstMs, lastMs: null, covered, again: true }
     }
@@ -288,8 +271,11 @@ export class JudgeWorker implements Worker {
     const note = (one: AuditFinding): void => void notes.push(fleetFinding(one, place))
     const verdicts: Judgement[] = []
     const unchanged: Judgement[] = []
-    // Each is judged once more, and no verdict is there to be replaced of one that retention took.
-    for (const { key, again } of cases) if (again) this.#waiting.delete(key)
+    const { waiting } = this.#known
+    // Of one whose verdict retention took nothing is left to be judged.
+    for (const { key, again } of cases) if (again && !gathered.has(key)) waiting.set(key, null)
+    let { room } = waiting
+    let refused = 0
     for await (const judged of this.#options.judge.judge(
       this.#sourceOf(cases, lineages, gathered, now),
       note,
@@ -298,13 +284,16 @@ export class JudgeWorker implements Worker {
       const { one, before } = known
       const verdict = this.#verdictOf(judged, known)
       const delayMs = one.lastMs === null ? null : now - one.lastMs
-      const more = { delayMs, waits: this.#waitsOf(judged, known, now) }
+      const isToWait = judged.wanting && !one.again && TRACE_ID.test(one.key)
+      const hasRoom = isToWait && (waiting.has(one.key) || room-- > 0)
+      if (isToWait && !hasRoom) refused++
+      const waits = hasRoom ? waiting.timesAt(now, this.#options.settling.maxAgeMs) : null
+      const more = { delayMs, waits }
       if (verdict !== null) {
         verdicts.push({ ...verdict, ...more })
         this.#facts.add(judged.report, toldBefore(known), this.#options.clock())
       } else unchanged.push({ key: one.key, record: before as VerdictRecord, covered: one.covered, ...more })
     }
-    const refused = this.#waiting.takeRefused()
     if (refused > 0) note(finding('limit', REFUSED, { place, times: refused }))
     await this.#write(verdicts, unchanged, notes)
     for (const { record, delayMs } of verdicts) this.#options.judged(record, delayMs)
@@ -329,14 +318,6 @@ export class JudgeWorker implements Worker {
     }
   }
 
-  /** Whether a trace waits for what it names; none does twice for the same spans. */
-  #waitsOf({ wanting }: JudgedLineage, { one }: Gathered, now: number): Waiting | null {
-    if (one.again || !TRACE_ID.test(one.key)) return null
-    if (wanting) return this.#waiting.add(one.key, now, this.#options.settling.maxAgeMs)
-    this.#waiting.delete(one.key)
-    return null
-  }
-
   /** At once: verdicts; those that are as they were, that they do not wait any more; and what was found with them. */
   async #write(
     verdicts: readonly Judgement[],
@@ -353,15 +334,16 @@ export class JudgeWorker implements Worker {
     ]
     const offsets = await this.#writer.append(written)
     const ofVerdicts = offsets.filter((_, n) => written[n]?.topic === topics.verdicts)
-    for (const [n, { key, covered }] of [...verdicts, ...unchanged].entries()) {
-      if (TRACE_ID.test(key)) this.#index.set(key, { verdict: ofVerdicts[n] as number, covered })
-      else this.#untracedCovered = Math.max(this.#untracedCovered, covered)
-    }
+    this.#known.add(
+      [...verdicts, ...unchanged].map(({ key, covered, waits }, n): Written => {
+        return { key, judged: { verdict: ofVerdicts[n] as number, covered }, waits }
+      }),
+    )
   }
 
   /** All spans of a trace: those that came, and those of its verdict before, read again. */
   async #gather(one: Case, gathered: Map<string, Gathered>, lineages: Lineage[]): Promise<void> {
-    const judged = this.#index.get(one.key)
+    const judged = this.#known.get(one.key)
     const before = judged === undefined ? null : await this.#reader.verdictBefore(one.key, judged)
     const old = before === null ? [] : [...offsetsOf(before.fleet.positions.offsets)]
     const { found, missing } = await this.#reader.spansAt(old)
@@ -455,9 +437,4 @@ function isSame(
   { fleet: _fleet, entries_omitted: _omitted, ...before }: VerdictRecord,
 ): boolean {
   return JSON.stringify(trace) === JSON.stringify(before)
-}
-
-function coveredIn(text: string | undefined): number | null {
-  if (text === ALL) return Number.POSITIVE_INFINITY
-  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : null
 }

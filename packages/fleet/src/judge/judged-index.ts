@@ -21,6 +21,11 @@ export class JudgedIndex {
     return known && { verdict: known.offset, covered: known.mark }
   }
 
+  /** Forgets those whose last verdict lies before an offset. */
+  forget(before: number): void {
+    this.#table.forget(before)
+  }
+
   /** @returns whether it counts: what covers less than what is known is older, whenever it was written */
   set(traceId: string, { verdict, covered }: Judged): boolean {
     if ((this.#table.get(traceId)?.mark ?? 0) > covered) return false

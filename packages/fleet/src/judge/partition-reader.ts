@@ -1,5 +1,5 @@
 import { Gone, type Log, type LogRecord, type LogSlice } from '../log/log.js'
-import { assertRead, recordsOf } from '../log/slices.js'
+import { assertRead, slicesOf } from '../log/slices.js'
 import { SOURCE_HEADER } from '../split/span-record.js'
 import type { FleetTopics } from '../topics.js'
 import type { Judged } from './judged-index.js'
@@ -40,11 +40,12 @@ export class PartitionReader {
       const found = slice.records.find(({ offset }) => offset === verdict)
       if (found?.key === key) return decodeVerdict(found.value)
     } catch (error) {
-      if (!(error instanceof Gone)) throw error
+      if (error instanceof Gone) return null
+      throw error
     }
     let last: LogRecord | null = null
-    for await (const record of recordsOf(this.#log, this.#topics.verdicts, this.#partition))
-      if (record.key === key) last = record
+    for await (const { records } of slicesOf(this.#log, this.#topics.verdicts, this.#partition, verdict))
+      for (const record of records) if (record.key === key) last = record
     return last === null ? null : decodeVerdict(last.value)
   }
 

@@ -22,16 +22,12 @@ export function waitsIn(text: string | undefined): Waiting | null {
 
 /** Traces that wait, in the order in which their wait is over: so many, and no more. */
 export class WaitingTraces {
-  readonly #traces: Map<string, Waiting>
+  readonly #traces = new Map<string, Waiting>()
   readonly #most: number
-  #lastMs: number
-  #refused = 0
+  #lastMs = 0
 
-  /** @param known by their ids, in any order */
-  constructor(known: Iterable<readonly [string, Waiting]>, most: number) {
-    this.#traces = new Map([...known].sort(([, a], [, b]) => a.untilMs - b.untilMs))
+  constructor(most: number) {
     this.#most = most
-    this.#lastMs = [...this.#traces.values()].at(-1)?.untilMs ?? 0
   }
 
   /** When the first of them was judged; `Infinity` when none waits. */
@@ -40,29 +36,26 @@ export class WaitingTraces {
     return first?.sinceMs ?? Number.POSITIVE_INFINITY
   }
 
-  /** @returns `null` when there is no room for it */
-  add(traceId: string, now: number, maxAgeMs: number): Waiting | null {
+  /** For so many more. */
+  get room(): number {
+    return this.#most - this.#traces.size
+  }
+
+  has(traceId: string): boolean {
+    return this.#traces.has(traceId)
+  }
+
+  /** How long one waits that begins now: no less than those before it. */
+  timesAt(now: number, maxAgeMs: number): Waiting {
+    return { sinceMs: now, untilMs: Math.max(now + maxAgeMs, this.#lastMs) }
+  }
+
+  /** @param waiting `null`: it waits no more. In the order in which they were written */
+  set(traceId: string, waiting: Waiting | null): void {
     this.#traces.delete(traceId)
-    if (this.#traces.size >= this.#most) {
-      this.#refused++
-      return null
-    }
-    // One that others have written may wait longer than the log's time here says: then so do those behind it.
-    this.#lastMs = Math.max(this.#lastMs, now + maxAgeMs)
-    const waiting = { sinceMs: now, untilMs: this.#lastMs }
+    if (waiting === null) return
     this.#traces.set(traceId, waiting)
-    return waiting
-  }
-
-  /** @returns of how many there was no room since it was last asked */
-  takeRefused(): number {
-    const refused = this.#refused
-    this.#refused = 0
-    return refused
-  }
-
-  delete(traceId: string): void {
-    this.#traces.delete(traceId)
+    this.#lastMs = waiting.untilMs
   }
 
   /** Those whose wait is over. */

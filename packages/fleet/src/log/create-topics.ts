@@ -23,6 +23,11 @@ export interface CreateTopicsOptions {
   readonly replicas?: number
   /** How long spans are kept between the stages, milliseconds: as long as late spans of theirs are judged with them. Default 604,800,000. */
   readonly retentionMs?: number
+  /**
+   * How long verdicts are kept in `<prefix>-verdicts` after they were last written, milliseconds; no less than `retentionMs`. A trace of which
+   * more comes later is judged anew. In `<prefix>-verdict-log` all stay. Default: twice `retentionMs`.
+   */
+  readonly verdictRetentionMs?: number
 }
 
 /**
@@ -33,17 +38,29 @@ export interface CreateTopicsOptions {
  * @throws {Error} `Unavailable` when no broker can be reached
  */
 export async function createTopics(options: CreateTopicsOptions): Promise<void> {
-  assertOptions('createTopics', options, ['kafka', 'prefix', 'partitions', 'replicas', 'retentionMs'])
+  assertOptions('createTopics', options, [
+    'kafka',
+    'prefix',
+    'partitions',
+    'replicas',
+    'retentionMs',
+    'verdictRetentionMs',
+  ])
   const { kafka, prefix = 'kest', partitions = 8, replicas = 1, retentionMs = 604_800_000 } = options
-  for (const [name, value] of Object.entries({ partitions, replicas, retentionMs })) {
+  const { verdictRetentionMs = 2 * retentionMs } = options
+  for (const [name, value] of Object.entries({ partitions, replicas, retentionMs, verdictRetentionMs })) {
     if (!Number.isSafeInteger(value) || value < 1)
       throw new KestConfigError(`createTopics: ${name}: expected a positive integer, got ${String(value)}`)
   }
+  if (verdictRetentionMs < retentionMs)
+    throw new KestConfigError(
+      `createTopics: verdictRetentionMs: expected ${retentionMs} at least, as long as spans are kept, got ${verdictRetentionMs}`,
+    )
   const admin = new Admin({ ...clientOptions(kafka), retries: 3, retryDelay: 100 })
   admin.on('error', () => {})
   try {
     const { spans: _theirs, ...made } = topicsOf('', prefix)
-    for (const [topic, configs] of configsOf(made, retentionMs)) {
+    for (const [topic, configs] of configsOf(made, retentionMs, verdictRetentionMs)) {
       try {
         await admin.createTopics({ topics: [topic], partitions, replicas, configs })
       } catch (cause) {
@@ -78,6 +95,7 @@ async function seen(kafka: KafkaOptions, topics: readonly string[]): Promise<voi
 function configsOf(
   { entries, verdicts, log, facts, state, findings }: Omit<FleetTopics, 'spans'>,
   retentionMs: number,
+  verdictRetentionMs: number,
 ) {
   const config = (settings: Readonly<Record<string, string>>) =>
     Object.entries({ 'max.message.bytes': `${MAX_MESSAGE_BYTES}`, ...settings }).map(([name, value]) => ({
@@ -87,7 +105,10 @@ function configsOf(
   const stamped = { 'message.timestamp.type': 'LogAppendTime' }
   return [
     [entries, config({ ...stamped, 'retention.ms': `${retentionMs}` })],
-    [verdicts, config({ ...stamped, 'cleanup.policy': 'compact' })],
+    [
+      verdicts,
+      config({ ...stamped, 'cleanup.policy': 'compact,delete', 'retention.ms': `${verdictRetentionMs}` }),
+    ],
     [log, config({ ...stamped, 'retention.ms': '-1' })],
     [facts, config({ ...stamped, 'retention.ms': `${retentionMs}` })],
     [state, config({ ...stamped, 'cleanup.policy': 'compact' })],

@@ -6,7 +6,13 @@ import type { NewRecord } from './log.js'
 export const SERIALIZERS = { ...stringSerializers, value: (value?: Buffer) => value }
 
 export function messageOf({ topic, partition, key, value, headers = {} }: NewRecord) {
-  return { topic, key, value, headers: { ...headers }, ...(partition === undefined ? {} : { partition }) }
+  return {
+    topic,
+    key,
+    headers: { ...headers },
+    ...(value === null ? {} : { value }),
+    ...(partition === undefined ? {} : { partition }),
+  }
 }
 
 export function topicsOf(records: readonly NewRecord[]): string {

@@ -24,7 +24,8 @@ export interface NewRecord {
   /** Default: by its key. */
   readonly partition?: number
   readonly key: string
-  readonly value: Buffer
+  /** `null`: what a compacted topic has of the key goes. */
+  readonly value: Buffer | null
   readonly headers?: Readonly<Record<string, string>>
 }
 

@@ -13,13 +13,14 @@ export function* piecesOf(
   let piece: NewRecord[] = []
   let bytes = 0
   for (const record of records) {
-    if (piece.length > 0 && (piece.length === maxRecords || bytes + record.value.length > maxBytes)) {
+    const more = record.value?.length ?? 0
+    if (piece.length > 0 && (piece.length === maxRecords || bytes + more > maxBytes)) {
       yield piece
       piece = []
       bytes = 0
     }
     piece.push(record)
-    bytes += record.value.length
+    bytes += more
   }
   if (piece.length > 0) yield piece
 }

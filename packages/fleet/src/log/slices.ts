@@ -1,14 +1,16 @@
 import { type Log, type LogRecord, type LogSlice, Unavailable } from './log.js'
 
-/** All from an offset on, as it is now. */
+/** All from an offset on, as it is now. @throws the signal's reason once it is aborted */
 export async function* slicesOf(
   log: Log,
   topic: string,
   partition: number,
   from: number,
+  signal?: AbortSignal,
 ): AsyncGenerator<LogSlice> {
   const { start, end } = await log.bounds(topic, partition)
   for (let at = Math.max(from, start); at < end; ) {
+    signal?.throwIfAborted()
     const slice = await log.read(topic, partition, at)
     assertRead(slice, topic, partition, at)
     if (slice.next <= at) return
@@ -18,8 +20,13 @@ export async function* slicesOf(
 }
 
 /** All of a partition, as it is now. */
-export async function* recordsOf(log: Log, topic: string, partition: number): AsyncGenerator<LogRecord> {
-  for await (const { records } of slicesOf(log, topic, partition, 0)) yield* records
+export async function* recordsOf(
+  log: Log,
+  topic: string,
+  partition: number,
+  signal?: AbortSignal,
+): AsyncGenerator<LogRecord> {
+  for await (const { records } of slicesOf(log, topic, partition, 0, signal)) yield* records
 }
 
 /**

@@ -66,7 +66,12 @@ export class RosterWorker implements Worker {
     this.#flushedAt = options.clock()
   }
 
-  static async open(options: RosterWorkerOptions, partition: number, from: number): Promise<RosterWorker> {
+  static async open(
+    options: RosterWorkerOptions,
+    partition: number,
+    from: number,
+    signal?: AbortSignal,
+  ): Promise<RosterWorker> {
     const { log, topics, roster, clock } = options
     const writer = await log.writer(`${topics.state}-roster-${partition}`)
     try {
@@ -77,7 +82,7 @@ export class RosterWorker implements Worker {
           return [PREFIX + one.workload, { one, last_ms: null, since_ms: clock(), told: null }]
         }),
       )
-      for await (const record of recordsOf(log, topics.state, partition)) {
+      for await (const record of recordsOf(log, topics.state, partition, signal)) {
         const state = decodeState(record)
         const row = rows.get(state?.key ?? '')
         const known = state?.value as Partial<Row> | null

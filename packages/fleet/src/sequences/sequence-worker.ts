@@ -101,12 +101,13 @@ export class SequenceWorker implements Worker {
     options: SequenceWorkerOptions,
     partition: number,
     from: number,
+    signal?: AbortSignal,
   ): Promise<SequenceWorker> {
     const { log, topics } = options
     const writer = await log.writer(`${topics.state}-sequences-${partition}`)
     try {
       const states = new Map<string, unknown>()
-      for await (const record of recordsOf(log, topics.state, partition)) {
+      for await (const record of recordsOf(log, topics.state, partition, signal)) {
         const state = decodeState(record)
         if (state?.value === null) states.delete(state.key)
         else if (state !== null) states.set(state.key, state.value)
@@ -116,7 +117,7 @@ export class SequenceWorker implements Worker {
       meta.covered = Math.min(meta.covered, end - 1)
       const worker = new SequenceWorker(options, partition, from, writer, meta)
       worker.#restore(states)
-      await worker.#readIds(meta)
+      await worker.#readIds(meta, signal)
       return worker
     } catch (error) {
       await writer.close()
@@ -311,11 +312,11 @@ export class SequenceWorker implements Worker {
   }
 
   /** Ids that were told last before. */
-  async #readIds({ covered, now }: Meta): Promise<void> {
+  async #readIds({ covered, now }: Meta, signal?: AbortSignal): Promise<void> {
     const { log, topics, lookBackMs } = this.#options
     if (covered < 0) return
     const from = await log.offsetAt(topics.facts, this.#partition, now - lookBackMs)
-    for await (const { records } of slicesOf(log, topics.facts, this.#partition, from)) {
+    for await (const { records } of slicesOf(log, topics.facts, this.#partition, from, signal)) {
       for (const record of records) {
         if (record.offset > covered) return
         for (const { entryId, content } of decodeFacts(record)?.ids ?? [])

@@ -8,13 +8,13 @@ export interface StateRecord {
 }
 
 export function encodeState(topic: string, partition: number, { key, value }: StateRecord): NewRecord {
-  return { topic, partition, key, value: Buffer.from(value === null ? '' : JSON.stringify(value)) }
+  return { topic, partition, key, value: value === null ? null : Buffer.from(JSON.stringify(value)) }
 }
 
 /** @returns `null` for what is none: others may write into the topic */
 export function decodeState({ key, value }: Pick<LogRecord, 'key' | 'value'>): StateRecord | null {
   if (key === null) return null
-  if (value === null || value.length === 0) return { key, value: null }
+  if (value === null) return { key, value: null }
   try {
     return { key, value: JSON.parse(value.toString('utf8')) }
   } catch {

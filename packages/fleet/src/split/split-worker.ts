@@ -71,7 +71,7 @@ export class SplitWorker implements Worker {
       written.push({ topic: topics.entries, key, value: encodeSpan(span), headers })
     }
     pending.records.push(...written)
-    pending.bytes += written.reduce((sum, { value }) => sum + value.length, 0)
+    pending.bytes += written.reduce((sum, { value }) => sum + (value?.length ?? 0), 0)
     pending.batches.push(batch)
   }
 
@@ -115,7 +115,7 @@ export class SplitWorker implements Worker {
       await log.append([record])
     } catch (error) {
       if (!(error instanceof TooLarge)) throw error
-      const why = `a span of ${record.value.length} bytes is more than topic ${record.topic} takes, and was not judged`
+      const why = `a span of ${record.value?.length} bytes is more than topic ${record.topic} takes, and was not judged`
       const source = record.headers?.[SOURCE_HEADER] ?? ''
       const lost = finding('limit', why, { place: `${this.#place}:${source.split(':')[1]}` })
       await log.append([findingRecord(topics.findings, fleetFinding(lost, this.#place), clock())])

@@ -32,8 +32,13 @@ export interface StageOptions {
   readonly log: Log
   readonly member: Member
   readonly topic: string
-  /** @param from where reading begins */
-  readonly open: (partition: number, from: number) => Promise<Worker>
+  /**
+   * @param from where reading begins
+   * @param signal aborted when it is of no use any more: what it then throws is nobody's
+   */
+  readonly open: (partition: number, from: number, signal: AbortSignal) => Promise<Worker>
+  /** Told of a partition that is another's from now on. Default: nobody. */
+  readonly left?: (partition: number) => void
   /** Told of records that retention took before they were read. */
   readonly lost: (partition: number, from: number, to: number) => Promise<void>
   /** Told of what may pass, and is tried again. */
@@ -81,17 +86,21 @@ export class Stage {
   }
 
   #assign(partitions: readonly number[], anew: boolean): void {
-    for (const [partition, { stop }] of this.#running)
+    const before = new Map(this.#running)
+    for (const [partition, { stop }] of before)
       if (anew || !partitions.includes(partition)) {
         stop.abort()
         this.#running.delete(partition)
+        if (!partitions.includes(partition)) this.#options.left?.(partition)
       }
     if (this.#stop.signal.aborted) return
     for (const partition of partitions) {
       if (this.#running.has(partition)) continue
       const stop = new AbortController()
       const signal = AbortSignal.any([stop.signal, this.#stop.signal])
-      this.#running.set(partition, { stop, done: this.#run(partition, signal) })
+      // Nobody begins before whoever was at work here has ended.
+      const last = before.get(partition)?.done ?? Promise.resolve()
+      this.#running.set(partition, { stop, done: last.then(() => this.#run(partition, signal)) })
     }
   }
 
@@ -112,12 +121,14 @@ export class Stage {
   }
 
   async #work(partition: number, signal: AbortSignal): Promise<void> {
-    const { log, member, topic, open } = this.#options
-    const { start } = await log.bounds(topic, partition)
+    const { log, member, topic } = this.#options
+    const { start, end } = await log.bounds(topic, partition)
     const committed = await member.committed(partition)
     let from = Math.max(committed ?? start, 0)
     let done = from
-    const worker = await open(partition, from)
+    // To open may take minutes: how much waits meanwhile is seen.
+    this.progress.set(partition, { lag: Math.max(0, end - from), open: null })
+    const worker = await this.#open(partition, from, signal)
     try {
       let committedAt = performance.now()
       let idleMs = IDLE_MS
@@ -142,6 +153,15 @@ export class Stage {
     } finally {
       this.progress.delete(partition)
       await worker.close()
+    }
+  }
+
+  async #open(partition: number, from: number, signal: AbortSignal): Promise<Worker> {
+    try {
+      return await this.#options.open(partition, from, signal)
+    } catch (error) {
+      this.progress.delete(partition)
+      throw error
     }
   }
 

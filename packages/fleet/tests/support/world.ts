@@ -18,6 +18,7 @@ import { type OtlpSpan, otlpLine } from '../../../audit/dist/testing/make-span.j
 import { Workloads } from '../../../audit/dist/testing/plant.js'
 import { EntryIndex, type EntryIndexOptions } from '../../src/judge/entry-index.js'
 import { JudgeWorker } from '../../src/judge/judge-worker.js'
+import { JudgedPartition } from '../../src/judge/judged-partition.js'
 import { decodeVerdict, type VerdictRecord } from '../../src/judge/verdict-record.js'
 import type { LogSlice } from '../../src/log/log.js'
 import { RosterWorker } from '../../src/roster/roster-worker.js'
@@ -119,9 +120,10 @@ export class World {
     return new SplitWorker(options, partition, 0, known)
   }
 
-  judge(partition: number, from = 0): Promise<JudgeWorker> {
+  /** @param known what whoever judged it before in the same process knew, and did not lose with what failed */
+  judge(partition: number, from = 0, known = this.knowing(), signal?: AbortSignal): Promise<JudgeWorker> {
     const { log } = this
-    const { settling = {}, maxTraceSpans = 1_000, maxWaiting } = this.#options
+    const { settling = {}, maxTraceSpans = 1_000 } = this.#options
     return JudgeWorker.open(
       {
         log,
@@ -131,7 +133,6 @@ export class World {
         settling: { ...SETTLING, ...settling },
         maxTraceSpans,
         lookBackMs: 3_600_000,
-        ...(maxWaiting === undefined ? {} : { maxWaiting }),
         judged: () => {},
         found: (one) => void this.found.push(one),
         clock: () => log.now,
@@ -139,7 +140,14 @@ export class World {
       },
       partition,
       from,
+      known,
+      signal,
     )
+  }
+
+  /** Nothing, to begin with. */
+  knowing(): JudgedPartition {
+    return new JudgedPartition(this.#options.maxWaiting ?? 1_000)
   }
 
   sequences(partition: number, from = 0): Promise<SequenceWorker> {
