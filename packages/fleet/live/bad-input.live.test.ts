@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ATTRIBUTE, createKeySource } from '@kest/core'
-import { Admin, Producer } from '@platformatic/kafka'
+import { Admin, murmur2, Producer } from '@platformatic/kafka'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import type { Broker } from '../../../tests/brokers/broker.js'
 import { startKafka } from '../../../tests/brokers/kafka.js'
@@ -50,9 +50,14 @@ function forged(traceId: string, attributes: Record<string, unknown> = {}): Otlp
   }
 }
 
-async function send(spans: readonly OtlpSpan[], partition = 0, timestamp = Date.now()): Promise<void> {
+async function send(
+  spans: readonly OtlpSpan[],
+  partition = 0,
+  timestamp = Date.now(),
+  topic = 'spans',
+): Promise<void> {
   const value = Buffer.from(otlpLine('any', spans))
-  await producer.send({ messages: [{ topic: 'spans', partition, value, timestamp: BigInt(timestamp) }] })
+  await producer.send({ messages: [{ topic, partition, value, timestamp: BigInt(timestamp) }] })
 }
 
 async function committed(): Promise<number[]> {
@@ -126,4 +131,57 @@ it('K-FLEET bounds and reports what strangers feed it, and pins no commit and de
   }
   stopped.abort()
   await feeding
+})
+
+it('K-FLEET judges what falls to one partition by choice of a stranger, bounded and all of it, and other partitions’ traces meanwhile', async () => {
+  const workloads = new Workloads()
+  const trust = createKeySource(new Map(Object.entries(workloads.keys())) as never)
+  const configs = [{ name: 'max.message.bytes', value: '20000000' }]
+  await admin.createTopics({ topics: ['keys-spans'], partitions: PARTITIONS, replicas: 1, configs })
+  await createTopics({ kafka: { brokers: [broker.url] }, prefix: 'keys', partitions: PARTITIONS })
+  const verdicts = new Map<string | null, VerdictRecord>()
+  const fleet = await Fleet.start({
+    kafka: { brokers: [broker.url] },
+    judge: { trust },
+    topic: 'keys-spans',
+    prefix: 'keys',
+    group: 'keys',
+    settling: { settleMs: 1_000, maxOpen: MAX_OPEN },
+    onVerdict: (one) => void verdicts.set(one.trace_id, one),
+  })
+  onTestFinished(() => fleet.close())
+  const partitionOf = (traceId: string): number => (murmur2(Buffer.from(traceId)) >>> 0) % PARTITIONS
+  const chosen = new Set<string>()
+  const feed = async (): Promise<void> => {
+    const spans: OtlpSpan[] = []
+    while (spans.length < 1_000) {
+      const traceId = randomBytes(16).toString('hex')
+      if (partitionOf(traceId) !== 0) continue
+      chosen.add(traceId)
+      spans.push(forged(traceId))
+    }
+    await send(spans, 0, Date.now(), 'keys-spans')
+  }
+  while (chosen.size < 4_000) await feed()
+  let sound = soundTrace(workloads)
+  while (partitionOf(sound.traceId) === 0) sound = soundTrace(workloads)
+  await send(
+    sound.spans.map(({ span }) => span),
+    1,
+    Date.now(),
+    'keys-spans',
+  )
+  // For as long as that one is not judged, it goes on.
+  while (!verdicts.has(sound.traceId)) {
+    await feed()
+    await delay(100)
+  }
+  expect(verdicts.get(sound.traceId)).toMatchObject({
+    verdict: 'verified',
+    fleet: { early: false, positions: { partition: 1 } },
+  })
+  await expect.poll(() => [...chosen].filter((traceId) => !verdicts.has(traceId)).length).toBe(0)
+  const ofChosen = [...chosen].map((traceId) => (verdicts.get(traceId) as VerdictRecord).fleet)
+  expect(new Set(ofChosen.map(({ positions }) => positions.partition))).toEqual(new Set([0]))
+  expect(ofChosen.some(({ early }) => early)).toBe(true)
 })
