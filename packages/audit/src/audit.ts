@@ -160,7 +160,13 @@ export class Audit {
     this.#assertReading()
     this.#judged = true
     const judged = judgeLineages(this.#source(selection), this.#rules, (one) => this.#note(one))
-    for await (const { report } of judged) yield* this.#counted(report, selection)
+    for await (const { report } of judged) {
+      const whole = selection.trace === undefined ? this.#remember(report) : undefined
+      if (whole !== undefined) await whole
+      if (!isSelected(report, selection)) continue
+      this.#countIn(report)
+      yield report
+    }
     // Of one trace nothing can be said about what its processes did else.
     if (this.#rules.verify.roots === undefined) for (const one of this.#beginnings.findings()) this.#note(one)
     for (const one of this.#rules.replay?.general() ?? []) this.#note(one)
@@ -220,28 +226,36 @@ export class Audit {
       async *lineages(
         only: Pick<ReadonlySet<string>, 'has'> | undefined = selected,
       ): AsyncGenerator<Lineage> {
-        for await (const partition of spool.partitions()) yield* partition.lineages(only)
+        // Delegating to it would have three promises made for each.
+        for await (const partition of spool.partitions())
+          for (const one of partition.lineages(only)) yield one
       },
       entries: () => spool.partitions(),
     }
   }
 
-  async *#counted(report: TraceReport, selection: TraceSelection): AsyncGenerator<TraceReport> {
-    if (selection.trace === undefined) await this.#remember(report)
-    if (!isSelected(report, selection)) return
+  #countIn(report: TraceReport): void {
     this.#verdicts[report.verdict]++
     this.#denials += report.denialCount
     this.#entries += report.entries.filter(({ source }) => source !== 'foreign').length
     for (const { code, times } of report.findings) this.#count(code, times)
     for (const one of report.entries) this.#beginnings.add(one)
-    yield report
   }
 
-  async #remember(report: TraceReport): Promise<void> {
+  /** @returns a promise when the next trace should wait for it */
+  #remember(report: TraceReport): Promise<unknown> | undefined {
     const { numbers, ids, seen } = acrossTraces(report, this.#roster?.untilMs ?? Number.POSITIVE_INFINITY)
     for (const [principal, at] of seen) this.#roster?.see(principal, at)
-    for (const one of numbers) await (one.what === 'entry' ? this.#sequences : this.#denialNumbers).add(one)
-    for (const one of ids) await this.#entryIds.add(report.traceId, one)
+    const written: Promise<void>[] = []
+    for (const one of numbers) {
+      const added = (one.what === 'entry' ? this.#sequences : this.#denialNumbers).add(one)
+      if (added !== undefined) written.push(added)
+    }
+    for (const one of ids) {
+      const added = this.#entryIds.add(report.traceId, one)
+      if (added !== undefined) written.push(added)
+    }
+    return written.length === 0 ? undefined : Promise.all(written)
   }
 
   #note(one: AuditFinding): void {

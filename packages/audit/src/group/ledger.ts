@@ -21,6 +21,7 @@ export class Ledger {
   readonly #parts: readonly Part[]
   readonly #key = Buffer.alloc(KEY_BYTES)
   #bytes = 0
+  #spilled: Promise<void> = Promise.resolve()
 
   /** @param path of a file that begins so, once one is needed */
   constructor(path: (name: string) => string, name: string, recordBytes: number) {
@@ -28,8 +29,11 @@ export class Ledger {
     this.#parts = Array.from({ length: PARTS }, (_, i) => new Part(() => path(`${name}-${i}`)))
   }
 
-  /** @param uuid the key */
-  async add(uuid: string, write: (record: Buffer) => void): Promise<void> {
+  /**
+   * @param uuid the key
+   * @returns a promise when whoever adds should wait for it: what is not written yet is in memory
+   */
+  add(uuid: string, write: (record: Buffer) => void): Promise<void> | undefined {
     this.#key.write(uuid.replaceAll('-', ''), 'hex')
     const part = this.#parts[spread(this.#key.toString('latin1'), this.#seeds[0], PARTS)] as Part
     part.add(this.#recordBytes, (to, at) => {
@@ -37,9 +41,10 @@ export class Ledger {
       write(to.subarray(at, at + this.#recordBytes))
     })
     this.#bytes += this.#recordBytes
-    if (this.#bytes <= MEMORY) return
+    if (this.#bytes <= MEMORY) return undefined
     this.#bytes = 0
-    for (const one of this.#parts) await one.spill()
+    this.#spilled = this.#spilled.then(() => this.#spill())
+    return this.#spilled
   }
 
   /** Each time, all records of some keys, with the key as text. A record is valid until the next is asked for. */
@@ -57,6 +62,10 @@ export class Ledger {
         records.close()
       }
     }
+  }
+
+  async #spill(): Promise<void> {
+    for (const one of this.#parts) await one.spill()
   }
 
   /** As many as it takes for each to have few keys. */

@@ -1,6 +1,7 @@
-import { appendFile, readFile, rm } from 'node:fs/promises'
+import { closeSync, openSync } from 'node:fs'
+import { appendFile, rm } from 'node:fs/promises'
 import { KestError } from '@kest/core'
-import { type Records, RecordsInFile, RecordsInMemory } from './records.js'
+import { type Records, RecordsInFile, RecordsInMemory, readWhole } from './records.js'
 
 /** Bytes that are allotted at a time. */
 const CHUNK_BYTES = 65_536
@@ -49,12 +50,20 @@ export class Part {
     })
   }
 
-  /** All of it. */
-  async read(): Promise<Buffer> {
+  /**
+   * All of it. What is in the file is read here: the threads of the pool have signatures to compute.
+   * @param room where it is put if it is large enough
+   */
+  async read(room?: Buffer): Promise<Buffer> {
     this.#close()
+    const { bytes } = this
+    const whole =
+      room !== undefined && room.length >= bytes ? room.subarray(0, bytes) : Buffer.allocUnsafeSlow(bytes)
     const path = this.#file
-    const file = path === undefined ? [] : [await temporary(() => readFile(path))]
-    return Buffer.concat([...file, ...this.#chunks])
+    if (path !== undefined) await temporary(() => readFileInto(path, whole.subarray(0, this.#inFile)))
+    let end = this.#inFile
+    for (const chunk of this.#chunks) end += chunk.copy(whole, end)
+    return whole
   }
 
   /** All of it; of what is in a file, only some is in memory at once. Whoever asks closes it. */
@@ -87,6 +96,15 @@ export class Part {
     const full = last.subarray(0, this.#used)
     this.#chunks.push(full)
     this.#used = full.length
+  }
+}
+
+function readFileInto(path: string, bytes: Buffer): void {
+  const descriptor = openSync(path, 'r')
+  try {
+    readWhole(descriptor, bytes, 0)
+  } finally {
+    closeSync(descriptor)
   }
 }
 

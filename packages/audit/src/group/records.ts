@@ -79,13 +79,18 @@ export class RecordsInFile implements Records {
     const isOn = at >= this.#from && at <= this.#from + this.#window.length
     const wanted = Math.max(least, Math.min(isOn ? ON_BYTES : ELSEWHERE_BYTES, this.bytes - at))
     const window = Buffer.allocUnsafe(wanted)
-    let read = 0
-    while (read < wanted) {
-      const more = readSync(this.#descriptor, window, read, wanted - read, at + read)
-      if (more === 0) throw new KestError('ERR_KEST_EVIDENCE', 'temporary files: one has become shorter')
-      read += more
-    }
+    readWhole(this.#descriptor, window, at)
     this.#window = window
     this.#from = at
+  }
+}
+
+/** As many bytes of a file as there is room for, from there on. @throws {KestError} when it has fewer */
+export function readWhole(descriptor: number, bytes: Buffer, from: number): void {
+  let read = 0
+  while (read < bytes.length) {
+    const more = readSync(descriptor, bytes, read, bytes.length - read, from + read)
+    if (more === 0) throw new KestError('ERR_KEST_EVIDENCE', 'temporary files: one has become shorter')
+    read += more
   }
 }

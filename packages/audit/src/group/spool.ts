@@ -58,10 +58,15 @@ export class Spool {
   async *partitions(): AsyncGenerator<Partition> {
     await this.#spilled
     const { memory, limits } = this.#options
+    // Of one after the other in the same place: what lies outside the heap has V8 look through all of the heap for what is garbage.
+    let room: Buffer | undefined
     for (const [n, part] of this.#parts.entries()) {
       if (part.bytes === 0) continue
-      if (part.bytes <= memory) yield new Partition(new RecordsInMemory(await part.read()), limits)
-      else if (this.#depth < MAX_DEPTH && this.#keys[n] === null) yield* this.#split(part)
+      if (part.bytes <= memory) {
+        const read = await part.read(room)
+        if (room === undefined || read.length > room.length) room = read
+        yield new Partition(new RecordsInMemory(read), limits)
+      } else if (this.#depth < MAX_DEPTH && this.#keys[n] === null) yield* this.#split(part)
       else yield* this.#fromFile(part)
     }
   }

@@ -21,9 +21,12 @@ export class EntryIds {
     this.#ledger = new Ledger(path, 'ids', RECORD_BYTES)
   }
 
-  /** Each entry that holds by itself, once. */
-  async add(traceId: TraceReport['traceId'], one: AuditedEntry): Promise<void> {
-    await this.#ledger.add(one.entryId, (record) => {
+  /**
+   * Each entry that holds by itself, once.
+   * @returns a promise when whoever adds should wait for it
+   */
+  add(traceId: TraceReport['traceId'], one: AuditedEntry): Promise<void> | undefined {
+    return this.#ledger.add(one.entryId, (record) => {
       // Twins of one trace are folded; of what names no trace they may be in two lineages, and are one entry (K-LOWS).
       const content = traceId === null ? digest('sha256', contentOf(one)) : one.hash
       record.write(content, KEY_BYTES, CONTENT_BYTES, 'hex')

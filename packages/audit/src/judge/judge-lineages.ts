@@ -52,8 +52,22 @@ export async function* judgeLineages(
 ): AsyncGenerator<JudgedLineage> {
   const named = new Named()
   const sharing = remembering(rules)
-  yield* judgeAll(whole(source, named, sharing, rules), rules)
-  if (named.links.size > 0) yield* judgeAll(linked(source, named, sharing, note), sharing)
+  const passes = [
+    [whole(source, named, sharing, rules), rules],
+    [linked(source, named, sharing, note), sharing],
+  ] as const
+  for (const [chunks, by] of passes) {
+    let running: Promise<JudgedLineage>[] = []
+    for await (const drafted of chunks) {
+      // All at once: to wake the threads of the pool for each takes longer than what they then do.
+      const begun = drafted.map((one) => judgeOne(one, by))
+      // Whoever leaves the loop early does not wait for them.
+      for (const judged of begun) judged.catch(() => undefined)
+      for (const judged of running) yield await judged
+      running = begun
+    }
+    for (const judged of running) yield await judged
+  }
   if (named.more) note(finding('limit', 'more entries of other traces are named than were looked for'))
 }
 
@@ -62,27 +76,54 @@ interface Drafted extends Pick<Lineage, 'id' | 'traceId'> {
   readonly wanting: boolean
 }
 
+/** Drafts that are judged at once, as they come. */
+class Chunk {
+  #drafts: Drafted[] = []
+  #size = 0
+
+  /** @returns all of them, when they are enough */
+  add(one: Drafted): readonly Drafted[] | undefined {
+    this.#drafts.push(one)
+    // What has no entry is something, too.
+    this.#size += Math.max(1, one.draft.spans, one.draft.nodes.size)
+    return this.#size < IN_FLIGHT ? undefined : this.take()
+  }
+
+  take(): readonly Drafted[] {
+    const drafts = this.#drafts
+    this.#drafts = []
+    this.#size = 0
+    return drafts
+  }
+}
+
 /** Lineages that name nothing of others. Those that do are judged when all entries are known. */
 async function* whole(
   source: LineageSource,
   named: Named,
   sharing: JudgeRules,
   rules: JudgeRules,
-): AsyncGenerator<Drafted> {
+): AsyncGenerator<readonly Drafted[]> {
+  const chunk = new Chunk()
   for await (const { id, traceId, spans } of source.lineages()) {
     const draft = draftLineage(traceId, spans, [], rules)
     const naming = draft.wanted.size > 0 || draft.claimed.size > 0
     if (naming && (await named.add(id, traceId, draft, sharing))) continue
-    yield { id, traceId, draft, wanting: false }
+    const enough = chunk.add({ id, traceId, draft, wanting: false })
+    if (enough !== undefined) yield enough
   }
+  yield chunk.take()
 }
 
+/** Those that do. */
 async function* linked(
   source: LineageSource,
   named: Named,
   sharing: JudgeRules,
   note: (one: AuditFinding) => void,
-): AsyncGenerator<Drafted> {
+): AsyncGenerator<readonly Drafted[]> {
+  if (named.links.size === 0) return
+  const chunk = new Chunk()
   const foreign = await findForeign(named, (hashes) => source.entries(hashes), sharing)
   if (foreign.more)
     note(finding('limit', 'lineages go on in more traces, or in more entries of them, than were followed'))
@@ -90,8 +131,11 @@ async function* linked(
     const links = named.links.get(id) as ReadonlySet<string>
     const draft = withForeign(traceId, spans, links, foreign, sharing)
     const { unsought = draft.unsought } = source
-    yield { id, traceId, draft: { ...draft, unsought }, wanting: isWanting(draft, links) }
+    const drafted = { id, traceId, draft: { ...draft, unsought }, wanting: isWanting(draft, links) }
+    const enough = chunk.add(drafted)
+    if (enough !== undefined) yield enough
   }
+  yield chunk.take()
 }
 
 /** Whether something is nowhere that signed entries of the lineage name, or entries of others that it builds on. */
@@ -101,34 +145,6 @@ function isWanting({ nodes, wanted, elsewhere }: LineageDraft, links: ReadonlySe
   return [...nodes.values()].some(({ source, parents }) => source === 'foreign' && parents.some(isNowhere))
 }
 
-async function* judgeAll(drafts: AsyncIterable<Drafted>, rules: JudgeRules): AsyncGenerator<JudgedLineage> {
-  let running: Promise<JudgedLineage>[] = []
-  for await (const drafted of chunks(drafts)) {
-    // All at once: to wake the threads of the pool for each takes longer than what they then do.
-    const begun = drafted.map((one) => judgeOne(one, rules))
-    // Whoever leaves the loop early does not wait for them.
-    for (const judged of begun) judged.catch(() => undefined)
-    for (const judged of running) yield await judged
-    running = begun
-  }
-  for (const judged of running) yield await judged
-}
-
 async function judgeOne({ id, traceId, draft, wanting }: Drafted, rules: JudgeRules): Promise<JudgedLineage> {
   return { id, report: await judgeTrace(traceId, draft, rules), wanting }
-}
-
-async function* chunks(drafts: AsyncIterable<Drafted>): AsyncGenerator<Drafted[]> {
-  let chunk: Drafted[] = []
-  let size = 0
-  for await (const drafted of drafts) {
-    chunk.push(drafted)
-    // What has no entry is something, too.
-    size += Math.max(1, drafted.draft.spans, drafted.draft.nodes.size)
-    if (size < IN_FLIGHT) continue
-    yield chunk
-    chunk = []
-    size = 0
-  }
-  if (chunk.length > 0) yield chunk
 }

@@ -34,11 +34,12 @@ export class Sequences {
     this.#ledger = new Ledger(path, what === 'entry' ? 'numbers' : 'denial-numbers', RECORD_BYTES)
   }
 
-  async add({ process, number, hash, principal, timestampMs, exported }: AcrossNumber): Promise<void> {
+  /** @returns a promise when whoever adds should wait for it */
+  add({ process, number, hash, principal, timestampMs, exported }: AcrossNumber): Promise<void> | undefined {
     const index = this.#indexOf(principal)
     const known = this.#principals[index] as Principal
     if (exported) known.firstMs = Math.min(known.firstMs, timestampMs)
-    await this.#ledger.add(process, (record) => {
+    return this.#ledger.add(process, (record) => {
       record.writeDoubleLE(number, NUMBER_AT)
       record.writeDoubleLE(timestampMs, TIME_AT)
       record.writeUInt32LE(index, PRINCIPAL_AT)
