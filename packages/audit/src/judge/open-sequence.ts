@@ -1,9 +1,9 @@
-import type { AuditFinding } from '../finding.js'
+import { type AuditFinding, finding } from '../finding.js'
 import { MAX_RANGES, NumberRanges } from './number-ranges.js'
 import { nameOfNumbered, processFindings, repeatedNumber } from './process-findings.js'
 import { type NumberedKind, ProcessNumbers } from './process-numbers.js'
 
-/** Who numbers in one process beside its first owner is an error by itself: of so many, so many ranges are told apart. */
+/** Who numbers in one process beside its first owner is an error by itself: of so many, so many ranges are told apart. Of more, how often they did. */
 const MAX_OWNERS = 16
 const MAX_OTHERS_RANGES = 64
 
@@ -21,6 +21,8 @@ export interface OpenSequenceState {
   /** Its uuid. */
   readonly process: string
   readonly owners: readonly OpenOwnerState[]
+  /** Numbers of yet others, of whom there are too many to be held. Default: none. */
+  readonly others?: number
 }
 
 /** Numbers of a principal, or of those that share the process with it. */
@@ -47,7 +49,7 @@ export interface OpenNumber {
 
 /**
  * The numbers of one process that goes on: as an {@link Audit} judges them, and as often as is asked. Its memory is that of the gaps, not
- * of the numbers; of 1,024 ranges what lies elsewhere is counted, and a finding `limit`.
+ * of the numbers; of 1,024 ranges what lies elsewhere is counted, and a finding `limit`, and so is what more than 16 principals number.
  *
  * @example
  * ```ts
@@ -61,11 +63,13 @@ export class OpenSequence {
   readonly process: string
   readonly #rules: SequenceRules
   readonly #owners = new Map<string, { readonly numbers: ProcessNumbers; readonly ranges: NumberRanges }>()
+  #others: number
 
   constructor(state: OpenSequenceState, rules: SequenceRules) {
     this.what = state.what
     this.process = state.process
     this.#rules = rules
+    this.#others = state.others ?? 0
     for (const { owner, principals, ranges, beyond, first, first_ms, known } of state.owners) {
       const store = new NumberRanges(ranges, beyond, this.#room)
       const begin = { first: orNone(first), firstMs: orNone(first_ms), known: orNone(known) }
@@ -89,7 +93,10 @@ export class OpenSequence {
     const owner = ownerOf(principal, this.#rules)
     let own = this.#owners.get(owner)
     if (own === undefined) {
-      if (this.#owners.size === MAX_OWNERS) return null
+      if (this.#owners.size === MAX_OWNERS) {
+        this.#others++
+        return null
+      }
       const ranges = new NumberRanges([], 0, this.#room)
       own = { numbers: new ProcessNumbers(this.#name, this.what, ranges), ranges }
       this.#owners.set(owner, own)
@@ -106,7 +113,9 @@ export class OpenSequence {
    */
   findings(since: (owner: string) => number, upTo: number): AuditFinding[] {
     const owners = new Map([...this.#owners].map(([owner, { numbers }]) => [owner, numbers]))
-    return [...processFindings(this.#name, owners, since, this.#rules, upTo)]
+    const found = [...processFindings(this.#name, owners, since, this.#rules, upTo)]
+    const why = `${this.#name}: ${this.#others} numbers were not judged: they are signed by more than ${MAX_OWNERS} principals`
+    return this.#others === 0 ? found : [...found, finding('limit', why)]
   }
 
   get state(): OpenSequenceState {
@@ -122,7 +131,8 @@ export class OpenSequence {
         beyond: ranges.beyond,
       }
     })
-    return { what: this.what, process: this.process, owners }
+    const others = this.#others === 0 ? {} : { others: this.#others }
+    return { what: this.what, process: this.process, owners, ...others }
   }
 
   get #room(): number {

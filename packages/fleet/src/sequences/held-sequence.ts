@@ -132,7 +132,7 @@ export function heldStateOf(value: unknown): HeldState | null {
   try {
     const isWhole =
       [state.what, state.process, state.principal].every((text) => typeof text === 'string') &&
-      [state.mark, state.judged, state.last_ms].every(Number.isSafeInteger) &&
+      [state.mark, state.judged, state.last_ms, state.others ?? 0].every(Number.isSafeInteger) &&
       state.told.every(([code]) => FINDING_CODES.includes(code)) &&
       state.owners.every(
         ({ owner, principals, ranges, beyond }) =>
