@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { type MadeEntry, makeEntry } from '../../audit/dist/testing/make-entry.js'
 import { denialOf, type OtlpSpan, spanOf } from '../../audit/dist/testing/make-span.js'
 import { DEFECTS, soundTrace } from '../../audit/dist/testing/plant.js'
-import { Fenced } from '../src/log/log.js'
+import { Fenced, Unavailable } from '../src/log/log.js'
 import { comparable, TOPICS, World } from './support/world.js'
 
 /** Three services, one after the other. */
@@ -125,6 +125,34 @@ describe('a fleet', () => {
     await world.pass(1_000)
     expect(world.written()).toHaveLength(1)
   })
+
+  it.each([{ outcome: 'was not' }, { outcome: 'was, and nobody said so,' }])(
+    'K-FLEET writes each verdict once, when what was judged $outcome written while a broker restarts',
+    async ({ outcome }) => {
+      const world = new World()
+      const [first, second, third] = chain(world)
+      await world.send([spanOf(first), spanOf(second), spanOf(third)])
+      await world.work()
+      const [partition] = [0, 1, 2, 3].filter((n) => world.log.all(TOPICS.entries, n).length > 0)
+      const at = partition as number
+      const known = world.knowing()
+      const worker = await world.judge(at, 0, known)
+      await worker.take(await world.log.read(TOPICS.entries, at, 0))
+      world.log.now += 1_000
+      world.log[outcome === 'was not' ? 'failing' : 'unheard'] = new Unavailable('the broker restarts')
+      const slice = await world.log.read(TOPICS.entries, at, 3)
+      await expect(worker.take(slice)).rejects.toThrow(Unavailable)
+      // As a stage does then: with what was known, from where was committed.
+      const next = await world.judge(at, 0, known)
+      await next.take(await world.log.read(TOPICS.entries, at, 0))
+      world.log.now += 1_000
+      await next.take(slice)
+      expect(
+        world.written().map(({ key, verdict }) => [key, verdict.verdict, verdict.fleet.replaces]),
+      ).toEqual([[traceOf(first), 'verified', null]])
+      expect(next.position).toBe(3)
+    },
+  )
 
   it('K-FLEET lets nobody write who was taken for dead', async () => {
     const world = new World()

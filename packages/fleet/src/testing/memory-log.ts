@@ -24,6 +24,8 @@ export class MemoryLog implements Log {
   unanswered = 0
   /** Thrown by the next write. */
   failing: Error | null = null
+  /** Thrown by the next write, though all of it is there: its answer was lost. */
+  unheard: Error | null = null
 
   constructor(topics: Readonly<Record<string, number>>, perSlice = 100) {
     for (const [topic, count] of Object.entries(topics))
@@ -121,7 +123,7 @@ export class MemoryLog implements Log {
     const { failing } = this
     this.failing = null
     if (failing !== null) throw failing
-    return records.map(({ topic, partition, key, value, headers = {} }) => {
+    const offsets = records.map(({ topic, partition, key, value, headers = {} }) => {
       const partitions = this.#of(topic)
       const sum = [...key].reduce((n, character) => n + character.charCodeAt(0), 0)
       const own = partitions[partition ?? sum % partitions.length] as LogRecord[]
@@ -129,5 +131,9 @@ export class MemoryLog implements Log {
       own.push({ offset, timestampMs: this.now, key, value, headers: new Map(Object.entries(headers)) })
       return offset
     })
+    const { unheard } = this
+    this.unheard = null
+    if (unheard !== null) throw unheard
+    return offsets
   }
 }
