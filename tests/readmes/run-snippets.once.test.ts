@@ -20,6 +20,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   'packages/audit/README.md: Following':
     'it follows until it is told to stop: packages/audit/tests/follow.test.ts',
   'packages/fleet/README.md: @kest/fleet': 'it wants a Kafka: packages/fleet/live/fleet.live.test.ts',
+  'packages/fleet/README.md: Reading verdicts': 'the same',
   'packages/core/README.md: An identity by tokens':
     'it asks GCP for a token: packages/core/src/oidc/oidc-identity.test.ts',
   'packages/mcp/README.md: A client':

@@ -55,6 +55,7 @@ export {
 } from './replay/policy-replay.js'
 export type { NotRebuilt } from './replay/recorded-questions.js'
 export { WhatIf, type WhatIfOptions, type WhatIfReport, type WhatIfRow } from './replay/what-if.js'
+export { parseFindingJson, parseTraceJson } from './report/parse-trace-json.js'
 export {
   type EntryJson,
   entryJson,

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Audit, readFiles, type TraceJson, traceJson } from '@kest/audit'
@@ -114,6 +114,22 @@ describe('a fleet on Kafka', () => {
     return found
   }
 
+  /** What is said of the page of all of it, which has a row for each finding. */
+  async function pageOf({ prefix }: { prefix: string }): Promise<{
+    summary: { traces: number; findings: Readonly<Record<string, number>> }
+    findings: readonly { code: string; message: string }[]
+  }> {
+    const path = join(folder, `${prefix}.html`)
+    const one = startAuditor(['--kafka', broker.url, '--prefix', prefix, '--html', path, '--json'])
+    onTestFinished(() => one.kill())
+    expect(await one.ended).toBe(1)
+    const said = JSON.parse(one.lines.at(-1) as string)
+    const page = await readFile(path, 'utf8')
+    expect(page).toContain(`<title>Audit of ${said.summary.traces} traces</title>`)
+    for (const code of Object.keys(said.summary.findings)) expect(page).toContain(`id="finding-${code}"`)
+    return said
+  }
+
   /** Findings over all traces that stand. */
   async function standing({ prefix }: { prefix: string }): Promise<string[]> {
     const log = new KafkaLog({ brokers: [broker.url] })
@@ -219,6 +235,16 @@ describe('a fleet on Kafka', () => {
     const firsts = log.filter(({ verdict }) => verdict.fleet.replaces === null)
     expect(firsts).toHaveLength(expected.size)
     await expect.poll(() => standing(topics), { interval: 1_000, timeout: 120_000 }).toEqual(general)
+    const { summary, findings } = await pageOf(topics)
+    const verdicts = [...expected.values()].map(({ verdict }) => verdict)
+    expect(summary).toMatchObject({
+      traces: expected.size,
+      verdicts: { verified: verdicts.filter((one) => one === 'verified').length },
+      entries: [...expected.values()]
+        .flatMap(({ entries }) => entries)
+        .filter(({ source }) => source !== 'foreign').length,
+    })
+    expect(findings.map(nameOf).sort()).toEqual(general)
     // Told to end while it begins, a process ends as any does.
     await expect.poll(() => third.said()).toContain('judging')
     // Something was found, and by whom depends on who has which partition.

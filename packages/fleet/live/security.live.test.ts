@@ -60,13 +60,15 @@ describe('a broker with TLS, SASL and access lists', () => {
   const trace = soundTrace(workloads)
   const lacking = PERMISSIONS.map((_, n) => `lacks-${n}`)
   const users = ['whole', ...lacking]
+  /** Topics that who makes a page may read. */
+  const readers = { reader: ['kest-verdicts', 'kest-findings'], half: ['kest-verdicts'] }
 
   beforeAll(async () => {
     const own = await certificate()
     ca = own.cert
     const started = await startSecuredKafka({
       ...own,
-      users: Object.fromEntries(users.map((name) => [name, PASSWORD])),
+      users: Object.fromEntries([...users, ...Object.keys(readers)].map((name) => [name, PASSWORD])),
     })
     broker = started.broker
     url = started.url
@@ -82,6 +84,11 @@ describe('a broker with TLS, SASL and access lists', () => {
     const creations = users.flatMap((user, n) =>
       PERMISSIONS.filter((_, at) => at !== n - 1).map((one) => aclOf(user, one)),
     )
+    for (const [reader, topics] of Object.entries(readers))
+      for (const name of topics) {
+        const read = { kind: 'TOPIC', name, prefixed: false, operation: 'READ' } as const
+        creations.push({ ...aclOf('whole', read), principal: `User:${reader}` })
+      }
     await admin.createAcls({ creations })
     for (const prefix of users)
       await createTopics({ kafka: { brokers: [broker.url] }, prefix, partitions: 1 })
@@ -160,6 +167,29 @@ describe('a broker with TLS, SASL and access lists', () => {
       if (mechanism === 'PLAIN') await expect.poll(() => seen).toEqual([`${trace.traceId} verified`])
       else await expect.poll(() => committed('whole')).not.toEqual([])
       await fleet.close()
+    },
+  )
+
+  it.each([
+    { user: 'reader', code: 0, says: /^(?!.*kest)/s },
+    { user: 'half', code: 2, says: /whole-findings.*not allowed \(TOPIC_AUTHORIZATION_FAILED\)/ },
+  ])(
+    'K-FLEET makes a page for who may read verdicts and findings, joining no group, and not for less: $user',
+    async ({ user, code, says }) => {
+      const sasl = { mechanism: 'SCRAM-SHA-512', username: user, password_file: 'password' }
+      await writeFile(join(folder, 'reader.json'), JSON.stringify({ tls: { ca: 'ca.pem' }, sasl }))
+      const page = join(folder, `${user}.html`)
+      const groups = await admin.listGroups()
+      const one = startAuditor([
+        ...['--kafka', url, '--kafka-security', join(folder, 'reader.json')],
+        ...['--prefix', 'whole', '--html', page],
+      ])
+      onTestFinished(() => one.kill())
+      expect(await one.ended).toBe(code)
+      expect(one.said()).toMatch(says)
+      if (code === 0) expect(await readFile(page, 'utf8')).toContain('<title>Audit of 1 trace</title>')
+      else await expect(readFile(page)).rejects.toThrow('ENOENT')
+      expect([...(await admin.listGroups()).keys()]).toEqual([...groups.keys()])
     },
   )
 

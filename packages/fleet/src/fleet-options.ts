@@ -90,10 +90,7 @@ export function resolveFleetOptions(options: FleetOptions): ResolvedFleetOptions
     maxTraceSpans = 20_000,
     lookBackMs = 3_600_000,
   } = options
-  for (const [name, value] of Object.entries({ topic, prefix, group })) {
-    if (typeof value !== 'string' || !NAME.test(value))
-      throw new KestConfigError(`fleet: ${name}: expected letters, digits, ".", "_" and "-"`)
-  }
+  for (const [name, value] of Object.entries({ topic, prefix, group })) assertName('fleet', name, value)
   for (const [name, value] of Object.entries({ maxTraceSpans, lookBackMs })) {
     if (!Number.isSafeInteger(value) || value < 1)
       throw new KestConfigError(`fleet: ${name}: expected a positive integer, got ${String(value)}`)
@@ -123,4 +120,10 @@ export function resolveFleetOptions(options: FleetOptions): ResolvedFleetOptions
     onFinding,
     onRetry,
   }
+}
+
+/** @throws {KestConfigError} for what Kafka does not take for a name */
+export function assertName(what: string, option: string, value: unknown): void {
+  if (typeof value !== 'string' || !NAME.test(value))
+    throw new KestConfigError(`${what}: ${option}: expected letters, digits, ".", "_" and "-"`)
 }

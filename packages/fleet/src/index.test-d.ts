@@ -1,6 +1,15 @@
 import type { KeySource } from '@kest/core'
 import type { MeterProvider } from '@opentelemetry/api'
-import { createTopics, Fleet, type FleetCounts, type FleetFinding, type VerdictRecord } from './index.js'
+import {
+  createTopics,
+  Fleet,
+  type FleetCounts,
+  type FleetFinding,
+  type ReadVerdict,
+  readFindings,
+  readVerdicts,
+  type VerdictRecord,
+} from './index.js'
 
 declare const trust: KeySource
 declare const meterProvider: MeterProvider
@@ -32,7 +41,22 @@ export async function use(): Promise<FleetCounts> {
   return fleet.counts
 }
 
+export async function read(): Promise<readonly (string | null | undefined)[]> {
+  const found: (string | null | undefined)[] = []
+  const onUnreadable = ({ place }: { place: string | null }): void => void found.push(place)
+  const verdicts: AsyncIterable<ReadVerdict> = readVerdicts({ kafka, onUnreadable, prefix: 'kest' })
+  for await (const { record, report } of verdicts)
+    found.push(record.fleet.positions.topic, report.entries[0]?.entry.operation)
+  for await (const { key } of readFindings({ kafka, onUnreadable, limits: { entryBytes: 1 } }))
+    found.push(key)
+  return found
+}
+
 // What is misspelt, missing or of another kind is an error.
+// @ts-expect-error what cannot be read is told to somebody
+void readVerdicts({ kafka })
+// @ts-expect-error it joins no group
+void readFindings({ kafka, onUnreadable: () => {}, group: 'kest-audit' })
 // @ts-expect-error no keys to judge by
 void Fleet.start({ kafka, judge: {} })
 // @ts-expect-error no brokers

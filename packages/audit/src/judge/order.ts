@@ -1,14 +1,17 @@
 import type { Node } from './node.js'
 
+/** What it takes to put entries in order. */
+type Ordered = Pick<Node, 'hash' | 'parents' | 'timestampMs'>
+
 /**
  * A passport's order: parents before children, whatever order they came in; where links leave a choice, by the time
  * that they state, and then by hash, so that the same entries have one order.
  */
-export function inOrder(nodes: Iterable<Node>): Node[] {
+export function inOrder<T extends Ordered>(nodes: Iterable<T>): T[] {
   const sorted = [...nodes].sort(byTime)
   const byHash = new Map(sorted.map((node) => [node.hash, node]))
-  const ordered: Node[] = []
-  const placed = new Set<Node>()
+  const ordered: T[] = []
+  const placed = new Set<T>()
   for (const start of sorted) {
     // A lineage may be deeper than the stack.
     const path = [start]
@@ -27,11 +30,11 @@ export function inOrder(nodes: Iterable<Node>): Node[] {
   return ordered
 }
 
-function firstUnplacedParent(
-  node: Node,
-  byHash: ReadonlyMap<string, Node>,
-  placed: ReadonlySet<Node>,
-): Node | undefined {
+function firstUnplacedParent<T extends Ordered>(
+  node: T,
+  byHash: ReadonlyMap<string, T>,
+  placed: ReadonlySet<T>,
+): T | undefined {
   for (const hash of node.parents) {
     const parent = byHash.get(hash)
     if (parent !== undefined && !placed.has(parent)) return parent
@@ -39,6 +42,6 @@ function firstUnplacedParent(
   return undefined
 }
 
-function byTime(a: Node, b: Node): number {
+function byTime(a: Ordered, b: Ordered): number {
   return a.timestampMs - b.timestampMs || (a.hash < b.hash ? -1 : 1)
 }

@@ -18,13 +18,13 @@ export const KAFKA_OPTIONS = {
     type: 'string',
     value: 'BROKERS',
     help: `HOST:PORT of some brokers, separated by commas: judges what the Collector's kafka exporter writes, as it comes, beside others
-      with the same --group, until SIGINT or SIGTERM.`,
+      with the same --group, until SIGINT or SIGTERM. With --html, makes a page of the verdicts that are there, and ends.`,
   },
   topic: { type: 'string', value: 'NAME', help: 'Where the Collector writes; otlp_spans by default.' },
   prefix: {
     type: 'string',
     value: 'NAME',
-    help: `Begins the names of the topics that are written: PREFIX-entries, -verdicts, -verdict-log, -facts,
+    help: `Begins the names of the topics that are written, or read for --html: PREFIX-entries, -verdicts, -verdict-log, -facts,
       -state and -findings; kest by default.`,
   },
   group: {

@@ -30,6 +30,7 @@ import { observedJson } from '../audit/observed-json.js'
 import { observedText } from '../audit/observed-text.js'
 import { auditOnFiles, type OnFiles } from '../audit/on-files.js'
 import { auditOnKafka } from '../audit/on-kafka.js'
+import { assertOfPage, pageOfKafka } from '../audit/page-of-topic.js'
 import { openReceiver, type ReceiveUntil, receive } from '../audit/receive.js'
 import { replayText } from '../audit/replay-text.js'
 import { reportJson, summaryJson } from '../audit/report-json.js'
@@ -125,7 +126,8 @@ const OPTIONS = {
     value: 'FILE',
     choices: 'file',
     help: `Instead of traces, one page of all of it in this file, which needs nothing else: verdicts, findings with examples that can be
-      opened, a map of who called whom, a timeline, what was refused, and what is not proven.`,
+      opened, a map of who called whom, a timeline, what was refused, and what is not proven. With --kafka it is of the verdicts
+      that auditors have written there, and nothing is judged.`,
   },
   revisions: {
     type: 'boolean',
@@ -169,6 +171,7 @@ const ABOUT: About = {
     '--listen [HOST:]PORT [PATH…] [options]',
     '--follow PATH… [options]',
     '--kafka BROKERS [options]',
+    '--kafka BROKERS --html FILE [options]',
   ],
   about: `
 Proves lineage from exported spans, offline: rebuilds each trace by the hash links of
@@ -177,27 +180,40 @@ PATH is a file, or a folder of files and folders: of the OpenTelemetry Collector
 exporter, of @kest/telemetry (lines or SQLite), an answer of Jaeger or Tempo, or a list
 of entries; "-" is standard input. With --listen it receives spans by OTLP/HTTP, from
 services or a Collector, and judges when it is told to stop. With --follow, and beside
-others with --kafka, it judges each trace when it has settled, for ever. What is not read
-is an error.`,
+others with --kafka, it judges each trace when it has settled, for ever. With --kafka and
+--html it makes a page of what was judged there. What is not read is an error.`,
   arguments: 'files',
   examples: [
     'kest audit spans/ --trust example.org=bundle.json',
     'kest audit spans/ --trust trust.json --only-findings --fail-on warning',
     'kest audit spans.jsonl --trust trust.json --roots kest.yaml --json > report.jsonl',
     'kest audit spans/ --trust trust.json --html report.html',
+    'kest audit --kafka kafka-1:9092 --html report.html',
     'kest audit spans/ --trust trust.json --observed --days 14',
     'kest audit spans/ --trust trust.json --revisions',
     'kest audit spans/ --trust trust.json --replay bundle-v12.tar.gz --replay bundle-v13.tar.gz',
     'kest audit --listen 4318 --idle 60 --trust example.org=bundle.json spans/',
   ],
   exitStatus: `0 nothing that fails was found, 1 something was or nothing was selected,
-2 a path cannot be read, nothing can listen there, there is no span of Kest, no broker
-answers as it should, or the command was used wrongly.`,
+2 a path cannot be read, nothing can listen there, there is no span of Kest or no verdict,
+no broker answers as it should, or the command was used wrongly.`,
 }
 
 export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, positionals: paths }, io) => {
   const listening = listeningOf(values)
   const kafka = await readKafkaOptions(values, io)
+  if (kafka !== null && values.html !== undefined) {
+    assertOfPage(values)
+    if (paths.length > 0) throw new UsageError('--kafka reads no files')
+    const { json = false, html: path } = values
+    const page = await pageOf(path, values)
+    const { prefix } = kafka.fleet
+    return await pageOfKafka(
+      kafka.kafka,
+      { page, path, prefix, json, failing: failOn(values['fail-on']) },
+      io,
+    )
+  }
   if (kafka !== null) {
     assertAlone(values, 'kafka')
     if (paths.length > 0) throw new UsageError('--kafka reads no files')
@@ -226,7 +242,7 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
   const selection = selectionOf(values)
   const rules = rulesOf(values)
   const observed = observedOf(values)
-  const page = await pageOf(values)
+  const page = values.html === undefined ? null : await pageOf(values.html, values)
   const revisions = revisionsOf(values)
   const replay = await replayOf(values)
   const given = await requireTrustOptions(values, io)
@@ -386,15 +402,12 @@ function daysOf(days = '7'): number {
   return Number(days)
 }
 
-async function pageOf(values: {
-  html?: string
-  days?: string
-  service?: string
-  trace?: string
-  'only-findings'?: boolean
-}): Promise<ReportPage | null> {
-  const { html, days, trace, service } = values
-  if (html === undefined) return null
+/** @param html where it is to be */
+async function pageOf(
+  html: string,
+  values: { days?: string; service?: string; trace?: string; 'only-findings'?: boolean },
+): Promise<ReportPage> {
+  const { days, trace, service } = values
   if (html === STDIN) throw new UsageError('--html: expected a file: the summary is on standard output')
   if (values['only-findings']) throw new UsageError('--html or --only-findings, not both')
   if (trace !== undefined) throw new UsageError('--html is of all traces: of one, kest graph makes a page')

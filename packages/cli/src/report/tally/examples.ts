@@ -41,6 +41,11 @@ export class Examples {
     return id
   }
 
+  /** Of the next report there is no page, whatever it is an example of. */
+  leaveOut(report: TraceReport): void {
+    this.#last = { report, page: null }
+  }
+
   all(): Iterable<Example> {
     return this.#pages.values()
   }

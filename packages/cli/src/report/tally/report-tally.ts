@@ -4,6 +4,7 @@ import { type Example, Examples } from './examples.js'
 import { type FindingKind, FindingTally } from './finding-tally.js'
 import { type Call, type Service, ServiceTally } from './service-tally.js'
 import { type Timeline, TimelineTally } from './timeline.js'
+import type { TopicOrigin } from './topic-origin.js'
 
 /** Traces that stand for a verdict. */
 const MAX_OF_VERDICT = 3
@@ -19,8 +20,10 @@ export interface Holding {
 export interface ReportData {
   readonly summary: AuditSummary
   readonly observed: ObservedReport
-  /** When it was judged, milliseconds since the epoch. */
+  /** When it was judged, or, of what was judged elsewhere, read; milliseconds since the epoch. */
   readonly judgedAt: number
+  /** Where it was judged; `null`: here. */
+  readonly origin: TopicOrigin | null
   readonly findings: readonly FindingKind[]
   readonly services: readonly Service[]
   readonly calls: readonly Call[]
@@ -53,7 +56,9 @@ export class ReportTally {
     this.#timeline = new TimelineTally(now)
   }
 
-  add(report: TraceReport): void {
+  /** @param whole whether all of its entries are there: else it is no example */
+  add(report: TraceReport, whole: boolean): void {
+    if (!whole) this.#examples.leaveOut(report)
     this.#findings.add(report)
     this.#services.add(report)
     this.#denials.add(report)
@@ -67,7 +72,7 @@ export class ReportTally {
   }
 
   /** Once all traces are there. */
-  end(summary: AuditSummary, observed: ObservedReport): ReportData {
+  end(summary: AuditSummary, observed: ObservedReport, origin: TopicOrigin | null): ReportData {
     for (const { signed, workload, code, times, callers, policies } of this.#denials.rows) {
       if (workload === null) continue
       // Who signs that it refused is there, whether or not it has signed anything else.
@@ -81,6 +86,7 @@ export class ReportTally {
       summary,
       observed,
       judgedAt: this.#judgedAt,
+      origin,
       findings: this.#findings.kinds(summary.general, summary.findings),
       services: this.#services.services,
       calls: this.#services.calls,
