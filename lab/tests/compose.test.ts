@@ -2,7 +2,6 @@ import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { DCLinter } from 'dclint'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { CHAIN, principalOf, USERS } from '../src/chain.js'
@@ -10,39 +9,13 @@ import { configurationFile } from '../src/files.js'
 import { collectorArguments } from '../src/servers/collector.js'
 import { opaArguments } from '../src/servers/opa.js'
 import { spireArguments } from '../src/servers/spire-arguments.js'
+import { type Compose, type ComposeService, composeOf, lint } from './support/compose.js'
 
 const FILE = configurationFile('compose.yaml')
 const OPAS = CHAIN.map((name) => `${name}-opa`)
 const IMAGES = ['spire-server', 'spire-agent', ...OPAS, 'collector']
 
-interface Compose {
-  readonly services: Readonly<Record<string, ComposeService>>
-  readonly networks: Readonly<Record<string, { readonly internal?: boolean } | null>>
-  readonly volumes: Readonly<
-    Record<string, { readonly driver_opts?: Readonly<Record<string, string>> } | null>
-  >
-}
-
-interface ComposeService {
-  readonly image: string
-  readonly build?: { readonly context: string; readonly dockerfile: string; readonly target: string }
-  readonly command: readonly string[]
-  readonly user?: string
-  readonly read_only: boolean
-  readonly cap_drop: readonly string[]
-  readonly security_opt: readonly string[]
-  readonly privileged?: boolean
-  readonly cap_add?: readonly string[]
-  readonly ports?: readonly string[]
-  readonly volumes: readonly string[]
-  readonly networks?: readonly string[]
-  readonly network_mode?: string
-  readonly environment?: Readonly<Record<string, string>>
-  readonly healthcheck?: { readonly test: readonly string[] }
-  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>
-}
-
-const compose = parse(readFileSync(FILE, 'utf8'), { merge: true }) as Compose
+const compose: Compose = composeOf('compose.yaml')
 const services = Object.entries(compose.services)
 
 describe('docker/compose.yaml', () => {
@@ -210,28 +183,3 @@ describe('docker/compose.yaml', () => {
     ])
   })
 })
-
-/** The rules that a file breaks. Those on the order of keys and names are ours to choose. */
-function lint(file: string): string[] {
-  const off = [
-    'services-alphabetical-order',
-    'service-keys-order',
-    'top-level-properties-order',
-    // The three services are one image.
-    'no-build-and-image',
-  ]
-  const linter = new DCLinter({
-    rules: {
-      ...Object.fromEntries(off.map((rule) => [rule, 0])),
-      'require-quotes-in-ports': [1, { quoteType: 'double' }],
-    },
-    quiet: false,
-    debug: false,
-    exclude: [],
-  })
-  const results: readonly { readonly messages: readonly { readonly rule: string }[] }[] = linter.lintFiles(
-    [file],
-    false,
-  )
-  return results.flatMap(({ messages }) => messages.map(({ rule }) => rule))
-}

@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { configurationFile } from '../src/files.js'
-import { type Manifest, readManifests } from './support/manifests.js'
+import { type Manifest, readKafkaManifests, readManifests } from './support/manifests.js'
 
 // A ClusterSPIFFEID is SPIRE's own.
-const manifests = readManifests().filter(({ kind }) => kind !== 'ClusterSPIFFEID')
+const manifests = [...readManifests(), ...readKafkaManifests()].filter(
+  ({ kind }) => kind !== 'ClusterSPIFFEID',
+)
 
 /** By the types of Kubernetes' API, which are made of its OpenAPI: what they know no member for is an error, at any depth. */
 it('deploy/kubernetes is what the API of Kubernetes takes, and a member that is misspelt is not', async () => {

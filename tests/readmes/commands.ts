@@ -63,11 +63,17 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   'bench/README.md: npm run bench  ': 'it measures: bench/src/bench.test.ts',
   'bench/README.md: npm run bench -- --filter refusal': 'it measures: bench/src/bench.test.ts',
   'bench/README.md: node --cpu-prof': 'it measures: bench/src/bench.test.ts',
+  'deploy/kubernetes/README.md: kubectl apply -k deploy/kubernetes/kafka':
+    'a cluster of the reader’s, and its brokers: lab/tests/kubernetes-kafka.test.ts',
   'deploy/kubernetes/README.md: kubectl apply': 'a cluster of the reader’s: lab/tests/kubernetes.test.ts',
   'docker/README.md: docker compose -f docker/compose.yaml up':
     'an engine of containers: lab/live/containers.live.test.ts',
   'docker/README.md: docker compose -f docker/compose.yaml -f docker/compose.mtls.yaml up':
     'an engine of containers: lab/live/containers.live.test.ts',
+  'docker/README.md: docker compose -f docker/compose.yaml -f docker/compose.kafka.yaml up':
+    'an image of Kafka, which cannot be had here: lab/tests/compose-kafka.test.ts',
+  'docker/README.md: docker run --rm --network kest_log':
+    'an image of Kafka, which cannot be had here: packages/fleet/live/fleet.live.test.ts',
   'docker/README.md: docker compose -f docker/compose.yaml cp':
     'an engine of containers: lab/live/containers.live.test.ts',
   'docker/README.md: docker build -f docker/Dockerfile --target kest -t kest .':

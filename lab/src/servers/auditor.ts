@@ -6,10 +6,10 @@ import { TRUST_DOMAIN } from '../chain.js'
 import { configurationFile } from '../files.js'
 import { Daemon } from '../supervisor/daemon.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
+import { PARTITIONS } from './kafka.js'
 
 /** Nobody waits for services far away. */
 const SETTLE_SECONDS = 2
-const PARTITIONS = 4
 
 export interface AuditorOptions {
   readonly name: string
@@ -17,6 +17,24 @@ export interface AuditorOptions {
   readonly kafka: string
   /** Of the trust domain, a SPIFFE bundle document. */
   readonly bundleFile: string
+}
+
+/** What an auditor is run with, here and in `docker/compose.kafka.yaml`. */
+export function auditorArguments(
+  kafka: string,
+  bundleFile: string,
+  rootsFile: string,
+  settleSeconds: number,
+): readonly string[] {
+  return [
+    'audit',
+    `--kafka=${kafka}`,
+    `--trust=${TRUST_DOMAIN}=${bundleFile}`,
+    `--roots=${rootsFile}`,
+    `--settle=${settleSeconds}`,
+    `--create-topics=${PARTITIONS}`,
+    '--json',
+  ]
 }
 
 /** `kest audit --kafka`, as it runs beside others of its kind. What it prints is in its log. */
@@ -27,9 +45,8 @@ export function createAuditor(supervisor: Supervisor, { name, kafka, bundleFile 
       name,
       command: process.execPath,
       args: [
-        ...[kest, 'audit', '--kafka', kafka, '--json', '--trust', `${TRUST_DOMAIN}=${bundleFile}`],
-        ...['--roots', configurationFile('kest/deployment.yaml')],
-        ...['--settle', `${SETTLE_SECONDS}`, '--create-topics', `${PARTITIONS}`],
+        kest,
+        ...auditorArguments(kafka, bundleFile, configurationFile('kest/deployment.yaml'), SETTLE_SECONDS),
       ],
       async check() {
         const said = await readFile(supervisor.logOf(name), 'utf8')
@@ -43,7 +60,7 @@ export function createAuditor(supervisor: Supervisor, { name, kafka, bundleFile 
 interface VerdictLine {
   readonly trace_id?: string | null
   readonly verdict?: Verdict
-  readonly fleet?: { readonly at: number }
+  readonly fleet?: { readonly judged_at: number }
 }
 
 /** The last verdict on each trace, by what auditors have printed. */
@@ -57,7 +74,7 @@ export async function verdictsIn(logs: readonly string[]): Promise<ReadonlyMap<s
       const { trace_id: id, verdict, fleet } = JSON.parse(line) as VerdictLine
       if (typeof id !== 'string' || verdict === undefined || fleet === undefined) continue
       const known = last.get(id)
-      if (known === undefined || known.at <= fleet.at) last.set(id, { verdict, at: fleet.at })
+      if (known === undefined || known.at <= fleet.judged_at) last.set(id, { verdict, at: fleet.judged_at })
     }
   }
   return new Map([...last].map(([id, { verdict }]) => [id, verdict]))

@@ -25,7 +25,7 @@ export interface CollectorKafka {
 }
 
 /** Laid over both configurations: the file, and the topic. */
-const BOTH = { service: { pipelines: { traces: { exporters: ['file', 'kafka'] } } } }
+export const BOTH = { service: { pipelines: { traces: { exporters: ['file', 'kafka'] } } } }
 
 /** What the Collector is run with, here and in `docker/compose.yaml`. */
 export function collectorArguments(...configurations: readonly string[]): readonly string[] {

@@ -6,11 +6,11 @@ import type { Supervisor } from '../supervisor/supervisor.js'
 import { type KafkaPorts, kafkaProperties } from './kafka-properties.js'
 
 /** What the Collector writes to, and as many partitions as auditors share. */
-const TOPIC = 'otlp_spans'
-const PARTITIONS = 4
+export const TOPIC = 'otlp_spans'
+export const PARTITIONS = 4
 /** As much as the Collector's exporter may send: docs/fleet.md. */
-const MAX_MESSAGE_BYTES = 8_388_608
-const CLUSTER = Buffer.from('kest-lab-brokers').toString('base64url')
+export const MAX_MESSAGE_BYTES = 8_388_608
+export const CLUSTER: string = Buffer.from('kest-lab-brokers').toString('base64url')
 
 export interface KafkaOptions extends KafkaPorts {
   /** Of a distribution of Kafka 4, or of `scripts/live-tools.sh --all`. */

@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { Audit, readFiles, type TraceJson, traceJson } from '@kest/audit'
 import { createKeySource } from '@kest/core'
 import { Admin } from '@platformatic/kafka'
@@ -11,9 +14,12 @@ import { DEFECTS, type PlantedTrace, soundTrace, Workloads } from '../../audit/d
 import { createTopics, type VerdictRecord } from '../src/index.js'
 import { comparable } from '../tests/support/world.js'
 import { type Auditor, startAuditor } from './support/auditor.js'
-import { type Collector, startCollector } from './support/collector.js'
+import { CONFIGURATION, type Collector, startCollector } from './support/collector.js'
 
 const PARTITIONS = 2
+const ON_KUBERNETES = fileURLToPath(
+  new URL('../../../deploy/kubernetes/kafka/collector-kafka.yaml', import.meta.url),
+)
 /** As docs/fleet.md has the topic made. */
 const MAX_MESSAGE_BYTES = 8_388_608
 
@@ -58,6 +64,19 @@ describe('the kafka exporter of the Collector', () => {
     onTestFinished(() => auditor.kill())
     return { collector, auditor }
   }
+
+  it('takes what deploy/kubernetes/kafka lays over its configuration, and nothing that is misspelt', async () => {
+    const validate = async (file: string): Promise<unknown> => {
+      const env = { ...process.env, KEST_KAFKA_USER: 'any', KEST_KAFKA_PASSWORD: 'any' }
+      return await promisify(execFile)('otelcol', ['validate', '--config', CONFIGURATION, '--config', file], {
+        env,
+      })
+    }
+    await validate(ON_KUBERNETES)
+    const misspelt = join(folder, 'misspelt.yaml')
+    await writeFile(misspelt, (await readFile(ON_KUBERNETES, 'utf8')).replace('mechanism:', 'mechanisms:'))
+    await expect(validate(misspelt)).rejects.toThrow(/invalid keys: mechanisms/)
+  })
 
   /** By trace, the last that an auditor has said. */
   function verdictsOf({ lines }: Auditor): Map<string | null, TraceJson> {
