@@ -6,15 +6,15 @@ import { configurationFile } from '../src/files.js'
 import { auditorArguments } from '../src/servers/auditor.js'
 import { collectorArguments } from '../src/servers/collector.js'
 import {
+  KAFKA_MANIFESTS,
   kafkaKustomization,
-  MANIFESTS,
   type Manifest,
   readKafkaManifests,
   readManifests,
   yaml,
 } from './support/manifests.js'
 
-const FOLDER = join(MANIFESTS, 'kafka')
+const FOLDER = KAFKA_MANIFESTS
 const { configMapGenerator: ofDocker } = yaml('kustomization.yaml')
 const manifests = readKafkaManifests()
 const find = (kind: string, name: string): Manifest => {
@@ -28,15 +28,15 @@ const pods = [find('Deployment', 'auditor'), find('StatefulSet', 'collector')].m
 /** Secrets, and the trust bundle, that a cluster's operator makes. */
 const GIVEN = ['kest-kafka-ca', 'kest-kafka-auditor-user', 'kest-kafka-collector-user', 'kest-trust']
 
-describe('deploy/kubernetes/kafka', () => {
+describe('deploy/kubernetes-kafka', () => {
   it('has every file of its folder in its kustomization, over the base', () => {
     const { resources, configMapGenerator, patches } = kafkaKustomization
     const named = [
-      ...resources.filter((name: string) => name !== '../'),
+      ...resources.filter((name: string) => name !== '../kubernetes'),
       ...configMapGenerator.flatMap(({ files = [] }: { files?: string[] }) => files),
       ...patches.map(({ path }: { path: string }) => path),
     ]
-    expect(resources).toContain('../')
+    expect(resources).toContain('../kubernetes')
     const files = readdirSync(FOLDER).filter((name) => name !== 'kustomization.yaml')
     expect(named.sort()).toEqual(files.sort())
   })

@@ -63,7 +63,7 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   'bench/README.md: npm run bench  ': 'it measures: bench/src/bench.test.ts',
   'bench/README.md: npm run bench -- --filter refusal': 'it measures: bench/src/bench.test.ts',
   'bench/README.md: node --cpu-prof': 'it measures: bench/src/bench.test.ts',
-  'deploy/kubernetes/README.md: kubectl apply -k deploy/kubernetes/kafka':
+  'deploy/kubernetes/README.md: kubectl apply -k deploy/kubernetes-kafka':
     'a cluster of the reader’s, and its brokers: lab/tests/kubernetes-kafka.test.ts',
   'deploy/kubernetes/README.md: kubectl apply': 'a cluster of the reader’s: lab/tests/kubernetes.test.ts',
   'docker/README.md: docker compose -f docker/compose.yaml up':

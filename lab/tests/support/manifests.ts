@@ -4,6 +4,8 @@ import { parse, parseAllDocuments } from 'yaml'
 import { configurationFile } from '../../src/files.js'
 
 export const MANIFESTS = configurationFile('../deploy/kubernetes')
+/** What lies over them; not within, which kustomize takes for a cycle. */
+export const KAFKA_MANIFESTS = configurationFile('../deploy/kubernetes-kafka')
 
 export interface Manifest {
   readonly apiVersion: string
@@ -21,7 +23,7 @@ export function yaml(name: string) {
 export const kustomization = yaml('../deploy/kubernetes/kustomization.yaml')
 
 /** What lies over the base where a fleet is audited on Kafka. */
-export const kafkaKustomization = yaml('../deploy/kubernetes/kafka/kustomization.yaml')
+export const kafkaKustomization = yaml('../deploy/kubernetes-kafka/kustomization.yaml')
 
 /** What the base has, but for what it makes of files of `docker/`. */
 export function readManifests(): readonly Manifest[] {
@@ -30,7 +32,7 @@ export function readManifests(): readonly Manifest[] {
 
 /** The same of what lies over it, with those of the base that it changes. */
 export function readKafkaManifests(): readonly Manifest[] {
-  const folder = join(MANIFESTS, 'kafka')
+  const folder = KAFKA_MANIFESTS
   const [{ path, target }, ...more] = kafkaKustomization.patches
   const found = readManifests().find(
     ({ kind, metadata }) => kind === target.kind && metadata.name === target.name,

@@ -18,7 +18,7 @@ import { CONFIGURATION, type Collector, startCollector } from './support/collect
 
 const PARTITIONS = 2
 const ON_KUBERNETES = fileURLToPath(
-  new URL('../../../deploy/kubernetes/kafka/collector-kafka.yaml', import.meta.url),
+  new URL('../../../deploy/kubernetes-kafka/collector-kafka.yaml', import.meta.url),
 )
 /** As docs/fleet.md has the topic made. */
 const MAX_MESSAGE_BYTES = 8_388_608
@@ -65,7 +65,7 @@ describe('the kafka exporter of the Collector', () => {
     return { collector, auditor }
   }
 
-  it('takes what deploy/kubernetes/kafka lays over its configuration, and nothing that is misspelt', async () => {
+  it('takes what deploy/kubernetes-kafka lays over its configuration, and nothing that is misspelt', async () => {
     const validate = async (file: string): Promise<unknown> => {
       const env = { ...process.env, KEST_KAFKA_USER: 'any', KEST_KAFKA_PASSWORD: 'any' }
       return await promisify(execFile)('otelcol', ['validate', '--config', CONFIGURATION, '--config', file], {
