@@ -257,6 +257,7 @@ const EXEMPT: Record<string, string> = {
   'new @kest/core.Kest 0': 'as createKest, which is how it is made',
   '@kest/core.parseEntry 1': 'for the audit: called for each entry, with an object that is made once',
   '@kest/audit.finding 2': 'details of a finding, which its maker types: called for each that is made',
+  'new @kest/audit.OpenSequence 0': 'what is known of a process, which another of them made',
   'new @kest/core.Delivery 0': 'made by receive alone',
   'new @kest/core.Delivery 2': 'made by receive alone',
   'new @kest/core.Exchange 1': 'made by an ingress alone',
