@@ -1,3 +1,4 @@
+export { kafkaProperties } from '../../lab/dist/servers/kafka-properties.js'
 /** Parts of core and of the audit that they do not export: what is measured by itself here, callers only have as a part of more. */
 export type { AuditSaid } from '../../packages/audit/dist/testing/audit-child.js'
 export {
@@ -17,4 +18,6 @@ export { Lineage } from '../../packages/core/dist/passport/lineage.js'
 export { parseBaggage } from '../../packages/core/dist/propagation/baggage.js'
 export { BaggageManager } from '../../packages/core/dist/propagation/baggage-manager.js'
 export { resolveClaim, storeClaim } from '../../packages/core/dist/propagation/claim-check.js'
+export { createTopics } from '../../packages/fleet/dist/log/create-topics.js'
+export { KafkaLog } from '../../packages/fleet/dist/log/kafka-log.js'
 export * as certificates from '../../packages/spiffe/dist/dev-authority/certificate.js'

@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
 import { IdTable } from '../judge/id-table.js'
 
 /** Ids of one half; of both, 48 bytes each. */
@@ -10,7 +10,8 @@ const MARK_BYTES = 6
  * by a keyed digest of 48 bits: nobody knows which others have the same.
  */
 export class EntryIdWindow {
-  readonly #key = randomBytes(32)
+  /** Of bytes, Node 24 finds out each time that they are no key of another kind, by an error whose stack is never read. */
+  readonly #key = createSecretKey(randomBytes(32))
   #young = new IdTable()
   #old = new IdTable()
 
