@@ -61,6 +61,7 @@ const CALLS: Record<string, (options: never) => unknown> = {
   '@kest/fleet.readVerdicts 0': (options) => fleet.readVerdicts(options),
   'new @kest/audit.WhatIf 0': (options) => new audit.WhatIf({ text, ...(options as object) }),
   '@kest/audit.evidenceOf 1': (options) => audit.evidenceOf({} as never, options),
+  'new @kest/audit.OpenSequences 0': (options) => new audit.OpenSequences(options),
   'new @kest/audit.TraceFollower 0': (options) => new audit.TraceFollower(options),
   '@kest/audit.followFiles 1': (options) => audit.followFiles([], options).next(),
   '@kest/audit.parseTraceJson 1': (options) => audit.parseTraceJson({}, options),
@@ -256,8 +257,8 @@ const CALLS: Record<string, (options: never) => unknown> = {
 const EXEMPT: Record<string, string> = {
   'new @kest/core.Kest 0': 'as createKest, which is how it is made',
   '@kest/core.parseEntry 1': 'for the audit: called for each entry, with an object that is made once',
+  '@kest/audit.asFull 0': 'a trace as JSON, which the audit made',
   '@kest/audit.finding 2': 'details of a finding, which its maker types: called for each that is made',
-  'new @kest/audit.OpenSequence 0': 'what is known of a process, which another of them made',
   'new @kest/core.Delivery 0': 'made by receive alone',
   'new @kest/core.Delivery 2': 'made by receive alone',
   'new @kest/core.Exchange 1': 'made by an ingress alone',

@@ -1,3 +1,16 @@
+export { EntryIdWindow, repeatedId } from './across/entry-id-window.js'
+export {
+  type Facts,
+  type FirstFact,
+  factsOf,
+  type IdFact,
+  type NumberFact,
+  type SeenFact,
+  signedOf,
+} from './across/facts.js'
+export { OpenSequences, type OpenSequencesOptions } from './across/open-sequences.js'
+export type { TableBounds } from './across/sequence-table.js'
+export { type StandingFinding, standingFinding } from './across/standing-finding.js'
 export { Audit, type AuditOptions, type AuditSummary } from './audit.js'
 export { type EvidenceOptions, evidenceOf } from './evidence.js'
 export {
@@ -13,24 +26,20 @@ export type { FollowedBatch } from './follow/followed-batch.js'
 export {
   type Followed,
   type FollowedCounts,
+  type FollowedFinding,
   type FollowedVerdict,
   TraceFollower,
   type TraceFollowerOptions,
 } from './follow/trace-follower.js'
+export { type EntryKey, entryKey } from './group/entry-table.js'
+export { EntryTables, MAX_ENTRY_TABLES } from './group/entry-tables.js'
+export { IdTable, type KnownId } from './group/id-table.js'
 export { lineageKey } from './group/lineage-key.js'
 export type { Lineage } from './group/partition.js'
-export { type AcrossNumber, type AcrossTraces, acrossTraces } from './judge/across-traces.js'
 export type { AuditedEntry, EntryStatus, TraceReport, Verdict } from './judge/audited-entry.js'
 export type { Denial, DenialProof, SignedDenial } from './judge/denial.js'
 export type { EntryShare, JudgedLineage, LineageSource } from './judge/judge-lineages.js'
-export {
-  type OpenNumber,
-  type OpenOwnerState,
-  OpenSequence,
-  type OpenSequenceState,
-  ownerOf,
-  type SequenceRules,
-} from './judge/open-sequence.js'
+export type { SequenceRules } from './judge/open-sequence.js'
 export type { JudgeOptions } from './judge/options.js'
 export type { NumberedKind } from './judge/process-numbers.js'
 export type { Receipt } from './judge/receipt.js'
@@ -57,6 +66,7 @@ export type { NotRebuilt } from './replay/recorded-questions.js'
 export { WhatIf, type WhatIfOptions, type WhatIfReport, type WhatIfRow } from './replay/what-if.js'
 export { parseFindingJson, parseTraceJson } from './report/parse-trace-json.js'
 export {
+  asFull,
   type EntryJson,
   entryJson,
   type FindingJson,
@@ -72,8 +82,8 @@ export {
   type RosterOptions,
   type RosterWorkload,
   resolveRoster,
-  silent,
 } from './roster/roster.js'
+export { type WatchedState, WatchedWorkload } from './roster/watched-workload.js'
 export {
   type Open,
   resolveSettling,

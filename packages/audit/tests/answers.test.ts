@@ -7,10 +7,11 @@ import { ATTRIBUTE, SCOPE } from '@kest/core'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type AuditFinding, readFiles } from '../src/index.js'
 import type { ExportedSpan } from '../src/span/exported-span.js'
+import { makeDenial, signedDenialOf } from '../src/testing/make-denial.js'
 import { type MadeEntry, makeEntry } from '../src/testing/make-entry.js'
-import { denialOf, type OtlpSpan, otlpLine, spanOf } from '../src/testing/make-span.js'
+import { denialOf, type OtlpSpan, otlpLine, receiptOf, spanOf } from '../src/testing/make-span.js'
 import { bytes, message, text, type Write } from '../src/testing/write-protobuf.js'
-import { gateway, orders } from './support/audit.js'
+import { auditOf, gateway, orders } from './support/audit.js'
 
 const first: MadeEntry = makeEntry(gateway.current(), [])
 const second: MadeEntry = makeEntry(orders.current(), [first])
@@ -200,6 +201,17 @@ describe('what of an answer is not there, or not read, is said:', () => {
       `{"data":[],"errors":[${'['.repeat(20_000)}${']'.repeat(20_000)},{"msg":{"toString":1}}]}`,
       'answers with errors (and 1 more)',
     ],
+    [
+      'an error of Jaeger, as it answers for a trace that it does not have',
+      '{"data":null,"total":0,"limit":0,"offset":0,"errors":[{"code":404,"msg":"trace not found"}]}',
+      'Jaeger answers with errors: trace not found',
+    ],
+    [
+      'the same of its /api/v3',
+      '{"error":{"httpCode":404,"message":"No traces found"}}',
+      'Jaeger answers with an error: No traces found',
+    ],
+    ['an error that is no text', '{"error":{"message":{"toString":1}}}', 'Jaeger answers with an error'],
     ['errors that are no list', JSON.stringify({ ...whole, errors: 'no' }), 'answers with errors'],
     [
       'a member that nobody knows',
@@ -279,4 +291,32 @@ describe('what of an answer is not there, or not read, is said:', () => {
       expect(findings.filter(({ message: said }) => said.includes('it cannot be read'))).toEqual([])
     },
   )
+
+  it('K-AUDIT what was cut off at the bound of Tempo says so', async () => {
+    const long = { environment: { pad: 'x'.repeat(3_000) } }
+    const made = makeEntry(gateway.current(), [], long)
+    const denied = makeDenial(orders.current(), [first], { operation: 'x'.repeat(3_000) })
+    const cut = ({ attributes, ...span }: OtlpSpan): OtlpSpan => {
+      const short = Object.entries(attributes).map(([key, value]) => {
+        return [key, typeof value === 'string' ? value.slice(0, 2_048) : value]
+      })
+      return { ...span, attributes: Object.fromEntries(short) }
+    }
+    const child = makeEntry(orders.current(), [first, second])
+    const all = [
+      spanOf(first),
+      spanOf(second),
+      spanOf(made),
+      signedDenialOf(denied),
+      receiptOf(made),
+      spanOf(child, [first, second, child]),
+    ]
+    const { traces } = await auditOf(all.map(cut))
+    const said = traces.flatMap(({ findings }) => findings.filter((one) => one.message.includes('Tempo')))
+    expect(new Set(said.map(({ code }) => code))).toEqual(
+      new Set(['malformed', 'denial-broken', 'receipt-broken', 'passport-differs']),
+    )
+    const { traces: whole } = await auditOf(all)
+    expect(JSON.stringify(whole)).not.toContain('Tempo')
+  })
 })

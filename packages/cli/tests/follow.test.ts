@@ -16,7 +16,13 @@ interface Line {
     readonly replaces: { readonly verdict: string; readonly judged_at: number } | null
     readonly judged_at: number
   }
-  readonly finding?: { readonly code: string; readonly place: string; readonly message: string }
+  readonly finding?: {
+    readonly code: string
+    readonly place: string
+    readonly message: string
+    readonly key?: string
+    readonly withdrawn?: boolean
+  }
   readonly summary?: { readonly spans: number; readonly verdicts: number }
 }
 
@@ -189,6 +195,27 @@ describe('kest audit --follow', () => {
     expect(await run.next(isVerdict)).toMatchObject({ fleet: { early: true } })
     await appendFile(`${path}/spans/a.jsonl`, exported(...(chains[0] ?? []).slice(1)))
     await run.stop()
+  }, 120_000)
+
+  it('K-FLEET says which numbers of a process are missing, withdraws it when they come, and says who is silent', async () => {
+    const process = '3f2b8c1e-0000-4000-8000-000000000001'
+    const [first, second, third] = [1, 2, 3].map((n) =>
+      entryBy('gateway', [], { labels: { 'kest.seq': `${process}:${n}` } }),
+    ) as ReturnType<typeof chain>
+    const path = await spansFolder({ 'a.jsonl': exported(first, third) })
+    const [workload] = Object.keys(KEYS)
+    await writeFile(`${path}/roster.json`, JSON.stringify({ within_seconds: 1, workloads: [workload] }))
+    const options = ['--settle', '0.2', '--max-age', '0.2', '--roster', 'roster.json']
+    const run = await following(path, options)
+    const gap = { code: 'sequence-gap', key: `process:${process}` }
+    const said = await run.next(({ finding }) => finding?.code === 'sequence-gap')
+    expect(said.finding).toMatchObject({ ...gap, message: expect.stringContaining('number 2 is missing') })
+    await writeFile(`${path}/spans/b.jsonl`, exported(second))
+    const withdrawn = await run.next(({ finding }) => finding?.code === 'sequence-gap')
+    expect(withdrawn.finding).toEqual({ ...said.finding, withdrawn: true })
+    const { code, lines: all } = await run.stop()
+    expect(all.map(({ finding }) => finding?.code)).toContain('silent')
+    expect(code).toBe(1)
   }, 120_000)
 
   it('reads a text once it has spans, and says what it does not follow', async () => {

@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto'
+import { type EntryKey, entryKey } from '@kest/audit'
 import { LABEL } from '@kest/core'
 import { describe, expect, it } from 'vitest'
 import type { MadeEntry } from '../../audit/dist/testing/make-entry.js'
 import { spanOf } from '../../audit/dist/testing/make-span.js'
 import { EntryIndex } from '../src/judge/entry-index.js'
-import { type EntryKey, EntryTable, entryKey } from '../src/judge/entry-table.js'
 import { FollowedPartition } from '../src/judge/followed-partition.js'
 import { Unavailable } from '../src/log/log.js'
 import { slicesOf } from '../src/log/slices.js'
@@ -175,21 +174,5 @@ describe('entries of other traces', () => {
     log.forget('entries', 0, 4)
     await followed.follow(0, 9_000, 0, () => {})
     expect(known()).toEqual([0, 1, 4, 5])
-  })
-})
-
-describe('a table of entries', () => {
-  it('knows where each is that it took, of one that came twice the first, and nothing else', () => {
-    const table = new EntryTable(5_000_000_000)
-    const hashes = Array.from({ length: 50_000 }, (_, n) => createHash('sha256').update(`${n}`).digest('hex'))
-    let taken = 0
-    while (table.takes(5_000_000_000 + taken))
-      table.add(keyOf(hashes[taken] as string), 5_000_000_000 + taken++)
-    expect(taken).toBeLessThan(hashes.length)
-    table.add(keyOf(hashes[7] as string), 5_000_000_000 + taken)
-    expect(
-      hashes.findIndex((hash, n) => table.get(keyOf(hash)) !== (n < taken ? 5_000_000_000 + n : undefined)),
-    ).toBe(-1)
-    for (const hash of ['', 'x', hashes[0]?.toUpperCase() as string]) expect(entryKey(hash)).toBeNull()
   })
 })

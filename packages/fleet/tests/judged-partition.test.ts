@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import { IdTable } from '@kest/audit'
 import { LABEL } from '@kest/core'
 import { describe, expect, it } from 'vitest'
 import { type OtlpSpan, spanOf } from '../../audit/dist/testing/make-span.js'
-import { IdTable } from '../src/judge/id-table.js'
 import { PARTITIONS, TOPICS, World } from './support/world.js'
 
 const HOUR_MS = 3_600_000

@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { assertOptions, KestConfigError, KestError } from '@kest/core'
+import { KestConfigError, KestError } from '@kest/core'
 import { type AuditFinding, finding } from '../finding.js'
 import { faultBatch, type SpanBatch } from '../read/batch.js'
-import { type Found, filesAt, MAX_LINE_BYTES } from '../read/files.js'
+import { type Found, filesAt, maxBytesOf } from '../read/files.js'
 import type { FollowedBatch } from './followed-batch.js'
 import { FollowedFile, idOf, type Look, Replaced } from './followed-file.js'
 
@@ -50,12 +50,10 @@ export async function* followFiles(
   paths: readonly string[],
   options: FollowFilesOptions,
 ): AsyncGenerator<FollowedBatch> {
-  assertOptions('followFiles', options, ['signal', 'quietMs', 'maxLineBytes'])
-  const { signal, quietMs = 30_000, maxLineBytes = MAX_LINE_BYTES } = options
-  for (const [name, value] of Object.entries({ quietMs, maxLineBytes })) {
-    if (!Number.isSafeInteger(value) || value < 1)
-      throw new KestConfigError(`followFiles: ${name}: expected a positive integer, got ${String(value)}`)
-  }
+  const maxLineBytes = maxBytesOf('followFiles', options, ['signal', 'quietMs', 'maxLineBytes'])
+  const { signal, quietMs = 30_000 } = options
+  if (!Number.isSafeInteger(quietMs) || quietMs < 1)
+    throw new KestConfigError(`followFiles: quietMs: expected a positive integer, got ${String(quietMs)}`)
   if (!(signal instanceof AbortSignal))
     throw new KestConfigError('followFiles: signal: expected an AbortSignal')
   const files = new FollowedFiles(paths, quietMs, maxLineBytes)

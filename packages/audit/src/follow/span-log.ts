@@ -1,6 +1,8 @@
 import { hash } from 'node:crypto'
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
-import { KestError } from '@kest/core'
+import { entryHash, KestError } from '@kest/core'
+import { type EntryKey, entryKey } from '../group/entry-table.js'
+import { EntryTables, MAX_ENTRY_TABLES } from '../group/entry-tables.js'
 import { encodeRecord, readRecord, readSignature, writeRecord } from '../group/record.js'
 import type { Verdict } from '../judge/audited-entry.js'
 import type { EntryShare } from '../judge/judge-lineages.js'
@@ -20,8 +22,6 @@ const EARLY = 16
 /** Most records are no longer. */
 const FEW_BYTES = 8_192
 const BLOCK_BYTES = 1_048_576
-/** How far apart times are remembered. */
-const MARK_BYTES = 1_048_576
 /** Where there is no record before. */
 export const NOWHERE = -1
 
@@ -34,10 +34,19 @@ export interface Told {
   readonly digest: string
 }
 
+export interface SpanLogOptions {
+  /** How long it is known where entries are, milliseconds. */
+  readonly keepMs: number
+  /** Of entries that are known; beyond, the oldest are not. Default 183: 8 million entries, 140 MiB. */
+  readonly maxTables?: number
+}
+
 /** What is known of a trace. */
 export interface Known {
   /** In the order in which they came. */
   readonly spans: readonly ExportedSpan[]
+  /** How many of them came before the last verdict. */
+  readonly toldSpans: number
   /** The last. */
   readonly told: Told | null
   readonly bytes: number
@@ -54,12 +63,15 @@ export class SpanLog {
   #pending: Buffer[] = []
   #written = 0
   #end = 0
-  /** When records were written, now and then. */
-  readonly #marks: { readonly ms: number; readonly at: number }[] = []
+  readonly #entries = new EntryTables()
+  readonly #keepMs: number
+  readonly #maxTables: number
 
   /** @throws {KestError} `ERR_KEST_EVIDENCE` when it cannot be written, here and later */
-  constructor(path: string) {
+  constructor(path: string, { keepMs, maxTables = MAX_ENTRY_TABLES }: SpanLogOptions) {
     this.#fd = attempt(() => openSync(path, 'wx+', 0o600))
+    this.#keepMs = keepMs
+    this.#maxTables = maxTables
   }
 
   /**
@@ -70,15 +82,33 @@ export class SpanLog {
     const encoded = encodeRecord({ key, span })
     const record = Buffer.alloc(HEADER + encoded.bytes)
     writeRecord(encoded, record, HEADER)
-    return this.#add(record, previous, nowMs)
+    const at = this.#add(record, previous)
+    const { signature } = span.claims
+    if (typeof signature === 'string') this.#addEntry(entryHash(signature), at, nowMs)
+    return at
   }
 
-  addVerdict({ verdict, judgedAt, early, digest }: Told, previous: number, nowMs: number): number {
+  addVerdict({ verdict, judgedAt, early, digest }: Told, previous: number): number {
     const record = Buffer.alloc(HEADER)
     record.writeUInt32LE(1 + VERDICTS.indexOf(verdict) + (early ? EARLY : 0), VERDICT_AT)
     record.writeDoubleLE(judgedAt, JUDGED_AT)
     record.write(digest, DIGEST_AT, 'hex')
-    return this.#add(record, previous, nowMs)
+    return this.#add(record, previous)
+  }
+
+  /** Where an entry is; `null` when it is nowhere, or there was no room to know where. */
+  placeOf(hash: string): number | null {
+    this.flush()
+    const key = entryKey(hash)
+    if (key === null) return null
+    for (const at of this.#entries.find(key)) if (this.hashAt(at) === hash) return at
+    return null
+  }
+
+  /** The hash of the entry that is in a span; `null` when there is none. */
+  hashAt(at: number): string | null {
+    const signature = readSignature(this.#record(at), HEADER)
+    return signature === undefined ? null : entryHash(signature)
   }
 
   /** The span of one record. */
@@ -92,41 +122,36 @@ export class SpanLog {
     this.flush()
     const spans: ExportedSpan[] = []
     let told: Told | null = null
+    let since = 0
     let bytes = 0
     let at = last
     while (at !== NOWHERE) {
       const record = this.#record(at)
       const which = record.readUInt32LE(VERDICT_AT)
-      if (which === 0) spans.push(readRecord(record, HEADER).span)
-      else told ??= toldIn(record, which)
+      if (which === 0) {
+        spans.push(readRecord(record, HEADER).span)
+        if (told === null) since++
+      } else told ??= toldIn(record, which)
       bytes += record.length
       at = record.readDoubleLE(0)
     }
-    return { spans: spans.reverse(), told, bytes }
+    return { spans: spans.reverse(), toldSpans: spans.length - since, told, bytes }
   }
 
-  /** Entries of all spans that came since then. */
-  async *entries(sinceMs: number): AsyncGenerator<EntryShare> {
-    this.flush()
-    const end = this.#written
-    let at = this.#marks.findLast(({ ms }) => ms < sinceMs)?.at ?? 0
-    while (at < end) {
-      const block = this.#read(at, Math.min(BLOCK_BYTES, end - at))
-      const signatures: string[] = []
-      let from = 0
-      while (from + HEADER <= block.length) {
-        const length = block.readUInt32LE(from + LENGTH_AT)
-        const whole = from + length <= block.length
-        if (!whole && from > 0) break
-        const record = whole ? block.subarray(from, from + length) : this.#read(at, length)
-        if (record.readUInt32LE(VERDICT_AT) === 0) {
-          const signature = readSignature(record, HEADER)
-          if (signature !== undefined) signatures.push(signature)
-        }
-        from += length
-      }
-      at += from
-      yield { signatures: () => signatures }
+  /**
+   * Those that came since then of the entries that are named, and of those that are named meanwhile.
+   * @param unsought is told of hashes of which it is not known whether they came: there was no more room
+   */
+  async *entries(
+    hashes: Iterable<string>,
+    sinceMs: number,
+    unsought: Set<string>,
+  ): AsyncGenerator<EntryShare> {
+    const isWhole = this.#entries.isWhole(sinceMs)
+    for (const hash of hashes) {
+      const at = this.placeOf(hash)
+      if (at !== null) yield { signatures: () => [readSignature(this.#record(at), HEADER) as string] }
+      else if (!isWhole) unsought.add(hash)
     }
   }
 
@@ -143,15 +168,18 @@ export class SpanLog {
     closeSync(this.#fd)
   }
 
-  #add(record: Buffer, previous: number, nowMs: number): number {
+  #addEntry(hash: string, at: number, nowMs: number): void {
+    this.#entries.add(entryKey(hash) as EntryKey, at, nowMs)
+    while (this.#entries.oldestMs < nowMs - this.#keepMs) this.#entries.drop(false)
+    while (this.#entries.size > this.#maxTables) this.#entries.drop(true)
+  }
+
+  #add(record: Buffer, previous: number): number {
     const at = this.#end
     record.writeDoubleLE(previous, 0)
     record.writeUInt32LE(record.length, LENGTH_AT)
     this.#pending.push(record)
     this.#end += record.length
-    const mark = this.#marks.at(-1)
-    if (mark === undefined || (nowMs > mark.ms && at - mark.at >= MARK_BYTES))
-      this.#marks.push({ ms: nowMs, at })
     if (this.#end - this.#written >= BLOCK_BYTES) this.flush()
     return at
   }

@@ -8,10 +8,12 @@ import { lineageKey, UNTRACED } from '../group/lineage-key.js'
 import type { Lineage } from '../group/partition.js'
 import { JUDGE_OPTIONS } from '../judge/options.js'
 import { TraceJudge, type TraceJudgeOptions } from '../judge/trace-judge.js'
-import { findingJson, type TraceJson, traceJson } from '../report/trace-json.js'
-import { type Settled, Settling, type SettlingOptions } from '../settle/settling.js'
+import { asFull, type TraceJson, traceJson } from '../report/trace-json.js'
+import { type RosterWorkload, resolveRoster } from '../roster/roster.js'
+import { resolveSettling, type Settled, Settling, type SettlingOptions } from '../settle/settling.js'
 import type { ExportedSpan } from '../span/exported-span.js'
 import type { FollowedBatch } from './followed-batch.js'
+import { OverTraces } from './over-traces.js'
 import { digestOf, NOWHERE, SpanLog, type Told } from './span-log.js'
 
 /** Traces, and bytes of their spans, that are judged at once. */
@@ -32,6 +34,11 @@ export interface TraceFollowerOptions extends TraceJudgeOptions {
   readonly settling?: SettlingOptions
   /** Spans of one trace that are judged; of a larger one no more are taken, and that is a finding `limit`. Default 20,000. */
   readonly maxTraceSpans?: number
+  /**
+   * Which workloads should show themselves, and how often (K-ROSTER): one that does not, for so long and as long as a trace may wait for its
+   * verdict, is a finding `silent`, which is withdrawn when it does. Default: none is looked for.
+   */
+  readonly roster?: readonly RosterWorkload[]
   /** Folder for the temporary file, which holds all spans there were. Default: the system's. */
   readonly folder?: string
 }
@@ -54,7 +61,15 @@ export interface FollowedVerdict extends TraceJson {
 /** What came of what was read: a verdict, or what was found that is of no trace. */
 export type Followed =
   | { readonly verdict: FollowedVerdict; readonly finding: null }
-  | { readonly verdict: null; readonly finding: AuditFinding }
+  | { readonly verdict: null; readonly finding: FollowedFinding }
+
+/** What was found that is of no trace: of files, or over all traces. */
+export interface FollowedFinding extends AuditFinding {
+  /** Whose it is, as a fleet says it: `process:<uuid>`, `entry:<entry_id>`, `workload:<principal>`; `null` for what was read. */
+  readonly key: string | null
+  /** Whether it was said before, and stands no more. */
+  readonly withdrawn: boolean
+}
 
 /** What was read and said so far. */
 export interface FollowedCounts {
@@ -69,6 +84,8 @@ interface Case {
   readonly lineage: Lineage
   readonly early: boolean
   readonly told: Told | null
+  /** Spans of which it was judged before. */
+  readonly toldSpans: readonly ExportedSpan[]
   /** Whether it has more spans than are judged. */
   readonly full: boolean
   readonly again: boolean
@@ -77,18 +94,23 @@ interface Case {
 /**
  * Judges traces as they settle, for ever: each when nothing came for it for so long, and again, with *all* of its spans, when more comes,
  * so that late ones never turn `broken` into `verified` (K-FLEET). Spans lie in a temporary file; in memory are a hundred bytes for each
- * trace there was. What is found over all traces, such as gaps in the numbers of a process, is not judged.
+ * trace there was, and 17 for each entry of the last hour.
+ *
+ * What is found over all traces, such as gaps in the numbers of a process, is a finding of its own once it was waited for, and withdrawn when what was
+ * missing comes; at the end, what stands is what an {@link Audit} of the same spans says.
  */
 export class TraceFollower {
   readonly #judge: TraceJudge
   readonly #settling: Settling<number>
   readonly #maxAgeMs: number
+  readonly #lookBackMs: number
   readonly #maxTraceSpans: number
   readonly #folder: string
   readonly #log: SpanLog
   readonly #room: DiskRoom
   /** The last record of each trace. */
   readonly #last = new Map<string, number>()
+  readonly #over: OverTraces
   /** Of these no more spans are taken. */
   readonly #full = new Set<string>()
   /** By trace, when it is judged once more. */
@@ -104,19 +126,29 @@ export class TraceFollower {
 
   /** @throws {KestError} `ERR_KEST_CONFIG` for options that are unknown or wrong; `ERR_KEST_EVIDENCE` when there is no place for the file */
   constructor(options: TraceFollowerOptions) {
-    const known = [...JUDGE_OPTIONS, 'memory', 'settling', 'maxTraceSpans', 'folder']
+    const known = [...JUDGE_OPTIONS, 'memory', 'settling', 'maxTraceSpans', 'roster', 'folder']
     assertOptions('trace follower', options, known)
-    const { settling = {}, maxTraceSpans = 20_000, folder = tmpdir(), ...judge } = options
+    const { settling: asked = {}, maxTraceSpans = 20_000, roster, folder = tmpdir(), ...judge } = options
+    const workloads = roster === undefined ? [] : resolveRoster(roster)
     if (!Number.isSafeInteger(maxTraceSpans) || maxTraceSpans < 1)
       throw new KestConfigError('trace follower: maxTraceSpans: expected a positive integer')
     if (typeof folder !== 'string') throw new KestConfigError('trace follower: folder: expected a path')
     this.#judge = new TraceJudge(judge)
+    const settling = resolveSettling(asked)
     this.#settling = new Settling(settling)
-    this.#maxAgeMs = settling.maxAgeMs ?? 600_000
+    this.#lookBackMs = settling.maxAgeMs + LOOK_BACK_MS
+    this.#maxAgeMs = settling.maxAgeMs
     this.#maxTraceSpans = maxTraceSpans
     this.#folder = folderIn(folder)
-    this.#log = new SpanLog(join(this.#folder, 'spans'))
+    this.#log = new SpanLog(join(this.#folder, 'spans'), { keepMs: this.#lookBackMs })
     this.#room = new DiskRoom(this.#folder)
+    this.#over = new OverTraces({
+      rules: this.#judge.sequenceRules,
+      roster: workloads,
+      waitMs: settling.maxAgeMs + settling.settleMs,
+      placeOf: (hash) => this.#log.placeOf(hash),
+      hashAt: (place) => this.#log.hashAt(place),
+    })
   }
 
   get counts(): FollowedCounts {
@@ -132,7 +164,7 @@ export class TraceFollower {
    */
   async *follow(source: AsyncIterable<FollowedBatch>): AsyncGenerator<Followed> {
     for await (const { spans, others, findings, atEnd } of source) {
-      for (const one of findings) yield { verdict: null, finding: one }
+      for (const one of findings) yield found(one)
       for (const span of spans) this.#add(span)
       this.#otherSpans += others
       if (spans.length > 0) await this.#room.assertLeft()
@@ -142,8 +174,10 @@ export class TraceFollower {
         this.#now = performance.now() - this.#sinceMs
       }
       yield* this.#judgeAll(this.#settling.due(this.#now), (at) => at <= this.#now)
+      if (atEnd) yield* standing(this.#over.news(this.#now))
     }
     yield* this.#judgeAll(this.#settling.all(), () => true)
+    yield* standing(this.#over.end())
   }
 
   /** Removes the temporary file. Idempotent. */
@@ -196,7 +230,7 @@ export class TraceFollower {
     if (this.#untracedLeft === 0) return
     const why = `${this.#untracedLeft} spans that name no trace were not judged: more came at once than are held`
     this.#untracedLeft = 0
-    yield { verdict: null, finding: finding('limit', why) }
+    yield found(finding('limit', why))
   }
 
   *#due(
@@ -216,11 +250,15 @@ export class TraceFollower {
 
   #traced(key: string, early: boolean, again: boolean): { readonly case: Case; readonly bytes: number } {
     const last = this.#last.get(idOf(key)) ?? NOWHERE
-    const { spans, told, bytes } = this.#log.known(last)
+    const { spans, told, toldSpans, bytes } = this.#log.known(last)
     if (spans.length > this.#maxTraceSpans) this.#full.add(key)
     // Those that came first: what was judged of it before is judged each time.
     const lineage = { id: key, traceId: key, spans: spans.slice(0, this.#maxTraceSpans) }
-    return { case: { id: key, lineage, early, told, full: this.#full.has(key), again }, bytes }
+    const full = this.#full.has(key)
+    return {
+      case: { id: key, lineage, early, told, toldSpans: spans.slice(0, toldSpans), full, again },
+      bytes,
+    }
   }
 
   /** What names no trace is judged by the links among what came together. */
@@ -232,28 +270,32 @@ export class TraceFollower {
     for (const [n, spans] of parts.entries()) {
       const id = `untraced ${n}`
       const lineage = { id, traceId: null, spans }
-      yield { case: { id, lineage, early, told: null, full: false, again: false }, bytes: HELD_BYTES }
+      const one = { id, lineage, early, told: null, toldSpans: [], full: false, again: false }
+      yield { case: one, bytes: HELD_BYTES }
     }
   }
 
   async *#judgeSome(cases: readonly Case[]): AsyncGenerator<Followed> {
     const byId = new Map(cases.map((one) => [one.id, one]))
     const notes: AuditFinding[] = []
-    const since = this.#now - this.#maxAgeMs - LOOK_BACK_MS
+    const since = this.#now - this.#lookBackMs
+    const unsought = new Set<string>()
     const source = {
       lineages: (only?: ReadonlyMap<string, unknown>) =>
         cases.filter(({ id }) => only?.has(id) ?? true).map(({ lineage }) => lineage),
-      entries: () => this.#log.entries(since),
+      entries: (named: ReadonlySet<string>) => this.#log.entries(named, since, unsought),
+      unsought,
     }
     for await (const { id, report, wanting } of this.#judge.judge(source, (one) => notes.push(one))) {
       const one = byId.get(id) as Case
       const trace = one.full ? asFull(traceJson(report), this.#maxTraceSpans) : traceJson(report)
       const verdict = this.#tell(one, trace)
+      if (verdict !== null) this.#over.add(report, one.toldSpans, report.traceId !== null, this.#now)
       if (wanting && !one.again && report.traceId !== null && this.#wanting.size < MAX_WANTING)
         this.#wanting.set(id, this.#now + this.#maxAgeMs)
       if (verdict !== null) yield { verdict, finding: null }
     }
-    for (const one of notes) yield { verdict: null, finding: one }
+    for (const one of notes) yield found(one)
   }
 
   /** @returns `null` when it says nothing new */
@@ -265,7 +307,7 @@ export class TraceFollower {
     if (traceId !== null) {
       const id = idOf(traceId)
       const last = this.#last.get(id) ?? NOWHERE
-      this.#last.set(id, this.#log.addVerdict({ verdict, judgedAt, early, digest }, last, this.#now))
+      this.#last.set(id, this.#log.addVerdict({ verdict, judgedAt, early, digest }, last))
     }
     this.#verdicts++
     const replaces = told === null ? null : { verdict: told.verdict, judged_at: told.judgedAt }
@@ -276,11 +318,12 @@ export class TraceFollower {
   }
 }
 
-/** A trace that is larger than is judged: nothing of it is proven, and nothing that comes of it later is looked at. */
-function asFull(trace: TraceJson, maxTraceSpans: number): TraceJson {
-  const why = `it has more than ${maxTraceSpans} spans: not all of them, and none that comes later, were judged`
-  const findings = [...trace.findings, findingJson(finding('limit', why))]
-  return { ...trace, verdict: trace.verdict === 'broken' ? 'broken' : 'incomplete', findings }
+function found(one: AuditFinding): Followed {
+  return { verdict: null, finding: { ...one, key: null, withdrawn: false } }
+}
+
+function* standing(findings: readonly FollowedFinding[]): Generator<Followed> {
+  for (const one of findings) yield { verdict: null, finding: one }
 }
 
 function folderIn(folder: string): string {

@@ -55,5 +55,5 @@ export function* completeness(draft: LineageDraft, nodes: readonly JudgedNode[])
 }
 
 const UNSOUGHT =
-  'may be in other traces, and was not looked for: it would have been more reading than is done for what was judged'
+  'may be in other traces, and was not looked for: it would have taken more reading, or more memory, than there is for that'
 const BEYOND = 'what it builds on in other traces is more than one passport holds, and was not judged here'

@@ -1,5 +1,6 @@
 import { hash as digest } from 'node:crypto'
-import { type AuditFinding, finding } from '../finding.js'
+import { repeatedId } from '../across/entry-id-window.js'
+import type { AuditFinding } from '../finding.js'
 import { KEY_BYTES, Ledger, uuidOf } from '../group/ledger.js'
 import type { AuditedEntry, TraceReport } from './audited-entry.js'
 import { contentOf } from './fold-twins.js'
@@ -40,15 +41,11 @@ export class EntryIds {
       for (const [id, record] of share) {
         const other = first.get(id)
         if (other === undefined) first.set(id, Buffer.from(record))
-        else if (!contentIn(other).equals(contentIn(record))) yield repeated(id, other, record)
+        else if (!contentIn(other).equals(contentIn(record)))
+          yield repeatedId({ entryId: uuidOf(id), hash: hashIn(record) }, hashIn(other))
       }
     }
   }
-}
-
-function repeated(id: string, other: Buffer, record: Buffer): AuditFinding {
-  const message = `its entry_id, ${uuidOf(id)}, is also that of entry ${hashIn(other)}, of another trace`
-  return finding('entry-id-repeated', message, { entryHash: hashIn(record) })
 }
 
 function contentIn(record: Buffer): Buffer {

@@ -36,8 +36,9 @@ export async function judgeDenials(
   return { denials, findings }
 }
 
-export function brokenDenial({ code, message }: KestError, place: string): AuditFinding {
-  return finding('denial-broken', message, { cause: code, place })
+/** @param beside what is said beside why */
+export function brokenDenial({ code, message }: KestError, place: string, beside = ''): AuditFinding {
+  return finding('denial-broken', message + beside, { cause: code, place })
 }
 
 async function failureOf({ parsed }: DraftedDenial, { sources, at }: JudgeRules): Promise<KestError | null> {

@@ -1,5 +1,6 @@
 import { entryHash, KestError, type Limits, type ParsedEntry, parseDenial, parseEntry } from '@kest/core'
 import { type AuditFinding, finding } from '../finding.js'
+import { cutOff } from '../span/cut-off.js'
 import { type ExportedSpan, placeText } from '../span/exported-span.js'
 import { type Denial, type DraftedDenial, denialDifferences, denialOf, hasEntry, isDenial } from './denial.js'
 import { FindingList } from './finding-list.js'
@@ -157,7 +158,7 @@ class Drafting {
     if (own === undefined) return
     const differs = (message: string): void =>
       this.#contradict(own, passportFinding(own, placeText(span.place), message))
-    if (nodes === undefined) differs('the passport in the span cannot be read')
+    if (nodes === undefined) differs(`the passport in the span cannot be read${cutOff(passport)}`)
     else if (nodes.at(-1) !== own) differs('the passport in the span does not end with its entry')
     else this.#hold(own, nodes, span)
   }
@@ -189,7 +190,7 @@ class Drafting {
     const place = placeText(at)
     const parsed = typeof receipt === 'string' ? tryParse(receipt, this.#rules.limits) : NO_TEXT
     if (parsed instanceof KestError) {
-      this.#brokenReceipts.add(brokenReceipt(parsed, place))
+      this.#brokenReceipts.add(brokenReceipt(parsed, place, cutOff(receipt)))
       return
     }
     if (this.#receipts.has(parsed.hash)) return
@@ -230,7 +231,7 @@ class Drafting {
       return true
     } catch (error) {
       if (!(error instanceof KestError)) throw error
-      this.#brokenDenials.add(brokenDenial(error, place))
+      this.#brokenDenials.add(brokenDenial(error, place, cutOff(span.claims.denial)))
       return false
     }
   }
@@ -248,7 +249,8 @@ class Drafting {
 
   #addMalformed(span: ExportedSpan, { code, message }: KestError): void {
     const details = { cause: code, place: placeText(span.place) }
-    this.#malformed.add(finding('malformed', withoutPlace(message), details))
+    const why = withoutPlace(message) + cutOff(span.claims.signature)
+    this.#malformed.add(finding('malformed', why, details))
     const tip = claimedTip(span)
     if (tip === undefined) return
     if (this.#malformedTips.size < MAX_CLAIMS) this.#malformedTips.add(tip)

@@ -31,7 +31,10 @@ export interface Receipt {
   readonly place: string
 }
 
-/** What a span has for a receipt, and is none, or is by somebody else: it is nobody's, and contradicts nobody. */
-export function brokenReceipt({ code, message }: KestError, place: string): AuditFinding {
-  return finding('receipt-broken', message, { cause: code, place })
+/**
+ * What a span has for a receipt, and is none, or is by somebody else: it is nobody's, and contradicts nobody.
+ * @param beside what is said beside why
+ */
+export function brokenReceipt({ code, message }: KestError, place: string, beside = ''): AuditFinding {
+  return finding('receipt-broken', message + beside, { cause: code, place })
 }

@@ -23,7 +23,7 @@ export interface TraceJudgeOptions extends JudgeOptions {
 
 /**
  * Judges traces as an {@link Audit} does, for whoever keeps their spans himself: because they come for ever, or lie elsewhere. What is
- * found over all traces, such as gaps in the numbers of a process, is not: for that there are {@link acrossTraces} and {@link OpenSequence}.
+ * found over all traces, such as gaps in the numbers of a process, is not: for that there are {@link factsOf} and {@link OpenSequences}.
  *
  * @example
  * ```ts

@@ -95,8 +95,13 @@ export async function sizeOf(paths: readonly string[]): Promise<number> {
   return bytes
 }
 
-function maxBytesOf(name: string, options: ReadFilesOptions): number {
-  assertOptions(name, options, ['maxLineBytes'])
+/** @param known all names of options that there may be */
+export function maxBytesOf(
+  name: string,
+  options: ReadFilesOptions,
+  known: readonly string[] = ['maxLineBytes'],
+): number {
+  assertOptions(name, options, known)
   const { maxLineBytes = MAX_LINE_BYTES } = options
   if (Number.isSafeInteger(maxLineBytes) && maxLineBytes > 0) return maxLineBytes
   throw new KestConfigError(`${name}: maxLineBytes: expected a positive integer, got ${String(maxLineBytes)}`)

@@ -1,5 +1,5 @@
 import { LABEL, parseRevisionsLabel } from '@kest/core'
-import type { AuditFinding } from '../finding.js'
+import { type AuditFinding, finding } from '../finding.js'
 import type { AuditedEntry, TraceReport } from '../judge/audited-entry.js'
 import type { Denial } from '../judge/denial.js'
 import type { Receipt } from '../judge/receipt.js'
@@ -97,6 +97,13 @@ export function traceJson(report: TraceReport, entries = report.entries): TraceJ
     ...(receipts.length === 0 ? {} : { receipts: receipts.map(receiptJson) }),
     findings: findings.map(findingJson),
   }
+}
+
+/** A trace that is larger than is judged: nothing of it is proven, and nothing that comes of it later is looked at. */
+export function asFull(trace: TraceJson, maxTraceSpans: number): TraceJson {
+  const why = `it has more than ${maxTraceSpans} spans: not all of them, and none that comes later, were judged`
+  const findings = [...trace.findings, findingJson(finding('limit', why))]
+  return { ...trace, verdict: trace.verdict === 'broken' ? 'broken' : 'incomplete', findings }
 }
 
 export function entryJson(one: AuditedEntry): EntryJson {

@@ -9,9 +9,14 @@ const OF_TRACE = ['traceID', 'spans', 'processes', 'warnings']
 /** Where Jaeger puts the instrumentation scope of OpenTelemetry, now and before. */
 const SCOPE_TAGS = ['otel.scope.name', 'otel.library.name']
 
-/** Whether it is what Jaeger's own API answers, and its UI saves: `{"data": [{"traceID", "spans", "processes"}]}`. */
+/**
+ * Whether it is what Jaeger's own API answers, and its UI saves: `{"data": [{"traceID", "spans", "processes"}]}`; where something went wrong,
+ * `{"data": null, "errors": [{"code", "msg"}]}`.
+ */
 export function isJaegerAnswer(value: unknown): value is Members {
-  if (!isObject(value) || !Array.isArray(value['data'])) return false
+  if (!isObject(value)) return false
+  if (value['data'] === null) return 'errors' in value
+  if (!Array.isArray(value['data'])) return false
   return value['data'].every((one) => isObject(one) && 'spans' in one)
 }
 

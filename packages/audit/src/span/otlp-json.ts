@@ -72,8 +72,18 @@ export function readOtlpJson(value: unknown, origin: Origin): OtlpSpans {
   return { spans, others }
 }
 
-/** The export that a server's answer has in it, or what it is itself; and what the server says that is missing. */
+/**
+ * The export that a server's answer has in it, or what it is itself; and what the server says that is missing.
+ *
+ * @throws {Unreadable} when there is only an error in it: `{"error": {"httpCode", "message"}}` is what Jaeger's `/api/v3` answers then
+ */
 export function exportIn(value: unknown): { readonly export: unknown; readonly faults: readonly string[] } {
+  if (isObject(value) && isObject(value['error']) && Object.keys(value).length === 1) {
+    const { message } = value['error']
+    throw new Unreadable(
+      `Jaeger answers with an error${typeof message === 'string' ? `: ${message.slice(0, 200)}` : ''}`,
+    )
+  }
   if (!isObject(value) || EXPORT.some((name) => name in value)) return { export: value, faults: [] }
   const [around, ...others] = Object.keys(value).filter((name) => !OF_ANSWER.includes(name))
   if (around === undefined || others.length > 0 || !AROUND_EXPORT.includes(around))

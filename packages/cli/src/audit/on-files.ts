@@ -1,8 +1,7 @@
 import {
-  type AuditFinding,
   type FindingCode,
-  findingJson,
   followFiles,
+  type RosterWorkload,
   type SettlingOptions,
   TraceFollower,
   type TraceJudgeOptions,
@@ -13,7 +12,7 @@ import { EXIT } from '../exit-code.js'
 import { InputError } from '../files/input-error.js'
 import { TemporaryFolder } from '../files/temporary-folder.js'
 import { jsonLine, visible } from '../terminal/escape.js'
-import { findingLines } from './report-text.js'
+import { standingJson, standingText } from './standing-text.js'
 import { countsJson, countsText, isRemarkable, verdictText } from './verdict-text.js'
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
@@ -22,6 +21,8 @@ export interface OnFiles {
   readonly paths: readonly string[]
   readonly judge: TraceJudgeOptions
   readonly settling: SettlingOptions
+  /** Nobody, when it is `null`. */
+  readonly roster: readonly RosterWorkload[] | null
   readonly failing: ReadonlySet<FindingCode>
   readonly json: boolean
   readonly onlyFindings: boolean
@@ -34,7 +35,7 @@ export interface OnFiles {
  * @throws {InputError} when a path cannot be read, there is no room, or no span of Kest was there
  */
 export async function auditOnFiles(given: OnFiles, io: Io): Promise<number> {
-  const { paths, settling, json } = given
+  const { paths, settling, roster, json } = given
   using temporary = await TemporaryFolder.create()
   const stopped = new AbortController()
   const heedSignals = (heed: 'once' | 'removeListener'): void => {
@@ -47,7 +48,12 @@ export async function auditOnFiles(given: OnFiles, io: Io): Promise<number> {
   }
   heedSignals('once')
   try {
-    using follower = new TraceFollower({ ...given.judge, settling, folder: temporary.path })
+    using follower = new TraceFollower({
+      ...given.judge,
+      settling,
+      folder: temporary.path,
+      ...(roster === null ? {} : { roster }),
+    })
     await io.stderr.write(`following ${visible(paths.join(', '))}\n`)
     const { settleMs: quietMs } = settling
     const files = followFiles(paths, {
@@ -56,9 +62,12 @@ export async function auditOnFiles(given: OnFiles, io: Io): Promise<number> {
     })
     let failed = false
     for await (const { verdict, finding } of follower.follow(files)) {
-      const findings = verdict?.findings ?? [finding as AuditFinding]
+      const findings = verdict !== null ? verdict.findings : finding.withdrawn ? [] : [finding]
       failed ||= findings.some(({ code }) => given.failing.has(code))
-      if (verdict === null) await io.stdout.write(findingText(finding, given, io))
+      if (verdict === null)
+        await io.stdout.write(
+          json ? jsonLine({ finding: standingJson(finding) }) : standingText(finding, io.stdout.colors),
+        )
       else if (!given.onlyFindings || isRemarkable(verdict, given.failing))
         await io.stdout.write(json ? jsonLine(verdict) : verdictText(verdict, io.stdout.colors))
     }
@@ -72,8 +81,4 @@ export async function auditOnFiles(given: OnFiles, io: Io): Promise<number> {
   } finally {
     heedSignals('removeListener')
   }
-}
-
-function findingText(one: AuditFinding, { json }: OnFiles, { stdout: { colors } }: Io): string {
-  return json ? jsonLine({ finding: findingJson(one) }) : findingLines([one], colors)
 }

@@ -1,12 +1,11 @@
-import { type FindingCode, findingJson, type TraceJudgeOptions } from '@kest/audit'
+import type { FindingCode, TraceJudgeOptions } from '@kest/audit'
 import { KestError } from '@kest/core'
-import type { FleetFinding } from '@kest/fleet'
 import type { Io } from '../command.js'
 import { EXIT } from '../exit-code.js'
 import { InputError } from '../files/input-error.js'
 import { jsonLine, visible } from '../terminal/escape.js'
 import type { Asked } from './kafka-options.js'
-import { findingLines } from './report-text.js'
+import { standingJson, standingText } from './standing-text.js'
 import { countsJson, countsText, isRemarkable, verdictText } from './verdict-text.js'
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
@@ -63,7 +62,7 @@ export async function auditOnKafka(
       },
       onFinding(one) {
         if (!one.withdrawn) see([one])
-        write(json ? jsonLine({ finding: fleetFindingJson(one) }) : fleetFindingText(one, io))
+        write(json ? jsonLine({ finding: standingJson(one) }) : standingText(one, io.stdout.colors))
       },
       onRetry({ message }) {
         // Of what fails for minutes, in many partitions, a line now and then says it.
@@ -91,13 +90,4 @@ export async function auditOnKafka(
     throw cause
   }
   return failed ? EXIT.fails : EXIT.holds
-}
-
-function fleetFindingJson(one: FleetFinding): object {
-  const { key, withdrawn } = one
-  return { ...findingJson(one), key, ...(withdrawn ? { withdrawn } : {}) }
-}
-
-function fleetFindingText(one: FleetFinding, { stdout: { colors } }: Io): string {
-  return `${one.withdrawn ? 'withdrawn: ' : ''}${findingLines([one], colors)}`
 }

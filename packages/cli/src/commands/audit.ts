@@ -228,7 +228,9 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
     const never = paths.find((path) => path === STDIN || isDescriptor(path))
     if (never !== undefined) throw new UsageError(`--follow: expected files and folders, got "${never}"`)
     const settling = settlingOf(values)
-    return await auditOnFiles({ paths, settling, ...(await goingOf(values, io)) }, io)
+    const going = await goingOf(values, io)
+    const roster = (await readRoster(values, io))?.workloads ?? null
+    return await auditOnFiles({ paths, settling, roster, ...going }, io)
   }
   const settle = Object.keys(SETTLING_OPTIONS).find((name) => values[name as keyof typeof SETTLING_OPTIONS])
   if (settle !== undefined) throw new UsageError(`--${settle} is for --follow and --kafka`)
@@ -320,7 +322,7 @@ const OF_AN_END = [
   'withheld',
   'roster-until',
 ] as const
-const BESIDE_NOT = { kafka: [...OF_AN_END, 'follow'], follow: [...OF_AN_END, 'roster'] } as const
+const BESIDE_NOT = { kafka: [...OF_AN_END, 'follow'], follow: OF_AN_END } as const
 
 function assertAlone(values: Readonly<Record<string, unknown>>, how: keyof typeof BESIDE_NOT): void {
   const beside = BESIDE_NOT[how].find((name) => values[name] !== undefined)

@@ -1,15 +1,13 @@
-import { hash as digest } from 'node:crypto'
-import { acrossTraces, type NumberedKind, type TraceReport } from '@kest/audit'
+import { type Facts, type FirstFact, factsOf, signedOf, type TraceReport } from '@kest/audit'
 import type { VerdictRecord } from '../judge/verdict-record.js'
 import type { NewRecord } from '../log/log.js'
-import { encodeFacts, type Facts } from './fact-record.js'
+import { encodeFacts } from './fact-record.js'
 import { spread } from './spread.js'
 
 /** Facts of one record. */
 const MAX_FACTS = 2_000
 /** Principals of whom it is remembered since when they are there; beyond, all are told anew. */
 const MAX_PRINCIPALS = 65_536
-const CONTENT_DIGITS = 32
 /** Of records that have no use for one: their partition is chosen by what is in them. */
 const KEY = 'facts'
 
@@ -40,21 +38,15 @@ export class FactCollector {
   /** @param now when it is judged, milliseconds since the epoch: who is there is said by nothing that is dated later */
   add(report: Pick<TraceReport, 'entries' | 'denials'>, before: ToldBefore, now: number): void {
     const told = toldOf(before.verdict)
-    const { numbers, ids, seen } = acrossTraces(report, now)
-    for (const { jws, exported, ...one } of numbers) {
-      const earlier = told.get(contentOf(jws))
-      if (earlier === true || (earlier === false && !exported)) continue
-      const how = !exported ? 'held' : before.whole ? 'exported' : 'again'
-      this.#of(one.process).numbers.push({ ...one, how })
-      if (exported) this.#first(one.what, one.principal, one.timestampMs)
-    }
-    for (const { entryId, jws, hash } of ids) {
-      const signed = contentOf(jws)
-      if (told.get(signed) === true) continue
-      const content = digest('sha256', signed).slice(0, CONTENT_DIGITS)
-      this.#of(entryId).ids.push({ entryId, content, hash })
-    }
-    for (const [principal, timestampMs] of seen) this.#of(principal).seen.push({ principal, timestampMs })
+    const { numbers, ids, firsts, seen } = factsOf(report, now, (signed, exported) => {
+      const earlier = told.get(signed)
+      if (earlier === true || (earlier === false && !exported)) return null
+      return before.whole ? 'exported' : 'again'
+    })
+    for (const one of numbers) this.#of(one.process).numbers.push(one)
+    for (const one of ids) this.#of(one.entryId).ids.push(one)
+    for (const one of firsts) this.#first(one)
+    for (const one of seen) this.#of(one.principal).seen.push(one)
   }
 
   /** What was collected, which is then told. */
@@ -78,7 +70,7 @@ export class FactCollector {
   }
 
   /** Since when somebody is there all have to know: his processes come to any partition. */
-  #first(what: NumberedKind, principal: string, timestampMs: number): void {
+  #first({ what, principal, timestampMs }: FirstFact): void {
     const key = `${what} ${principal}`
     if ((this.#since.get(key) ?? Number.POSITIVE_INFINITY) <= timestampMs) return
     if (this.#since.size >= MAX_PRINCIPALS) this.#since.clear()
@@ -92,13 +84,9 @@ export class FactCollector {
 function toldOf(before: VerdictRecord | null): Map<string, boolean> {
   const told = new Map<string, boolean>()
   for (const { status, source, signature } of before?.entries ?? [])
-    if (status !== 'failed' && source !== 'foreign') told.set(contentOf(signature), source === 'span')
-  for (const { denial } of before?.denials ?? []) if (denial !== undefined) told.set(contentOf(denial), true)
+    if (status !== 'failed' && source !== 'foreign') told.set(signedOf(signature), source === 'span')
+  for (const { denial } of before?.denials ?? []) if (denial !== undefined) told.set(signedOf(denial), true)
   return told
-}
-
-function contentOf(jws: string): string {
-  return jws.slice(0, jws.lastIndexOf('.'))
 }
 
 function* piecesOf({ numbers, ids, firsts, seen }: Facts): Generator<Facts> {

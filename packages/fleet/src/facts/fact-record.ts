@@ -1,46 +1,5 @@
-import type { NumberedKind } from '@kest/audit'
+import type { Facts } from '@kest/audit'
 import type { LogRecord } from '../log/log.js'
-
-/** What judged traces have that is compared with other traces, as it is written between the stages. */
-export interface Facts {
-  readonly numbers: readonly NumberFact[]
-  readonly ids: readonly IdFact[]
-  readonly firsts: readonly FirstFact[]
-  readonly seen: readonly SeenFact[]
-}
-
-/** A number that a process gave. */
-export interface NumberFact {
-  readonly what: NumberedKind
-  readonly process: string
-  readonly number: number
-  readonly principal: string
-  readonly timestampMs: number
-  readonly hash: string
-  /** `held`: only a passport has it. `again`: it was exported, and may be one that was told before. */
-  readonly how: 'exported' | 'again' | 'held'
-}
-
-/** That an `entry_id` is of this entry. */
-export interface IdFact {
-  readonly entryId: string
-  /** Of what is signed, without the signature: 32 hex digits. */
-  readonly content: string
-  readonly hash: string
-}
-
-/** That a principal was there by then; told to all partitions. */
-export interface FirstFact {
-  readonly what: NumberedKind
-  readonly principal: string
-  readonly timestampMs: number
-}
-
-/** That a principal has a verified entry, or a signed denial, of that time. */
-export interface SeenFact {
-  readonly principal: string
-  readonly timestampMs: number
-}
 
 const FORMAT = 'kest-facts-1'
 const KINDS = ['entry', 'denial'] as const

@@ -1,14 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import type { EntryShare } from '@kest/audit'
+import { type EntryShare, entryKey, MAX_ENTRY_TABLES } from '@kest/audit'
 import { entryHash } from '@kest/core'
 import { Gone, type Log, type LogSlice } from '../log/log.js'
 import { assertRead } from '../log/slices.js'
 import { decodeSpan } from '../split/span-record.js'
-import { entryKey } from './entry-table.js'
 import { FollowedPartition } from './followed-partition.js'
 
-/** Of all partitions: 8 million entries, 140 MiB. Of each partition two in any case. */
-const MAX_TABLES = 183
+/** Of each partition so many in any case. */
+const TABLES_OF_EACH = 2
 /** How often partitions are read on at most. */
 const PASS_MS = 100
 /** Bytes that are read for entries that were found: so many at once, and so many for each byte of spans that was judged. */
@@ -168,7 +167,7 @@ export class EntryIndex {
   }
 
   #makeRoom(): void {
-    const most = this.#maxTables ?? Math.max(MAX_TABLES, 2 * this.#partitions.length)
+    const most = this.#maxTables ?? Math.max(MAX_ENTRY_TABLES, TABLES_OF_EACH * this.#partitions.length)
     while (this.#partitions.reduce((sum, { tables }) => sum + tables, 0) > most) {
       const [oldest] = [...this.#partitions].sort((a, b) => a.oldestMs - b.oldestMs)
       oldest?.drop(true)

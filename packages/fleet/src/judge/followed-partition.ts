@@ -1,8 +1,8 @@
+import { type EntryKey, EntryTables, entryKey } from '@kest/audit'
 import { entryHash } from '@kest/core'
 import { Gone, type Log, type LogRecord, type LogSlice } from '../log/log.js'
 import { assertRead } from '../log/slices.js'
 import { decodeSpan } from '../split/span-record.js'
-import { type EntryKey, EntryTable, entryKey } from './entry-table.js'
 
 /** The entries of one partition, as far as it was read: each record once, however often it is asked. */
 export class FollowedPartition {
@@ -10,7 +10,7 @@ export class FollowedPartition {
   readonly #topic: string
   readonly #partition: number
   /** By offset. */
-  #tables: EntryTable[] = []
+  readonly #tables = new EntryTables()
   #sinceMs = Number.POSITIVE_INFINITY
   /** Where what was read begins, and ends. */
   #from = 0
@@ -18,8 +18,6 @@ export class FollowedPartition {
   /** The time of the first record that is not read yet, if it is known. */
   #aheadMs = Number.NEGATIVE_INFINITY
   #newestMs = Number.NEGATIVE_INFINITY
-  /** The time of the last entry that had no room. */
-  #lostMs = Number.NEGATIVE_INFINITY
 
   constructor(log: Log, topic: string, partition: number) {
     this.#log = log
@@ -32,34 +30,30 @@ export class FollowedPartition {
   }
 
   get tables(): number {
-    return this.#tables.length
+    return this.#tables.size
   }
 
   /** The time of the last entry of its first table; `Infinity` when it has none. */
   get oldestMs(): number {
-    return this.#tables[0]?.newestMs ?? Number.POSITIVE_INFINITY
+    return this.#tables.oldestMs
   }
 
   /** Whether all entries since then are known, as far as it was read. */
   isWhole(sinceMs: number): boolean {
-    return this.#lostMs < sinceMs
+    return this.#tables.isWhole(sinceMs)
   }
 
   /** Where an entry may be, the last first. */
-  *find(key: EntryKey): Generator<number> {
-    for (let n = this.#tables.length - 1; n >= 0; n--) {
-      const offset = this.#tables[n]?.get(key)
-      if (offset !== undefined) yield offset
-    }
+  find(key: EntryKey): Generator<number> {
+    return this.#tables.find(key)
   }
 
   /** Forgets the first table, because nobody asks for what is so old, or, `lost`, because there is no room for it. */
   drop(lost: boolean): void {
-    const table = this.#tables.shift()
-    if (table === undefined) return
-    this.#sinceMs = table.newestMs + 1
-    this.#from = this.#tables[0]?.base ?? this.#next
-    if (lost) this.#lostMs = Math.max(this.#lostMs, table.newestMs)
+    const newestMs = this.#tables.drop(lost)
+    if (newestMs === null) return
+    this.#sinceMs = newestMs + 1
+    this.#from = this.#tables.base ?? this.#next
   }
 
   /**
@@ -69,7 +63,7 @@ export class FollowedPartition {
    */
   async follow(sinceMs: number, untilMs: number, keepMs: number, room: () => void): Promise<void> {
     // Nobody has asked for so long that what came meanwhile is too old.
-    if (this.#newestMs < keepMs && this.#tables.length === 0) this.#sinceMs = Number.POSITIVE_INFINITY
+    if (this.#newestMs < keepMs && this.#tables.size === 0) this.#sinceMs = Number.POSITIVE_INFINITY
     if (sinceMs < this.#sinceMs && this.isWhole(sinceMs)) await this.#begin(sinceMs, room)
     if (this.#aheadMs > untilMs) return
     let end = Number.POSITIVE_INFINITY
@@ -92,11 +86,11 @@ export class FollowedPartition {
   async #begin(sinceMs: number, room: () => void): Promise<void> {
     const from = await this.#log.offsetAt(this.#topic, this.#partition, sinceMs)
     if (this.#sinceMs === Number.POSITIVE_INFINITY) {
-      this.#tables = []
+      this.#tables.clear()
       this.#next = from
       this.#aheadMs = Number.NEGATIVE_INFINITY
     } else {
-      const older: EntryTable[] = []
+      const older = new EntryTables()
       for (let at = from; at < this.#from; ) {
         const slice = await this.#read(at)
         this.#add(
@@ -107,7 +101,7 @@ export class FollowedPartition {
         if (slice.next <= at) break
         at = slice.next
       }
-      this.#tables.unshift(...older)
+      this.#tables.putBefore(older)
     }
     this.#from = from
     this.#sinceMs = sinceMs
@@ -124,18 +118,12 @@ export class FollowedPartition {
     }
   }
 
-  #add(tables: EntryTable[], records: readonly LogRecord[]): void {
+  #add(tables: EntryTables, records: readonly LogRecord[]): void {
     for (const record of records) {
       const signature = decodeSpan(record)?.claims.signature
       this.#newestMs = Math.max(this.#newestMs, record.timestampMs)
       if (typeof signature !== 'string') continue
-      let table = tables.at(-1)
-      if (table === undefined || !table.takes(record.offset)) {
-        table = new EntryTable(record.offset)
-        tables.push(table)
-      }
-      table.add(entryKey(entryHash(signature)) as EntryKey, record.offset)
-      table.newestMs = Math.max(table.newestMs, record.timestampMs)
+      tables.add(entryKey(entryHash(signature)) as EntryKey, record.offset, record.timestampMs)
     }
   }
 }

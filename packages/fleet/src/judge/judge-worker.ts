@@ -1,5 +1,6 @@
 import {
   type AuditFinding,
+  asFull,
   type ExportedSpan,
   finding,
   type JudgedLineage,
@@ -24,14 +25,7 @@ import { knownIn, withKnown } from './known-entries.js'
 import { LogClock } from './log-clock.js'
 import { type Item, itemOf, PartitionReader } from './partition-reader.js'
 import { offsetsOf, toRanges } from './positions.js'
-import {
-  ALL,
-  asFull,
-  COVERED_HEADER,
-  encodeVerdict,
-  mergePartial,
-  type VerdictRecord,
-} from './verdict-record.js'
+import { ALL, COVERED_HEADER, encodeVerdict, mergePartial, type VerdictRecord } from './verdict-record.js'
 import { WAITS_HEADER, type Waiting, waitsText } from './waiting.js'
 
 /** Traces, and bytes of their spans, that are judged and written at once. */
@@ -386,7 +380,7 @@ export class JudgeWorker implements Worker {
   ): { key: string; record: VerdictRecord; covered: number } | null {
     const { topics, clock } = this.#options
     let trace: TraceJson = traceJson(report)
-    if (one.dropped > 0) trace = asFull(trace, one.dropped)
+    if (one.dropped > 0) trace = asFull(trace, this.#options.maxTraceSpans)
     if (partial && before !== null) trace = mergePartial(trace, before)
     if (one.again && before !== null && isSame(trace, before)) return null
     const record: VerdictRecord = {

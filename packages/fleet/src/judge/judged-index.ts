@@ -1,4 +1,4 @@
-import { IdTable } from './id-table.js'
+import { IdTable } from '@kest/audit'
 
 /** What is known of a trace that was judged. */
 export interface Judged {

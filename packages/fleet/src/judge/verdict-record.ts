@@ -1,4 +1,4 @@
-import { finding, findingJson, type TraceJson } from '@kest/audit'
+import type { TraceJson } from '@kest/audit'
 import { countOf, type Ranges } from './positions.js'
 
 /** Whom a record's header says to have all of a trace's spans up to an offset; `all`: no more are taken. */
@@ -56,13 +56,6 @@ export function mergePartial(judged: TraceJson, before: TraceJson): TraceJson {
 
 function keyOf({ code, entry_hash, message }: TraceJson['findings'][number]): string {
   return JSON.stringify([code, entry_hash, message])
-}
-
-/** A trace that is larger than is judged: nothing that comes of it later is, and nothing of it is proven. */
-export function asFull(judged: TraceJson, dropped: number): TraceJson {
-  const why = `${dropped} of its spans, and all that come later, were not judged: there are more than a trace may have`
-  const findings = [...judged.findings, findingJson(finding('limit', why))]
-  return { ...judged, verdict: judged.verdict === 'broken' ? 'broken' : 'incomplete', findings }
 }
 
 /** As bytes: no more than a record may be. What has no room is counted: entries first, then denials, then findings beyond one of a kind. */

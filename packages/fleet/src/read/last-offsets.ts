@@ -1,5 +1,5 @@
+import { IdTable } from '@kest/audit'
 import { sha256Hex } from '@kest/core'
-import { IdTable } from '../judge/id-table.js'
 
 /** Characters of a digest that tell a key apart: 128 bits. */
 const DIGEST = 32

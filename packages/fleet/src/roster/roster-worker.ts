@@ -1,10 +1,10 @@
-import { type RosterWorkload, silent } from '@kest/audit'
-import { decodeFacts, type SeenFact } from '../facts/fact-record.js'
+import { type RosterWorkload, type SeenFact, WatchedWorkload } from '@kest/audit'
+import { decodeFacts } from '../facts/fact-record.js'
 import { spread } from '../facts/spread.js'
 import type { Log, LogSlice, LogWriter } from '../log/log.js'
 import { recordsOf } from '../log/slices.js'
 import { decodeState, encodeState } from '../sequences/state-record.js'
-import { type FleetFinding, findingRecord, fleetFinding } from '../stage/finding-record.js'
+import { type FleetFinding, findingRecord } from '../stage/finding-record.js'
 import type { Worker } from '../stage/stage.js'
 import type { FleetTopics } from '../topics.js'
 
@@ -24,15 +24,11 @@ export interface RosterWorkerOptions {
   readonly clock: () => number
 }
 
-/** What is known of one workload. */
+/** What is known of one workload, as it is written. */
 interface Row {
-  readonly one: RosterWorkload
-  /** When its last was made. */
-  last_ms: number | null
-  /** Since when it is looked for. */
-  since_ms: number
-  /** What was said of it, and stands. */
-  told: FleetFinding | null
+  readonly last_ms: number | null
+  readonly since_ms: number
+  readonly told: FleetFinding | null
 }
 
 /**
@@ -43,7 +39,7 @@ export class RosterWorker implements Worker {
   readonly #options: RosterWorkerOptions
   readonly #partition: number
   readonly #writer: LogWriter
-  readonly #rows: ReadonlyMap<string, Row>
+  readonly #watched: ReadonlyMap<string, WatchedWorkload>
   #findings: FleetFinding[] = []
   #position: number
   #next: number
@@ -55,12 +51,12 @@ export class RosterWorker implements Worker {
     partition: number,
     from: number,
     writer: LogWriter,
-    rows: ReadonlyMap<string, Row>,
+    watched: ReadonlyMap<string, WatchedWorkload>,
   ) {
     this.#options = options
     this.#partition = partition
     this.#writer = writer
-    this.#rows = rows
+    this.#watched = watched
     this.#position = from
     this.#next = from
     this.#flushedAt = options.clock()
@@ -78,20 +74,27 @@ export class RosterWorker implements Worker {
       const partitions = await log.partitions(topics.facts)
       const own = roster.filter(({ workload }) => spread(workload, partitions) === partition)
       const rows = new Map(
-        own.map((one): [string, Row] => {
-          return [PREFIX + one.workload, { one, last_ms: null, since_ms: clock(), told: null }]
+        own.map(({ workload }): [string, Row] => {
+          return [PREFIX + workload, { last_ms: null, since_ms: clock(), told: null }]
         }),
       )
       for await (const record of recordsOf(log, topics.state, partition, signal)) {
         const state = decodeState(record)
-        const row = rows.get(state?.key ?? '')
+        const key = state?.key ?? ''
         const known = state?.value as Partial<Row> | null
-        if (row === undefined || !Number.isSafeInteger(known?.since_ms)) continue
-        row.since_ms = known?.since_ms as number
-        row.last_ms = Number.isSafeInteger(known?.last_ms) ? (known?.last_ms as number) : null
-        row.told = known?.told ?? null
+        if (!rows.has(key) || !Number.isSafeInteger(known?.since_ms)) continue
+        rows.set(key, {
+          last_ms: Number.isSafeInteger(known?.last_ms) ? (known?.last_ms as number) : null,
+          since_ms: known?.since_ms as number,
+          told: known?.told ?? null,
+        })
       }
-      return new RosterWorker(options, partition, from, writer, rows)
+      const watched = own.map((one): [string, WatchedWorkload] => {
+        const key = PREFIX + one.workload
+        const { last_ms: lastMs, since_ms: sinceMs, told } = rows.get(key) as Row
+        return [key, new WatchedWorkload(one, { lastMs, sinceMs, told })]
+      })
+      return new RosterWorker(options, partition, from, writer, new Map(watched))
     } catch (error) {
       await writer.close()
       throw error
@@ -110,7 +113,7 @@ export class RosterWorker implements Worker {
     const now = this.#options.clock()
     if (next >= end && now - this.#lookedAt >= LOOK_MS) {
       this.#lookedAt = now
-      for (const row of this.#rows.values()) this.#look(row, now)
+      for (const one of this.#watched.values()) this.#look(one, now)
     }
     const isDue = now - this.#flushedAt >= FLUSH_MS
     if (this.#findings.length > 0 || (isDue && this.#next > this.#position)) await this.#flush(now)
@@ -120,19 +123,13 @@ export class RosterWorker implements Worker {
     await this.#writer.close()
   }
 
-  /** What clocks differ by counts as of when it was judged: nobody is there in advance, however often it is read. */
   #see({ principal, timestampMs }: SeenFact, judgedMs: number): void {
-    const row = this.#rows.get(PREFIX + principal)
-    if (row === undefined) return
-    row.last_ms = Math.max(row.last_ms ?? 0, Math.min(timestampMs, judgedMs))
+    this.#watched.get(PREFIX + principal)?.see(timestampMs, judgedMs)
   }
 
-  #look(row: Row, now: number): void {
-    const { one, last_ms: last, since_ms: since, told } = row
-    const isSilent = now - Math.max(last ?? 0, since) > one.withinMs + this.#options.waitMs
-    if (isSilent === (told !== null)) return
-    row.told = isSilent ? fleetFinding(silent(one, last), `workload:${one.workload}`) : null
-    this.#findings.push(row.told ?? { ...(told as FleetFinding), withdrawn: true })
+  #look(one: WatchedWorkload, now: number): void {
+    const said = one.look(now, this.#options.waitMs)
+    if (said !== null) this.#findings.push(said)
   }
 
   async #flush(now: number): Promise<void> {
@@ -140,9 +137,10 @@ export class RosterWorker implements Worker {
     const findings = this.#findings
     await this.#writer.append([
       ...findings.map((one) => findingRecord(topics.findings, one, now)),
-      ...[...this.#rows].map(([key, { one: _one, ...value }]) =>
-        encodeState(topics.state, this.#partition, { key, value }),
-      ),
+      ...[...this.#watched].map(([key, { state }]) => {
+        const value: Row = { last_ms: state.lastMs, since_ms: state.sinceMs, told: state.told }
+        return encodeState(topics.state, this.#partition, { key, value })
+      }),
     ])
     this.#findings = []
     this.#position = this.#next

@@ -1,34 +1,28 @@
-import { type AuditFinding, finding, ownerOf, type SequenceRules } from '@kest/audit'
-import { KestConfigError } from '@kest/core'
 import {
-  decodeFacts,
+  type AuditFinding,
+  EntryIdWindow,
   type Facts,
-  type FirstFact,
+  finding,
   type IdFact,
-  type NumberFact,
-} from '../facts/fact-record.js'
+  OpenSequences,
+  repeatedId,
+  type SequenceRules,
+} from '@kest/audit'
+import { KestConfigError } from '@kest/core'
+import { decodeFacts } from '../facts/fact-record.js'
 import { LogClock } from '../judge/log-clock.js'
 import { Gone, type Log, type LogRecord, type LogSlice, type LogWriter, type NewRecord } from '../log/log.js'
 import { assertRead, recordsOf, slicesOf } from '../log/slices.js'
 import { type FleetFinding, findingRecord, fleetFinding } from '../stage/finding-record.js'
 import type { Worker } from '../stage/stage.js'
 import type { FleetTopics } from '../topics.js'
-import { EntryIdWindow } from './entry-id-window.js'
-import { HeldSequence, heldStateOf } from './held-sequence.js'
-import { SequenceTable } from './sequence-table.js'
 import { decodeState, encodeState } from './state-record.js'
 
 /** What is known is written so often, and after so much. */
 const FLUSH_MS = 2_000
 const FLUSH_FACTS = 20_000
-/** Ranges of numbers, and what was said of them, of one principal's processes and of all; and how long one may be quiet. */
-const BOUNDS = { ofOne: 32_768, ofAll: 524_288 }
-const QUIET_MS = 7 * 86_400_000
-/** Of a process that was quiet so long nobody is told that it is held no more. */
-const OLD_MS = 86_400_000
 const FEW_BYTES = 65_536
 const META = 'sequences'
-const PREFIX = { held: 'sequence ', first: 'first ' } as const
 
 export interface SequenceWorkerOptions {
   readonly log: Log
@@ -59,17 +53,10 @@ export class SequenceWorker implements Worker {
   readonly #partition: number
   readonly #writer: LogWriter
   readonly #clock: LogClock
-  readonly #held: SequenceTable
+  readonly #sequences: OpenSequences
   readonly #ids = new EntryIdWindow()
-  /** By kind and owner. */
-  readonly #since = new Map<string, number>()
-  /** Those that wait, in the order in which their wait is over. */
-  readonly #waiting = new Map<string, HeldSequence>()
-  /** What is to be written: of what is known, and of what is judged anew. */
+  /** What of it is to be written. */
   readonly #dirty = new Set<string>()
-  readonly #stale = new Set<string>()
-  readonly #dropped = new Set<string>()
-  readonly #forgotten = new Map<string, number>()
   #findings: FleetFinding[] = []
   #facts = 0
   #covered: number
@@ -88,7 +75,13 @@ export class SequenceWorker implements Worker {
     this.#options = options
     this.#partition = partition
     this.#writer = writer
-    this.#held = new SequenceTable(options.bounds ?? BOUNDS)
+    const { rules, waitMs, bounds } = options
+    this.#sequences = new OpenSequences({
+      rules,
+      waitMs,
+      changed: (key) => void this.#dirty.add(key),
+      ...(bounds === undefined ? {} : { bounds }),
+    })
     this.#clock = new LogClock(options.elapsed)
     this.#now = this.#clock.see(now)
     this.#covered = covered
@@ -131,14 +124,14 @@ export class SequenceWorker implements Worker {
   }
 
   get size(): number {
-    return this.#held.size
+    return this.#sequences.size
   }
 
   async take({ records, next, end }: LogSlice): Promise<void> {
     for (const record of records) await this.#see(record)
     this.#next = next
     this.#now = this.#clock.now(next >= end)
-    this.#judgeDue(this.#now)
+    this.#sequences.pass(this.#now)
     const { elapsed } = this.#options
     const isDue = elapsed() - this.#flushedAt >= FLUSH_MS || this.#facts >= FLUSH_FACTS
     if (isDue && this.#hasNews) await this.#flush()
@@ -149,9 +142,7 @@ export class SequenceWorker implements Worker {
   }
 
   get #hasNews(): boolean {
-    return (
-      this.#dirty.size + this.#stale.size + this.#dropped.size + this.#findings.length > 0 || this.#facts > 0
-    )
+    return this.#dirty.size + this.#findings.length + this.#facts > 0 || this.#sequences.hasNews
   }
 
   async #see(record: LogRecord): Promise<void> {
@@ -164,53 +155,16 @@ export class SequenceWorker implements Worker {
       this.#say(finding('unreadable', why, { place: `${place}:${record.offset}` }), place)
       return
     }
-    for (const one of facts.firsts) this.#first(one)
-    for (const one of facts.numbers) this.#number(one, now)
+    for (const one of facts.firsts) this.#sequences.first(one)
+    for (const one of facts.numbers) this.#sequences.add(one, now)
     for (const one of facts.ids) await this.#id(one, record.offset)
     this.#facts += countOf(facts)
   }
 
-  #first({ what, principal, timestampMs }: FirstFact): void {
-    const key = `${what} ${ownerOf(principal, this.#options.rules)}`
-    if ((this.#since.get(key) ?? Number.POSITIVE_INFINITY) <= timestampMs) return
-    this.#since.set(key, timestampMs)
-    this.#dirty.add(PREFIX.first + key)
-    const group = this.#options.rules.shared.find((names) => names.includes(principal)) ?? [principal]
-    for (const name of group)
-      for (const [held, one] of this.#held.of(name)) if (one.beganLate) this.#stale.add(held)
-  }
-
-  #number(fact: NumberFact, now: number): void {
-    const key = `${fact.what} ${fact.process}`
-    const held = this.#held.get(key) ?? HeldSequence.begin(fact, this.#options.rules)
-    const { repeated, stale } = held.add(fact, now)
-    this.#held.touch(key, held)
-    this.#dropped.delete(key)
-    if (repeated !== null) this.#say(repeated, keyOf(fact.process))
-    if (stale) this.#stale.add(key)
-    this.#dirty.add(PREFIX.held + key)
-    if (held.wait(now + this.#options.waitMs)) this.#waiting.set(key, held)
-    for (const [other, one] of this.#held.beyond(held.principal)) {
-      this.#drop(other)
-      if (now - one.lastMs < OLD_MS)
-        this.#forgotten.set(one.principal, (this.#forgotten.get(one.principal) ?? 0) + 1)
-    }
-  }
-
-  #drop(key: string): void {
-    this.#waiting.delete(key)
-    this.#stale.delete(key)
-    this.#dirty.delete(PREFIX.held + key)
-    this.#dropped.add(key)
-  }
-
-  async #id({ entryId, content, hash }: IdFact, offset: number): Promise<void> {
-    const other = this.#ids.add(entryId, content, offset)
-    if (other === null) return
-    const first = await this.#hashOf(entryId, other)
-    const which = first === null ? 'another entry' : `entry ${first}`
-    const message = `its entry_id, ${entryId}, is also that of ${which}, of another trace`
-    this.#say(finding('entry-id-repeated', message, { entryHash: hash }), `entry:${entryId}`)
+  async #id(fact: IdFact, offset: number): Promise<void> {
+    const { entryId } = fact
+    const other = this.#ids.add(fact, offset)
+    if (other !== null) this.#say(repeatedId(fact, await this.#hashOf(entryId, other)), `entry:${entryId}`)
   }
 
   /** Of the entry that an id was told to be of; `null` when retention took that. */
@@ -228,87 +182,37 @@ export class SequenceWorker implements Worker {
     }
   }
 
-  #judgeDue(now: number): void {
-    for (const [key, held] of this.#waiting) {
-      if ((held.dueMs as number) > now) break
-      this.#waiting.delete(key)
-      const more = held.settle()
-      this.#stale.add(key)
-      this.#dirty.add(PREFIX.held + key)
-      if (more && held.wait(now + this.#options.waitMs)) this.#waiting.set(key, held)
-    }
-    for (const [key] of this.#held.quiet(now - QUIET_MS)) this.#drop(key)
-  }
-
-  #say(one: AuditFinding, key: string, withdrawn = false): void {
-    this.#findings.push(fleetFinding(one, key, withdrawn))
+  #say(one: AuditFinding, key: string): void {
+    this.#findings.push(fleetFinding(one, key))
   }
 
   /** All that is known and said since the last time, at once. */
   async #flush(): Promise<void> {
     const { topics, clock, elapsed, found } = this.#options
-    for (const key of this.#stale) this.#judge(key)
-    for (const [principal, times] of this.#forgotten) {
-      const why = `numbers of processes of ${principal} are judged no more: it has more processes than are held`
-      this.#say(finding('limit', why, { times }), `workload:${principal}`)
-    }
-    const findings = this.#findings
+    const findings = [...this.#findings, ...this.#sequences.news()]
     const state = (key: string, value: unknown): NewRecord =>
       encodeState(topics.state, this.#partition, { key, value })
     const covered = this.#next - 1
     const written = [
       ...findings.map((one) => findingRecord(topics.findings, one, clock())),
-      ...[...this.#dropped].map((key) => state(PREFIX.held + key, null)),
-      ...[...this.#dirty].map((key) => state(key, this.#stateOf(key))),
+      ...[...this.#dirty].map((key) => state(key, this.#sequences.stateOf(key))),
       state(META, { covered, now: this.#now } satisfies Meta),
     ]
     await this.#writer.append(written)
     this.#findings = []
-    for (const known of [this.#dirty, this.#stale, this.#dropped, this.#forgotten]) known.clear()
+    this.#dirty.clear()
     this.#facts = 0
     this.#covered = covered
     this.#flushedAt = elapsed()
     for (const one of findings) found(one)
   }
 
-  #judge(key: string): void {
-    const held = this.#held.get(key)
-    if (held === undefined) return
-    const since = (owner: string): number =>
-      this.#since.get(`${held.sequence.what} ${owner}`) ?? Number.POSITIVE_INFINITY
-    for (const { finding: one, withdrawn } of held.changes(since))
-      this.#say(one, keyOf(held.sequence.process), withdrawn)
-    this.#dirty.add(PREFIX.held + key)
-  }
-
-  #stateOf(key: string): unknown {
-    if (key.startsWith(PREFIX.first)) return this.#since.get(key.slice(PREFIX.first.length)) ?? null
-    return this.#held.get(key.slice(PREFIX.held.length))?.state ?? null
-  }
-
   #restore(states: ReadonlyMap<string, unknown>): void {
-    const restored: [string, HeldSequence][] = []
-    for (const [key, value] of states) {
-      if (key.startsWith(PREFIX.first) && Number.isSafeInteger(value))
-        this.#since.set(key.slice(PREFIX.first.length), value as number)
-      if (!key.startsWith(PREFIX.held)) continue
-      const state = heldStateOf(value)
-      if (state === null) this.#strange(key)
-      else restored.push([key.slice(PREFIX.held.length), new HeldSequence(state, this.#options.rules)])
-    }
-    restored.sort(([, one], [, other]) => one.lastMs - other.lastMs)
-    for (const [key, held] of restored) this.#held.touch(key, held)
-    const waiting = restored.filter(([, { dueMs }]) => dueMs !== null)
-    waiting.sort(([, one], [, other]) => (one.dueMs as number) - (other.dueMs as number))
-    for (const [key, held] of waiting) this.#waiting.set(key, held)
-  }
-
-  #strange(key: string): void {
     const place = `${this.#options.topics.state}/${this.#partition}`
-    this.#say(
-      finding('unreadable', `what was known of ${key} cannot be read, and is begun anew`, { place }),
-      place,
-    )
+    for (const key of this.#sequences.restore(states)) {
+      const why = `what was known of ${key} cannot be read, and is begun anew`
+      this.#say(finding('unreadable', why, { place }), place)
+    }
   }
 
   /** Ids that were told last before. */
@@ -319,15 +223,10 @@ export class SequenceWorker implements Worker {
     for await (const { records } of slicesOf(log, topics.facts, this.#partition, from, signal)) {
       for (const record of records) {
         if (record.offset > covered) return
-        for (const { entryId, content } of decodeFacts(record)?.ids ?? [])
-          this.#ids.add(entryId, content, record.offset)
+        for (const one of decodeFacts(record)?.ids ?? []) this.#ids.add(one, record.offset)
       }
     }
   }
-}
-
-function keyOf(process: string): string {
-  return `process:${process}`
 }
 
 function countOf({ numbers, ids, firsts, seen }: Facts): number {

@@ -1,12 +1,12 @@
 import type { HeldSequence } from './held-sequence.js'
 
+/** Ranges of numbers, and what was said of them, of one principal's processes and of all. */
 export interface TableBounds {
-  /** Weight of the processes of one principal, and of all. */
   readonly ofOne: number
   readonly ofAll: number
 }
 
-/** Processes of one partition: of each principal so many, and of all, so that nobody crowds out another. */
+/** Processes: of each principal so many, and of all, so that nobody crowds out another. */
 export class SequenceTable {
   readonly #bounds: TableBounds
   /** The longest quiet first. */

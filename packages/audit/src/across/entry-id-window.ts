@@ -1,5 +1,7 @@
 import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
-import { IdTable } from '../judge/id-table.js'
+import { type AuditFinding, finding } from '../finding.js'
+import { IdTable } from '../group/id-table.js'
+import type { IdFact } from './facts.js'
 
 /** Ids of one half; of both, 48 bytes each. */
 const HALF = 262_144
@@ -15,8 +17,11 @@ export class EntryIdWindow {
   #young = new IdTable()
   #old = new IdTable()
 
-  /** @returns where the id was told to be of another entry; `null` when it was not */
-  add(entryId: string, content: string, offset: number): number | null {
+  /**
+   * @param at where the entry is: 0, or more
+   * @returns where the other entry is of which the id is; `null` when it is of no other
+   */
+  add({ entryId, content }: Pick<IdFact, 'entryId' | 'content'>, at: number): number | null {
     const id = entryId.replaceAll('-', '')
     const mark = this.#markOf(content)
     const known = this.#young.get(id) ?? this.#old.get(id)
@@ -25,11 +30,24 @@ export class EntryIdWindow {
       this.#old = this.#young
       this.#young = new IdTable()
     }
-    this.#young.set(id, { offset, mark })
+    this.#young.set(id, { offset: at, mark })
     return null
   }
 
   #markOf(content: string): number {
     return createHmac('sha256', this.#key).update(content).digest().readUIntBE(0, MARK_BYTES)
   }
+}
+
+/**
+ * That an id is of two entries of two traces.
+ * @param other the hash of the one that came before; `null` when it is not known
+ */
+export function repeatedId(
+  { entryId, hash }: Pick<IdFact, 'entryId' | 'hash'>,
+  other: string | null,
+): AuditFinding {
+  const which = other === null ? 'another entry' : `entry ${other}`
+  const message = `its entry_id, ${entryId}, is also that of ${which}, of another trace`
+  return finding('entry-id-repeated', message, { entryHash: hash })
 }

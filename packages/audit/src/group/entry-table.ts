@@ -9,7 +9,7 @@ const FREE = 0xffffffff
 /** 64 bits of an entry's hash. */
 export type EntryKey = readonly [number, number]
 
-/** Entries of a part of one partition: where each is, by 64 bits of its hash. Whoever looks one up reads it there, and sees whether it is that. */
+/** Entries of a part of a log: where each is, by 64 bits of its hash. Whoever looks one up reads it there, and sees whether it is that. */
 export class EntryTable {
   readonly #words = new Uint32Array(2 * SLOTS)
   readonly #offsets = new Uint32Array(SLOTS).fill(FREE)

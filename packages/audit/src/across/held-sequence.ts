@@ -1,17 +1,11 @@
-import {
-  type AuditFinding,
-  FINDING_CODES,
-  type FindingCode,
-  finding,
-  OpenSequence,
-  type OpenSequenceState,
-  type SequenceRules,
-} from '@kest/audit'
-import type { NumberFact } from '../facts/fact-record.js'
+import { type AuditFinding, FINDING_CODES, type FindingCode, finding } from '../finding.js'
+import { OpenSequence, type OpenSequenceState, type SequenceRules } from '../judge/open-sequence.js'
+import type { NumberFact } from './facts.js'
 
 /** A finding that stands: it is withdrawn when it does not any more. */
 type Told = readonly [code: FindingCode, message: string]
 
+/** What is known of it, as JSON. */
 export interface HeldState extends OpenSequenceState {
   readonly principal: string
   readonly mark: number
@@ -62,7 +56,7 @@ export class HeldSequence {
   }
 
   /**
-   * @param now of the log
+   * @param now never less than the one before; milliseconds
    * @returns that its number is also that of another, when it is; and whether what was said may stand no more
    */
   add({ number, how, ...fact }: NumberFact, now: number): { repeated: AuditFinding | null; stale: boolean } {
