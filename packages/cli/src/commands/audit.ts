@@ -188,7 +188,6 @@ others with --kafka, it judges each trace when it has settled, for ever. With --
     'kest audit spans/ --trust trust.json --only-findings --fail-on warning',
     'kest audit spans.jsonl --trust trust.json --roots kest.yaml --json > report.jsonl',
     'kest audit spans/ --trust trust.json --html report.html',
-    'kest audit --kafka kafka-1:9092 --html report.html',
     'kest audit spans/ --trust trust.json --observed --days 14',
     'kest audit spans/ --trust trust.json --revisions',
     'kest audit spans/ --trust trust.json --replay bundle-v12.tar.gz --replay bundle-v13.tar.gz',
