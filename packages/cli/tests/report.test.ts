@@ -192,11 +192,13 @@ describe('kest audit --html', () => {
     [['--html', 'PATH/report.html', '--trace', 'a'.repeat(32)], '--html is of all traces'],
     [['--html', 'PATH/nowhere/report.html'], 'there is no folder'],
     [['--html', 'PATH/spans.jsonl'], 'it is read, and would be replaced'],
+    [['--html', 'PATH/a.json', '--roster', 'PATH/a.json'], 'it is read, and would be replaced'],
+    [['--html', 'PATH/a.json', '--replay', 'PATH/b.cedar,PATH/a.json'], 'it is read, and would be replaced'],
     [['--html', 'PATH/report.html', '--days', '0'], '--days: expected days, such as 7, got "0"'],
     [['--days', '7'], '--days is for --observed and --html'],
   ])('refuses %j', async (options, message) => {
-    const path = await folder({ 'keys.json': KEYS, 'spans.jsonl': exported(...chain()) })
-    const given = options.map((one) => one.replace('PATH', path))
+    const path = await folder({ 'keys.json': KEYS, 'spans.jsonl': exported(...chain()), 'a.json': '{}' })
+    const given = options.map((one) => one.replaceAll('PATH', path))
     await expect(audited(path, ...given)).rejects.toThrow(message)
   })
 

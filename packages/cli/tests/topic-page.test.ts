@@ -291,6 +291,35 @@ describe('kest audit --kafka --html', () => {
     expect(page).toContain('&lt;/script&gt;&lt;script&gt;globalThis.hacked = 1&lt;/script&gt;')
   })
 
+  it('K-FLEET keeps and shows the beginnings of hostile texts alone, however long they are', async () => {
+    const { keys } = planted()
+    const { spans } = soundTrace(new Workloads())
+    const all = spans.map(({ span }) => span)
+    const [trace] = (await ofFiles(all, keys)).traces as [TraceJson]
+    const written = new Written()
+    await written.verdict(trace)
+    const long = 'x'.repeat(200_000)
+    for (let n = 0; n < 40; n++)
+      await written.found(finding('silent', `${n}${long}`, { place: `${n}${long}`, entryHash: long }), `${n}`)
+    const { run, page } = await written.page()
+    expect(run.stdout).toContain('40  silent')
+    expect(run.stdout.length).toBeLessThan(100_000)
+    expect(page.length).toBeLessThan(500_000)
+  })
+
+  it('K-FLEET takes the place of no file that says how brokers are reached', async () => {
+    const sasl = { mechanism: 'PLAIN', username: 'any', password_file: 'password' }
+    const security = JSON.stringify({ tls: { ca: 'ca.pem' }, sasl })
+    const files = { 'security.json': security, 'ca.pem': 'a certificate', password: 'a secret' }
+    const path = await folder(files)
+    const own = ['--kafka', '127.0.0.1:1', '--kafka-security', join(path, 'security.json')]
+    for (const name of Object.keys(files)) {
+      await expect(runWithin(audit, [...own, '--html', join(path, name)])).rejects.toThrow(
+        /it is read, and would be replaced/,
+      )
+    }
+  })
+
   it.each([
     [['--trust', 'trust.json'], '--trust is not for --html with --kafka'],
     [['--topic', 'spans'], '--topic is not for --html with --kafka'],

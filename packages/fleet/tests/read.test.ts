@@ -186,7 +186,7 @@ describe('reading the verdicts of a fleet', () => {
     const { verdicts, unreadable } = await read(log)
     expect(verdicts).toHaveLength(3 - count)
     expect(unreadable).toEqual([
-      `unreadable ${TOPICS.verdicts}/${partition} ${count}: traces were judged again while it was read, and are left out`,
+      `unreadable ${TOPICS.verdicts}/${partition} ${count}: verdicts were gone before they were read: newer ones came meanwhile, or retention took them`,
     ])
   })
 
@@ -214,6 +214,22 @@ describe('reading the verdicts of a fleet', () => {
     expect(found).toEqual([])
     const end = world.log.all(TOPICS.findings, 0).length
     expect(unreadable).toEqual([`${TOPICS.findings}/0:${end - 2}`, `${TOPICS.findings}/0:${end - 1}`])
+  })
+
+  it('K-FLEET has each record that could not be read, also where the same is said of many', async () => {
+    const world = new World()
+    const sound = soundTrace(world.workloads)
+    await world.send(sound.spans.map(({ span }) => span))
+    await world.sendBytes('{"resourceSpans": 3}')
+    await world.sendBytes('{"resourceSpans": 3}')
+    const strange = { topic: TOPICS.entries, partition: 0, key: 'a stranger', value: Buffer.from('{}') }
+    for (let n = 0; n < 2; n++) {
+      await world.log.append([strange])
+      await world.pass(0)
+    }
+    const { found } = await standing(world.log)
+    expect(found.filter((text) => text.includes('are not of this fleet'))).toHaveLength(2)
+    expect(found.filter((text) => text.startsWith('unreadable'))).toHaveLength(4)
   })
 
   it.each([readVerdicts, readFindings])(

@@ -133,6 +133,14 @@ describe('a trace that builds on one that is nowhere yet', () => {
     await world.pass(0)
     await world.pass(MAX_AGE_MS)
     expect(world.verdicts().get(traceId)?.verdict).toBe('incomplete')
+    const others = [3, 4].map((n) => spanOf(world.workloads.orders.make([parent], inTrace(n))))
+    for (const one of others) {
+      await world.send([one])
+      await world.pass(0)
+      await world.pass(1_000)
+    }
+    const refused = world.found.filter(({ message }) => message.includes('too many wait'))
+    expect(new Set(refused.map(({ place }) => place)).size).toBe(refused.length)
   })
 
   it('K-FLEET of many that have waited some are judged at once, and what settles is judged with the first of them', async () => {

@@ -65,6 +65,8 @@ export interface Asked {
   readonly fleet: Omit<FleetOptions, 'kafka' | 'judge'>
   /** Partitions of the topics that are made; `null` when none are. */
   readonly partitions: number | null
+  /** Files that were read for it. */
+  readonly inputs: readonly string[]
 }
 
 /**
@@ -80,7 +82,7 @@ export async function readKafkaOptions(values: Values, io: Io): Promise<Asked | 
     return null
   }
   const brokers = listOf(kafka)
-  const security = await readSecurity(values['kafka-security'], io)
+  const { inputs, ...security } = await readSecurity(values['kafka-security'], io)
   const partitions = values['create-topics']
   return {
     kafka: { brokers, ...security },
@@ -95,14 +97,20 @@ export async function readKafkaOptions(values: Values, io: Io): Promise<Asked | 
       settling: settlingOf(values),
     },
     partitions: partitions === undefined ? null : parseCount('create-topics', partitions),
+    inputs,
   }
 }
 
 type Security = Pick<KafkaOptions, 'tls' | 'sasl'>
 
-async function readSecurity(path: string | undefined, { stdin }: Io): Promise<Security> {
-  if (path === undefined) return {}
+async function readSecurity(
+  path: string | undefined,
+  { stdin }: Io,
+): Promise<Security & { readonly inputs: readonly string[] }> {
+  const inputs: string[] = []
+  if (path === undefined) return { inputs }
   const read = async (file: string): Promise<string> => {
+    inputs.push(file)
     try {
       return await readText(file, stdin)
     } catch (cause) {
@@ -132,7 +140,7 @@ async function readSecurity(path: string | undefined, { stdin }: Io): Promise<Se
     const password = (await read(near(file))).replace(/\r?\n$/, '')
     result.sasl = { mechanism: mechanism as 'PLAIN', username, password }
   }
-  return result
+  return { ...result, inputs }
 }
 
 function parse(text: string, path: string): unknown {

@@ -7,10 +7,13 @@ import {
   type Verdict,
 } from '@kest/audit'
 import type { FleetFinding, ReadVerdict } from '@kest/fleet'
+import { bounded } from '../bounded.js'
 import type { TopicOrigin } from '../report/tally/topic-origin.js'
 
 /** Of each severity, findings of no trace that are told apart: as of an audit. */
 const MAX_FINDINGS = 1_000
+/** Characters of each of their texts. */
+const MAX_TEXT = 600
 
 /** What the verdicts of a topic amount to, as an audit of the same spans would say it. */
 export class VerdictTally {
@@ -56,7 +59,7 @@ export class VerdictTally {
   /** What is of no trace. */
   note(one: AuditFinding | FleetFinding): void {
     this.#count(one.code, one.times)
-    if (this.#kept[one.severity]++ < MAX_FINDINGS) this.#general.push(one)
+    if (this.#kept[one.severity]++ < MAX_FINDINGS) this.#general.push(keptOf(one))
   }
 
   /** Once, when all is there: what is left out of verdicts is a finding. */
@@ -93,4 +96,14 @@ export class VerdictTally {
   #count(code: FindingCode, times: number): void {
     this.#counts.set(code, (this.#counts.get(code) ?? 0) + times)
   }
+}
+
+function keptOf({ code, message, cause, entryHash, place, times }: AuditFinding): AuditFinding {
+  const short = (text: string | null): string | null => (text === null ? null : bounded(text, MAX_TEXT))
+  return finding(code, bounded(message, MAX_TEXT), {
+    cause,
+    entryHash: short(entryHash),
+    place: short(place),
+    times,
+  })
 }

@@ -48,6 +48,7 @@ import { TemporaryFolder } from '../files/temporary-folder.js'
 import { assertFolder, assertNoInput, writeResult } from '../files/write.js'
 import { inForceOf, WITHHELD_OPTION, withheldOf } from '../replay/options.js'
 import { readTexts, TEXT_HELP } from '../replay/read-text.js'
+import { filesOf, parseTextForm } from '../replay/text-form.js'
 import { ReportPage } from '../report/report-page.js'
 import { assertStdinOnce, inputsOf, requireTrustOptions, TRUST_OPTIONS } from '../trust/options.js'
 import { sourcesOf } from '../trust/read.js'
@@ -205,6 +206,7 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
     assertOfPage(values)
     if (paths.length > 0) throw new UsageError('--kafka reads no files')
     const { json = false, html: path } = values
+    await assertNoInput(path, kafka.inputs, 'html')
     const page = await pageOf(path, values)
     const { prefix } = kafka.fleet
     return await pageOfKafka(
@@ -238,7 +240,9 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
   if (values.json && values.table) throw new UsageError('--json or --table, not both')
   const inputs = inputsOf(paths, values)
   assertStdinOnce(inputs)
-  await assertNoInput(values.html, inputs, 'html')
+  const replayed = (values.replay ?? []).flatMap((text) => filesOf(parseTextForm('replay', text)))
+  const others = values.roster === undefined ? replayed : [...replayed, values.roster]
+  await assertNoInput(values.html, [...inputs, ...others], 'html')
   const failing = failOn(values['fail-on'])
   const selection = selectionOf(values)
   const rules = rulesOf(values)

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { BigIntStats } from 'node:fs'
-import { lstat, open, rename, rm, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { lstat, open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join, sep } from 'node:path'
 import { UsageError } from '../arguments/usage-error.js'
 import type { Io } from '../command.js'
 import { InputError } from './input-error.js'
@@ -34,7 +34,7 @@ export async function writeResult(text: string, path: string | undefined, { stdo
  *
  * @param inputs what the command reads, as it was named
  * @param option that names the output
- * @throws {UsageError} when the output is one of them, by whatever name
+ * @throws {UsageError} when the output is one of them, or in a folder that is one, by whatever name
  */
 export async function assertNoInput(
   output: string | undefined,
@@ -45,9 +45,15 @@ export async function assertNoInput(
   const place = placeOf(await lstat(output, { bigint: true }).catch(() => undefined))
   if (place === undefined) return
   for (const input of inputs) {
-    if (placeOf(await stat(input, { bigint: true }).catch(() => undefined)) === place)
+    const found = await stat(input, { bigint: true }).catch(() => undefined)
+    if (found?.isDirectory() === true ? await isWithin(output, input) : placeOf(found) === place)
       throw new UsageError(`--${option} ${output}: it is read, and would be replaced`)
   }
+}
+
+async function isWithin(file: string, folder: string): Promise<boolean> {
+  const [inner, outer] = [await realpath(file), await realpath(folder)]
+  return inner.startsWith(outer.endsWith(sep) ? outer : outer + sep)
 }
 
 /**

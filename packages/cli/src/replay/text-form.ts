@@ -48,3 +48,10 @@ export function parseTextForm(option: string, text: string): TextForm {
     ...(first !== undefined && { data: first }),
   }
 }
+
+/** Files that it is made of. */
+export function filesOf(form: TextForm): readonly string[] {
+  if (form.kind === 'rego') return form.data === undefined ? [form.file] : [form.file, form.data]
+  const { policies, schemas, entities } = form
+  return [...policies, ...schemas, ...(entities === undefined ? [] : [entities])]
+}

@@ -269,7 +269,7 @@ export class JudgeWorker implements Worker {
     // Of one whose verdict retention took nothing is left to be judged.
     for (const { key, again } of cases) if (again && !gathered.has(key)) waiting.set(key, null)
     let { room } = waiting
-    let refused = 0
+    const refused: number[] = []
     for await (const judged of this.#options.judge.judge(
       this.#sourceOf(cases, lineages, gathered, now),
       note,
@@ -280,7 +280,7 @@ export class JudgeWorker implements Worker {
       const delayMs = one.lastMs === null ? null : now - one.lastMs
       const isToWait = judged.wanting && !one.again && TRACE_ID.test(one.key)
       const hasRoom = isToWait && (waiting.has(one.key) || room-- > 0)
-      if (isToWait && !hasRoom) refused++
+      if (isToWait && !hasRoom) refused.push(one.covered)
       const waits = hasRoom ? waiting.timesAt(now, this.#options.settling.maxAgeMs) : null
       const more = { delayMs, waits }
       if (verdict !== null) {
@@ -288,7 +288,8 @@ export class JudgeWorker implements Worker {
         this.#facts.add(judged.report, toldBefore(known), this.#options.clock())
       } else unchanged.push({ key: one.key, record: before as VerdictRecord, covered: one.covered, ...more })
     }
-    if (refused > 0) note(finding('limit', REFUSED, { place, times: refused }))
+    if (refused.length > 0)
+      note(finding('limit', REFUSED, { place: `${place}:${refused[0]}`, times: refused.length }))
     await this.#write(verdicts, unchanged, notes)
     for (const { record, delayMs } of verdicts) this.#options.judged(record, delayMs)
     for (const one of notes) this.#options.found(one)

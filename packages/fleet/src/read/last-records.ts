@@ -15,7 +15,7 @@ export interface LastRecordsOptions {
   readonly topic: string
   /** What of a record tells it apart from others; `null`: it replaces none, and none replaces it. */
   readonly keyOf: (record: LogRecord) => string | null
-  /** Told of keys whose last record was gone before it was read, because a newer one had come. */
+  /** Told of keys whose last record was gone before it was read: a newer one had come, or retention took it. */
   readonly lost: (place: string, count: number) => void
 }
 

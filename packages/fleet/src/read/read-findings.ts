@@ -40,10 +40,10 @@ export async function* findingsIn(
   }
 }
 
-/** What stands is, of each key, code and message, what was written last. */
+/** What stands is, of each key, code, message and place, what was written last. */
 function keyOf(record: LogRecord): string | null {
   const one = findingOf(record)
-  return one === null ? null : JSON.stringify([one.key, one.code, one.message])
+  return one === null ? null : JSON.stringify([one.key, one.code, one.message, one.place])
 }
 
 /** @returns `null` for what is none */

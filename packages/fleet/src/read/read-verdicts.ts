@@ -11,6 +11,7 @@ import { type ReadOptions, type ResolvedReadOptions, resolveReadOptions } from '
 const TRACE_ID = /^[0-9a-f]{32}$/
 /** The last millisecond that a date can say. */
 const MAX_DATE = 8_640_000_000_000_000
+const LOST = 'verdicts were gone before they were read: newer ones came meanwhile, or retention took them'
 
 /** A verdict that is in the topic of a fleet. */
 export interface ReadVerdict {
@@ -61,9 +62,7 @@ export async function* verdictsIn(
   { topics, limits, unreadable }: Omit<ResolvedReadOptions, 'kafka'>,
 ): AsyncGenerator<ReadVerdict> {
   const lost = (place: string, times: number): void =>
-    unreadable(
-      finding('unreadable', 'traces were judged again while it was read, and are left out', { place, times }),
-    )
+    unreadable(finding('unreadable', LOST, { place, times }))
   for await (const { record, place } of lastRecords({ log, topic: topics.verdicts, keyOf, lost })) {
     // Whoever may, has taken it away.
     if (record.value === null && keyOf(record) !== null) continue
