@@ -18,6 +18,7 @@ import {
   type JudgeOptions,
   type JudgeRules,
   resolveJudgeOptions,
+  rulesInForce,
   traceBytesOf,
 } from './judge/options.js'
 import { isSelected, type TraceSelection } from './judge/selection.js'
@@ -159,7 +160,7 @@ export class Audit {
     assertOptions('audit.traces', selection, ['trace', 'since', 'service'])
     this.#assertReading()
     this.#judged = true
-    const judged = judgeLineages(this.#source(selection), this.#rules, (one) => this.#note(one))
+    const judged = judgeLineages(this.#source(selection), rulesInForce(this.#rules), (one) => this.#note(one))
     for await (const { report } of judged) {
       const whole = selection.trace === undefined ? this.#remember(report) : undefined
       if (whole !== undefined) await whole

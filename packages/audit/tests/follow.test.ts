@@ -73,6 +73,17 @@ describe('traces that are followed', () => {
     expect(ofAfter[1]?.fleet.replaces?.verdict).toBe('incomplete')
   })
 
+  it('K-FLEET each judgement of a trace has the trust that is in force', async () => {
+    const none = createKeySource({})
+    const answers = [none, none, trust, none]
+    const traceId = 'cd'.repeat(16)
+    const other = (): MadeEntry => entry([], { labels: { trace_id: traceId } })
+    // The first is asked for by the options.
+    const options = { trust: () => answers.shift() ?? none }
+    const verdicts = await verdictsOf([[other()], [other()], [other()]], options)
+    expect(verdicts.map(({ verdict }) => verdict)).toEqual(['broken', 'verified', 'broken'])
+  })
+
   it('entries that name no trace are judged by their links', async () => {
     const first = entry([], { labels: { trace_id: undefined } })
     const second = entry([first], { labels: { trace_id: undefined } })

@@ -27,20 +27,27 @@ interface Line {
 }
 
 interface Following extends Running {
+  /** Waits until that was said on standard error, once more than before. */
+  heard(text: string): Promise<void>
   /** The next line for which that holds, of those after the one before. */
   next(holds: (line: Line) => boolean): Promise<Line>
   stop(signal?: NodeJS.Signals): Promise<{ readonly code: number | null; readonly lines: Line[] }>
 }
 
 /** Follows `spans` of a folder, as a process of its own. */
-async function following(path: string, args: readonly string[] = ['--settle', '0.3']): Promise<Following> {
-  await writeFile(`${path}/keys.json`, JSON.stringify(KEYS))
+async function following(
+  path: string,
+  args: readonly string[] = ['--settle', '0.3'],
+  keys: unknown = KEYS,
+): Promise<Following> {
+  await writeFile(`${path}/keys.json`, JSON.stringify(keys))
   const command = ['audit', '--follow', 'spans', '--keys', 'keys.json', '--json', ...args]
   const running = start(command, { cwd: path })
   onTestFinished(() => void running.child.kill('SIGKILL'))
   let printed = ''
   let said = ''
   let seen = 0
+  let heardTo = 0
   running.child.stdout.on('data', (data: Buffer) => {
     printed += data.toString()
   })
@@ -56,6 +63,10 @@ async function following(path: string, args: readonly string[] = ['--settle', '0
   await vi.waitFor(() => expect(said).toContain('following spans'), { timeout: 60_000 })
   return {
     ...running,
+    async heard(text) {
+      await vi.waitFor(() => expect(said.slice(heardTo)).toContain(text), { timeout: 60_000 })
+      heardTo = said.indexOf(text, heardTo) + text.length
+    },
     async next(holds) {
       const at = await vi.waitFor(
         () => {
@@ -138,6 +149,42 @@ describe('kest audit --follow', () => {
     expect(all.filter(({ finding }) => finding !== undefined)).toEqual([])
     expect(all.at(-1)?.summary?.spans).toBe(3)
     expect(code).toBe(0)
+  }, 120_000)
+
+  it('K-ANCHOR reads trust files again while it runs: a key that comes, one that goes, and a file that is broken', async () => {
+    const path = await spansFolder()
+    await writeFile(`${path}/more.json`, '{"keys":{}}')
+    const { gateway, ...others } = Object.fromEntries(
+      Object.entries(KEYS).map(([name, keys]) => [name.includes('gateway') ? 'gateway' : name, [name, keys]]),
+    ) as Record<string, [string, unknown]>
+    const without = Object.fromEntries(Object.values(others))
+    const run = await following(path, ['--settle', '0.3', '--trust', 'more.json'], without)
+    const put = async (name: string, text: string): Promise<void> => {
+      await writeFile(`${path}/new`, text)
+      await rename(`${path}/new`, `${path}/${name}`)
+    }
+    let files = 0
+    const verdict = async (): Promise<string | undefined> => {
+      const made = entryBy('gateway', [])
+      await writeFile(`${path}/spans/${++files}.jsonl`, exported(made))
+      return (await run.next(({ trace_id }) => trace_id === made.entry.labels['trace_id'])).verdict
+    }
+    expect(await verdict()).toBe('broken')
+    await put('more.json', JSON.stringify(Object.fromEntries([gateway as [string, unknown]])))
+    await run.heard('read again, and counts from now on: more.json, keys.json\n')
+    expect(await verdict()).toBe('verified')
+    // The other is good, and says the less; neither counts.
+    await put('keys.json', '{"keys":{}}')
+    await put('more.json', '{"half":')
+    await run.heard('what was there before counts, and it is looked at again\n')
+    expect(await verdict()).toBe('verified')
+    await put('keys.json', JSON.stringify(without))
+    await put('more.json', '{"keys":{}}')
+    await run.heard('read again, and counts from now on')
+    expect(await verdict()).toBe('broken')
+    await put('more.json', JSON.stringify(without))
+    await run.heard('is given twice; what was there before counts')
+    expect((await run.stop()).code).toBe(1)
   }, 120_000)
 
   it('waits for the other half of a line, and says at the end that one never came', async () => {

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -63,6 +63,38 @@ describe('kest audit --listen', () => {
       expect(code).toBe(0)
     },
   )
+
+  it('K-ANCHOR judges by what trust files say when it judges', async () => {
+    const path = await folder({ 'keys.json': { keys: {} } })
+    const running = start(['audit', '--listen', '127.0.0.1:0', '--keys', `${path}/keys.json`])
+    onTestFinished(() => void running.child.kill('SIGKILL'))
+    const url = await urlOf(running)
+    const [first] = chainOfNow()
+    expect(await send(url, exported(first))).toBe(200)
+    await writeFile(`${path}/keys.json`, JSON.stringify(KEYS))
+    running.child.kill('SIGTERM')
+    const { code, stdout, stderr } = await running.ended
+    expect(stdout).toContain(`trace ${first.entry.labels['trace_id']}: verified`)
+    expect(stderr).toContain('read again, and counts from now on')
+    expect(code).toBe(0)
+  })
+
+  it('K-ANCHOR judges by what trust files said before when they cannot be read by then, and says so', async () => {
+    const path = await folder({ 'keys.json': KEYS })
+    const running = start(['audit', '--listen', '127.0.0.1:0', '--keys', `${path}/keys.json`])
+    onTestFinished(() => void running.child.kill('SIGKILL'))
+    const url = await urlOf(running)
+    const [first] = chainOfNow()
+    expect(await send(url, exported(first))).toBe(200)
+    await rm(`${path}/keys.json`)
+    running.child.kill('SIGTERM')
+    const { code, stdout, stderr } = await running.ended
+    expect(stdout).toContain(`trace ${first.entry.labels['trace_id']}: verified`)
+    expect(stderr).toMatch(
+      /keys\.json: it cannot be read: there is no such file; what was there before counts/,
+    )
+    expect(code).toBe(0)
+  })
 
   it('K-OBSERVE shows what observing has shown of what services sent, once it is told to stop and not before', async () => {
     const running = await listening(['--observed'])

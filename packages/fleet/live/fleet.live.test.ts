@@ -84,9 +84,9 @@ describe('a fleet on Kafka', () => {
     return fleet
   }
 
-  function auditor({ prefix, topic }: { prefix: string; topic: string }): Auditor {
+  function auditor({ prefix, topic }: { prefix: string; topic: string }, keys = 'keys.json'): Auditor {
     const one = startAuditor([
-      ...['--kafka', broker.url, '--trust', join(folder, 'keys.json'), '--json'],
+      ...['--kafka', broker.url, '--trust', join(folder, keys), '--json'],
       ...['--topic', topic, '--prefix', prefix, '--group', prefix],
       ...['--settle', String(SETTLE_MS / 1_000), '--max-age', String(MAX_AGE_MS / 1_000)],
     ])
@@ -335,6 +335,22 @@ describe('a fleet on Kafka', () => {
     expect(await one.ended).toBe(2)
     expect(one.said()).toMatch(says)
     expect(one.lines).toEqual([])
+  })
+
+  it('K-ANCHOR an auditor reads its trust file again while it runs', async () => {
+    const topics = await topicsOf()
+    const own = `${topics.prefix}.json`
+    await writeFile(join(folder, own), '{"keys":{}}')
+    const one = auditor(topics, own)
+    const verdicts = () =>
+      one.lines.flatMap((line) => (JSON.parse(line) as Partial<VerdictRecord>).verdict ?? [])
+    await send(topics.topic, spansOf([soundTrace(workloads)]).flat())
+    await expect.poll(verdicts).toEqual(['broken'])
+    await writeFile(join(folder, own), JSON.stringify({ keys: workloads.keys() }))
+    await expect.poll(one.said).toContain('read again, and counts from now on')
+    await send(topics.topic, spansOf([soundTrace(workloads)]).flat())
+    await expect.poll(verdicts).toEqual(['broken', 'verified'])
+    expect(await one.stop()).toBe(1)
   })
 
   it('K-FLEET says so, and commits nothing, where the topic holds something else', async () => {

@@ -1,4 +1,4 @@
-import { ATTRIBUTE, LABEL } from '@kest/core'
+import { ATTRIBUTE, createKeySource, LABEL } from '@kest/core'
 import { describe, expect, it } from 'vitest'
 import { type MadeEntry, makeEntry } from '../../audit/dist/testing/make-entry.js'
 import { denialOf, type OtlpSpan, spanOf } from '../../audit/dist/testing/make-span.js'
@@ -304,6 +304,42 @@ describe('a fleet', () => {
     for (const offset of [1, 3, 4, 5]) expect(codes).toContainEqual(['unreadable', `otlp_spans/0:${offset}`])
     expect(codes).toContainEqual(['unreadable', 'kest-entries/0:0'])
     expect(world.log.all(TOPICS.findings, 0)).toHaveLength(codes.length)
+  })
+
+  it('K-FLEET judges by the trust that is in force when it judges: a key that comes, and one that goes', async () => {
+    const none = createKeySource({})
+    let known = false
+    const world = new World({ trust: (all) => () => (known ? all : none) })
+    for (const [isKnown, verdict] of [
+      [false, 'broken'],
+      [true, 'verified'],
+      [false, 'broken'],
+    ] as const) {
+      known = isKnown
+      const made = chain(world)
+      await world.send(made.map((one) => spanOf(one)))
+      await world.pass(0)
+      await world.pass(1_000)
+      expect(world.verdicts().get(traceOf(made[0]))).toMatchObject({ verdict })
+    }
+  })
+
+  it('K-FLEET what was judged without a key is judged with it when more comes of the trace', async () => {
+    const none = createKeySource({})
+    let known = false
+    const world = new World({ trust: (all) => () => (known ? all : none) })
+    const [first, second, third] = chain(world)
+    await world.send([spanOf(first), spanOf(second)])
+    await world.pass(0)
+    await world.pass(1_000)
+    expect(world.verdicts().get(traceOf(first))).toMatchObject({ verdict: 'broken' })
+    known = true
+    await world.pass(1_000)
+    expect(world.verdicts().get(traceOf(first))).toMatchObject({ verdict: 'broken' })
+    await world.send([spanOf(third)])
+    await world.pass(0)
+    await world.pass(1_000)
+    expect(world.verdicts().get(traceOf(first))).toMatchObject({ verdict: 'verified' })
   })
 
   it('K-FLEET refuses a topic of something else, and commits nothing of it', async () => {

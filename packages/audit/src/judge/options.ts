@@ -3,6 +3,8 @@ import {
   KestConfigError,
   type KeySource,
   type Limits,
+  type RootList,
+  type RootRule,
   resolveLimits,
   SignatureCache,
   toRootList,
@@ -20,11 +22,22 @@ export function traceBytesOf(memory: number): number {
   return Math.max(MIN_TRACE_BYTES, TRACE_FACTOR * memory)
 }
 
+type Trust = KeySource | readonly KeySource[]
+type Roots = RootList | readonly RootRule[]
+
 /** How traces are judged. */
-export interface JudgeOptions
-  extends Pick<VerifyOptions, 'raisers' | 'ceilings' | 'roots' | 'identityAuthorities'> {
-  /** Whose keys count (K-ANCHOR): nothing in an export is believed about them. */
-  readonly trust: KeySource | readonly KeySource[]
+export interface JudgeOptions extends Pick<VerifyOptions, 'raisers' | 'ceilings' | 'identityAuthorities'> {
+  /**
+   * Whose keys count (K-ANCHOR): nothing in an export is believed about them. A function is asked at once, and again before each
+   * judgement: what it answers counts for all of that one, and nothing that was learned under another answer does. What it throws, the
+   * judgement throws.
+   */
+  readonly trust: Trust | (() => Trust)
+  /**
+   * Who may begin lineage, as `verifyPassport` has it (K-ROOTS). A function is asked with `trust`, and has a list
+   * each time. Default: whoever has a key.
+   */
+  readonly roots?: Roots | (() => Roots)
   /** Bounds on one entry and one passport (K-LIMIT). */
   readonly limits?: Partial<Limits>
   /** When certificates must have been valid: each at its entry's own time (default), or all at one. */
@@ -67,6 +80,11 @@ export interface JudgeRules {
   readonly verifier: EntriesVerifier
   /** The same trust, for what is no entry (K-DENIAL). */
   readonly sources: readonly KeySource[]
+  /** What is asked before each judgement; `null` when nothing is. */
+  readonly inForce: {
+    readonly trust: JudgeOptions['trust']
+    readonly roots: JudgeOptions['roots'] | undefined
+  } | null
   /** When certificates of what is no entry must have been valid; `null`: each at its own time. */
   readonly at: number | null
   readonly limits: Limits
@@ -88,20 +106,19 @@ export function resolveJudgeOptions(options: JudgeOptions, traceBytes: number): 
     if (!Number.isSafeInteger(value) || value < 0)
       throw new KestConfigError(`audit: ${name}: expected milliseconds, got ${String(value)}`)
   }
+  const inForce = typeof trust === 'function' || typeof roots === 'function' ? { trust, roots } : null
   const verify: VerifyEntriesOptions = {
-    trust,
+    ...answersOf(trust, roots),
     threads: 'pool',
     ...(limits === undefined ? {} : { limits }),
     ...(at === undefined ? {} : { at }),
     ...(raisers === undefined ? {} : { raisers }),
     ...(ceilings === undefined ? {} : { ceilings }),
-    ...(roots === undefined ? {} : { roots: toRootList(roots) }),
     ...(identityAuthorities === undefined ? {} : { identityAuthorities }),
   }
   return {
-    verify,
-    verifier: new EntriesVerifier(verify),
-    sources: Array.isArray(trust) ? trust : [trust as KeySource],
+    ...verifying(verify),
+    inForce,
     at: at === undefined || at === 'entry' ? null : Number(at),
     limits: resolveLimits(limits),
     maxDelayMs,
@@ -112,10 +129,45 @@ export function resolveJudgeOptions(options: JudgeOptions, traceBytes: number): 
   }
 }
 
+/**
+ * The rules of one judgement, which has one trust from beginning to end: what would be verified under half of one and half of another is
+ * verified under neither.
+ */
+export function rulesInForce(rules: JudgeRules): JudgeRules {
+  const { inForce, verify } = rules
+  if (inForce === null) return rules
+  return { ...rules, ...verifying({ ...verify, ...answersOf(inForce.trust, inForce.roots) }) }
+}
+
+function answersOf(
+  trust: JudgeOptions['trust'],
+  roots: JudgeOptions['roots'] | undefined,
+): Pick<VerifyEntriesOptions, 'trust' | 'roots'> {
+  const list = typeof roots === 'function' ? listOf(roots()) : roots
+  return {
+    trust: typeof trust === 'function' ? trust() : trust,
+    ...(list === undefined ? {} : { roots: toRootList(list) }),
+  }
+}
+
+/** Nothing in its place would let everybody begin lineage. */
+function listOf(answer: unknown): Roots {
+  if (typeof answer === 'object' && answer !== null) return answer as Roots
+  throw new KestConfigError(`audit: roots: expected a list, got ${answer === null ? 'null' : typeof answer}`)
+}
+
+function verifying(verify: VerifyEntriesOptions): Pick<JudgeRules, 'verify' | 'verifier' | 'sources'> {
+  const { trust } = verify
+  return {
+    verify,
+    verifier: new EntriesVerifier(verify),
+    sources: Array.isArray(trust) ? trust : [trust as KeySource],
+  }
+}
+
 /** For traces that have entries of each other: those are verified once. */
 export function remembering(rules: JudgeRules): JudgeRules {
-  const verify = { ...rules.verify, cache: new SignatureCache() }
-  return { ...rules, verify, verifier: new EntriesVerifier(verify) }
+  return { ...rules, ...verifying({ ...rules.verify, cache: new SignatureCache() }) }
 }
 
 function groupsOf(shared: unknown): readonly (readonly string[])[] {

@@ -9,6 +9,7 @@ import {
   type JudgeOptions,
   type JudgeRules,
   resolveJudgeOptions,
+  rulesInForce,
   traceBytesOf,
 } from './options.js'
 
@@ -48,11 +49,11 @@ export class TraceJudge {
 
   /**
    * @param note told of what is of no lineage
-   * @throws {KestError} what key sources throw that is about no entry
+   * @throws {KestError} what key sources throw that is about no entry; {@link JudgeOptions.trust} as a function, at once
    */
   judge(source: LineageSource, note: (one: AuditFinding) => void = () => {}): AsyncGenerator<JudgedLineage> {
-    const rules = this.#isPresent ? { ...this.#rules, now: Date.now() } : this.#rules
-    return judgeLineages(source, rules, note)
+    const rules = rulesInForce(this.#rules)
+    return judgeLineages(source, this.#isPresent ? { ...rules, now: Date.now() } : rules, note)
   }
 
   /** How numbers of processes are judged: by the same options. */

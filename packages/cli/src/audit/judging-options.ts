@@ -1,8 +1,7 @@
 import { type IdentityAuthority, KestError, parseRootsFile, type RootList } from '@kest/core'
 import { UsageError } from '../arguments/usage-error.js'
-import type { Io } from '../command.js'
 import { InputError } from '../files/input-error.js'
-import { readText } from '../files/read.js'
+import type { ReadText } from '../files/read.js'
 
 /** Options that say whose word counts for what, of every command that judges lineage. */
 export const JUDGING_OPTIONS = {
@@ -48,19 +47,19 @@ export interface Judging {
  * @throws {InputError} when the file cannot be read, or lists no roots
  * @throws {UsageError} for an authority without a name
  */
-export async function readJudgingOptions(values: JudgingValues, { stdin }: Io): Promise<Judging> {
+export async function readJudgingOptions(values: JudgingValues, read: ReadText): Promise<Judging> {
   const { roots, 'identity-authorities': lists } = values
   const names = lists?.flatMap((list) => list.split(','))
   if (names?.includes(''))
     throw new UsageError('--identity-authorities: expected principals, separated by commas')
   return {
-    ...(roots === undefined ? {} : { roots: await readRoots(roots, stdin) }),
+    ...(roots === undefined ? {} : { roots: await readRoots(roots, read) }),
     ...(names === undefined ? {} : { identityAuthorities: names }),
   }
 }
 
-async function readRoots(path: string, stdin: Io['stdin']): Promise<RootList> {
-  const text = await attempt(`--roots ${path}: `, () => readText(path, stdin))
+async function readRoots(path: string, read: ReadText): Promise<RootList> {
+  const text = await attempt(`--roots ${path}: `, () => read(path))
   // Its messages begin with the path.
   return await attempt('--roots ', () => parseRootsFile(text, path))
 }

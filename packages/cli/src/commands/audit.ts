@@ -19,12 +19,7 @@ import { parseTime } from '../arguments/time.js'
 import { parseTraceId } from '../arguments/trace-id.js'
 import { UsageError } from '../arguments/usage-error.js'
 import { FAIL_ON_WORDS, failOn } from '../audit/fail-on.js'
-import {
-  JUDGING_OPTIONS,
-  type JudgingValues,
-  RAISERS_OPTION,
-  readJudgingOptions,
-} from '../audit/judging-options.js'
+import { JUDGING_OPTIONS, RAISERS_OPTION } from '../audit/judging-options.js'
 import { KAFKA_OPTIONS, readKafkaOptions } from '../audit/kafka-options.js'
 import { observedJson } from '../audit/observed-json.js'
 import { observedText } from '../audit/observed-text.js'
@@ -50,8 +45,8 @@ import { inForceOf, WITHHELD_OPTION, withheldOf } from '../replay/options.js'
 import { readTexts, TEXT_HELP } from '../replay/read-text.js'
 import { filesOf, parseTextForm } from '../replay/text-form.js'
 import { ReportPage } from '../report/report-page.js'
-import { assertStdinOnce, inputsOf, requireTrustOptions, TRUST_OPTIONS } from '../trust/options.js'
-import { sourcesOf } from '../trust/read.js'
+import { FollowedTrust } from '../trust/followed-trust.js'
+import { assertStdinOnce, inputsOf, TRUST_OPTIONS } from '../trust/options.js'
 import { UnmetDomains } from '../trust/unmet-domains.js'
 
 const OPTIONS = {
@@ -181,8 +176,9 @@ PATH is a file, or a folder of files and folders: of the OpenTelemetry Collector
 exporter, of @kest/telemetry (lines or SQLite), an answer of Jaeger or Tempo, or a list
 of entries; "-" is standard input. With --listen it receives spans by OTLP/HTTP, from
 services or a Collector, and judges when it is told to stop. With --follow, and beside
-others with --kafka, it judges each trace when it has settled, for ever. With --kafka and
---html it makes a page of what was judged there. What is not read is an error.`,
+others with --kafka, it judges each trace when it has settled, for ever, and reads the
+files of --trust and --roots again when they change. With --kafka and --html it makes a
+page of what was judged there. What is not read is an error.`,
   arguments: 'files',
   examples: [
     'kest audit spans/ --trust example.org=bundle.json',
@@ -218,9 +214,11 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
   if (kafka !== null) {
     assertAlone(values, 'kafka')
     if (paths.length > 0) throw new UsageError('--kafka reads no files')
-    const going = await goingOf(values, io)
+    using trust = await FollowedTrust.open(values, io)
+    const going = goingOf(values, trust)
     const roster = await readRoster(values, io)
     const asked = roster === null ? kafka : { ...kafka, fleet: { ...kafka.fleet, roster: roster.workloads } }
+    trust.follow()
     return await auditOnKafka({ asked, ...going }, io)
   }
   if (values.follow) {
@@ -229,8 +227,10 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
     const never = paths.find((path) => path === STDIN || isDescriptor(path))
     if (never !== undefined) throw new UsageError(`--follow: expected files and folders, got "${never}"`)
     const settling = settlingOf(values)
-    const going = await goingOf(values, io)
+    using trust = await FollowedTrust.open(values, io)
+    const going = goingOf(values, trust)
     const roster = (await readRoster(values, io))?.workloads ?? null
+    trust.follow()
     return await auditOnFiles({ paths, settling, roster, ...going }, io)
   }
   const settle = Object.keys(SETTLING_OPTIONS).find((name) => values[name as keyof typeof SETTLING_OPTIONS])
@@ -250,15 +250,11 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
   const page = values.html === undefined ? null : await pageOf(values.html, values)
   const revisions = revisionsOf(values)
   const replay = await replayOf(values)
-  const given = await requireTrustOptions(values, io)
-  const trust = await sourcesOf(given)
-  const judging = await readJudgingOptions(values, io)
+  using trust = await FollowedTrust.open(values, io)
   const roster = await readRoster(values, io)
-  const unmet = new UnmetDomains(given)
   using temporary = await TemporaryFolder.create()
   await using one = new Audit({
-    trust,
-    ...judging,
+    ...trust.judging,
     folder: temporary.path,
     ...rules,
     ...(replay !== null && { replay }),
@@ -268,7 +264,10 @@ export const audit: Command = defineCommand(ABOUT, OPTIONS, async ({ values, pos
   else {
     await using receiver = await openReceiver(listening.address)
     await Promise.all([readAll(one, paths, io), receive(one, receiver, listening, io)])
+    // It may have run for long.
+    await trust.look()
   }
+  const unmet = new UnmetDomains(trust.given)
   const { colors } = io.stdout
   let judged = 0
   for await (const report of one.traces(selection)) {
@@ -353,16 +352,12 @@ async function readRoster(
 }
 
 /** How an audit judges that goes on, and what of it is said. */
-async function goingOf(
-  values: JudgingValues &
-    Parameters<typeof requireTrustOptions>[0] &
-    Parameters<typeof rulesOf>[0] & { json?: boolean; 'only-findings'?: boolean; 'fail-on'?: string[] },
-  io: Io,
-): Promise<Pick<OnFiles, 'judge' | 'failing' | 'json' | 'onlyFindings'>> {
-  const judging = await readJudgingOptions(values, io)
-  const trust = await sourcesOf(await requireTrustOptions(values, io))
+function goingOf(
+  values: Parameters<typeof rulesOf>[0] & { json?: boolean; 'only-findings'?: boolean; 'fail-on'?: string[] },
+  trust: FollowedTrust,
+): Pick<OnFiles, 'judge' | 'failing' | 'json' | 'onlyFindings'> {
   const { json = false, 'only-findings': onlyFindings = false } = values
-  const judge = { trust, ...judging, ...rulesOf(values) }
+  const judge = { ...trust.judging, ...rulesOf(values) }
   return { judge, failing: failOn(values['fail-on']), json, onlyFindings }
 }
 

@@ -10,6 +10,7 @@ import { findingLines } from '../audit/report-text.js'
 import { type About, type Command, defineCommand } from '../command.js'
 import { EXIT } from '../exit-code.js'
 import { InputError } from '../files/input-error.js'
+import { readerOf } from '../files/read.js'
 import { assertNoInput, writeResult } from '../files/write.js'
 import { formatOfFile } from '../graph/format.js'
 import { assertStdinOnce, inputsOf, requireTrustOptions, TRUST_OPTIONS } from '../trust/options.js'
@@ -66,8 +67,8 @@ export const evidence: Command = defineCommand(ABOUT, OPTIONS, async ({ values, 
   const inputs = inputsOf(paths, values)
   assertStdinOnce(inputs)
   await assertNoInput(values.output, inputs)
-  const trust = await requireTrustOptions(values, io)
-  const judging = await readJudgingOptions(values, io)
+  const trust = await requireTrustOptions(values, readerOf(io))
+  const judging = await readJudgingOptions(values, readerOf(io))
   const { report, general } = await auditOne(paths, io.stdin, trace, {
     trust: await sourcesOf(trust),
     ...judging,

@@ -7,7 +7,7 @@ import { findingLines } from '../audit/report-text.js'
 import { type About, type Command, defineCommand, type Io } from '../command.js'
 import { EXIT } from '../exit-code.js'
 import { InputError } from '../files/input-error.js'
-import { MAX_FILE_BYTES, readText, STDIN } from '../files/read.js'
+import { MAX_FILE_BYTES, readerOf, readText, STDIN } from '../files/read.js'
 import { assertNoInput, writeResult } from '../files/write.js'
 import { evidenceGraph, isEvidence } from '../graph/evidence-graph.js'
 import { drawerOf, FORMAT_NAMES } from '../graph/format.js'
@@ -92,7 +92,7 @@ async function lineage(
   const [file, ...others] = paths as [string, ...string[]]
   const text = others.length === 0 ? await evidenceText(file, io) : undefined
   if (text === undefined) {
-    const given = await requireTrustOptions(values, io)
+    const given = await requireTrustOptions(values, readerOf(io))
     const trust = await sourcesOf(given)
     const { report, general } = await auditOne(paths, io.stdin, trace, { trust })
     const unmet = new UnmetDomains(given)
@@ -101,7 +101,7 @@ async function lineage(
     return graphOf([report], verdictWord(report.verdict), true)
   }
   if (trace !== undefined) throw new UsageError('--trace is for exported spans')
-  return await evidenceGraph(text, file, await readTrustOptions(values, io))
+  return await evidenceGraph(text, file, await readTrustOptions(values, readerOf(io)))
 }
 
 /** The text of a file that is evidence; `undefined` for everything else. */

@@ -8,6 +8,7 @@ import { spansAt } from '../audit/spans-at.js'
 import { type About, type Command, defineCommand, type Io } from '../command.js'
 import { EXIT } from '../exit-code.js'
 import { InputError } from '../files/input-error.js'
+import { readerOf } from '../files/read.js'
 import { TemporaryFolder } from '../files/temporary-folder.js'
 import { WITHHELD_OPTION, withheldOf } from '../replay/options.js'
 import { readTexts, TEXT_HELP } from '../replay/read-text.js'
@@ -70,8 +71,8 @@ export const replay: Command = defineCommand(ABOUT, OPTIONS, async ({ values, po
   if (names !== undefined && (names.length === 0 || names.includes('')))
     throw new UsageError('--policies: expected names of policies, separated by commas')
   const fields = withheldOf(withheld)
-  const trust = await sourcesOf(await requireTrustOptions(values, io))
-  const judging = await readJudgingOptions(values, io)
+  const trust = await sourcesOf(await requireTrustOptions(values, readerOf(io)))
+  const judging = await readJudgingOptions(values, readerOf(io))
   const [text] = (await readTexts('what-if', [file])) as [ReplayText]
   const whatIf = new WhatIf({ text, withheld: fields, ...(names !== undefined && { policies: names }) })
   using temporary = await TemporaryFolder.create()

@@ -9,6 +9,7 @@ import { UsageError } from '../arguments/usage-error.js'
 import { JUDGING_OPTIONS, RAISERS_OPTION, readJudgingOptions } from '../audit/judging-options.js'
 import { type About, type Command, defineCommand, type Io } from '../command.js'
 import { EXIT, type ExitCode, gravest } from '../exit-code.js'
+import { readerOf } from '../files/read.js'
 import { visible } from '../terminal/escape.js'
 import { assertStdinOnce, inputsOf, readTrustOptions, TRUST_OPTIONS } from '../trust/options.js'
 import { sourcesOf } from '../trust/read.js'
@@ -70,7 +71,7 @@ export const verify: Command = defineCommand(ABOUT, OPTIONS, async ({ values, po
   if (paths.length === 0)
     throw new UsageError('which file, or folder? kest verify evidence.json; "-" is standard input')
   assertStdinOnce(inputsOf(paths, values))
-  const trust = await readTrustOptions(values, io)
+  const trust = await readTrustOptions(values, readerOf(io))
   const options = await verifyOptions(values, trust, io)
   const unmet = trust === undefined ? null : new UnmetDomains(trust)
   const tally = new Tally()
@@ -109,7 +110,7 @@ async function verifyOptions(
   const { at, semantics, raisers } = values
   return {
     x509: createX509KeySource,
-    ...(await readJudgingOptions(values, io)),
+    ...(await readJudgingOptions(values, readerOf(io))),
     ...(at === undefined ? {} : { at: parseAt(at, Date.now()) }),
     ...(semantics === undefined ? {} : { semantics: oneOf('semantics', semantics, SEMANTICS) }),
     ...(raisers === undefined ? {} : { raisers: raisers.flatMap(listOf) }),

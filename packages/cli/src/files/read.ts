@@ -19,6 +19,9 @@ export function isDescriptor(path: string): boolean {
   return DESCRIPTOR.test(path)
 }
 
+/** How the text of what was named is read; {@link readText}, or what that has read. */
+export type ReadText = (path: string) => Promise<string>
+
 /**
  * The text of a regular file, of a descriptor that was handed down (`/dev/fd/N`, as a shell writes `<(…)`), or of standard input for `-`.
  * The latter two are read to their end, whenever that comes; a FIFO or a device that is named is never opened.
@@ -27,6 +30,11 @@ export function isDescriptor(path: string): boolean {
  */
 export async function readText(path: string, stdin: Readable): Promise<string> {
   return textOf(await readBytes(path, stdin))
+}
+
+/** Reads what is named, standard input too. */
+export function readerOf({ stdin }: { readonly stdin: Readable }): ReadText {
+  return (path) => readText(path, stdin)
 }
 
 /** @throws {KestError} `ERR_KEST_EVIDENCE` when it is not UTF-8 */

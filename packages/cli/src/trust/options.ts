@@ -1,7 +1,6 @@
 import type { TrustDocument } from '@kest/core'
 import { UsageError } from '../arguments/usage-error.js'
-import type { Io } from '../command.js'
-import { STDIN } from '../files/read.js'
+import { type ReadText, STDIN } from '../files/read.js'
 import { bundleForm, parseTrustForm, type TrustForm } from './form.js'
 import { readTrust } from './read.js'
 
@@ -64,10 +63,10 @@ export function assertStdinOnce(inputs: readonly string[]): void {
  */
 export async function readTrustOptions(
   values: TrustValues,
-  { stdin }: Io,
+  read: ReadText,
 ): Promise<TrustDocument | undefined> {
   const documents: TrustDocument[] = []
-  for (const form of formsOf(values)) documents.push(await readTrust(form, stdin))
+  for (const form of formsOf(values)) documents.push(await readTrust(form, read))
   if (documents.length === 0) return undefined
   const keys = documents.flatMap(({ keys }) => (keys === undefined ? [] : [keys]))
   const bundles = documents.flatMap(({ bundles }) => (bundles === undefined ? [] : [bundles]))
@@ -82,8 +81,8 @@ export async function readTrustOptions(
  * As {@link readTrustOptions}, for exported spans, which bring no keys along: a principal of which nothing is given is unknown.
  * @throws {UsageError} when there is none
  */
-export async function requireTrustOptions(values: TrustValues, io: Io): Promise<TrustDocument> {
-  const trust = await readTrustOptions(values, io)
+export async function requireTrustOptions(values: TrustValues, read: ReadText): Promise<TrustDocument> {
+  const trust = await readTrustOptions(values, read)
   if (trust !== undefined) return { keys: {}, bundles: {}, ...trust }
   throw new UsageError(
     'whose keys count? --trust TRUST-DOMAIN=FILE for a SPIFFE bundle, --trust FILE for keys of principals',

@@ -1,8 +1,7 @@
-import type { Readable } from 'node:stream'
 import { KestError, type KeySource, keySourcesOf, parseTrustDocument, type TrustDocument } from '@kest/core'
 import { createX509KeySource } from '@kest/spiffe/verification'
 import { InputError } from '../files/input-error.js'
-import { readText } from '../files/read.js'
+import type { ReadText } from '../files/read.js'
 import type { TrustForm } from './form.js'
 
 const EXPECTED =
@@ -15,9 +14,9 @@ const BUNDLE = 'a SPIFFE bundle, {"keys": [<JWK>, …]}'
  *
  * @throws {InputError} when it cannot be read, or holds something else: nothing is verified against less trust material than was meant
  */
-export async function readTrust(form: TrustForm, stdin: Readable): Promise<TrustDocument> {
+export async function readTrust(form: TrustForm, read: ReadText): Promise<TrustDocument> {
   return await attempt(form.written, async () => {
-    const trust = trustIn(await readText(form.path, stdin), form)
+    const trust = trustIn(await read(form.path), form)
     // Keys that cannot be used are the fault of this file.
     keySourcesOf(trust, { x509: createX509KeySource })
     return trust

@@ -12,7 +12,7 @@ import {
   type TraceJudgeOptions,
   traceJson,
 } from '@kest/audit'
-import { createKeySource } from '@kest/core'
+import { createKeySource, type KeySource } from '@kest/core'
 import { onTestFinished } from 'vitest'
 import { type OtlpSpan, otlpLine } from '../../../audit/dist/testing/make-span.js'
 import { Workloads } from '../../../audit/dist/testing/plant.js'
@@ -35,6 +35,8 @@ export const WAIT_MS = 11_000
 const SETTLING = { settleMs: 1_000, maxAgeMs: 10_000, maxOpen: 1_000, maxBytes: 1e9 }
 
 export interface WorldOptions {
+  /** In place of the keys of all workloads. */
+  readonly trust?: (keys: KeySource) => TraceJudgeOptions['trust']
   readonly settling?: SettlingOptions
   readonly maxTraceSpans?: number
   readonly maxWaiting?: number
@@ -68,9 +70,10 @@ export class World {
   constructor(options: WorldOptions = {}) {
     this.#options = options
     const keys = Object.entries(this.workloads.keys()) as [string, object[]][]
-    const { shared = [], index = {} } = options
+    const { shared = [], index = {}, trust = (all) => all } = options
     this.#entries = new EntryIndex({ log: this.log, topic: TOPICS.entries, ...index })
-    this.judging = { trust: createKeySource(new Map(keys) as never), now: Date.now(), shared }
+    const all = createKeySource(new Map(keys) as never)
+    this.judging = { trust: trust(all), now: Date.now(), shared }
   }
 
   /** Exports spans, as a Collector does: some at once, without a key. */
