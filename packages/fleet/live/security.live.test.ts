@@ -26,7 +26,7 @@ interface Permission {
   readonly kind: 'TOPIC' | 'GROUP' | 'TRANSACTIONAL_ID'
   readonly name: string
   readonly prefixed: boolean
-  readonly operation: 'READ' | 'WRITE'
+  readonly operation: 'READ' | 'WRITE' | 'DESCRIBE_CONFIGS'
 }
 
 /** The table of docs/fleet.md. */
@@ -41,7 +41,7 @@ async function documented(): Promise<Permission[]> {
         kind: kind.toUpperCase().replace(' ', '_') as Permission['kind'],
         name,
         prefixed: names.includes('begin with'),
-        operation: operation.toUpperCase() as Permission['operation'],
+        operation: operation.replace(/(?<=[a-z])(?=[A-Z])/, '_').toUpperCase() as Permission['operation'],
       })),
     ),
   )

@@ -142,6 +142,7 @@ export class Fleet implements AsyncDisposable {
     // What may not be read is said now, and not when somebody has begun.
     for (const topic of stages.flatMap((stage) => READ_BY[stage]).map((name) => topics[name]))
       await log.read(topic, 0, (await log.bounds(topic, 0)).start, 1)
+    if (stages.includes('judge')) await log.retentionMs(topics.verdicts)
     for (const topic of [topics.spans, topics.findings]) await log.partitions(topic)
     const counts = new Map<string, number>()
     for (const topic of [topics.entries, topics.verdicts, topics.log, topics.facts, topics.state])

@@ -2,6 +2,7 @@ import { LABEL } from '@kest/core'
 import { describe, expect, it } from 'vitest'
 import type { MadeEntry } from '../../audit/dist/testing/make-entry.js'
 import { spanOf } from '../../audit/dist/testing/make-span.js'
+import { WaitingTraces } from '../src/judge/waiting.js'
 import { Unavailable } from '../src/log/log.js'
 import { PARTITIONS, TOPICS, World, type WorldOptions } from './support/world.js'
 
@@ -167,6 +168,17 @@ describe('a trace that builds on one that is nowhere yet', () => {
     expect(count()).toBeLessThanOrEqual(720 + 512 + 1)
     await world.pass(0)
     expect(count()).toBe(2 * 720 + 1)
+  })
+})
+
+describe('traces that wait', () => {
+  it('are all due in time though one was written once more behind those that wait longer', () => {
+    const waiting = new WaitingTraces(10)
+    waiting.set('a', { sinceMs: 90, untilMs: 100 })
+    waiting.set('b', { sinceMs: 40, untilMs: 50 })
+    expect(waiting.timesAt(60, 10)).toEqual({ sinceMs: 60, untilMs: 100 })
+    expect([...waiting.due(99)]).toEqual([])
+    expect([...waiting.due(100)].map(([traceId]) => traceId)).toEqual(['a', 'b'])
   })
 })
 

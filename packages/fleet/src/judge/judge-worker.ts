@@ -21,6 +21,7 @@ import type { Worker } from '../stage/stage.js'
 import type { FleetTopics } from '../topics.js'
 import type { EntryIndex } from './entry-index.js'
 import type { JudgedPartition, Written } from './judged-partition.js'
+import { KeptVerdicts } from './kept-verdicts.js'
 import { knownIn, withKnown } from './known-entries.js'
 import { LogClock } from './log-clock.js'
 import { type Item, itemOf, PartitionReader } from './partition-reader.js'
@@ -108,6 +109,7 @@ export class JudgeWorker implements Worker {
   readonly #clock: LogClock
   readonly #dropped = new Map<string, number>()
   readonly #facts: FactCollector
+  readonly #kept: KeptVerdicts
   #next: number
   #forgotAt: number
 
@@ -127,6 +129,7 @@ export class JudgeWorker implements Worker {
     this.#settling = new Settling(options.settling)
     this.#clock = new LogClock(options.elapsed, known.judgedMs)
     this.#facts = new FactCollector(options.topics.facts, partitions)
+    this.#kept = new KeptVerdicts(options, partition, known, writer)
     this.#next = from
     this.#forgotAt = options.elapsed()
   }
@@ -178,6 +181,7 @@ export class JudgeWorker implements Worker {
     )
     // What was judged before lies behind what is open, and so does what was passed over.
     this.#next = next
+    await this.#kept.work(now)
     if (elapsed() - this.#forgotAt < FORGET_MS) return
     await this.#known.forget(log, topics.verdicts, this.#partition)
     this.#forgotAt = elapsed()

@@ -66,6 +66,12 @@ export class JudgedPartition {
     }
   }
 
+  /** Told of a verdict that was written once more as it is, by whoever alone writes them: where it is from now on. */
+  move(traceId: string, verdict: number): void {
+    this.#index.set(traceId, { verdict, covered: this.coveredOf(traceId) })
+    this.#next = Math.max(this.#next, verdict + 1)
+  }
+
   async forget(log: Log, topic: string, partition: number): Promise<void> {
     this.#index.forget((await log.bounds(topic, partition)).start)
   }

@@ -28,6 +28,12 @@ export interface FleetPart {
 
 const GRAVITY: readonly TraceJson['verdict'][] = ['empty', 'verified', 'incomplete', 'broken']
 
+/** Whether a trace is worse for it, whatever comes late: it is graver than `verified`, or something that it found is an error. */
+export function isGrave({ verdict, findings }: TraceJson): boolean {
+  const gravity = GRAVITY.indexOf(verdict)
+  return gravity > GRAVITY.indexOf('verified') || findings.some(({ severity }) => severity === 'error')
+}
+
 /** What was judged of some of a trace's spans beside what was of others, which nobody can read any more (K-FLEET). */
 export function mergePartial(judged: TraceJson, before: TraceJson): TraceJson {
   const has = new Set(judged.entries.map(({ hash }) => hash))

@@ -55,7 +55,7 @@ export class WaitingTraces {
     this.#traces.delete(traceId)
     if (waiting === null) return
     this.#traces.set(traceId, waiting)
-    this.#lastMs = waiting.untilMs
+    this.#lastMs = Math.max(this.#lastMs, waiting.untilMs)
   }
 
   /** Those whose wait is over. */

@@ -25,7 +25,8 @@ export interface CreateTopicsOptions {
   readonly retentionMs?: number
   /**
    * How long verdicts are kept in `<prefix>-verdicts` after they were last written, milliseconds; no less than `retentionMs`. A trace of which
-   * more comes later is judged anew. In `<prefix>-verdict-log` all stay. Default: twice `retentionMs`.
+   * more comes later is judged anew. What is `broken`, `incomplete`, or has a finding of severity `error`, is written once more before it is over,
+   * by whoever judges its partition, unless nobody does for half of it. In `<prefix>-verdict-log` all stay. Default: twice `retentionMs`.
    */
   readonly verdictRetentionMs?: number
 }

@@ -3,6 +3,7 @@ import { Consumer, Producer } from '@platformatic/kafka'
 import { attempt } from './kafka-attempt.js'
 import { clientOptions, type KafkaOptions } from './kafka-options.js'
 import { closed, messageOf, SERIALIZERS, topicsOf } from './kafka-records.js'
+import { retentionOf } from './kafka-retention.js'
 import { sliceOf } from './kafka-slice.js'
 import { KafkaWriter } from './kafka-writer.js'
 import { Gone, type Log, type LogSlice, type LogWriter, type NewRecord, Unavailable } from './log.js'
@@ -58,6 +59,10 @@ export class KafkaLog implements Log {
   async offsetAt(topic: string, partition: number, timeMs: number): Promise<number> {
     const at = await this.#offset(topic, partition, BigInt(Math.max(0, Math.floor(timeMs))))
     return at === -1 ? await this.#offset(topic, partition, LATEST) : at
+  }
+
+  async retentionMs(topic: string): Promise<number | null> {
+    return await retentionOf(this.#options, topic)
   }
 
   async read(topic: string, partition: number, from: number, maxBytes = READ_BYTES): Promise<LogSlice> {

@@ -48,6 +48,11 @@ export interface Log {
   /** The first record of that time or later; the end when there is none. */
   offsetAt(topic: string, partition: number, timeMs: number): Promise<number>
   /**
+   * How long the topic keeps a record at least, milliseconds; `null`: for ever, or until a newer one has its key.
+   * @throws {KestConfigError} when there is no such topic, or it may not be asked
+   */
+  retentionMs(topic: string): Promise<number | null>
+  /**
    * What is there from an offset on, up to a bound of bytes and at least one record; nothing at the end.
    * @throws {Gone} for an offset that retention took
    */

@@ -20,6 +20,8 @@ export class MemoryLog implements Log {
   readonly bytesRead = new Map<string, number>()
   /** Of what is written, milliseconds. */
   now = 0
+  /** How long topics keep what is written, milliseconds; others keep it for ever. */
+  readonly retention = new Map<string, number>()
   /** Readings that are answered with nothing, though something is there. */
   unanswered = 0
   /** Thrown by the next write. */
@@ -47,7 +49,11 @@ export class MemoryLog implements Log {
   async offsetAt(topic: string, partition: number, timeMs: number): Promise<number> {
     const records = this.#of(topic)[partition] ?? []
     const at = records.findIndex(({ timestampMs }) => timestampMs >= timeMs)
-    return at === -1 ? records.length : at
+    return at === -1 ? records.length : Math.max(at, this.#start(topic, partition))
+  }
+
+  async retentionMs(topic: string): Promise<number | null> {
+    return this.retention.get(topic) ?? null
   }
 
   async read(topic: string, partition: number, from: number, maxBytes = Infinity): Promise<LogSlice> {
@@ -92,6 +98,15 @@ export class MemoryLog implements Log {
   /** Retention: what is before that is gone. */
   forget(topic: string, partition: number, before: number): void {
     this.#starts.set(`${topic}/${partition}`, before)
+  }
+
+  /** What is older than its topic keeps is gone. */
+  expire(): void {
+    for (const [topic, keepMs] of this.retention)
+      for (const [partition, records] of this.#of(topic).entries()) {
+        const first = records.findIndex(({ timestampMs }) => timestampMs >= this.now - keepMs)
+        this.forget(topic, partition, first === -1 ? records.length : first)
+      }
   }
 
   /** The only member of a group. */

@@ -208,8 +208,8 @@ export class World {
   }
 
   /** As it is compacted: of each key the last. */
-  verdicts(): Map<string, VerdictRecord> {
-    return new Map(this.written().map(({ key, verdict }) => [key, verdict]))
+  verdicts(topic = TOPICS.log): Map<string, VerdictRecord> {
+    return new Map(this.written(topic).map(({ key, verdict }) => [key, verdict]))
   }
 
   /** All of them, in order. */
