@@ -28,7 +28,7 @@ export interface FleetOptions {
   readonly roster?: readonly RosterWorkload[]
   /** When a trace is judged. */
   readonly settling?: SettlingOptions
-  /** Spans of one trace that are judged; of a larger one no more are taken, and that is a finding `limit`. Default 20,000. */
+  /** Spans of one trace that are judged; of a larger one no more are taken, and that is a finding `limit`. Default 20,000; at most 1,000,000. */
   readonly maxTraceSpans?: number
   /**
    * How much older than a trace the entries of other traces may be that it builds on, and how far back an `entry_id` is looked for at least
@@ -64,6 +64,8 @@ const KNOWN = [
 ] as const satisfies readonly (keyof FleetOptions)[]
 
 export const STAGES: readonly FleetStage[] = ['split', 'judge', 'sequences', 'roster']
+/** All that a verdict has are read again when more comes. */
+const MAX_TRACE_SPANS = 1_000_000
 const NAME = /^[\w.-]{1,200}$/
 
 export interface ResolvedFleetOptions {
@@ -91,10 +93,12 @@ export function resolveFleetOptions(options: FleetOptions): ResolvedFleetOptions
     lookBackMs = 3_600_000,
   } = options
   for (const [name, value] of Object.entries({ topic, prefix, group })) assertName('fleet', name, value)
-  for (const [name, value] of Object.entries({ maxTraceSpans, lookBackMs })) {
-    if (!Number.isSafeInteger(value) || value < 1)
-      throw new KestConfigError(`fleet: ${name}: expected a positive integer, got ${String(value)}`)
-  }
+  if (!Number.isSafeInteger(lookBackMs) || lookBackMs < 1)
+    throw new KestConfigError(`fleet: lookBackMs: expected a positive integer, got ${String(lookBackMs)}`)
+  if (!Number.isSafeInteger(maxTraceSpans) || maxTraceSpans < 1 || maxTraceSpans > MAX_TRACE_SPANS)
+    throw new KestConfigError(
+      `fleet: maxTraceSpans: expected an integer from 1 to ${MAX_TRACE_SPANS}, got ${String(maxTraceSpans)}`,
+    )
   if (encoding !== null && encoding !== 'json' && encoding !== 'protobuf')
     throw new KestConfigError('fleet: encoding: expected "json" or "protobuf"')
   if (!Array.isArray(stages) || stages.length === 0 || !stages.every((stage) => STAGES.includes(stage)))

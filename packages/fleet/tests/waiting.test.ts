@@ -2,6 +2,7 @@ import { LABEL } from '@kest/core'
 import { describe, expect, it } from 'vitest'
 import type { MadeEntry } from '../../audit/dist/testing/make-entry.js'
 import { spanOf } from '../../audit/dist/testing/make-span.js'
+import type { VerdictRecord } from '../src/judge/verdict-record.js'
 import { WaitingTraces } from '../src/judge/waiting.js'
 import { Unavailable } from '../src/log/log.js'
 import { PARTITIONS, TOPICS, World, type WorldOptions } from './support/world.js'
@@ -209,3 +210,27 @@ function* permuted(digits: string): Generator<string> {
     for (const [n, digit] of [...digits].entries())
       for (const rest of permuted(digits.slice(0, n) + digits.slice(n + 1))) yield digit + rest
 }
+
+describe('a verdict that nobody of the fleet has written so', () => {
+  it.each([
+    ['positions without end', { positions: [[0, 9e15 - 1]] }],
+    ['positions that are none', { positions: [null] }],
+    ['an entry that is none', { entries: [null] }],
+    ['an entry without its signed text', { entries: [{ hash: 'a'.repeat(64), parent_ids: [] }] }],
+    ['a finding that is none', { findings: [7] }],
+  ])('K-FLEET stops nobody who judges its trace again: %s', async (_, wrong) => {
+    const { world, parent, child, traceId, partition } = await orphaned()
+    const { positions, ...members } = { positions: null, ...wrong }
+    const [{ verdict }] = world.written() as [{ verdict: VerdictRecord }]
+    const fleet = { ...verdict.fleet }
+    const offsets = positions === null ? {} : { positions: { ...fleet.positions, offsets: positions } }
+    const value = Buffer.from(JSON.stringify({ ...verdict, ...members, fleet: { ...fleet, ...offsets } }))
+    const headers = { 'kest-covered': '0' }
+    await world.log.append([{ topic: TOPICS.verdicts, partition, key: traceId, value, headers }])
+    await world.takeOver(partition, world.judgeAt(partition).position)
+    await world.send([spanOf(parent), spanOf(child)])
+    await world.pass(0)
+    await world.pass(1_000)
+    expect(world.verdicts().get(traceId)?.verdict).toBe('verified')
+  })
+})

@@ -4,6 +4,10 @@ import { countOf, type Ranges } from './positions.js'
 /** Whom a record's header says to have all of a trace's spans up to an offset; `all`: no more are taken. */
 export const COVERED_HEADER = 'kest-covered'
 export const ALL = 'all'
+/** Spans of one trace: each is read again when it is judged again. */
+const MAX_POSITIONS = 2_000_000
+/** The last millisecond that a date can say. */
+const MAX_DATE = 8_640_000_000_000_000
 
 /** A verdict as it is written: that of `kest audit --json`, and what a fleet knows of it. */
 export interface VerdictRecord extends TraceJson {
@@ -96,21 +100,57 @@ export function encodeVerdict(record: VerdictRecord, maxBytes: number): Buffer {
   return Buffer.from(JSON.stringify(short))
 }
 
-/** A record that was written so; `null` for what was not. */
+/** A record that was written so; `null` for what was not: whoever may write the topic writes what he likes. */
 export function decodeVerdict(bytes: Buffer | null): VerdictRecord | null {
   if (bytes === null) return null
   try {
     const record = JSON.parse(bytes.toString('utf8')) as VerdictRecord
-    const lists = [
-      record.entries,
-      record.findings,
-      record.denials,
-      record.tips,
-      record.fleet.positions.offsets,
-    ]
-    const isWhole = lists.every(Array.isArray) && GRAVITY.includes(record.verdict)
-    return isWhole && Number.isSafeInteger(countOf(record.fleet.positions.offsets)) ? record : null
-  } catch {
-    return null
+    return isOfTrace(record) && isOfFleet(record) ? record : null
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) return null
+    throw error
   }
+}
+
+/** As far as judging it again builds on. */
+function isOfTrace({ verdict, entries, findings, denials, tips }: VerdictRecord): boolean {
+  return (
+    GRAVITY.includes(verdict) &&
+    entries.every(
+      ({ hash, signature, parent_ids }) =>
+        typeof hash === 'string' && typeof signature === 'string' && parent_ids.every(isText),
+    ) &&
+    findings.every(({ code, message }) => isText(code) && isText(message)) &&
+    denials.every((one) => typeof one === 'object' && one !== null) &&
+    tips.every(isText)
+  )
+}
+
+function isOfFleet({ fleet, entries_omitted: omitted = 1 }: VerdictRecord): boolean {
+  const { format, judged_at, early, partial, replaces, positions } = fleet
+  return (
+    format === 'kest-verdict-1' &&
+    isTime(judged_at) &&
+    typeof early === 'boolean' &&
+    typeof partial === 'boolean' &&
+    (replaces === null || (isText(replaces.verdict) && isTime(replaces.judged_at))) &&
+    isText(positions.topic) &&
+    Number.isSafeInteger(positions.partition) &&
+    positions.offsets.every(([from, to]) => isOffset(from) && isOffset(to) && from <= to) &&
+    countOf(positions.offsets) <= MAX_POSITIONS &&
+    isOffset(omitted) &&
+    omitted > 0
+  )
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string'
+}
+
+function isOffset(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+function isTime(value: unknown): boolean {
+  return isOffset(value) && value <= MAX_DATE
 }

@@ -1,6 +1,5 @@
 import { finding, parseTraceJson, type TraceReport } from '@kest/audit'
 import { KestError, type Limits } from '@kest/core'
-import { countOf } from '../judge/positions.js'
 import { decodeVerdict, type VerdictRecord } from '../judge/verdict-record.js'
 import { KafkaLog } from '../log/kafka-log.js'
 import type { Log, LogRecord } from '../log/log.js'
@@ -9,8 +8,6 @@ import { lastRecords } from './last-records.js'
 import { type ReadOptions, type ResolvedReadOptions, resolveReadOptions } from './read-options.js'
 
 const TRACE_ID = /^[0-9a-f]{32}$/
-/** The last millisecond that a date can say. */
-const MAX_DATE = 8_640_000_000_000_000
 const LOST = 'verdicts were gone before they were read: newer ones came meanwhile, or retention took them'
 
 /** A verdict that is in the topic of a fleet. */
@@ -81,7 +78,7 @@ function verdictOf(written: LogRecord, limits: Limits): ReadVerdict | { readonly
   const key = keyOf(written)
   if (key === null) return { why: 'its key is that of no trace' }
   const record = decodeVerdict(written.value)
-  if (record === null || !isOfFleet(record)) return { why: 'it is not of the format kest-verdict-1' }
+  if (record === null) return { why: 'it is not of the format kest-verdict-1' }
   try {
     const report = parseTraceJson(record, limits)
     const isOwn = report.traceId === (TRACE_ID.test(key) ? key : null)
@@ -90,29 +87,4 @@ function verdictOf(written: LogRecord, limits: Limits): ReadVerdict | { readonly
     if (!(error instanceof KestError)) throw error
     return { why: error.message }
   }
-}
-
-function isOfFleet({ fleet, entries_omitted: omitted = 1 }: VerdictRecord): boolean {
-  const { format, judged_at, early, partial, replaces, positions } = fleet
-  return (
-    format === 'kest-verdict-1' &&
-    isTime(judged_at) &&
-    typeof early === 'boolean' &&
-    typeof partial === 'boolean' &&
-    (replaces === null || (typeof replaces?.verdict === 'string' && isTime(replaces.judged_at))) &&
-    typeof positions.topic === 'string' &&
-    Number.isSafeInteger(positions.partition) &&
-    positions.offsets.every(([from, to]) => isOffset(from) && isOffset(to) && from <= to) &&
-    isOffset(countOf(positions.offsets)) &&
-    isOffset(omitted) &&
-    omitted > 0
-  )
-}
-
-function isOffset(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0
-}
-
-function isTime(value: unknown): boolean {
-  return isOffset(value) && value <= MAX_DATE
 }
