@@ -221,7 +221,7 @@ describe('a verdict that nobody of the fleet has written so', () => {
   ])('K-FLEET stops nobody who judges its trace again: %s', async (_, wrong) => {
     const { world, parent, child, traceId, partition } = await orphaned()
     const { positions, ...members } = { positions: null, ...wrong }
-    const [{ verdict }] = world.written() as [{ verdict: VerdictRecord }]
+    const verdict = world.verdicts().get(traceId) as VerdictRecord
     const fleet = { ...verdict.fleet }
     const offsets = positions === null ? {} : { positions: { ...fleet.positions, offsets: positions } }
     const value = Buffer.from(JSON.stringify({ ...verdict, ...members, fleet: { ...fleet, ...offsets } }))
