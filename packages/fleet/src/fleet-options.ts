@@ -2,6 +2,7 @@ import type { OtlpEncoding, SettlingOptions, TraceJudgeOptions } from '@kest/aud
 import { type RosterWorkload, resolveRoster, resolveSettling } from '@kest/audit'
 import { assertOptions, KestConfigError } from '@kest/core'
 import type { MeterProvider } from '@opentelemetry/api'
+import { MAX_TRACE_SPANS } from './judge/positions.js'
 import type { VerdictRecord } from './judge/verdict-record.js'
 import type { KafkaOptions } from './log/kafka-options.js'
 import type { FleetFinding } from './stage/finding-record.js'
@@ -64,8 +65,6 @@ const KNOWN = [
 ] as const satisfies readonly (keyof FleetOptions)[]
 
 export const STAGES: readonly FleetStage[] = ['split', 'judge', 'sequences', 'roster']
-/** All that a verdict has are read again when more comes. */
-const MAX_TRACE_SPANS = 1_000_000
 const NAME = /^[\w.-]{1,200}$/
 
 export interface ResolvedFleetOptions {

@@ -3,8 +3,11 @@ import { assertRead, slicesOf } from '../log/slices.js'
 import { SOURCE_HEADER } from '../split/span-record.js'
 import type { FleetTopics } from '../topics.js'
 import type { Judged } from './judged-index.js'
+import { countOf, MAX_TRACE_SPANS } from './positions.js'
 import { decodeVerdict, type VerdictRecord } from './verdict-record.js'
 
+/** Spans of a verdict that are read again: those that it was judged with, and as many that came before it was full. */
+const MAX_POSITIONS = 2 * MAX_TRACE_SPANS
 /** Bytes that are read at once where one record is wanted. */
 const FEW_BYTES = 65_536
 
@@ -32,13 +35,13 @@ export class PartitionReader {
     this.#partition = partition
   }
 
-  /** The last verdict of a trace; `null` when retention took it. */
+  /** The last verdict of a trace; `null` when retention took it, and for one that no auditor has written so. */
   async verdictBefore(key: string, { verdict }: Judged): Promise<VerdictRecord | null> {
     try {
       const slice = await this.#log.read(this.#topics.verdicts, this.#partition, verdict, FEW_BYTES)
       assertRead(slice, this.#topics.verdicts, this.#partition, verdict)
       const found = slice.records.find(({ offset }) => offset === verdict)
-      if (found?.key === key) return decodeVerdict(found.value)
+      if (found?.key === key) return verdictIn(found)
     } catch (error) {
       if (error instanceof Gone) return null
       throw error
@@ -46,7 +49,7 @@ export class PartitionReader {
     let last: LogRecord | null = null
     for await (const { records } of slicesOf(this.#log, this.#topics.verdicts, this.#partition, verdict))
       for (const record of records) if (record.key === key) last = record
-    return last === null ? null : decodeVerdict(last.value)
+    return last === null ? null : verdictIn(last)
   }
 
   /**
@@ -79,4 +82,10 @@ export class PartitionReader {
       return start > from ? { records: [], bytes: 0, next: start, end: start } : null
     }
   }
+}
+
+/** What has more positions than a fleet writes would be read for ever. */
+function verdictIn({ value }: LogRecord): VerdictRecord | null {
+  const verdict = decodeVerdict(value)
+  return verdict !== null && countOf(verdict.fleet.positions.offsets) <= MAX_POSITIONS ? verdict : null
 }

@@ -1,3 +1,6 @@
+/** Spans of one trace that may be judged. */
+export const MAX_TRACE_SPANS = 1_000_000
+
 /** Offsets of one partition, as ranges from–to. */
 export type Ranges = readonly (readonly [from: number, to: number])[]
 

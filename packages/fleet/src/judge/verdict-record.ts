@@ -4,8 +4,6 @@ import { countOf, type Ranges } from './positions.js'
 /** Whom a record's header says to have all of a trace's spans up to an offset; `all`: no more are taken. */
 export const COVERED_HEADER = 'kest-covered'
 export const ALL = 'all'
-/** Spans of one trace: each is read again when it is judged again. */
-const MAX_POSITIONS = 2_000_000
 /** The last millisecond that a date can say. */
 const MAX_DATE = 8_640_000_000_000_000
 
@@ -137,7 +135,7 @@ function isOfFleet({ fleet, entries_omitted: omitted = 1 }: VerdictRecord): bool
     isText(positions.topic) &&
     Number.isSafeInteger(positions.partition) &&
     positions.offsets.every(([from, to]) => isOffset(from) && isOffset(to) && from <= to) &&
-    countOf(positions.offsets) <= MAX_POSITIONS &&
+    isOffset(countOf(positions.offsets)) &&
     isOffset(omitted) &&
     omitted > 0
   )
