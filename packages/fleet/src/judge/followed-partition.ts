@@ -1,7 +1,7 @@
 import { type EntryKey, EntryTables, entryKey } from '@kest/audit'
 import { entryHash } from '@kest/core'
-import { Gone, type Log, type LogRecord, type LogSlice } from '../log/log.js'
-import { assertRead } from '../log/slices.js'
+import type { Log, LogRecord } from '../log/log.js'
+import { assertRead, readBehindGone } from '../log/slices.js'
 import { decodeSpan } from '../split/span-record.js'
 
 /** The entries of one partition, as far as it was read: each record once, however often it is asked. */
@@ -68,7 +68,7 @@ export class FollowedPartition {
     if (this.#aheadMs > untilMs) return
     let end = Number.POSITIVE_INFINITY
     for (let next = this.#next; next < end; next = this.#next) {
-      const slice = await this.#read(next)
+      const slice = await readBehindGone(this.#log, this.#topic, this.#partition, next)
       // What comes meanwhile is read the next time.
       if (end === Number.POSITIVE_INFINITY) end = slice.end
       const firstMs = slice.records[0]?.timestampMs ?? Number.NEGATIVE_INFINITY
@@ -92,7 +92,7 @@ export class FollowedPartition {
     } else {
       const older = new EntryTables()
       for (let at = from; at < this.#from; ) {
-        const slice = await this.#read(at)
+        const slice = await readBehindGone(this.#log, this.#topic, this.#partition, at)
         this.#add(
           older,
           slice.records.filter(({ offset }) => offset < this.#from),
@@ -106,16 +106,6 @@ export class FollowedPartition {
     this.#from = from
     this.#sinceMs = sinceMs
     room()
-  }
-
-  async #read(from: number): Promise<LogSlice> {
-    try {
-      return await this.#log.read(this.#topic, this.#partition, from)
-    } catch (error) {
-      if (!(error instanceof Gone)) throw error
-      const { start, end } = await this.#log.bounds(this.#topic, this.#partition)
-      return { records: [], bytes: 0, next: from < start ? start : end, end }
-    }
   }
 
   #add(tables: EntryTables, records: readonly LogRecord[]): void {

@@ -1,4 +1,4 @@
-import { type Log, type LogRecord, type LogSlice, Unavailable } from './log.js'
+import { Gone, type Log, type LogRecord, type LogSlice, Unavailable } from './log.js'
 
 /** All from an offset on, as it is now. @throws the signal's reason once it is aborted */
 export async function* slicesOf(
@@ -37,4 +37,20 @@ export async function* recordsOf(
 export function assertRead({ next, end }: LogSlice, topic: string, partition: number, from: number): void {
   if (next <= from && from < end)
     throw new Unavailable(`${topic}, partition ${partition}: nothing was read at ${from}`)
+}
+
+/** As {@link Log.read}; of what retention took nothing, and the next is the first that is there. */
+export async function readBehindGone(
+  log: Log,
+  topic: string,
+  partition: number,
+  from: number,
+): Promise<LogSlice> {
+  try {
+    return await log.read(topic, partition, from)
+  } catch (error) {
+    if (!(error instanceof Gone)) throw error
+    const { start, end } = await log.bounds(topic, partition)
+    return { records: [], bytes: 0, next: from < start ? start : end, end }
+  }
 }

@@ -1,5 +1,5 @@
-import { Gone, type Log, type LogRecord, type LogSlice } from '../log/log.js'
-import { assertRead } from '../log/slices.js'
+import type { Log, LogRecord } from '../log/log.js'
+import { assertRead, readBehindGone } from '../log/slices.js'
 import { LastOffsets } from './last-offsets.js'
 
 /** What a partition has at one time. */
@@ -53,21 +53,11 @@ export async function* lastRecords({
 async function* recordsIn(log: Log, { topic, partition, end }: Extent): AsyncGenerator<LogRecord> {
   let { start: at } = await log.bounds(topic, partition)
   while (at < end) {
-    const slice = await sliceAt(log, topic, partition, at)
+    // What retention took is nobody's verdict any more.
+    const slice = await readBehindGone(log, topic, partition, at)
     assertRead(slice, topic, partition, at)
     if (slice.next <= at) return
     for (const record of slice.records) if (record.offset < end) yield record
     at = slice.next
-  }
-}
-
-async function sliceAt(log: Log, topic: string, partition: number, from: number): Promise<LogSlice> {
-  try {
-    return await log.read(topic, partition, from)
-  } catch (error) {
-    if (!(error instanceof Gone)) throw error
-    // Retention: what it took is nobody's verdict any more.
-    const { start, end } = await log.bounds(topic, partition)
-    return { records: [], bytes: 0, next: start, end }
   }
 }
