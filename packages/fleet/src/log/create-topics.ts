@@ -1,10 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { assertOptions, KestConfigError } from '@kest/core'
-import { Admin } from '@platformatic/kafka'
 import { type FleetTopics, topicsOf } from '../topics.js'
 import { logError } from './kafka-errors.js'
 import { KafkaLog } from './kafka-log.js'
 import { clientOptions, type KafkaOptions } from './kafka-options.js'
+import { withAdmin } from './with-admin.js'
 
 /** What a span with the largest entry and passport takes, and what a verdict does. */
 const MAX_MESSAGE_BYTES = 8_388_608
@@ -57,10 +57,8 @@ export async function createTopics(options: CreateTopicsOptions): Promise<void> 
     throw new KestConfigError(
       `createTopics: verdictRetentionMs: expected ${retentionMs} at least, as long as spans are kept, got ${verdictRetentionMs}`,
     )
-  const admin = new Admin({ ...clientOptions(kafka), retries: 3, retryDelay: 100 })
-  admin.on('error', () => {})
-  try {
-    const { spans: _theirs, ...made } = topicsOf('', prefix)
+  const { spans: _theirs, ...made } = topicsOf('', prefix)
+  await withAdmin(clientOptions(kafka), async (admin) => {
     for (const [topic, configs] of configsOf(made, retentionMs, verdictRetentionMs)) {
       try {
         await admin.createTopics({ topics: [topic], partitions, replicas, configs })
@@ -69,9 +67,7 @@ export async function createTopics(options: CreateTopicsOptions): Promise<void> 
       }
     }
     await seen(kafka, Object.values(made))
-  } finally {
-    await admin.close().catch(() => {})
-  }
+  })
 }
 
 /** A broker answers before all know of a topic. */

@@ -1,7 +1,7 @@
-import { Admin, ConfigResourceTypes } from '@platformatic/kafka'
+import { ConfigResourceTypes } from '@platformatic/kafka'
 import { attempt } from './kafka-attempt.js'
 import type { clientOptions } from './kafka-options.js'
-import { closed } from './kafka-records.js'
+import { withAdmin } from './with-admin.js'
 
 const POLICY = 'cleanup.policy'
 const RETENTION = 'retention.ms'
@@ -11,23 +11,16 @@ export async function retentionOf(
   options: ReturnType<typeof clientOptions>,
   topic: string,
 ): Promise<number | null> {
-  const admin = new Admin({ ...options, retries: 3, retryDelay: 100 })
-  admin.on('error', () => {})
-  try {
-    const asked = {
-      resourceType: ConfigResourceTypes.TOPIC,
-      resourceName: topic,
-      configurationKeys: [POLICY, RETENTION],
-    }
-    const answers = await attempt(`configuration of topic ${topic}`, () =>
-      admin.describeConfigs({ resources: [asked] }),
-    )
-    const configs = new Map(answers.flatMap((one) => one.configs).map(({ name, value }) => [name, value]))
-    const retentionMs = Number(configs.get(RETENTION) ?? -1)
-    const deletes = (configs.get(POLICY) ?? 'delete').split(',').some((one) => one.trim() === 'delete')
-    return deletes && retentionMs >= 0 ? retentionMs : null
-  } finally {
-    // Unlike the others it is not told to hurry: what it takes is a callback.
-    await closed({ close: () => admin.close() })
+  const asked = {
+    resourceType: ConfigResourceTypes.TOPIC,
+    resourceName: topic,
+    configurationKeys: [POLICY, RETENTION],
   }
+  const answers = await withAdmin(options, (admin) =>
+    attempt(`configuration of topic ${topic}`, () => admin.describeConfigs({ resources: [asked] })),
+  )
+  const configs = new Map(answers.flatMap((one) => one.configs).map(({ name, value }) => [name, value]))
+  const retentionMs = Number(configs.get(RETENTION) ?? -1)
+  const deletes = (configs.get(POLICY) ?? 'delete').split(',').some((one) => one.trim() === 'delete')
+  return deletes && retentionMs >= 0 ? retentionMs : null
 }
