@@ -1,4 +1,5 @@
 import { KEST_ERROR_CODES, KestError, type KestErrorCode } from '@kest/core'
+import { isObject, type Members } from '../span/members.js'
 
 const HASH = /^[0-9a-f]{64}$/
 /** Of a text in a message. */
@@ -6,7 +7,7 @@ const MAX_SHOWN = 64
 
 /** Members of an object that a stranger may have written. Each is read once, as what it is to be. */
 export class JsonMembers {
-  readonly #values: Readonly<Record<string, unknown>>
+  readonly #values: Members
   readonly #what: string
 
   /**
@@ -14,9 +15,8 @@ export class JsonMembers {
    * @throws {KestError} `ERR_KEST_EVIDENCE` for what is no object
    */
   constructor(value: unknown, what: string) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
-      throw malformed(`${what}: expected an object`)
-    this.#values = value as Readonly<Record<string, unknown>>
+    if (!isObject(value)) throw malformed(`${what}: expected an object`)
+    this.#values = value
     this.#what = what
   }
 

@@ -15,7 +15,7 @@ import {
 } from '@kest/audit'
 import { FactCollector, type ToldBefore } from '../facts/fact-collector.js'
 import type { Log, LogRecord, LogSlice, LogWriter, NewRecord } from '../log/log.js'
-import { decodeSpan, UNTRACED_KEY } from '../split/span-record.js'
+import { decodeSpan, TRACE_ID, UNTRACED_KEY } from '../split/span-record.js'
 import { type FleetFinding, findingRecord, fleetFinding } from '../stage/finding-record.js'
 import type { Worker } from '../stage/stage.js'
 import type { FleetTopics } from '../topics.js'
@@ -40,7 +40,6 @@ const AGAIN_AT_ONCE = 512
 const FORGET_MS = 3_600_000
 const REFUSED =
   'traces that name what is nowhere yet are judged again only when more comes for them: too many wait already'
-const TRACE_ID = /^[0-9a-f]{32}$/
 
 export interface JudgeWorkerOptions {
   readonly log: Log

@@ -1,11 +1,9 @@
 import type { Log, LogRecord } from '../log/log.js'
 import { slicesOf } from '../log/slices.js'
-import { UNTRACED_KEY } from '../split/span-record.js'
+import { TRACE_ID, UNTRACED_KEY } from '../split/span-record.js'
 import { type Judged, JudgedIndex } from './judged-index.js'
 import { ALL, COVERED_HEADER } from './verdict-record.js'
 import { WAITS_HEADER, type Waiting, WaitingTraces, waitsIn } from './waiting.js'
-
-const TRACE_ID = /^[0-9a-f]{32}$/
 
 /** A verdict that was written. */
 export interface Written {

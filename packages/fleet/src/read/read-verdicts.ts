@@ -3,11 +3,10 @@ import { KestError, type Limits } from '@kest/core'
 import { decodeVerdict, type VerdictRecord } from '../judge/verdict-record.js'
 import { KafkaLog } from '../log/kafka-log.js'
 import type { Log, LogRecord } from '../log/log.js'
-import { UNTRACED_KEY } from '../split/span-record.js'
+import { TRACE_ID, UNTRACED_KEY } from '../split/span-record.js'
 import { lastRecords } from './last-records.js'
 import { type ReadOptions, type ResolvedReadOptions, resolveReadOptions } from './read-options.js'
 
-const TRACE_ID = /^[0-9a-f]{32}$/
 const LOST = 'verdicts were gone before they were read: newer ones came meanwhile, or retention took them'
 
 /** A verdict that is in the topic of a fleet. */

@@ -6,7 +6,8 @@ export const SOURCE_HEADER = 'kest-source'
 /** The key of spans that name no trace. */
 export const UNTRACED_KEY = 'untraced'
 
-const TRACE_ID = /^[0-9a-f]{32}$/
+/** The key of the others: that of their trace. */
+export const TRACE_ID: RegExp = /^[0-9a-f]{32}$/
 const SPAN_ID = /^[0-9a-f]{16}$/
 
 /** A span as it is written between the stages. */
