@@ -19,8 +19,6 @@ export interface Io {
 /** What is said of a command. */
 export interface About {
   readonly name: string
-  /** For the list of commands: a few words. */
-  readonly summary: string
   /** What follows `kest <name>`, one a line. */
   readonly usage: readonly string[]
   /** What it does, in lines. */

@@ -1,35 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { suggestion } from './arguments/suggest.js'
 import { UnknownOption, UsageError } from './arguments/usage-error.js'
-import type { Command, Io } from './command.js'
-import { audit } from './commands/audit.js'
-import { completionOf } from './commands/completion.js'
-import { deploy } from './commands/deploy.js'
-import { dev } from './commands/dev.js'
-import { doctor } from './commands/doctor.js'
-import { evidence } from './commands/evidence.js'
-import { graph } from './commands/graph.js'
-import { init } from './commands/init.js'
-import { policies } from './commands/policies.js'
-import { replay } from './commands/replay.js'
-import { show } from './commands/show.js'
-import { verify } from './commands/verify.js'
+import type { Io } from './command.js'
+import { COMMANDS, type ListedCommand } from './commands/all.js'
 import { EXIT } from './exit-code.js'
-
-const WORKING: readonly Command[] = [
-  verify,
-  show,
-  audit,
-  evidence,
-  graph,
-  replay,
-  init,
-  deploy,
-  dev,
-  doctor,
-  policies,
-]
-const COMMANDS: readonly Command[] = [...WORKING, completionOf(WORKING)]
 
 const HELP = `Usage: kest COMMAND [arguments]
 
@@ -58,7 +32,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     case '-h':
       return print(HELP, io)
     case 'help':
-      return print(rest[0] === undefined ? HELP : find(rest[0]).help, io)
+      return print(rest[0] === undefined ? HELP : (await find(rest[0]).load()).help, io)
     case '--version':
     case '-V':
       return print(`${version()}\n`, io)
@@ -68,19 +42,21 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 }
 
 /** @throws {UsageError} that names the commands which take an option, where this one does not */
-async function runCommand(command: Command, argv: readonly string[], io: Io): Promise<number> {
+async function runCommand(listed: ListedCommand, argv: readonly string[], io: Io): Promise<number> {
+  const command = await listed.load()
   try {
     return await command.run(argv, io)
   } catch (error) {
     if (!(error instanceof UnknownOption)) throw error
     const { option } = error
-    const takers = COMMANDS.filter(({ options }) => Object.hasOwn(options, option.replace(/^--/, '')))
+    const commands = await Promise.all(COMMANDS.map(({ load }) => load()))
+    const takers = commands.filter(({ options }) => Object.hasOwn(options, option.replace(/^--/, '')))
     if (takers.length > 0) error.message += `; it is one of kest ${takers.map(({ name }) => name).join(', ')}`
     throw error
   }
 }
 
-function find(word: string): Command {
+function find(word: string): ListedCommand {
   const command = COMMANDS.find(({ name }) => name === word)
   if (command !== undefined) return command
   const kind = word.startsWith('-') ? 'option' : 'command'

@@ -44,7 +44,7 @@ import { assertFolder, assertNoInput, writeResult } from '../files/write.js'
 import { inForceOf, WITHHELD_OPTION, withheldOf } from '../replay/options.js'
 import { readTexts, TEXT_HELP } from '../replay/read-text.js'
 import { filesOf, parseTextForm } from '../replay/text-form.js'
-import { ReportPage } from '../report/report-page.js'
+import type { ReportPage } from '../report/report-page.js'
 import { FollowedTrust } from '../trust/followed-trust.js'
 import { assertStdinOnce, inputsOf, TRUST_OPTIONS } from '../trust/options.js'
 import { UnmetDomains } from '../trust/unmet-domains.js'
@@ -161,7 +161,6 @@ const OPTIONS = {
 
 const ABOUT: About = {
   name: 'audit',
-  summary: 'prove lineage from exported spans',
   usage: [
     'PATH… --trust [TRUST-DOMAIN=]FILE [options]',
     '--listen [HOST:]PORT [PATH…] [options]',
@@ -412,7 +411,8 @@ async function pageOf(
   if (values['only-findings']) throw new UsageError('--html or --only-findings, not both')
   if (trace !== undefined) throw new UsageError('--html is of all traces: of one, kest graph makes a page')
   await assertFolder(html, 'html')
-  return new ReportPage({ days: daysOf(days), service })
+  const { ReportPage: Page } = await import('../report/report-page.js')
+  return new Page({ days: daysOf(days), service })
 }
 
 function revisionsOf(values: {

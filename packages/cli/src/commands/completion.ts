@@ -7,13 +7,13 @@ import { fishCompletion } from '../completion/fish.js'
 import type { CompletedCommand } from '../completion/words.js'
 import { zshCompletion } from '../completion/zsh.js'
 import { EXIT } from '../exit-code.js'
+import type { ListedCommand } from './all.js'
 
 const SHELLS = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion } as const
 const NAMES = Object.keys(SHELLS) as (keyof typeof SHELLS)[]
 
 const ABOUT: About = {
   name: 'completion',
-  summary: 'write what a shell needs to complete commands and options',
   usage: ['bash|zsh|fish'],
   about: `
 Writes a script for a shell, which then completes commands, options, their values and files.
@@ -27,15 +27,18 @@ It starts nothing while you type. Behind an update of kest, load it anew.`,
   exitStatus: '0 it is written, 2 the command was used wrongly.',
 }
 
-/** @param commands all but this one */
-export function completionOf(commands: readonly Command[]): Command {
-  const own: Command = defineCommand(ABOUT, {} as const satisfies Options, async ({ positionals }, io) => {
+/** @param commands all, with this one */
+export function completionOf(commands: readonly ListedCommand[]): Command {
+  return defineCommand(ABOUT, {} as const satisfies Options, async ({ positionals }, io) => {
     const [shell, ...others] = positionals
     if (shell === undefined || others.length > 0)
       throw new UsageError(`which shell? kest completion ${NAMES.join(', or ')}`)
-    const all: readonly CompletedCommand[] = [...commands, own]
-    await io.stdout.write(SHELLS[chosen('shell', shell, NAMES)](all))
+    const write = SHELLS[chosen('shell', shell, NAMES)]
+    await io.stdout.write(write(await Promise.all(commands.map(completed))))
     return EXIT.holds
   })
-  return own
+}
+
+async function completed({ summary, load }: ListedCommand): Promise<CompletedCommand> {
+  return { ...(await load()), summary }
 }

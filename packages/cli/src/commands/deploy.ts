@@ -64,7 +64,6 @@ const OPTIONS = {
 
 const ABOUT: About = {
   name: 'deploy',
-  summary: 'check a deployment file before it is deployed',
   usage: ['check FILE [--operation NAME [--workload ID] [--at TIME]] [options]'],
   about: `
 Reads a deployment file as services read it, and says whether they would take it: what it

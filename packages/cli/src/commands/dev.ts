@@ -25,7 +25,6 @@ const OPTIONS = {
 
 const ABOUT: About = {
   name: 'dev',
-  summary: 'run services in development, with an authority for their identities',
   usage: ['--workloads LIST [options] -- COMMAND [arguments]'],
   about: `
 Runs a command, and for as long as it runs an authority that gives it and what it starts

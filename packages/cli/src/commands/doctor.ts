@@ -61,7 +61,6 @@ const OPTIONS = {
 
 const ABOUT: About = {
   name: 'doctor',
-  summary: 'say what a service lacks, before traffic does',
   usage: ['[options]'],
   about: `
 Looks, from where a service runs and with its environment, at what it needs: whether the

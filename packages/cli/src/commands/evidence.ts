@@ -41,7 +41,6 @@ const OPTIONS = {
 
 const ABOUT: About = {
   name: 'evidence',
-  summary: 'take the lineage of a trace out of exported spans',
   usage: ['PATH… --trust [TRUST-DOMAIN=]FILE --trace ID [options]'],
   about: `
 Takes the lineage of a trace out of exported spans, and what is signed of refusals in it,

@@ -46,7 +46,6 @@ const OPTIONS = {
 
 const ABOUT: About = {
   name: 'graph',
-  summary: 'draw the lineage of a trace',
   usage: ['FILE [options]', 'PATH… --trust [TRUST-DOMAIN=]FILE [options]'],
   about: `
 Draws the lineage of a trace: its entries, what they build on, and whether they hold. FILE

@@ -68,7 +68,6 @@ const OPTIONS = {
 
 const ABOUT: About = {
   name: 'init',
-  summary: 'write what a service begins with',
   usage: ['[FOLDER] [options]'],
   about: `
 Writes what a service begins with into a folder: a deployment file that observes for the

@@ -44,7 +44,6 @@ const OPTIONS = {
 
 const ABOUT: About = {
   name: 'policies',
-  summary: 'write what lets OPA decide all policies of an operation at once',
   usage: ['plan [options]'],
   about: `
 Writes a file of Rego that joins the policies which are asked together, for an OPA to load

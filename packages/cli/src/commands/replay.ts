@@ -43,7 +43,6 @@ const OPTIONS = {
 
 const ABOUT: About = {
   name: 'replay',
-  summary: 'ask a new text of policies what it would have denied',
   usage: ['--what-if FILES PATH… --trust [TRUST-DOMAIN=]FILE [options]'],
   about: `
 Asks a new text of policies, before it decides anything, which recorded operations it would

@@ -16,7 +16,6 @@ const OPTIONS = {
 
 const ABOUT: About = {
   name: 'show',
-  summary: 'show what a passport says, without verifying it',
   usage: ['FILE [options]'],
   about: `
 Shows the entries of a passport: of an evidence file, with the denials beside it, or of a

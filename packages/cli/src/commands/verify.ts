@@ -48,7 +48,6 @@ const OPTIONS = {
 
 const ABOUT: About = {
   name: 'verify',
-  summary: 'check evidence files, offline',
   usage: ['PATH… [options]'],
   about: `
 Checks evidence files, offline: that every entry was signed by the principal it

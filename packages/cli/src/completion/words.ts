@@ -1,8 +1,10 @@
 import type { Option } from '../arguments/options.js'
 import type { Command } from '../command.js'
+import type { ListedCommand } from '../commands/all.js'
 
 /** What a shell is told of a command. */
-export type CompletedCommand = Pick<Command, 'name' | 'summary' | 'options' | 'verbs' | 'arguments'>
+export type CompletedCommand = Pick<ListedCommand, 'name' | 'summary'> &
+  Pick<Command, 'options' | 'verbs' | 'arguments'>
 
 /** Options of the program itself. */
 export const GLOBAL_FLAGS = ['--help', '--version'] as const

@@ -1,5 +1,4 @@
 import { KestError, type ReplayText } from '@kest/core'
-import { RegoReplay } from '@kest/opa'
 import { InputError } from '../files/input-error.js'
 import { parseTextForm, type TextForm } from './text-form.js'
 
@@ -34,6 +33,7 @@ async function readRego({
   file,
   ...options
 }: Extract<TextForm, { kind: 'rego' }>): Promise<ReplayText> {
+  const { RegoReplay } = await import('@kest/opa')
   return await RegoReplay.load(file, options)
 }
 
