@@ -7,8 +7,8 @@ const folders = ['packages', 'examples'].flatMap((parent) =>
 )
 
 /**
- * What they say is the same on every Node: texts, types, what manuals have one run. `.ci/run` leaves their project out on all but
- * the first.
+ * What they say is the same on every Node: texts, types, what is in a package, what manuals have one run, what measures. `.ci/run`
+ * leaves their project out on all but the first.
  */
 const ONCE = '**/*.once.test.ts'
 
@@ -63,10 +63,9 @@ export default defineConfig({
         .map((one) => (one.test.name === 'nestjs' ? { ...one, test: { ...one.test, ...SHARED } } : one)),
       nest11(),
       project('lab', 'lab'),
-      // These measure, or are heavy: they wait until the others are done.
-      project('bench', 'bench', 1),
-      project('packaging', '.', 2),
-      { extends: true as const, test: { name: 'once', include: [ONCE], sequence: { groupOrder: 2 } } },
+      // These are heavy, or measure: they wait until the others are done.
+      project('packaging', '.', 1),
+      { extends: true as const, test: { name: 'once', include: [ONCE], sequence: { groupOrder: 1 } } },
     ],
   },
 })

@@ -7,7 +7,8 @@ import {
   INSTRUMENTED_APP,
   ORDERS,
 } from '../packages/http/tests/support/beside-instrumentation.js'
-import { packageManagerEnv, readJson, root } from '../scripts/workspace.mjs'
+import { root } from '../scripts/workspace.mjs'
+import { pack, packagesIn } from './support/packed.js'
 import { run } from './support/run.js'
 
 const FIXTURES = join(import.meta.dirname, 'fixtures/opentelemetry')
@@ -47,19 +48,10 @@ if (!forSdk3) {
 const work = await mkdtemp(join(tmpdir(), 'kest-opentelemetry-'))
 afterAll(() => rm(work, { recursive: true, force: true }))
 
-const tarballs: Readonly<Record<string, string>> = {
-  '@kest/core': join(work, 'core.tgz'),
-  '@kest/http': join(work, 'http.tgz'),
-  '@kest/telemetry': join(work, 'telemetry.tgz'),
-}
+const NAMES = ['@kest/core', '@kest/http', '@kest/telemetry']
+const packages = packagesIn(work).filter(({ manifest }) => NAMES.includes(manifest.name))
 
-beforeAll(async () => {
-  const { packageManager } = readJson(join(root, 'package.json')) as { packageManager: string }
-  for (const [name, tarball] of Object.entries(tarballs)) {
-    const folder = join(root, 'packages', name.replace('@kest/', ''))
-    await run('npx', ['-y', packageManager, 'pack', '--out', tarball], folder, packageManagerEnv())
-  }
-})
+beforeAll(() => pack(packages, work))
 
 describe.each(Object.entries(SURROUNDINGS))('beside OpenTelemetry: %s', (name, versions) => {
   const itRuns = it.skipIf(name === 'sdk-3' && !forSdk3)
@@ -82,7 +74,7 @@ describe.each(Object.entries(SURROUNDINGS))('beside OpenTelemetry: %s', (name, v
           '--prefer-offline',
           ...wanted,
           types,
-          ...Object.values(tarballs),
+          ...packages.map(({ tarball }) => tarball),
         ],
         folder,
       )

@@ -3,8 +3,8 @@ import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { basename, join } from 'node:path'
-import { packageFolders, packageManagerEnv, readJson, root } from '../../scripts/workspace.mjs'
+import { root } from '../../scripts/workspace.mjs'
+import { pack, packagesIn } from '../support/packed.js'
 import { run } from '../support/run.js'
 
 /** Serves the packages of this tree, packed, as a registry does. */
@@ -17,11 +17,10 @@ export interface Registry {
 
 /** @param folder an empty one, for the tarballs */
 export async function startRegistry(folder: string): Promise<Registry> {
-  const { packageManager } = readJson(join(root, 'package.json')) as { packageManager: string }
   const versions = new Map<string, { manifest: Manifest; file: string; integrity: string }>()
-  for (const path of packageFolders().filter((name) => name.startsWith('packages/'))) {
-    const file = join(folder, `${basename(path)}.tgz`)
-    await run('npx', ['-y', packageManager, 'pack', '--out', file], join(root, path), packageManagerEnv())
+  const packages = packagesIn(folder)
+  await pack(packages, folder)
+  for (const { tarball: file } of packages) {
     const manifest = JSON.parse(await run('tar', ['-xzOf', file, 'package/package.json'], root)) as Manifest
     const digest = createHash('sha512')
       .update(await readFile(file))

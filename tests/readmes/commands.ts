@@ -60,9 +60,9 @@ export const COMMANDS: Readonly<Record<string, string>> = {
     'a SPIRE of the reader’s: examples/three-hop/tests/identities.test.ts',
   'lab/README.md: scripts/live-tools.sh':
     'tools that take minutes to build: lab/live/demonstration.live.test.ts',
-  'bench/README.md: npm run bench  ': 'it measures: bench/src/bench.test.ts',
-  'bench/README.md: npm run bench -- --filter refusal': 'it measures: bench/src/bench.test.ts',
-  'bench/README.md: node --cpu-prof': 'it measures: bench/src/bench.test.ts',
+  'bench/README.md: npm run bench  ': 'it measures: bench/src/bench.once.test.ts',
+  'bench/README.md: npm run bench -- --filter refusal': 'it measures: bench/src/bench.once.test.ts',
+  'bench/README.md: node --cpu-prof': 'it measures: bench/src/bench.once.test.ts',
   'deploy/kubernetes/README.md: kubectl apply -k deploy/kubernetes-kafka':
     'a cluster of the reader’s, and its brokers: lab/tests/kubernetes-kafka.test.ts',
   'deploy/kubernetes/README.md: kubectl apply': 'a cluster of the reader’s: lab/tests/kubernetes.test.ts',
