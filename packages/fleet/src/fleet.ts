@@ -183,7 +183,7 @@ export class Fleet implements AsyncDisposable {
     return async (partition: number, from: number): Promise<SplitWorker> => {
       const known = (await member.committed(partition)) !== null
       const seen: ConstructorParameters<typeof SplitWorker>[0]['seen'] = ({ spans, others, findings }) => {
-        this.#counts.spans += spans.length
+        this.#counts.spans += spans
         this.#counts.otherSpans += others
         for (const one of findings) onFinding(fleetFinding(one, `${topics.spans}/${partition}`))
       }

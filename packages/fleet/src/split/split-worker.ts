@@ -1,4 +1,11 @@
-import { finding, lineageKey, type OtlpEncoding, readOtlp, type SpanBatch } from '@kest/audit'
+import {
+  type AuditFinding,
+  finding,
+  lineageKey,
+  type OtlpEncoding,
+  readOtlp,
+  type SpanBatch,
+} from '@kest/audit'
 import { KestConfigError } from '@kest/core'
 import { type Log, type LogRecord, type LogSlice, type NewRecord, TooLarge } from '../log/log.js'
 import { MAX_BYTES, MAX_RECORDS, piecesOf } from '../log/pieces.js'
@@ -17,8 +24,16 @@ export interface SplitOptions {
   /** `null`: each record as it begins. */
   readonly encoding: OtlpEncoding | null
   /** Told of spans and of what could not be read, when they are written. */
-  readonly seen: (batch: Pick<SpanBatch, 'spans' | 'others' | 'findings'>) => void
+  readonly seen: (one: SplitRecord) => void
   readonly clock: () => number
+}
+
+/** What was in a record, once it is written on. */
+export interface SplitRecord {
+  /** How many. */
+  readonly spans: number
+  readonly others: number
+  readonly findings: readonly AuditFinding[]
 }
 
 /** Spans of exports, each to the partition of its lineage: so that all of one come to one judge. */
@@ -44,12 +59,12 @@ export class SplitWorker implements Worker {
   }
 
   async take({ records, next }: LogSlice): Promise<void> {
-    let pending: Pending = { records: [], batches: [], bytes: 0 }
+    let pending: Pending = { records: [], seen: [], bytes: 0 }
     for (const record of records) {
       this.#split(record, pending)
       if (pending.bytes < MAX_BYTES && pending.records.length < MAX_RECORDS) continue
       await this.#write(pending)
-      pending = { records: [], batches: [], bytes: 0 }
+      pending = { records: [], seen: [], bytes: 0 }
     }
     await this.#write(pending)
     this.#position = next
@@ -72,7 +87,8 @@ export class SplitWorker implements Worker {
     }
     pending.records.push(...written)
     pending.bytes += written.reduce((sum, { value }) => sum + (value?.length ?? 0), 0)
-    pending.batches.push(batch)
+    // Not the spans themselves: they are garbage before others are read.
+    pending.seen.push({ spans: batch.spans.length, others: batch.others, findings: batch.findings })
   }
 
   get #place(): string {
@@ -97,7 +113,7 @@ export class SplitWorker implements Worker {
       )
   }
 
-  async #write({ records, batches }: Pending): Promise<void> {
+  async #write({ records, seen }: Pending): Promise<void> {
     for (const some of piecesOf(records)) {
       try {
         await this.#options.log.append(some)
@@ -106,7 +122,7 @@ export class SplitWorker implements Worker {
         for (const one of some) await this.#writeOne(one)
       }
     }
-    for (const batch of batches) this.#options.seen(batch)
+    for (const one of seen) this.#options.seen(one)
   }
 
   async #writeOne(record: NewRecord): Promise<void> {
@@ -119,7 +135,7 @@ export class SplitWorker implements Worker {
       const source = record.headers?.[SOURCE_HEADER] ?? ''
       const lost = finding('limit', why, { place: `${this.#place}:${source.split(':')[1]}` })
       await log.append([findingRecord(topics.findings, fleetFinding(lost, this.#place), clock())])
-      this.#options.seen({ spans: [], others: 0, findings: [lost] })
+      this.#options.seen({ spans: 0, others: 0, findings: [lost] })
     }
   }
 }
@@ -127,6 +143,6 @@ export class SplitWorker implements Worker {
 /** What is written together, and then told of. */
 interface Pending {
   readonly records: NewRecord[]
-  readonly batches: SpanBatch[]
+  readonly seen: SplitRecord[]
   bytes: number
 }
