@@ -3,7 +3,7 @@ import { type EntryShare, entryKey, MAX_ENTRY_TABLES } from '@kest/audit'
 import { entryHash } from '@kest/core'
 import { Gone, type Log, type LogSlice } from '../log/log.js'
 import { assertRead } from '../log/slices.js'
-import { decodeSpan } from '../split/span-record.js'
+import { signatureIn } from '../split/span-record.js'
 import { FollowedPartition } from './followed-partition.js'
 
 /** Of each partition so many in any case. */
@@ -193,6 +193,5 @@ function isIn({ partition, offset }: Place, near: Near): boolean {
 
 function signatureAt({ offset }: Place, { slice }: Near): string | null {
   const record = slice.records.find((one) => one.offset === offset)
-  const signature = record === undefined ? undefined : decodeSpan(record)?.claims.signature
-  return typeof signature === 'string' ? signature : null
+  return (record && signatureIn(record)) ?? null
 }

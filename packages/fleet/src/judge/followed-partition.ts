@@ -2,7 +2,7 @@ import { type EntryKey, EntryTables, entryKey } from '@kest/audit'
 import { entryHash } from '@kest/core'
 import type { Log, LogRecord } from '../log/log.js'
 import { assertRead, readBehindGone } from '../log/slices.js'
-import { decodeSpan } from '../split/span-record.js'
+import { signatureIn } from '../split/span-record.js'
 
 /** The entries of one partition, as far as it was read: each record once, however often it is asked. */
 export class FollowedPartition {
@@ -110,9 +110,9 @@ export class FollowedPartition {
 
   #add(tables: EntryTables, records: readonly LogRecord[]): void {
     for (const record of records) {
-      const signature = decodeSpan(record)?.claims.signature
+      const signature = signatureIn(record)
       this.#newestMs = Math.max(this.#newestMs, record.timestampMs)
-      if (typeof signature !== 'string') continue
+      if (signature === undefined) continue
       tables.add(entryKey(entryHash(signature)) as EntryKey, record.offset, record.timestampMs)
     }
   }

@@ -33,6 +33,27 @@ export function decodeSpan({ value }: Pick<LogRecord, 'value'>): ExportedSpan | 
   return isWhole ? (span as unknown as ExportedSpan & { readonly claims: Claims }) : null
 }
 
+/** In JSON nothing but the member looks so: a quote within a text has a backslash before it. */
+const SIGNATURE = Buffer.from('"signature":"')
+const QUOTE = 0x22
+const COMPACT = /^[\w.-]*$/
+
+/**
+ * The entry of a span that was written so, in a fraction of the time that it takes to read all of it; `undefined` when it has none. Of what
+ * was not written so, it may be one that is in it.
+ */
+export function signatureIn({ value }: Pick<LogRecord, 'value'>): string | undefined {
+  const at = value?.indexOf(SIGNATURE) ?? -1
+  if (value === null || at === -1) return undefined
+  const from = at + SIGNATURE.length
+  const end = value.indexOf(QUOTE, from)
+  if (end === -1) return undefined
+  const text = value.toString('latin1', from, end)
+  if (COMPACT.test(text)) return text
+  const signature = decodeSpan({ value })?.claims.signature
+  return typeof signature === 'string' ? signature : undefined
+}
+
 function isClaim(value: unknown): value is Claim {
   return value === null || ['string', 'number', 'boolean'].includes(typeof value)
 }
