@@ -1,19 +1,20 @@
-import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
+import { hash as digest, randomBytes } from 'node:crypto'
 import { type AuditFinding, finding } from '../finding.js'
 import { IdTable } from '../group/id-table.js'
 import type { IdFact } from './facts.js'
 
 /** Ids of one half; of both, 48 bytes each. */
 const HALF = 262_144
-const MARK_BYTES = 6
+/** Of 48 bits. */
+const MARK_DIGITS = 12
 
 /**
  * Of which entry each `entry_id` is, of those that came last: when one half is full, the other is forgotten. What is signed is remembered
  * by a keyed digest of 48 bits: nobody knows which others have the same.
  */
 export class EntryIdWindow {
-  /** Of bytes, Node 24 finds out each time that they are no key of another kind, by an error whose stack is never read. */
-  readonly #key = createSecretKey(randomBytes(32))
+  /** Before what is always as long, it keys a digest as an HMAC would, at a fraction of its cost. */
+  readonly #key = randomBytes(32).toString('hex')
   #young = new IdTable()
   #old = new IdTable()
 
@@ -35,7 +36,7 @@ export class EntryIdWindow {
   }
 
   #markOf(content: string): number {
-    return createHmac('sha256', this.#key).update(content).digest().readUIntBE(0, MARK_BYTES)
+    return Number.parseInt(digest('sha256', this.#key + content).slice(0, MARK_DIGITS), 16)
   }
 }
 

@@ -4,7 +4,12 @@ const WORDS = 4
 const INITIAL = 1_024
 /** Of slots that may be taken before there are twice as many. */
 const LOAD = 0.7
-const ID = /^[0-9a-f]{32}$/
+const DIGITS = 32
+const DIGITS_OF_WORD = DIGITS / WORDS
+/** By the code of a character; -1: it is no digit. */
+const DIGIT_OF = Int8Array.from({ length: 128 }, (_, code) =>
+  '0123456789abcdef'.indexOf(String.fromCharCode(code)),
+)
 const FREE = -1
 
 /** What is known of an id. */
@@ -84,8 +89,13 @@ export class IdTable {
 }
 
 function wordsOf(id: string): Uint32Array | null {
-  if (!ID.test(id)) return null
+  if (id.length !== DIGITS) return null
   const words = new Uint32Array(WORDS)
-  for (let n = 0; n < WORDS; n++) words[n] = Number.parseInt(id.slice(8 * n, 8 * n + 8), 16)
+  for (let n = 0; n < DIGITS; n++) {
+    const digit = DIGIT_OF[id.charCodeAt(n)] ?? -1
+    if (digit === -1) return null
+    const word = Math.floor(n / DIGITS_OF_WORD)
+    words[word] = ((words[word] as number) << 4) | digit
+  }
   return words
 }

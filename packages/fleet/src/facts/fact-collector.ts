@@ -39,7 +39,8 @@ export class FactCollector {
   add(report: Pick<TraceReport, 'entries' | 'denials'>, before: ToldBefore, now: number): void {
     const told = toldOf(before.verdict)
     const { numbers, ids, firsts, seen } = factsOf(report, now, (signed, exported) => {
-      const earlier = told.get(signed)
+      // To look for a text in a map, all of it is read, though there be nothing.
+      const earlier = told.size === 0 ? undefined : told.get(signed)
       if (earlier === true || (earlier === false && !exported)) return null
       return before.whole ? 'exported' : 'again'
     })

@@ -17,8 +17,10 @@ export async function attempt<T>(
 ): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    const error = new Unavailable(`kafka: ${doing}: nothing was answered in ${deadlineMs} ms`)
-    timer = setTimeout(() => reject(error), deadlineMs)
+    timer = setTimeout(
+      () => reject(new Unavailable(`kafka: ${doing}: nothing was answered in ${deadlineMs} ms`)),
+      deadlineMs,
+    )
   })
   try {
     return await Promise.race([work(), late])

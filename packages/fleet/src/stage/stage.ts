@@ -81,6 +81,7 @@ export class Stage {
   /** Stops where it is, and commits. Idempotent. */
   async close(): Promise<void> {
     this.#stop.abort()
+    for (const { stop } of this.#running.values()) stop.abort()
     await Promise.all([...this.#running.values()].map(({ done }) => done))
     await this.#options.member.leave()
   }
@@ -96,11 +97,11 @@ export class Stage {
     if (this.#stop.signal.aborted) return
     for (const partition of partitions) {
       if (this.#running.has(partition)) continue
+      // Its own alone: of a signal of several, each time that it is asked all of them are.
       const stop = new AbortController()
-      const signal = AbortSignal.any([stop.signal, this.#stop.signal])
       // Nobody begins before whoever was at work here has ended.
       const last = before.get(partition)?.done ?? Promise.resolve()
-      this.#running.set(partition, { stop, done: last.then(() => this.#run(partition, signal)) })
+      this.#running.set(partition, { stop, done: last.then(() => this.#run(partition, stop.signal)) })
     }
   }
 
