@@ -1,7 +1,7 @@
 import { Kafka, logLevel, type Producer } from 'kafkajs'
 import { deadLetterTopic, wrapConsumer, wrapProducer } from '../src/kafkajs/index.js'
 import { testMessaging } from './suite.js'
-import { deadTopic, type KafkaLibrary, kafkaDriver, keyOf } from './support/kafka.js'
+import { deadTopic, type KafkaLibrary, kafkaDriver, keyOf, WAIT_MS } from './support/kafka.js'
 
 testMessaging(kafkaDriver('kafkajs', 'kafkajs', library))
 
@@ -29,7 +29,13 @@ async function library(url: string): Promise<KafkaLibrary> {
     },
     async consumer(name, { concurrency, ...options }, handler) {
       const consumer = wrapConsumer(
-        kafka.consumer({ groupId: name, sessionTimeout: 10_000, heartbeatInterval: 500, retry: RETRY }),
+        kafka.consumer({
+          groupId: name,
+          sessionTimeout: 10_000,
+          heartbeatInterval: 500,
+          maxWaitTimeInMs: WAIT_MS,
+          retry: RETRY,
+        }),
         { ...options, deadLetter: deadLetterTopic(letters, deadTopic(name)) },
       )
       let open = true

@@ -4,6 +4,8 @@ import { startKafka } from '../../../../tests/brokers/kafka.js'
 import type { MessagingDriver, MessagingSystem, PlainMessage } from './driver.js'
 
 const PARTITIONS = 8
+/** How long a broker waits for something to hand out: a reader of kafkajs that leaves waits for it, five seconds by default. */
+export const WAIT_MS = 100
 
 /** What differs by library. */
 export type KafkaLibrary = Pick<MessagingSystem, 'producer' | 'consumer' | 'close'>
@@ -44,7 +46,7 @@ async function open(connect: (url: string) => Promise<KafkaLibrary>): Promise<Me
     const count = offsets.reduce((sum, { low, high }) => sum + Number(high) - Number(low), 0)
     const messages: PlainMessage[] = []
     if (count === 0) return messages
-    const consumer = kafka.consumer({ groupId: `reader-${++readers}` })
+    const consumer = kafka.consumer({ groupId: `reader-${++readers}`, maxWaitTimeInMs: WAIT_MS })
     await consumer.connect()
     await consumer.subscribe({ topic, fromBeginning: true })
     await consumer.run({
