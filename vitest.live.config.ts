@@ -1,5 +1,16 @@
 import { existsSync, readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
+
+/** Theirs are several servers, and the load on all of them: one file after the other, once the others are done. */
+const ALONE = ['fleet', 'lab', 'spiffe', 'three-hop']
+
+/** What waits for a registry, or for a broker, leaves processors to another. */
+function workersOf(name: string) {
+  return ALONE.includes(name)
+    ? { maxWorkers: 1, sequence: { groupOrder: 1 } }
+    : { maxWorkers: availableParallelism(), sequence: { groupOrder: 0 } }
+}
 
 const folders = ['examples/three-hop', 'lab', ...readdirSync('packages').map((name) => `packages/${name}`)]
 
@@ -16,22 +27,25 @@ export default defineConfig({
     hookTimeout: 600_000,
     expect: { poll: { timeout: 120_000, interval: 20 } },
     server: { deps: { external: [/\/dist\//] } },
-    // One after the other: they start servers, and some of them look at what a busy machine would blur.
-    fileParallelism: false,
     projects: [
       ...folders
         .filter((folder) => existsSync(`${folder}/live`))
-        .map((root) => ({
+        .map((root) => ({ root, name: root.replace(/^.*\//, '') }))
+        .map(({ root, name }) => ({
           extends: true as const,
           test: {
-            name: root.replace(/^.*\//, ''),
+            name,
             root,
+            ...workersOf(name),
             include: ['live/**/*.live.test.ts'],
             globalSetup: existsSync(`${root}/live/support/setup.ts`) ? ['live/support/setup.ts'] : [],
           },
         })),
       // Against the newest versions of all that a README names.
-      { extends: true as const, test: { name: 'readmes', include: ['tests/live/**/*.live.test.ts'] } },
+      {
+        extends: true as const,
+        test: { name: 'readmes', ...workersOf('readmes'), include: ['tests/live/**/*.live.test.ts'] },
+      },
     ],
   },
 })
