@@ -237,6 +237,38 @@ describe('what traces have of each other', () => {
       ['incomplete', `a parent, ${second.hash} was never exported`],
     ])
   })
+
+  it('K-AUDIT K-LIMIT what is further away, in traces one after the other, than is followed is not said to be missing', async () => {
+    const chain = [makeEntry(gateway.current(), [])]
+    for (let n = 1; n < 40; n++) chain.push(makeEntry(gateway.current(), [chain[n - 1] as MadeEntry]))
+    const traceId = 'e'.repeat(32)
+    const own = { labels: { trace_id: traceId } }
+    const child = makeEntry(orders.current(), [chain[39] as MadeEntry, makeEntry(gateway.current(), [])], own)
+    const bytes = Buffer.from(otlpLine('any', [spanOf(child)]))
+    const { spans } = readOtlp({ encoding: 'json', bytes, place: { file: 'x', line: 1 }, receivedAt: null })
+    const source: LineageSource = {
+      lineages: () => [{ id: 'any', traceId, spans }],
+      // Whoever is named has gone by when the name is known: one is found each time that all are looked through.
+      entries: async function* () {
+        for (const { jws } of chain) yield { signatures: () => [jws] }
+      },
+    }
+    const noted: string[] = []
+    const judged: JudgedLineage[] = []
+    const judge = new TraceJudge({ trust, roots: EVERYBODY })
+    for await (const one of judge.judge(source, ({ code, message }) => noted.push(`${code} ${message}`)))
+      judged.push(one)
+    expect(judged[0]?.report.verdict).toBe('incomplete')
+    const found = judged[0]?.report.findings.filter(({ code }) => code === 'limit' || code === 'incomplete')
+    // 32 of them were found, and what the last of those names was looked for by nobody; the other parent is nowhere.
+    expect(found?.map(({ code, message }) => [code, message])).toEqual([
+      ['limit', expect.stringMatching(`entry ${chain[7]?.hash} .* was not looked for`)],
+      ['incomplete', expect.stringMatching(/^a parent, [0-9a-f]{64} was never exported$/)],
+    ])
+    expect(noted).toEqual([
+      'limit lineages go on in more traces, or in more entries of them, than were followed',
+    ])
+  })
 })
 
 describe('raises of trust and removals of taints', () => {

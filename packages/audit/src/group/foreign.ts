@@ -14,6 +14,9 @@ const MAX_NAMED = 262_144
 const AT_ONCE = 1_024
 /** Entries of a partition that are looked through at once. */
 const BLOCK = 65_536
+/** The pass before the first. */
+const BEFORE = -1
+const NONE: ReadonlySet<string> = new Set()
 
 /**
  * What lineages name and do not have, and so may be in other traces: of parents, only those that signed entries name. Anybody could
@@ -28,15 +31,23 @@ export class Named {
   /** Whether they name more than is looked for. */
   more = false
 
-  /** @returns whether what the lineage names is looked for, so that it is to be judged when that was found */
-  async add(id: string, traceId: string | null, draft: LineageDraft, rules: JudgeRules): Promise<boolean> {
+  /**
+   * @returns whether what the lineage names is looked for, so that it is to be judged when that was found; or what it names, where there is
+   * no more room for that
+   */
+  async add(
+    id: string,
+    traceId: string | null,
+    draft: LineageDraft,
+    rules: JudgeRules,
+  ): Promise<boolean | ReadonlySet<string>> {
     const links = await signedLinks(traceId, draft, rules)
     const { claimed } = draft
     const names = links.size + claimed.size
     if (names === 0) return false
     if (this.#names + names > MAX_NAMED) {
       this.more = true
-      return false
+      return new Set([...links, ...claimed])
     }
     this.#names += names
     this.links.set(id, links)
@@ -83,8 +94,8 @@ export interface Foreign {
   readonly entries: ReadonlyMap<string, ForeignEntry>
   /** Claimed tips: they are there, and that is all there is to know. */
   readonly tips: ReadonlySet<string>
-  /** Whether lineages go on in more traces, one after the other, than were followed. */
-  readonly more: boolean
+  /** What was found to be named, and not looked for in all spans: lineages go on in more traces, or in more entries, than were followed. */
+  readonly unsought: ReadonlySet<string>
 }
 
 /**
@@ -102,7 +113,15 @@ export async function findForeign(
   const entries = new Map<string, ForeignEntry>()
   const tips = new Set<string>()
   const open = new Set(wanted)
+  /** In which pass others were found to be named: in the one behind it all spans are looked through for them. */
+  const since = new Map<string, number>()
   const first = new Set([...wanted, ...claimed])
+  /** @param whole how many passes were ended */
+  const found = (whole: number): Foreign => {
+    const unsought = [...open].filter((hash) => (since.get(hash) ?? BEFORE) + 1 >= whole)
+    const unclaimed = whole > 0 ? [] : [...claimed].filter((hash) => !tips.has(hash))
+    return { entries, tips, unsought: new Set([...unsought, ...unclaimed]) }
+  }
   let held = 0
   for (let pass = 0; pass < MAX_PASSES; pass++) {
     const before = entries.size
@@ -115,13 +134,21 @@ export async function findForeign(
           if (entries.has(hash)) continue
           const jws = here.get(hash) as string
           held += jws.length
-          if (held > bytes) return { entries, tips, more: true }
+          if (held > bytes) {
+            // They are there, and are not held.
+            for (const seen of [hash, ...pending]) {
+              open.add(seen)
+              since.set(seen, pass)
+            }
+            return found(pass)
+          }
           const parents = parentsIn(jws, limits)
           entries.set(hash, { jws, parents })
           for (const parent of parents) {
             if (entries.has(parent)) continue
             if (here.has(parent)) pending.push(parent)
             else {
+              if (!open.has(parent)) since.set(parent, pass)
               open.add(parent)
               if (pass === 0) first.add(parent)
             }
@@ -129,9 +156,9 @@ export async function findForeign(
         }
       }
     }
-    if (open.size === 0 || entries.size === before) return { entries, tips, more: false }
+    if (open.size === 0 || entries.size === before) return { entries, tips, unsought: NONE }
   }
-  return { entries, tips, more: true }
+  return found(MAX_PASSES)
 }
 
 /** What both have, by way of the smaller. */

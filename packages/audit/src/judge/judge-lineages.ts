@@ -108,8 +108,10 @@ async function* whole(
   for await (const { id, traceId, spans } of source.lineages()) {
     const draft = draftLineage(traceId, spans, [], rules)
     const naming = draft.wanted.size > 0 || draft.claimed.size > 0
-    if (naming && (await named.add(id, traceId, draft, sharing))) continue
-    const enough = chunk.add({ id, traceId, draft, wanting: false })
+    const sought = naming && (await named.add(id, traceId, draft, sharing))
+    if (sought === true) continue
+    const known = sought === false ? draft : { ...draft, unsought: sought }
+    const enough = chunk.add({ id, traceId, draft: known, wanting: false })
     if (enough !== undefined) yield enough
   }
   yield chunk.take()
@@ -125,12 +127,12 @@ async function* linked(
   if (named.links.size === 0) return
   const chunk = new Chunk()
   const foreign = await findForeign(named, (hashes) => source.entries(hashes), sharing)
-  if (foreign.more)
+  if (foreign.unsought.size > 0)
     note(finding('limit', 'lineages go on in more traces, or in more entries of them, than were followed'))
+  const unsought = new Set([...foreign.unsought, ...(source.unsought ?? [])])
   for await (const { id, traceId, spans } of source.lineages(named.links)) {
     const links = named.links.get(id) as ReadonlySet<string>
     const draft = withForeign(traceId, spans, links, foreign, sharing)
-    const { unsought = draft.unsought } = source
     const drafted = { id, traceId, draft: { ...draft, unsought }, wanting: isWanting(draft, links) }
     const enough = chunk.add(drafted)
     if (enough !== undefined) yield enough
