@@ -1,4 +1,5 @@
-import { hash as digest, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
+import { sha256Hex } from '@kest/core'
 import { type AuditFinding, finding } from '../finding.js'
 import { IdTable } from '../group/id-table.js'
 import type { IdFact } from './facts.js'
@@ -36,7 +37,7 @@ export class EntryIdWindow {
   }
 
   #markOf(content: string): number {
-    return Number.parseInt(digest('sha256', this.#key + content).slice(0, MARK_DIGITS), 16)
+    return Number.parseInt(sha256Hex(this.#key + content).slice(0, MARK_DIGITS), 16)
   }
 }
 

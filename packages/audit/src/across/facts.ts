@@ -1,4 +1,4 @@
-import { hash as digest } from 'node:crypto'
+import { sha256Hex } from '@kest/core'
 import { acrossTraces } from '../judge/across-traces.js'
 import type { TraceReport } from '../judge/audited-entry.js'
 import type { NumberedKind } from '../judge/process-numbers.js'
@@ -71,7 +71,7 @@ export function factsOf(
   for (const { entryId, jws, hash } of across.ids) {
     const signed = signedOf(jws)
     if (howOf(signed, true) === null) continue
-    ids.push({ entryId, content: digest('sha256', signed).slice(0, CONTENT_DIGITS), hash })
+    ids.push({ entryId, content: sha256Hex(signed).slice(0, CONTENT_DIGITS), hash })
   }
   const seen = [...across.seen].map(([principal, timestampMs]) => ({ principal, timestampMs }))
   return { numbers, ids, firsts, seen }

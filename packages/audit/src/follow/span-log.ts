@@ -1,6 +1,5 @@
-import { hash } from 'node:crypto'
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
-import { entryHash, KestError } from '@kest/core'
+import { entryHash, KestError, sha256Hex } from '@kest/core'
 import { type EntryKey, entryKey } from '../group/entry-table.js'
 import { EntryTables, MAX_ENTRY_TABLES } from '../group/entry-tables.js'
 import { encodeRecord, readRecord, readSignature, writeRecord } from '../group/record.js'
@@ -54,7 +53,7 @@ export interface Known {
 
 /** Says whether two verdicts say the same. */
 export function digestOf(trace: TraceJson): string {
-  return hash('sha256', JSON.stringify(trace)).slice(0, 2 * DIGEST_BYTES)
+  return sha256Hex(JSON.stringify(trace)).slice(0, 2 * DIGEST_BYTES)
 }
 
 /** A file of all spans there were, and of what was said of them: each record names the one before of its trace. */

@@ -1,4 +1,4 @@
-import { hash as digest } from 'node:crypto'
+import { sha256Hex } from '@kest/core'
 import { repeatedId } from '../across/entry-id-window.js'
 import type { AuditFinding } from '../finding.js'
 import { KEY_BYTES, Ledger, uuidOf } from '../group/ledger.js'
@@ -29,7 +29,7 @@ export class EntryIds {
   add(traceId: TraceReport['traceId'], one: AuditedEntry): Promise<void> | undefined {
     return this.#ledger.add(one.entryId, (record) => {
       // Twins of one trace are folded; of what names no trace they may be in two lineages, and are one entry (K-LOWS).
-      const content = traceId === null ? digest('sha256', contentOf(one)) : one.hash
+      const content = traceId === null ? sha256Hex(contentOf(one)) : one.hash
       record.write(content, KEY_BYTES, CONTENT_BYTES, 'hex')
       record.write(one.hash, HASH_AT, HASH_BYTES, 'hex')
     })

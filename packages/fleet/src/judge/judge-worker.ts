@@ -356,7 +356,7 @@ export class JudgeWorker implements Worker {
     const dropped = one.dropped + Math.max(0, offsets.length - maxTraceSpans)
     const partial = missing || before?.fleet.partial === true
     gathered.set(one.key, { one: { ...one, dropped }, known: judged !== undefined, before, partial, offsets })
-    lineages.push(new UnreadLineage(one.key, items.slice(0, maxTraceSpans)))
+    lineages.push(unreadLineage(one.key, items.slice(0, maxTraceSpans)))
   }
 
   /** What names no trace is judged by the links among what came together. */
@@ -427,21 +427,13 @@ function toldBefore({ known, before }: Gathered): ToldBefore {
 }
 
 /** Its spans are read each time that they are asked for: those of all that is judged at once would be in memory together. */
-class UnreadLineage implements Lineage {
-  readonly id: string
-  readonly #items: readonly Item[]
-
-  constructor(traceId: string, items: readonly Item[]) {
-    this.id = traceId
-    this.#items = items
-  }
-
-  get traceId(): string {
-    return this.id
-  }
-
-  get spans(): readonly ExportedSpan[] {
-    return spansOf(this.#items)
+function unreadLineage(traceId: string, items: readonly Item[]): Lineage {
+  return {
+    id: traceId,
+    traceId,
+    get spans() {
+      return spansOf(items)
+    },
   }
 }
 

@@ -51,7 +51,7 @@ export interface StageOptions {
  */
 export class Stage {
   readonly #options: StageOptions
-  readonly #stop = new AbortController()
+  #closing = false
   readonly #running = new Map<number, { readonly stop: AbortController; readonly done: Promise<void> }>()
   #fail: (error: Error) => void = () => {}
   /** Rejects for what nobody can do again. */
@@ -80,7 +80,7 @@ export class Stage {
 
   /** Stops where it is, and commits. Idempotent. */
   async close(): Promise<void> {
-    this.#stop.abort()
+    this.#closing = true
     for (const { stop } of this.#running.values()) stop.abort()
     await Promise.all([...this.#running.values()].map(({ done }) => done))
     await this.#options.member.leave()
@@ -94,7 +94,7 @@ export class Stage {
         this.#running.delete(partition)
         if (!partitions.includes(partition)) this.#options.left?.(partition)
       }
-    if (this.#stop.signal.aborted) return
+    if (this.#closing) return
     for (const partition of partitions) {
       if (this.#running.has(partition)) continue
       // Its own alone: of a signal of several, each time that it is asked all of them are.
@@ -150,7 +150,7 @@ export class Stage {
           idleMs = Math.min(2 * idleMs, MAX_IDLE_MS)
         }
       }
-      if (worker.position > done && this.#stop.signal.aborted) await member.commit(partition, worker.position)
+      if (worker.position > done && this.#closing) await member.commit(partition, worker.position)
     } finally {
       this.progress.delete(partition)
       await worker.close()
