@@ -13,7 +13,7 @@ import { type Registry, startRegistry } from './registry.js'
 
 const NODES = ['20.19', '22', '24', '26']
 /** What READMEs install is installed on the oldest and the newest; on all, `packaging.test.ts` imports what is packed. */
-const ENDS = ['20.19', '26']
+const ENDS = [NODES.at(0), NODES.at(-1)]
 
 /** Those that install something, and nothing else: other commands are for the repository, or for a reader's own files. */
 const installs = README_PAGES.flatMap(snippetsOf).filter(

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { root } from '../../scripts/workspace.mjs'
-import { pack, packagesIn } from '../support/packed.js'
+import { type Manifest, pack, packagesIn } from '../support/packed.js'
 import { run } from '../support/run.js'
 
 /** Serves the packages of this tree, packed, as a registry does. */
@@ -54,9 +54,4 @@ export async function startRegistry(folder: string): Promise<Registry> {
       server.close()
     },
   }
-}
-
-interface Manifest {
-  readonly name: string
-  readonly version: string
 }
